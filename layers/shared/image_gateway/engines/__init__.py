@@ -1,0 +1,50 @@
+"""The engines, by name. A new one is a module and a line here; it is imported when first used."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from image_gateway.engines.base import Engine, PromptWriter
+from image_gateway.engines.http import Connection
+from image_gateway.models.config import ImagesConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """Where an engine is, and which configuration fields say how to reach it.
+
+    The module has a class named by `factory`, called with the configuration, the connection and `edit`.
+    """
+
+    module: str
+    factory: str
+    url_field: str
+    key_field: str
+
+
+REGISTRY: dict[str, EngineEntry] = {
+    "openai": EngineEntry("openai", "OpenAIEngine", "IMAGES_OPENAI_API_BASE_URL", "IMAGES_OPENAI_API_KEY"),
+    "automatic1111": EngineEntry(
+        "automatic1111", "Automatic1111Engine", "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH"
+    ),
+    "comfyui": EngineEntry("comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY"),
+    "gemini": EngineEntry("gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY"),
+}
+
+PROMPT_WRITER = "openai"
+"""The engine that rewrites prompts where the configured one cannot."""
+
+
+def create_engine(name: str, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> Engine:
+    """Make the engine `name` for this configuration; `edit` takes the fields for edits where there are any."""
+    entry = REGISTRY[name]
+    factory = getattr(import_module(f"image_gateway.engines.{entry.module}"), entry.factory)
+    return cast(Engine, factory(config, connection, edit=edit))
+
+
+def create_prompt_writer(name: str, config: ImagesConfig, connection: Connection) -> PromptWriter:
+    """The engine `name` if it can rewrite prompts, else `PROMPT_WRITER`."""
+    engine = create_engine(name, config, connection)
+    if not hasattr(engine, "complete"):
+        engine = create_engine(PROMPT_WRITER, config, connection)
+    return cast(PromptWriter, engine)

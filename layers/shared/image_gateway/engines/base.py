@@ -1,0 +1,122 @@
+"""What every engine is given and gives back."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from image_gateway.models.fields import Size
+from image_gateway.models.pictures import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """A picture to edit, or a mask: validated and upright, without metadata."""
+
+    data: bytes
+    content_type: str
+    width: int
+    height: int
+
+    @property
+    def extension(self) -> str:
+        """File name extension without the dot."""
+        return self.content_type.removeprefix("image/").replace("jpeg", "jpg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """One generation or edit, with the configuration's defaults filled in.
+
+    A value of None means that nobody asked: the engine's own default holds. `asked` names the fields that the caller
+    set, so that an engine can warn where the operator's parameters overrule them. `images` and `mask` are empty for a
+    generation. A mask's transparent pixels are the ones to edit (OpenAI's convention); each engine turns that into
+    its own.
+    """
+
+    job_id: str
+    prompt: str
+    model: str | None = None
+    size: Size | None = None
+    auto_size: bool = False
+    n: int = 1
+    steps: int | None = None
+    negative_prompt: str | None = None
+    seed: int | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    style: str | None = None
+    asked: frozenset[str] = frozenset()
+    images: tuple[InputImage, ...] = ()
+    mask: InputImage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineImage:
+    """A picture as the engine made it: encoded bytes of a format that the store accepts."""
+
+    data: bytes
+    seed: int | None = None
+    revised_prompt: str | None = None
+
+
+@dataclass(slots=True)
+class EngineResult:
+    """Pictures in the order asked for, and what was not done as asked."""
+
+    images: list[EngineImage] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    usage: dict[str, Any] | None = None
+
+
+class Engine(Protocol):
+    """An engine, made for one request's configuration.
+
+    Every method raises `EngineError`, or `NotConfigured` naming the field that is missing.
+    """
+
+    async def generate(self, request: ImageRequest) -> EngineResult:
+        """Make `request.n` pictures from a prompt. At least one, or an error."""
+
+    async def edit(self, request: ImageRequest) -> EngineResult:
+        """Make `request.n` pictures from `request.images` and a prompt. At least one, or an error."""
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that can make pictures, asked of the engine itself."""
+
+    async def verify(self) -> None:
+        """Return if the engine answers as this kind of engine does and accepts the credentials."""
+
+
+class PromptWriter(Protocol):
+    """An engine that can also rewrite text; found by `isinstance` of its `complete` method."""
+
+    async def complete(self, *, model: str, system: str, user: str) -> str:
+        """Answer `user` under the instruction `system` with the language model `model`."""
+
+
+def overlay(
+    body: dict[str, Any], params: dict[str, Any] | None, request: ImageRequest, names: dict[str, str]
+) -> list[str]:
+    """Lay the operator's `params` over a request body, in place, and say where that changes what the caller asked for.
+
+    Args:
+        body: the engine's own request fields.
+        params: the operator's last word.
+        request: gives the fields that the caller set.
+        names: engine field → form field, where the two differ.
+
+    Returns:
+        One warning for each field of the caller's that was overruled.
+    """
+    warnings = []
+    for name, value in (params or {}).items():
+        asked = names.get(name, name)
+        if asked in request.asked and body.get(name) != value:
+            warnings.append(f"{asked} was set to {value!r} by the operator's parameters")
+        body[name] = value
+    return warnings
+
+
+def unsupported(request: ImageRequest, engine: str, *fields: str) -> list[str]:
+    """One warning for each of `fields` that the caller set and `engine` has no word for."""
+    return [f"{name} is not supported by {engine} and was ignored" for name in fields if name in request.asked]

@@ -1,0 +1,244 @@
+"""The one place that talks to engines over HTTP and turns their failures into the error tree."""
+
+import asyncio
+import html
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from image_gateway.errors import (
+    ContentBlocked,
+    EngineError,
+    EngineRateLimited,
+    EngineRejected,
+    EngineTimeout,
+    EngineUnavailable,
+)
+from image_gateway.models.fields import origin
+
+MAX_ANSWER = 256 * 2**20
+"""Longest answer read from an engine, in bytes: ten pictures of 16 MB as base64."""
+
+_MAX_WORDS = 600
+_RETRIES = 2
+_LONGEST_WAIT = 5.0
+_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Everything an engine needs to reach its server.
+
+    Attributes:
+        client: the process's HTTP client; carries no credentials of its own.
+        fetch: fetches a URL of another origin under the guard for callers' URLs.
+        timeout: seconds that one operation may take in all.
+        secrets: strings that must not appear in any message.
+        sleep: waits, in seconds.
+    """
+
+    client: httpx.AsyncClient
+    fetch: Callable[[str], Awaitable[bytes]]
+    timeout: float
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An engine's whole answer, read under a limit."""
+
+    status: int
+    reason: str
+    headers: httpx.Headers
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """The body's JSON, or `NOT_JSON`."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return NOT_JSON
+
+
+NOT_JSON: Any = object()
+"""Stands for a body that does not hold JSON (which may itself be null)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineServer:
+    """One engine server: its base URL and what every request to it carries.
+
+    `blocked` looks at a refusal's JSON and says why the content was blocked, or None where it was not.
+    """
+
+    connection: Connection
+    name: str
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict)
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+    blocked: Callable[[Any], str | None] = lambda _body: None
+
+    async def json(self, method: str, path: str, **request: Any) -> Any:
+        """Send a request and return its answer's JSON.
+
+        Args:
+            method: the HTTP method.
+            path: below the base URL, with its leading slash.
+            **request: as for `httpx.AsyncClient.request`.
+
+        Raises:
+            EngineError: whatever went wrong, in the engine's own words.
+        """
+        answer = await self.send(method, path, **request)
+        body = answer.json()
+        if body is NOT_JSON:
+            said = f"{self.name} answered {answer.status} with something that is not JSON: {self.words(answer)}"
+            raise EngineUnavailable(said, may_have_cost=method != "GET")
+        return body
+
+    async def send(self, method: str, path: str, **request: Any) -> Answer:
+        """Send a request; try again where nothing can have been paid for; return a 2xx answer.
+
+        A refused connection, a 429 and a 503 are tried again up to twice, if the wait asked for is short. Anything
+        that may have reached the engine is not.
+        """
+        url = f"{self.base_url}{path}"
+        for attempt in range(_RETRIES + 1):
+            try:
+                answer = await self._once(method, url, **request)
+                if answer.is_success:
+                    return answer
+                raise self.failure(answer, paid=method != "GET")
+            except (EngineRateLimited, EngineUnavailable) as error:
+                wait = error.retry_after if error.retry_after is not None else 0.25 * 2**attempt
+                if error.may_have_cost or attempt == _RETRIES or wait > _LONGEST_WAIT:
+                    raise
+                await self.connection.sleep(wait)
+        raise AssertionError("unreachable")
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a picture the engine answered by URL: with credentials from its own origin, guarded from elsewhere."""
+        absolute = str(httpx.URL(self.base_url + "/").join(url))
+        if origin(absolute) != origin(self.base_url):
+            return await self.connection.fetch(absolute)
+        answer = await self._once("GET", absolute)
+        if not answer.is_success:
+            raise self.failure(answer, paid=True)
+        return answer.content
+
+    async def _once(self, method: str, url: str, **request: Any) -> Answer:
+        client, timeout = self.connection.client, self.connection.timeout
+        params = {**self.params, **(request.pop("params", None) or {})}
+        headers = {**self.headers, **(request.pop("headers", None) or {})}
+        auth = httpx.BasicAuth(*self.auth) if self.auth else None
+        limits = httpx.Timeout(timeout, connect=min(timeout, 10.0))
+        try:
+            built = client.build_request(
+                method, url, params=params or None, headers=headers, timeout=limits, **request
+            )
+            async with asyncio.timeout(timeout):
+                response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
+                try:
+                    content = await self._read(response)
+                finally:
+                    await response.aclose()
+                return Answer(response.status_code, response.reason_phrase, response.headers, content)
+        except httpx.ConnectTimeout:
+            raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: no answer") from None
+        except httpx.ConnectError as error:
+            raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: {self._clean(error)}") from None
+        except (httpx.TimeoutException, TimeoutError):
+            raise EngineTimeout(
+                f"{self.name} did not answer within {timeout:g} s (IMAGE_ENGINE_TIMEOUT)", may_have_cost=method != "GET"
+            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise EngineUnavailable(
+                f"{self.name} broke off: {self._clean(error)}", may_have_cost=method != "GET"
+            ) from None
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        chunks, total = [], 0
+        async for chunk in response.aiter_bytes():
+            total += len(chunk)
+            if total > MAX_ANSWER:
+                raise EngineUnavailable(f"{self.name} answered more than {MAX_ANSWER >> 20} MB", may_have_cost=True)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def failure(self, answer: Answer, *, paid: bool) -> EngineError:
+        """The error that an unsuccessful answer stands for, in the engine's own words."""
+        status = answer.status
+        said = f"{self.name} answered {status}: {self.words(answer)}"
+        body = answer.json()
+        reason = self.blocked(body)
+        if reason is not None and 400 <= status < 500:
+            return ContentBlocked(f"{self.name} blocked the content: {self._clean(reason)}")
+        if status == 429:
+            return EngineRateLimited(said, retry_after=_retry_after(answer.headers))
+        if status in (401, 403):
+            return EngineRejected(f"{said} (check the engine's key in the configuration)")
+        if 400 <= status < 500:
+            error = body.get("error") if isinstance(body, dict) else None
+            named = error if isinstance(error, dict) else {}
+            return EngineRejected(said, engine_code=named.get("code"), param=named.get("param"))
+        if status == 503:
+            return EngineUnavailable(said, retry_after=_retry_after(answer.headers))
+        if status == 504:
+            return EngineTimeout(said, may_have_cost=paid)
+        return EngineUnavailable(said, may_have_cost=paid)
+
+    def words(self, answer: Answer) -> str:
+        """What the engine says went wrong: one line, bounded, without markup or secrets."""
+        body = answer.json()
+        text = answer.content[:65_536].decode(errors="replace") if body is NOT_JSON else _message(body)
+        return self._clean(html.unescape(_TAGS.sub(" ", text))) or answer.reason or "no explanation"
+
+    def _clean(self, text: object) -> str:
+        line = " ".join(str(text).split())
+        for secret in self.connection.secrets:
+            line = line.replace(secret, "***")
+        return line if len(line) <= _MAX_WORDS else line[:_MAX_WORDS] + " …"
+
+
+def _message(body: Any) -> str:
+    """The human part of an error body, in any of the shapes engines use."""
+    if isinstance(body, str):
+        return body
+    if isinstance(body, list):
+        return "; ".join(filter(None, map(_message, body)))
+    if not isinstance(body, dict):
+        return ""
+    if "loc" in body and "msg" in body:
+        return f"{'.'.join(map(str, body['loc']))}: {body['msg']}"
+    parts: list[str] = []
+    for key in ("error", "message", "detail", "details", "errors", "msg"):
+        part = _message(body.get(key))
+        if part and part not in parts:
+            parts.append(part)
+    return ": ".join(parts)
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """`Retry-After` in seconds, given as a number or as a date."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

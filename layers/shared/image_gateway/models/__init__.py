@@ -1,0 +1,1 @@
+"""The public data models: configuration, request forms and answers."""

@@ -1,0 +1,152 @@
+"""The configuration of a deployment: the fields of Open WebUI's `ImagesConfig`, and a few of this project's own."""
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from image_gateway.models.fields import Engine, HttpUrlText, Params, SizeText
+from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
+
+MASK = "********"
+"""What every secret that is set looks like from outside."""
+
+MAX_SECRET = 1_000
+"""Longest secret in characters: all of them together must fit into one parameter (8 KB), they never go to the bucket."""
+
+SECRETS: Mapping[str, str] = MappingProxyType(
+    {
+        "IMAGES_OPENAI_API_KEY": "IMAGES_OPENAI_API_BASE_URL",
+        "AUTOMATIC1111_API_AUTH": "AUTOMATIC1111_BASE_URL",
+        "COMFYUI_API_KEY": "COMFYUI_BASE_URL",
+        "IMAGES_GEMINI_API_KEY": "IMAGES_GEMINI_API_BASE_URL",
+        "IMAGES_EDIT_OPENAI_API_KEY": "IMAGES_EDIT_OPENAI_API_BASE_URL",
+        "IMAGES_EDIT_GEMINI_API_KEY": "IMAGES_EDIT_GEMINI_API_BASE_URL",
+        "IMAGES_EDIT_COMFYUI_API_KEY": "IMAGES_EDIT_COMFYUI_BASE_URL",
+    }
+)
+"""Each secret field and the URL field that says where it is sent."""
+
+
+def _header_safe(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise PydanticCustomError("secret", "must be printable ASCII, as it is sent in a header")
+    return value.strip()
+
+
+def _basic_auth(value: dict[str, Any] | str | None) -> dict[str, Any] | str | None:
+    if not value or value == MASK:
+        return value or None
+    if isinstance(value, str):
+        if ":" not in value:
+            raise PydanticCustomError("auth", "must be username:password, or an object with username and password")
+        return value
+    if not (isinstance(value.get("username"), str) and isinstance(value.get("password"), str)):
+        raise PydanticCustomError("auth", "must be an object with username and password, both strings")
+    if len(json.dumps(value)) > MAX_SECRET:
+        raise PydanticCustomError("auth", "must not be longer than {limit} characters", {"limit": MAX_SECRET})
+    return value
+
+
+Key = Annotated[str, Field(max_length=MAX_SECRET, repr=False), AfterValidator(_header_safe)]
+BasicAuth = Annotated[
+    dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET)] | None,
+    Field(repr=False),
+    AfterValidator(_basic_auth),
+]
+Method = Literal["generateContent", "predict", ""]
+
+
+class ImagesConfig(BaseModel):
+    """Which engine makes pictures, and how. Defaults are what a new deployment answers.
+
+    Source of names and types: Open WebUI's images router. Secrets are never part of a `repr`.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, validate_default=False)
+
+    ENABLE_IMAGE_GENERATION: bool = Field(False, description="Switches generation on.")
+    ENABLE_IMAGE_PROMPT_GENERATION: bool = Field(
+        False, description="Rewrites the prompt with a language model before generation."
+    )
+    IMAGE_PROMPT_GENERATION_MODEL: str = Field(
+        "", description="The language model that rewrites prompts; empty: prompts stay as they are, with a warning."
+    )
+    IMAGE_GENERATION_ENGINE: Engine = Field("openai", description="The engine that generates; empty: automatic1111.")
+    IMAGE_GENERATION_MODEL: str = Field("", description="Model where a request names none; empty: the engine's own.")
+    IMAGE_SIZE: SizeText | None = Field(None, description="Default size, WIDTHxHEIGHT in pixels or auto.")
+    IMAGE_STEPS: int | None = Field(None, ge=0, le=10_000, description="Default diffusion steps, where there are any.")
+    IMAGE_ENGINE_TIMEOUT: int = Field(240, ge=1, le=870, description="Seconds an engine may take for one request; the longest is a Lambda function's own limit less 30 s.")
+
+    IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
+        "https://api.openai.com/v1", description="Base URL of an OpenAI-compatible image API."
+    )
+    IMAGES_OPENAI_API_KEY: Key = Field("", description="Its key. Answered masked.")
+    IMAGES_OPENAI_API_VERSION: str = Field("", description="Sent as `?api-version=` (Azure) when set.")
+    IMAGES_OPENAI_API_PARAMS: Params = Field(
+        None, description="Extra body fields, laid over every request: the operator's last word, also on n and size."
+    )
+
+    AUTOMATIC1111_BASE_URL: HttpUrlText = Field("", description="Base URL of the AUTOMATIC1111 API.")
+    AUTOMATIC1111_API_AUTH: BasicAuth = Field(
+        None, description="`{username, password}` or `username:password`, sent as HTTP Basic. Answered masked."
+    )
+    AUTOMATIC1111_PARAMS: Params = Field(None, description="Extra txt2img and img2img fields, passed through.")
+
+    COMFYUI_BASE_URL: HttpUrlText = Field("", description="Base URL of the ComfyUI API.")
+    COMFYUI_API_KEY: Key = Field("", description="Bearer token, and key of paid partner nodes. Answered masked.")
+    COMFYUI_WORKFLOW: WorkflowText = Field("", description="Workflow in ComfyUI's API format, as a JSON string.")
+    COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field([], description="Which node inputs to fill with what.")
+
+    IMAGES_GEMINI_API_BASE_URL: HttpUrlText = Field(
+        "https://generativelanguage.googleapis.com/v1beta", description="Base URL of the Gemini API."
+    )
+    IMAGES_GEMINI_API_KEY: Key = Field("", description="Its key. Answered masked.")
+    IMAGES_GEMINI_ENDPOINT_METHOD: Method = Field(
+        "generateContent", description="generateContent or predict; empty: by the model's name."
+    )
+
+    ENABLE_IMAGE_EDIT: bool = Field(False, description="Switches editing on.")
+    IMAGE_EDIT_ENGINE: Engine = Field("openai", description="The engine that edits; empty: automatic1111.")
+    IMAGE_EDIT_MODEL: str = Field("", description="Default model for edits.")
+    IMAGE_EDIT_SIZE: SizeText | None = Field(None, description="Default size for edits.")
+    IMAGES_EDIT_OPENAI_API_BASE_URL: HttpUrlText = Field("https://api.openai.com/v1", description="For edits.")
+    IMAGES_EDIT_OPENAI_API_KEY: Key = Field("", description="For edits. Answered masked.")
+    IMAGES_EDIT_OPENAI_API_VERSION: str = Field("", description="For edits: sent as `?api-version=` when set.")
+    IMAGES_EDIT_GEMINI_API_BASE_URL: HttpUrlText = Field(
+        "https://generativelanguage.googleapis.com/v1beta", description="For edits."
+    )
+    IMAGES_EDIT_GEMINI_API_KEY: Key = Field("", description="For edits. Answered masked.")
+    IMAGES_EDIT_COMFYUI_BASE_URL: HttpUrlText = Field("", description="For edits.")
+    IMAGES_EDIT_COMFYUI_API_KEY: Key = Field("", description="For edits. Answered masked.")
+    IMAGES_EDIT_COMFYUI_WORKFLOW: WorkflowText = Field("", description="Edit workflow, API format, a JSON string.")
+    IMAGES_EDIT_COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field(
+        [], description="As COMFYUI_WORKFLOW_NODES; nodes of type image take the inputs in order."
+    )
+
+    @model_validator(mode="after")
+    def _nodes_are_in_their_workflow(self) -> Self:
+        for prefix in ("COMFYUI", "IMAGES_EDIT_COMFYUI"):
+            nodes = getattr(self, f"{prefix}_WORKFLOW_NODES")
+            if problem := check_nodes(getattr(self, f"{prefix}_WORKFLOW"), nodes):
+                field = f"{prefix}_WORKFLOW_NODES"
+                raise PydanticCustomError("workflow_nodes", "{field} {problem}", {"field": field, "problem": problem})
+        return self
+
+    def masked(self) -> Self:
+        """A copy whose secrets read `MASK` where they are set, and are empty where they are not."""
+        return self.model_copy(update={name: MASK for name in SECRETS if getattr(self, name)})
+
+    def secrets(self) -> list[str]:
+        """Every secret string in the configuration, so that it can be kept out of messages."""
+        found: list[str] = []
+        for name in SECRETS:
+            value = getattr(self, name)
+            if isinstance(value, dict):
+                found.append(value["password"])
+            elif value:
+                found.extend({value, value.partition(":")[2]} if name == "AUTOMATIC1111_API_AUTH" else {value})
+        return [secret for secret in found if secret]

@@ -1,0 +1,68 @@
+"""What callers send."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from image_gateway.models.fields import Engine, HttpUrlText, SizeText
+
+MAX_PROMPT = 32_000
+"""Longest prompt in characters, as the OpenAI Images API has it."""
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("prompt", "must not be empty: say what the picture should show")
+    return text
+
+
+Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT), AfterValidator(_not_blank)]
+Count = Annotated[int, Field(ge=1, le=10)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+Word = Annotated[str, Field(max_length=256)]
+
+
+class Form(BaseModel):
+    """A request body. Fields it does not know are ignored, and `unknown_fields` names them for a warning."""
+
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+
+    def unknown_fields(self) -> list[str]:
+        """Names of the fields that were sent and mean nothing here."""
+        return sorted(self.model_extra or {})
+
+    def asked(self) -> dict[str, Any]:
+        """The known fields that the caller set to something."""
+        sent = self.model_fields_set & set(type(self).model_fields)
+        return {name: value for name in sent if (value := getattr(self, name)) is not None}
+
+
+class CreateImageForm(Form):
+    """The body of a generation."""
+
+    prompt: Prompt = Field(description="What the picture should show.", examples=["a lighthouse in a storm"])
+    model: Word | None = Field(None, description="Wins over the configured model.")
+    size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
+    n: Count = Field(1, description="How many pictures.")
+    steps: int | None = Field(None, ge=0, le=10_000, description="Diffusion steps, where the engine has them.")
+    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
+        None, description="What the picture should not show, where the engine has it."
+    )
+    seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
+    quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
+    background: Word | None = Field(None, description="transparent, opaque or auto.")
+    output_format: Word | None = Field(None, description="png, webp or jpeg.")
+    style: Word | None = Field(None, description="As the engine has it.")
+
+
+class VerifyForm(BaseModel):
+    """An engine to ask whether it can be used. What is left out is taken from the configuration."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    engine: Engine
+    url: HttpUrlText | None = Field(None, description="The engine's base URL.")
+    key: str | dict[str, Any] | None = Field(
+        None, repr=False, description="Key or Basic auth; masked or absent: the configured one, for its own origin only."
+    )

@@ -1,0 +1,47 @@
+"""What callers get."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class ModelInfo(BaseModel):
+    """A model that the engine offers."""
+
+    id: str
+    name: str
+
+
+class Picture(BaseModel):
+    """A generated picture in the bucket."""
+
+    url: str = Field(description="Presigned URL, good until `expires_at`.")
+    id: str = Field(description="Stable id: the job's id and the picture's number.")
+    name: str = Field(description="A file name.")
+    content_type: str = Field(description="Told by the bytes, not by the engine.")
+    width: int | None = Field(None, description="In pixels.")
+    height: int | None = Field(None, description="In pixels.")
+    expires_at: datetime = Field(description="When `url` stops working, UTC.")
+    seed: int | None = Field(None, description="Where the engine tells.")
+    revised_prompt: str | None = Field(None, description="Where the prompt was rewritten.")
+    warnings: list[str] | None = Field(None, description="What was not done as asked.")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document (`application/problem+json`)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    field: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class Health(BaseModel):
+    """Says that the gateway answers."""
+
+    status: str = "ok"

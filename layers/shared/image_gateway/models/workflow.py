@@ -1,0 +1,87 @@
+"""ComfyUI workflows in the API's format, and the map that says which of their inputs to fill."""
+
+import json
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+Workflow: TypeAlias = dict[str, dict[str, Any]]
+"""Node id → `{"class_type": …, "inputs": {…}}`."""
+
+NodeType = Literal["model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask"]
+
+_DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size", "model": "ckpt_name"}
+
+
+class WorkflowNode(BaseModel):
+    """One entry of `COMFYUI_WORKFLOW_NODES`: the node inputs that take one value of a request.
+
+    A node without a type, or one whose value neither the request nor the configuration gives, takes `value`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[NodeType | None, BeforeValidator(lambda value: value or None)] = None
+    key: Annotated[str, BeforeValidator(lambda value: "" if value is None else value)] = ""
+    node_ids: list[Annotated[str, Field(coerce_numbers_to_str=True)]] = []
+    value: Any = None
+
+    @model_validator(mode="after")
+    def _constant_has_a_key(self) -> Self:
+        if self.type is None and self.value is not None and not self.key:
+            raise PydanticCustomError("workflow_node", "a node without a type needs a key: the input that takes `value`")
+        return self
+
+    @property
+    def input_name(self) -> str:
+        """The node input to fill: `key`, or the type's usual input name."""
+        return self.key or _DEFAULT_KEYS.get(self.type or "", self.type or "")
+
+
+def parse_workflow(text: str) -> Workflow:
+    """Read a workflow in ComfyUI's API format.
+
+    Raises:
+        ValueError: it is not JSON, or not in the API's format (the editor's own format has `nodes` and `links`).
+    """
+    try:
+        workflow = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"must hold a workflow as JSON: {error}") from None
+    if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
+        raise ValueError("is in the editor's format; export it with Workflow > Export (API)")
+    if not isinstance(workflow, dict) or not workflow:
+        raise ValueError("must hold a workflow in ComfyUI's API format: node id → {class_type, inputs}")
+    for node_id, node in workflow.items():
+        if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
+            raise ValueError(f"node {node_id!r} has no class_type; export it with Workflow > Export (API)")
+        if not isinstance(node.get("inputs"), dict):
+            raise ValueError(f"node {node_id!r} has no inputs; export it with Workflow > Export (API)")
+    return workflow
+
+
+def _workflow_text(value: object) -> object:
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+def _checked(text: str) -> str:
+    if text.strip():
+        try:
+            parse_workflow(text)
+        except ValueError as error:
+            raise PydanticCustomError("workflow", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
+WorkflowText = Annotated[str, BeforeValidator(_workflow_text), AfterValidator(_checked)]
+"""A workflow in ComfyUI's API format as a JSON string; empty when not set."""
+
+
+def check_nodes(workflow: str, nodes: list[WorkflowNode]) -> str | None:
+    """Say which node id of `nodes` the workflow does not have, or None when all are there."""
+    if not workflow.strip():
+        return None
+    known = parse_workflow(workflow)
+    missing = sorted({node_id for node in nodes for node_id in node.node_ids if node_id not in known})
+    return f"names nodes that the workflow does not have: {', '.join(missing)}" if missing else None

@@ -1,0 +1,92 @@
+"""Paints the pictures of the sandbox engines: shapes and colours drawn from the prompt, with the prompt on them."""
+
+import hashlib
+import io
+import random
+import textwrap
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+NOTICE = "sandbox painter, not a model"
+
+
+def paint(
+    prompt: str,
+    width: int,
+    height: int,
+    *,
+    seed: int = 0,
+    format: str = "PNG",
+    transparent: bool = False,
+    inputs: Sequence[bytes] = (),
+    mask: bytes | None = None,
+) -> bytes:
+    """Paint a picture: the same prompt, size, seed and inputs always give the same bytes.
+
+    Args:
+        prompt: decides colours and shapes, and is written on the picture.
+        width: in pixels.
+        height: in pixels.
+        seed: another seed, another picture.
+        format: Pillow's name of the file format.
+        transparent: leaves the background transparent, where the format can.
+        inputs: encoded pictures of an edit. The first is the ground that is painted on; each one's thumbnail is shown.
+        mask: an encoded picture; only where its alpha is 0 may the first input change.
+
+    Returns:
+        The encoded picture.
+    """
+    dice = random.Random(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest())
+    opened = [Image.open(io.BytesIO(data)).convert("RGBA") for data in inputs]
+    ground = opened[0].resize((width, height)) if opened else None
+    canvas = ground.copy() if ground else _background(dice, width, height, transparent)
+    draw = ImageDraw.Draw(canvas, "RGBA")
+    for _ in range(4 if ground else 9):
+        _shape(draw, dice, width, height)
+    if ground and mask is not None:
+        keep = Image.open(io.BytesIO(mask)).convert("RGBA").getchannel("A").resize((width, height))
+        canvas = Image.composite(ground, canvas, keep)
+        draw = ImageDraw.Draw(canvas, "RGBA")
+    side = max(8, min(width, height) // 6)
+    for number, picture in enumerate(opened):
+        thumbnail = picture.copy()
+        thumbnail.thumbnail((side, side))
+        canvas.paste(thumbnail, (4 + (number * (side + 4)) % max(width - side, 1), 4))
+    _caption(draw, prompt, width, height)
+    out = io.BytesIO()
+    keeps_alpha = format.upper() in ("PNG", "WEBP") and transparent
+    (canvas if keeps_alpha else canvas.convert("RGB")).save(out, format)
+    return out.getvalue()
+
+
+def _background(dice: random.Random, width: int, height: int, transparent: bool) -> Image.Image:
+    if transparent:
+        return Image.new("RGBA", (width, height), (0, 0, 0, 0))
+    top, bottom = ([dice.randrange(40, 216) for _ in range(3)] for _ in range(2))
+    column = Image.new("RGB", (1, 2))
+    column.putpixel((0, 0), tuple(top))
+    column.putpixel((0, 1), tuple(bottom))
+    return column.resize((width, height), Image.Resampling.BILINEAR).convert("RGBA")
+
+
+def _shape(draw: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int) -> None:
+    colour = (*(dice.randrange(256) for _ in range(3)), dice.randrange(90, 200))
+    x, y = dice.randrange(width), dice.randrange(height)
+    radius = max(2, int(min(width, height) * dice.uniform(0.05, 0.3)))
+    box = (x - radius, y - radius, x + radius, y + radius)
+    if dice.random() < 0.5:
+        draw.ellipse(box, fill=colour)
+    else:
+        draw.regular_polygon((x, y, radius), dice.randrange(3, 8), rotation=dice.randrange(360), fill=colour)
+
+
+def _caption(draw: ImageDraw.ImageDraw, prompt: str, width: int, height: int) -> None:
+    size = max(9, min(width, height) // 24)
+    font = ImageFont.load_default(size)
+    lines = textwrap.wrap(prompt, max(8, int(width / size * 1.7)))[:3]
+    text = "\n".join([*lines, NOTICE])
+    box = draw.multiline_textbbox((0, 0), text, font=font)
+    left, top = 6, height - (box[3] - box[1]) - 10
+    draw.rectangle((0, top - 6, width, height), fill=(0, 0, 0, 150))
+    draw.multiline_text((left, top - 2), text, font=font, fill=(255, 255, 255, 235))
