@@ -6,7 +6,7 @@ from image_gateway.errors import EngineUnavailable
 
 
 def decode_base64(text: object, engine: str) -> bytes:
-    """The bytes of a picture given as base64, with or without a `data:` prefix.
+    """The bytes of a picture given as base64, with or without a `data:` prefix or line breaks.
 
     Raises:
         EngineUnavailable: it is no base64, or cut off.
@@ -15,7 +15,8 @@ def decode_base64(text: object, engine: str) -> bytes:
         if text.startswith("data:"):
             text = text.partition(",")[2]
         try:
-            data = binascii.a2b_base64(text.encode("ascii"))
+            # Without the strict mode, whatever is not base64 is skipped in silence and the rest decoded.
+            data = binascii.a2b_base64("".join(text.split()).encode("ascii"), strict_mode=True)
         except (binascii.Error, UnicodeEncodeError):
             data = b""
         if data:

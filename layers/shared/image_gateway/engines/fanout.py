@@ -14,7 +14,7 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
         What was made; a warning in the engine's own words for what was not.
 
     Raises:
-        EngineError: every call failed; the first one's error.
+        EngineError: every call failed; the first one's error, which may have cost what any of them may have cost.
     """
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     failed = [outcome for outcome in outcomes if isinstance(outcome, EngineError)]
@@ -23,6 +23,7 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
     if unexpected:
         raise unexpected[0]
     if failed and not any(result.images for result in made):
+        failed[0].may_have_cost = any(error.may_have_cost for error in failed)
         raise failed[0]
     result = EngineResult()
     for part in made:
@@ -30,7 +31,8 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
         result.warnings += [warning for warning in part.warnings if warning not in result.warnings]
         result.usage = _added(result.usage, part.usage)
     if failed:
-        result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {failed[0].detail}")
+        reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
+        result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")
     return result
 
 
@@ -38,11 +40,11 @@ def _added(left: dict[str, object] | None, right: dict[str, object] | None) -> d
     """The sum of two token counts, number by number."""
     if left is None or right is None:
         return left or right
-    total = dict(left)
-    for name, value in right.items():
-        have = total.get(name)
-        if isinstance(have, int) and isinstance(value, int):
-            total[name] = have + value
-        elif isinstance(have, dict) and isinstance(value, dict):
-            total[name] = _added(have, value)
+    total = {**right, **left}
+    for name in left.keys() & right.keys():
+        one, other = left[name], right[name]
+        if isinstance(one, int | float) and isinstance(other, int | float):
+            total[name] = one + other
+        elif isinstance(one, dict) and isinstance(other, dict):
+            total[name] = _added(one, other)
     return total

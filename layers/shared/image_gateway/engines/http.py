@@ -3,12 +3,13 @@
 import asyncio
 import html
 import json
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -19,6 +20,7 @@ from image_gateway.errors import (
     EngineRejected,
     EngineTimeout,
     EngineUnavailable,
+    GatewayError,
 )
 from image_gateway.models.fields import origin
 
@@ -28,7 +30,11 @@ MAX_ANSWER = 256 * 2**20
 _MAX_WORDS = 600
 _RETRIES = 2
 _LONGEST_WAIT = 5.0
-_TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.DOTALL | re.IGNORECASE)
+_LONGEST_CONNECT = 10.0
+_WORDS_FROM = 16_384
+_DEEPEST = 8
+_TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
+_PARTLY_MASKED = re.compile(r"[\w.-]+\*{3,}[\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class Answer:
         """The body's JSON, or `NOT_JSON`."""
         try:
             return json.loads(self.content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return NOT_JSON
 
 
@@ -80,7 +86,9 @@ NOT_JSON: Any = object()
 class EngineServer:
     """One engine server: its base URL and what every request to it carries.
 
-    `blocked` looks at a refusal's JSON and says why the content was blocked, or None where it was not.
+    `blocked` looks at a refusal's JSON and says why the content was blocked, or None where it was not. `retry_delay`
+    reads from the JSON of a 429 or 503 how many seconds to wait, for engines that say it there and not in a header.
+    `deadline` is the event loop's time at which every request ends; None leaves each its own timeout.
     """
 
     connection: Connection
@@ -90,6 +98,12 @@ class EngineServer:
     params: Mapping[str, str] = field(default_factory=dict)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     blocked: Callable[[Any], str | None] = lambda _body: None
+    retry_delay: Callable[[Any], float | None] = lambda _body: None
+    deadline: float | None = None
+
+    def starting_now(self) -> Self:
+        """This server for one operation: all its requests together get the connection's timeout, from now on."""
+        return replace(self, deadline=asyncio.get_running_loop().time() + self.connection.timeout)
 
     async def json(self, method: str, path: str, **request: Any) -> Any:
         """Send a request and return its answer's JSON.
@@ -115,7 +129,36 @@ class EngineServer:
         A refused connection, a 429 and a 503 are tried again up to twice, if the wait asked for is short. Anything
         that may have reached the engine is not.
         """
-        url = f"{self.base_url}{path}"
+        params = {**self.params, **(request.pop("params", None) or {})}
+        return await self._persist(method, f"{self.base_url}{path}", params=params or None, **request)
+
+    async def download(self, url: str) -> bytes:
+        """Fetch a picture the engine answered by URL: with credentials from its own origin, guarded from elsewhere."""
+        try:
+            absolute = str(httpx.URL(self.base_url + "/").join(url))
+            foreign = origin(absolute) != origin(self.base_url)
+        except (httpx.InvalidURL, ValueError):
+            raise EngineUnavailable(f"{self.name} answered a malformed picture URL", may_have_cost=True) from None
+        if foreign:
+            return await self._fetch(absolute)
+        try:
+            return (await self._persist("GET", absolute)).content
+        except EngineError as error:
+            # The picture is paid for, even though fetching it again costs nothing.
+            error.may_have_cost = True
+            raise
+
+    async def _fetch(self, url: str) -> bytes:
+        try:
+            async with asyncio.timeout(self._left()):
+                return await self.connection.fetch(url)
+        except TimeoutError:
+            raise EngineTimeout(self._too_slow(), may_have_cost=True) from None
+        except GatewayError as error:
+            said = f"{self.name} answered the URL of a picture that cannot be fetched: {self._clean(error)}"
+            raise EngineUnavailable(said, may_have_cost=True) from None
+
+    async def _persist(self, method: str, url: str, **request: Any) -> Answer:
         for attempt in range(_RETRIES + 1):
             try:
                 answer = await self._once(method, url, **request)
@@ -124,31 +167,28 @@ class EngineServer:
                 raise self.failure(answer, paid=method != "GET")
             except (EngineRateLimited, EngineUnavailable) as error:
                 wait = error.retry_after if error.retry_after is not None else 0.25 * 2**attempt
-                if error.may_have_cost or attempt == _RETRIES or wait > _LONGEST_WAIT:
+                if error.may_have_cost or attempt == _RETRIES or wait > min(_LONGEST_WAIT, self._left()):
                     raise
                 await self.connection.sleep(wait)
         raise AssertionError("unreachable")
 
-    async def download(self, url: str) -> bytes:
-        """Fetch a picture the engine answered by URL: with credentials from its own origin, guarded from elsewhere."""
-        absolute = str(httpx.URL(self.base_url + "/").join(url))
-        if origin(absolute) != origin(self.base_url):
-            return await self.connection.fetch(absolute)
-        answer = await self._once("GET", absolute)
-        if not answer.is_success:
-            raise self.failure(answer, paid=True)
-        return answer.content
+    def _left(self) -> float:
+        """Seconds that a request starting now may take."""
+        if self.deadline is None:
+            return self.connection.timeout
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    def _too_slow(self) -> str:
+        return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
 
     async def _once(self, method: str, url: str, **request: Any) -> Answer:
-        client, timeout = self.connection.client, self.connection.timeout
-        params = {**self.params, **(request.pop("params", None) or {})}
+        client, timeout = self.connection.client, self._left()
         headers = {**self.headers, **(request.pop("headers", None) or {})}
         auth = httpx.BasicAuth(*self.auth) if self.auth else None
-        limits = httpx.Timeout(timeout, connect=min(timeout, 10.0))
+        limits = httpx.Timeout(timeout, connect=min(timeout, _LONGEST_CONNECT))
+        paid = method != "GET"
         try:
-            built = client.build_request(
-                method, url, params=params or None, headers=headers, timeout=limits, **request
-            )
+            built = client.build_request(method, url, headers=headers, timeout=limits, **request)
             async with asyncio.timeout(timeout):
                 response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
                 try:
@@ -161,13 +201,9 @@ class EngineServer:
         except httpx.ConnectError as error:
             raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: {self._clean(error)}") from None
         except (httpx.TimeoutException, TimeoutError):
-            raise EngineTimeout(
-                f"{self.name} did not answer within {timeout:g} s (IMAGE_ENGINE_TIMEOUT)", may_have_cost=method != "GET"
-            ) from None
+            raise EngineTimeout(self._too_slow(), may_have_cost=paid) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise EngineUnavailable(
-                f"{self.name} broke off: {self._clean(error)}", may_have_cost=method != "GET"
-            ) from None
+            raise EngineUnavailable(f"{self.name} broke off: {self._clean(error)}", may_have_cost=paid) from None
 
     async def _read(self, response: httpx.Response) -> bytes:
         chunks, total = [], 0
@@ -186,16 +222,21 @@ class EngineServer:
         reason = self.blocked(body)
         if reason is not None and 400 <= status < 500:
             return ContentBlocked(f"{self.name} blocked the content: {self._clean(reason)}")
+        wait = _retry_after(answer.headers)
+        if wait is None:
+            wait = self.retry_delay(body)
         if status == 429:
-            return EngineRateLimited(said, retry_after=_retry_after(answer.headers))
+            return EngineRateLimited(said, retry_after=wait)
         if status in (401, 403):
             return EngineRejected(f"{said} (check the engine's key in the configuration)")
+        if status in (404, 405) and not paid:
+            said += " (check the engine's URL in the configuration)"
         if 400 <= status < 500:
             error = body.get("error") if isinstance(body, dict) else None
             named = error if isinstance(error, dict) else {}
             return EngineRejected(said, engine_code=named.get("code"), param=named.get("param"))
         if status == 503:
-            return EngineUnavailable(said, retry_after=_retry_after(answer.headers))
+            return EngineUnavailable(said, retry_after=wait)
         if status == 504:
             return EngineTimeout(said, may_have_cost=paid)
         return EngineUnavailable(said, may_have_cost=paid)
@@ -203,31 +244,43 @@ class EngineServer:
     def words(self, answer: Answer) -> str:
         """What the engine says went wrong: one line, bounded, without markup or secrets."""
         body = answer.json()
-        text = answer.content[:65_536].decode(errors="replace") if body is NOT_JSON else _message(body)
-        return self._clean(html.unescape(_TAGS.sub(" ", text))) or answer.reason or "no explanation"
+        raw = answer.content[:_WORDS_FROM].decode(errors="replace") if body else ""
+        return self._plain(_message(body) or raw) or answer.reason or "no explanation"
+
+    def message(self, body: Any) -> str:
+        """The human part of an answer's JSON, or of a text: one line, bounded, without markup or secrets."""
+        return self._plain(_message(body))
+
+    def _plain(self, text: str) -> str:
+        return self._clean(html.unescape(_TAGS.sub(" ", text)))
 
     def _clean(self, text: object) -> str:
-        line = " ".join(str(text).split())
+        line = str(text)
         for secret in self.connection.secrets:
             line = line.replace(secret, "***")
+        line = _PARTLY_MASKED.sub("***", line)
+        line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
         return line if len(line) <= _MAX_WORDS else line[:_MAX_WORDS] + " …"
 
 
-def _message(body: Any) -> str:
+def _message(body: Any, depth: int = 0) -> str:
     """The human part of an error body, in any of the shapes engines use."""
     if isinstance(body, str):
         return body
+    if depth == _DEEPEST:
+        return ""
     if isinstance(body, list):
-        return "; ".join(filter(None, map(_message, body)))
+        return "; ".join(filter(None, (_message(item, depth + 1) for item in body)))
     if not isinstance(body, dict):
         return ""
     if "loc" in body and "msg" in body:
-        return f"{'.'.join(map(str, body['loc']))}: {body['msg']}"
+        place = body["loc"] if isinstance(body["loc"], list) else [body["loc"]]
+        return f"{'.'.join(map(str, place))}: {body['msg']}"
     parts: list[str] = []
     for key in ("error", "message", "detail", "details", "errors", "msg"):
-        part = _message(body.get(key))
-        if part and part not in parts:
-            parts.append(part)
+        part = _message(body.get(key), depth + 1)
+        if part and not any(part in said for said in parts):
+            parts = [*(said for said in parts if said not in part), part]
     return ": ".join(parts)
 
 
@@ -235,10 +288,10 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     """`Retry-After` in seconds, given as a number or as a date."""
     value = headers.get("retry-after", "").strip()
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
