@@ -1,0 +1,86 @@
+# The front door for people and CI. Every target sets up what it needs from a bare python3 (3.11 or later).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check format build token openapi clean
+
+PYTHON ?= python3
+PORT ?= 8000
+ENGINE ?= openai
+SIZE ?= 1024x1024
+PROMPT ?= a lighthouse in a storm, oil on canvas
+ARCHITECTURE ?= arm64
+ROLE ?= admin
+
+UV_VERSION := 0.13.9
+UV := .venv-uv/bin/uv
+PY := .venv/bin/python
+SAM_ENV := .venv-template
+export SAM_CLI_TELEMETRY := 0
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(UV):
+	@echo "Setting up: uv $(UV_VERSION) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 …")'
+	@$(PYTHON) -m venv .venv-uv
+	@.venv-uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# What the sandbox needs, and nothing else: a first picture should not wait for linters.
+.venv/.sandbox: $(UV) uv.lock pyproject.toml
+	@echo "Setting up: the gateway and its sandbox …"
+	@$(UV) sync --quiet --locked --inexact --no-default-groups --group sandbox --python $(PYTHON)
+	@touch $@
+
+.venv/.dev: $(UV) uv.lock pyproject.toml
+	@echo "Setting up: the development environment …"
+	@$(UV) sync --quiet --locked --inexact --python $(PYTHON)
+	@touch .venv/.sandbox $@
+
+# SAM CLI and cfn-lint pin other versions of things, so they have an environment of their own.
+$(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
+	@echo "Setting up: SAM CLI and cfn-lint …"
+	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
+	@touch $@
+
+layers/shared/requirements.txt: $(UV) uv.lock
+	@$(UV) export --quiet --locked --no-dev --no-emit-project --no-header -o $@
+
+demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE=)
+	@$(PY) -m sandbox demo --engine "$(ENGINE)" --size "$(SIZE)" --prompt "$(PROMPT)"
+
+run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
+	@exec $(PY) -m sandbox run --port $(PORT)
+
+test: .venv/.dev $(SAM_ENV)/.ready layers/shared/requirements.txt ## All tests, with coverage
+	@$(PY) -m coverage erase
+	@$(PY) -m pytest -n 2 --cov --cov-report=
+
+	@$(PY) -m coverage report
+
+check: .venv/.dev $(SAM_ENV)/.ready layers/shared/requirements.txt ## Format, lint, types, template, generated files
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(PY) -m sandbox.openapi --check
+	$(SAM_ENV)/bin/cfn-lint template.yaml
+	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
+
+format: .venv/.dev ## Format the code
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+openapi: .venv/.dev ## Write the OpenAPI document anew
+	$(PY) -m sandbox.openapi
+
+build: .venv/.sandbox $(SAM_ENV)/.ready layers/shared/requirements.txt ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
+	@python=$$($(UV) python find 3.13 2>/dev/null) || { \
+		echo "sam build needs Python 3.13, which is what Lambda runs: install it so that python3.13 is found"; exit 1; }; \
+	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
+	@$(PY) -m image_gateway.issue_token --stack "$(STACK)" --role "$(ROLE)" --name "$(or $(NAME),$(ROLE))"
+
+clean: ## Remove everything that was set up or built
+	rm -rf .venv .venv-uv $(SAM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png layers/shared/requirements.txt

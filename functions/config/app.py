@@ -1,0 +1,111 @@
+"""The config function: configuration, what the engine offers, health and documentation."""
+
+from typing import Annotated, Literal
+
+from fastapi import Header, Response
+
+from image_gateway import documentation
+from image_gateway.config_merge import with_credentials
+from image_gateway.engines import REGISTRY
+from image_gateway.errors import PreconditionFailed
+from image_gateway.http import Access, GatewayDep, access, create_app, lambda_handler
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import VerifyForm
+from image_gateway.models.pictures import Health, ModelInfo
+
+VERIFY_SECONDS = 20.0
+"""How long an engine may take to say who it is: API Gateway answers for us after 30 s."""
+
+app = create_app()
+
+
+@app.get("/api/v1/images/config", tags=["configuration"])
+@access(Access.ADMIN)
+async def read_config(gateway: GatewayDep, response: Response) -> ImagesConfig:
+    """Every field of the configuration; secrets that are set are masked. The `ETag` is its version."""
+    found = await gateway.configs.read()
+    response.headers["ETag"] = found.etag
+    return found.config.masked()
+
+
+@app.post("/api/v1/images/config/update", tags=["configuration"])
+@access(Access.ADMIN)
+async def update_config(
+    changes: ImagesConfig,
+    gateway: GatewayDep,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="The ETag that was read; another current one is a 412.")] = None,
+) -> ImagesConfig:
+    """Set fields. What is left out, and a secret that is sent masked, keeps its value."""
+    stored = await gateway.configs.update(changes, if_match=_versions(if_match))
+    response.headers["ETag"] = stored.etag
+    return stored.config.masked()
+
+
+@app.post("/api/v1/images/verify", tags=["configuration"])
+@access(Access.ADMIN)
+async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
+    """Ask an engine whether it can be used with this URL and key. Nothing is stored."""
+    entry = REGISTRY[form.engine]
+    config = (await gateway.configs.read()).config
+    config = with_credentials(config, entry.url_field, entry.key_field, form.url, form.key)
+    await gateway.engine(form.engine, config, timeout=VERIFY_SECONDS).verify()
+    return True
+
+
+@app.get("/api/v1/images/config/url/verify", tags=["configuration"])
+@access(Access.ADMIN)
+async def verify_configured(gateway: GatewayDep) -> Literal[True]:
+    """Ask the configured engine whether it can be used."""
+    config = (await gateway.configs.read()).config
+    await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).verify()
+    return True
+
+
+@app.get("/api/v1/images/models", tags=["images"])
+@access(Access.USER)
+async def models(gateway: GatewayDep) -> list[ModelInfo]:
+    """The models that the configured engine offers, asked of the engine itself."""
+    config = (await gateway.configs.read()).config
+    return await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).models()
+
+
+@app.get("/health", tags=["service"])
+@access(Access.PUBLIC)
+async def health() -> Health:
+    """Says that the gateway answers. Asks nothing of AWS or an engine."""
+    return Health()
+
+
+@app.get("/openapi.json", include_in_schema=False)
+@access(Access.PUBLIC)
+async def openapi() -> Response:
+    """The OpenAPI document of the whole gateway."""
+    return documentation.openapi()
+
+
+@app.get("/docs", include_in_schema=False)
+@access(Access.PUBLIC)
+async def docs() -> Response:
+    """The OpenAPI document as a page one can try things on; loads nothing from elsewhere."""
+    return documentation.page()
+
+
+@app.get("/docs/{name}", include_in_schema=False)
+@access(Access.PUBLIC)
+async def docs_asset(name: str) -> Response:
+    """A script or style of the page."""
+    return documentation.asset(name)
+
+
+def _versions(if_match: str | None) -> frozenset[int] | None:
+    """The versions that an `If-Match` header names; None where any will do."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = [tag.strip().strip('"') for tag in if_match.split(",")]
+    if not all(tag.isascii() and tag.isdigit() for tag in tags):
+        raise PreconditionFailed("If-Match must hold the ETag that GET config answered", field="If-Match")
+    return frozenset(int(tag) for tag in tags)
+
+
+handler = lambda_handler(app)

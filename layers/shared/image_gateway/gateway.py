@@ -1,0 +1,89 @@
+"""What a function works with: stores, engines and services of one deployment, each made when first needed."""
+
+import asyncio
+import ssl
+from functools import cache, cached_property
+
+import httpx
+
+from image_gateway.aws import Aws
+from image_gateway.config_store import ConfigStore
+from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
+from image_gateway.fetch import PublicFetcher
+from image_gateway.image_store import ImageStore
+from image_gateway.locks import Locks
+from image_gateway.models.config import ImagesConfig
+from image_gateway.service import ImageService
+from image_gateway.settings import Settings
+from image_gateway.tokens import TokenStore
+
+
+class Gateway:
+    """The composition of one deployment, for the life of a process.
+
+    Args:
+        settings: what the template says.
+        aws: clients; made from the environment by default.
+    """
+
+    def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
+        self.settings = settings
+        self.aws = aws or Aws()
+
+    @cached_property
+    def configs(self) -> ConfigStore:
+        """The configuration."""
+        return ConfigStore(self.aws, self.settings, Locks(self.aws, self.settings))
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """Who may do what."""
+        return TokenStore(self.aws, self.settings)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Pictures in the bucket."""
+        return ImageStore(self.aws, self.settings)
+
+    @cached_property
+    def service(self) -> ImageService:
+        """Generation, from a form to stored pictures."""
+        return ImageService(self.configs, self.images, self.engine, self.prompt_writer)
+
+    def engine(
+        self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None
+    ) -> Engine:
+        """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
+        return create_engine(name, config, self._connection(config, timeout), edit=edit)
+
+    def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:
+        """What rewrites prompts where `name` is the engine."""
+        return create_prompt_writer(name, config, self._connection(config))
+
+    def _connection(self, config: ImagesConfig, timeout: float | None = None) -> Connection:
+        return Connection(
+            client=self._client,
+            fetch=self._fetcher.fetch,
+            timeout=min(timeout or config.IMAGE_ENGINE_TIMEOUT, config.IMAGE_ENGINE_TIMEOUT),
+            secrets=tuple(config.secrets()),
+            sleep=asyncio.sleep,
+        )
+
+    @cached_property
+    def _ssl(self) -> ssl.SSLContext:
+        # Loading the certificate authorities is the dearest part of a client: one context serves them all.
+        return ssl.create_default_context()
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(verify=self._ssl, trust_env=False, follow_redirects=False)
+
+    @cached_property
+    def _fetcher(self) -> PublicFetcher:
+        return PublicFetcher(ssl_context=self._ssl, allowed_hosts=self.settings.fetch_allowed_hosts)
+
+
+@cache
+def from_environment() -> Gateway:
+    """The gateway of this process, as the function's environment describes it."""
+    return Gateway(Settings.from_environment())

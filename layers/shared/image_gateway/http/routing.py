@@ -1,0 +1,86 @@
+"""Routes that cannot be made without saying who may use them."""
+
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from typing import Annotated, Any, TypeVar, cast
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+
+from image_gateway.errors import Forbidden, Unauthorized
+from image_gateway.gateway import Gateway
+from image_gateway.models.pictures import Problem
+from image_gateway.tokens import Principal, Role
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+class Access(Enum):
+    """Who may use a route."""
+
+    PUBLIC = None
+    USER = Role.USER
+    ADMIN = Role.ADMIN
+
+
+def access(rule: Access) -> Callable[[Endpoint], Endpoint]:
+    """Declare who may use an endpoint; stands below the route's own decorator."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.__access__ = rule  # type: ignore[attr-defined]  # a mark on a function
+        return endpoint
+
+    return declare
+
+
+class GuardedRoute(APIRoute):
+    """A route that checks its declared rule before anything of the request is read."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        rule = getattr(endpoint, "__access__", None)
+        if not isinstance(rule, Access):
+            raise TypeError(f"{path} ({endpoint.__qualname__}) does not say who may use it: add @access(Access.…)")
+        self.rule = rule
+        answers = dict(options.pop("responses", None) or {})
+        if rule is not Access.PUBLIC:
+            options["openapi_extra"] = {"security": [{"bearer": []}], **(options.get("openapi_extra") or {})}
+            answers = {401: {"model": Problem}, 403: {"model": Problem}, **answers}
+        super().__init__(path, endpoint, responses=answers, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own handler, behind the check."""
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            if self.rule.value is not None:
+                request.state.principal = await _authorised(request, self.rule.value)
+            return await handle(request)
+
+        return guarded
+
+
+def _gateway(request: Request) -> Gateway:
+    return cast(Gateway, request.app.state.gateway())
+
+
+def _principal(request: Request) -> Principal:
+    return cast(Principal, request.state.principal)
+
+
+GatewayDep = Annotated[Gateway, Depends(_gateway)]
+"""The deployment's stores, engines and services."""
+
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+"""Who is calling; only on routes that are not public."""
+
+
+async def _authorised(request: Request, needed: Role) -> Principal:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized("Send a token: Authorization: Bearer igw_…")
+    principal = await _gateway(request).tokens.authenticate(token.strip())
+    if principal is None:
+        raise Unauthorized("The token is not valid, or no longer")
+    if principal.role < needed:
+        raise Forbidden(f"This needs a token of role {needed.name.lower()}")
+    return principal

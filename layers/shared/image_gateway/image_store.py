@@ -1,0 +1,95 @@
+"""Pictures in the bucket: `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, read through presigned URLs."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from image_gateway.aws import Aws, error_code
+from image_gateway.errors import StorageUnavailable
+from image_gateway.imagetype import ImageType
+from image_gateway.settings import Settings
+
+
+def new_job_id() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by time, and tells the day under which the job's pictures lie."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds << 80) | (uuid.uuid4().int & ((1 << 80) - 1))
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    return str(uuid.UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62)))
+
+
+def job_time(job_id: str) -> datetime:
+    """When a job id was made, UTC, to the millisecond."""
+    return datetime.fromtimestamp((uuid.UUID(job_id).int >> 80) / 1000, UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """Where a picture lies and what it is."""
+
+    id: str
+    key: str
+    type: ImageType
+
+    @property
+    def name(self) -> str:
+        """A file name."""
+        return f"{self.id}.{self.type.extension}"
+
+
+class ImageStore:
+    """Stores pictures and signs URLs to them.
+
+    Args:
+        aws: clients; S3.
+        settings: names the bucket and the life of a URL.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._aws = aws
+        self._bucket = settings.bucket
+        self._expiry = settings.url_expiry_seconds
+
+    async def put(
+        self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]
+    ) -> StoredPicture:
+        """Store one picture whole.
+
+        Args:
+            job_id: the job that made it.
+            number: its place among the job's pictures, from 0.
+            data: the encoded picture.
+            kind: what its bytes say it is.
+            metadata: text kept with the object; anything but printable ASCII is percent-encoded.
+
+        Raises:
+            StorageUnavailable: the bucket does not take it.
+        """
+        stored = StoredPicture(f"{job_id}-{number}", f"{_folder(job_id)}/{number}.{kind.extension}", kind)
+        try:
+            await asyncio.to_thread(
+                self._aws.s3.put_object,
+                Bucket=self._bucket,
+                Key=stored.key,
+                Body=data,
+                ContentType=kind.content_type,
+                Metadata={name: quote(value, safe=" /:;,.@+()[]=") for name, value in metadata.items() if value},
+            )
+        except self._aws.errors as error:
+            raise StorageUnavailable(f"The picture was not stored: {error_code(error)}", may_have_cost=True) from error
+        return stored
+
+    def url(self, stored: StoredPicture) -> tuple[str, datetime]:
+        """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
+        url = self._aws.s3.generate_presigned_url(
+            "get_object", Params={"Bucket": self._bucket, "Key": stored.key}, ExpiresIn=self._expiry
+        )
+        return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
+
+
+def _folder(job_id: str) -> str:
+    return f"images/{job_time(job_id):%Y/%m/%d}/{job_id}"

@@ -1,0 +1,97 @@
+"""Locks in the table, for writers of things that have no compare-and-swap."""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from image_gateway.aws import Aws
+from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LEASE_SECONDS = 30
+"""A holder that has not let go by then is taken for dead."""
+PATIENCE_SECONDS = 15.0
+
+
+class Locks:
+    """Named locks, each an item that one conditional put makes and one conditional delete removes.
+
+    Args:
+        aws: clients; DynamoDB.
+        settings: names the table.
+        now: seconds since 1970.
+        sleep: waits, in seconds.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._aws = aws
+        self._table = settings.table
+        self._now = now
+        self._sleep = sleep
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        """Hold the lock `name` while the block runs; waits for its turn up to `PATIENCE_SECONDS`.
+
+        Raises:
+            Busy: others held it all the while.
+            StorageUnavailable: the table cannot be written.
+        """
+        holder = uuid.uuid4().hex
+        give_up = self._now() + PATIENCE_SECONDS
+        wait = 0.02
+        while not await asyncio.to_thread(self._take, name, holder):
+            if self._now() > give_up:
+                raise Busy(f"The {name} is being changed by others: try again", retry_after=1)
+            await self._sleep(wait * random.uniform(0.5, 1.5))
+            wait = min(wait * 1.5, 0.5)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._release, name, holder)
+
+    def _take(self, name: str, holder: str) -> bool:
+        now = self._now()
+        try:
+            self._aws.dynamodb.put_item(
+                TableName=self._table,
+                Item={
+                    "pk": {"S": f"lock#{name}"},
+                    "holder": {"S": holder},
+                    "expires_at": {"N": str(int(now + LEASE_SECONDS))},
+                },
+                ConditionExpression="attribute_not_exists(pk) OR expires_at < :now",
+                ExpressionAttributeValues={":now": {"N": str(int(now))}},
+            )
+        except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
+            return False
+        except self._aws.errors as error:
+            raise StorageUnavailable("The lock cannot be taken: the table does not answer", retry_after=1) from error
+        return True
+
+    def _release(self, name: str, holder: str) -> None:
+        try:
+            self._aws.dynamodb.delete_item(
+                TableName=self._table,
+                Key={"pk": {"S": f"lock#{name}"}},
+                ConditionExpression="holder = :holder",
+                ExpressionAttributeValues={":holder": {"S": holder}},
+            )
+        except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
+            logger.warning("a lock outlived its lease", extra={"lock": name})
+        except self._aws.errors:
+            # The work under it is done and the lock expires by itself: failing now would report a write that succeeded.
+            logger.warning("a lock was not released and expires by itself", extra={"lock": name})

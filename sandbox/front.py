@@ -1,0 +1,111 @@
+"""API Gateway's HTTP API on a laptop: the template's routes, real events (payload format 2.0), real limits."""
+
+import asyncio
+import base64
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route as StarletteRoute
+
+from sandbox.lambda_environment import MAX_PAYLOAD, FunctionError, LambdaService
+from sandbox.template import Route
+
+MAX_BODY = 10 * 2**20
+"""The longest body that API Gateway takes, in bytes (10 MB)."""
+PATIENCE_SECONDS = 30.0
+"""How long API Gateway waits for a function."""
+_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def http_event(request: Request, body: bytes, parameters: dict[str, str], route: str) -> dict[str, Any]:
+    """The event that API Gateway makes of a request: text as it is, any other body in base64."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    is_text = headers.get("content-type", "").startswith(_TEXT) and _is_utf8(body)
+    now = time.time()
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": request.url.path,
+        "rawQueryString": request.url.query,
+        "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "sandbox",
+            "domainName": headers.get("host", "localhost"),
+            "http": {
+                "method": request.method,
+                "path": request.url.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": request.client.host if request.client else "127.0.0.1",
+                "userAgent": headers.get("user-agent", ""),
+            },
+            "requestId": uuid.uuid4().hex[:16],
+            "routeKey": route,
+            "stage": "$default",
+            "time": datetime.fromtimestamp(now, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(now * 1000),
+        },
+        "isBase64Encoded": bool(body) and not is_text,
+    }
+    if request.query_params:
+        event["queryStringParameters"] = {
+            name: ",".join(request.query_params.getlist(name)) for name in request.query_params
+        }
+    if parameters:
+        event["pathParameters"] = parameters
+    if body:
+        event["body"] = body.decode() if is_text else base64.b64encode(body).decode()
+    return event
+
+
+def create_front(routes: list[Route], functions: LambdaService) -> Starlette:
+    """The HTTP front: each route of the template calls its function; any other path is API Gateway's own 404."""
+
+    async def forward(request: Request) -> Response:
+        for route in routes:
+            parameters = route.match(request.url.path)
+            if parameters is not None and request.method == route.method:
+                break
+        else:
+            return JSONResponse({"message": "Not Found"}, 404)
+        body = await request.body()
+        event = http_event(request, body, parameters, f"{route.method} {route.path}")
+        if len(body) > MAX_BODY or len(event.get("body", "")) > MAX_PAYLOAD:
+            return JSONResponse({"message": "Request Entity Too Large"}, 413)
+        invocation = asyncio.ensure_future(functions.invoke(route.function, event))
+        try:
+            # The function goes on when API Gateway gives up, as on AWS.
+            answer = await asyncio.wait_for(asyncio.shield(invocation), PATIENCE_SECONDS)
+        except TimeoutError:
+            invocation.add_done_callback(lambda done: done.exception())
+            return JSONResponse({"message": "Service Unavailable"}, 503)
+        except FunctionError:
+            return JSONResponse({"message": "Internal Server Error"}, 500)
+        return _response(answer)
+
+    return Starlette(routes=[StarletteRoute("/{path:path}", forward, methods=_METHODS)])
+
+
+def _response(answer: dict[str, Any]) -> Response:
+    body = answer.get("body") or ""
+    content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+    response = Response(content, answer["statusCode"], answer.get("headers") or {})
+    for cookie in answer.get("cookies") or []:
+        response.headers.append("set-cookie", cookie)
+    return response
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""The gateway with everything around it, for the life of an `async with` block."""
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib import import_module
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx
+
+from image_gateway.aws import Aws
+from image_gateway.settings import Settings
+from image_gateway.tokens import Role, TokenStore, new_token
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.engines.state import SandboxState
+from sandbox.front import create_front
+from sandbox.lambda_environment import LambdaService
+from sandbox.servers import HttpServer
+from sandbox.template import Template
+
+ENGINES = ("openai",)
+"""The sandbox engines, by the names of their modules."""
+
+PARAMETERS = {"ConfigTtlSeconds": "0"}
+"""Template parameters that differ here: an update of the configuration is seen at once by every function."""
+
+
+class Sandbox:
+    """Embedded AWS, sandbox engines, the functions of the template and the HTTP front.
+
+    Args:
+        port: of the front; 0 takes a free one.
+        admin_token: its text; empty: a new one.
+        user_token: its text; empty: a new one.
+        log: where the functions write.
+        parameters: template parameters.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: IO[bytes] | int,
+        port: int = 0,
+        admin_token: str = "",
+        user_token: str = "",
+        parameters: Mapping[str, str] | None = None,
+    ) -> None:
+        self.admin_token = admin_token or new_token()
+        self.user_token = user_token or new_token()
+        self.engines = {name: SandboxState() for name in ENGINES}
+        self.engine_urls: dict[str, str] = {}
+        self._template = Template(parameters={**PARAMETERS, **(parameters or {})})
+        self._log = log
+        self._port = port
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Start everything, make the two tokens and point the configuration at the sandbox engines."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything that was started."""
+        await self._stack.aclose()
+
+    async def configure(self, **fields: Any) -> dict[str, Any]:
+        """Update the configuration through the gateway's own route, as an administrator would."""
+        answer = await self.request("POST", "/api/v1/images/config/update", json=fields)
+        answer.raise_for_status()
+        updated: dict[str, Any] = answer.json()
+        return updated
+
+    async def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
+        """Send a request to the front; as an administrator unless another token is given."""
+        headers = {"Authorization": f"Bearer {token or self.admin_token}", **options.pop("headers", {})}
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client:
+            return await client.request(method, path, headers=headers, **options)
+
+    async def _start(self) -> None:
+        aws = self._stack.enter_context(EmbeddedAws())
+        aws.deploy(self._template)
+        functions = self._template.functions()
+        self.settings = Settings.from_environment(functions[0].environment)
+        os.environ.update(aws.variables)
+        tokens = TokenStore(Aws(), self.settings)
+        tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
+        tokens.create("sandbox user", Role.USER, token=self.user_token)
+        for name, state in self.engines.items():
+            app = import_module(f"sandbox.engines.{name}").create_app(state)
+            server = await self._stack.enter_async_context(HttpServer(app))
+            self.engine_urls[name] = server.url
+        service = LambdaService(functions, aws.variables, self._log)
+        self._stack.push_async_callback(service.stop)
+        routes = [route for function in functions for route in function.routes]
+        front = await self._stack.enter_async_context(HttpServer(create_front(routes, service), self._port))
+        self.url = front.url
+        await service.warm()
+        await self.configure(**self._configuration())
+
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "ENABLE_IMAGE_GENERATION": True,
+            "IMAGE_GENERATION_ENGINE": "openai",
+            "IMAGE_GENERATION_MODEL": "gpt-image-2",
+            "IMAGES_OPENAI_API_BASE_URL": f"{self.engine_urls['openai']}/v1",
+            "IMAGES_OPENAI_API_KEY": "sandbox-key",
+        }

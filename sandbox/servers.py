@@ -1,0 +1,58 @@
+"""HTTP servers that live in the sandbox's own event loop."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the sandbox, which ends all servers at once."""
+        yield
+
+
+class HttpServer:
+    """Serves an ASGI application on 127.0.0.1 while the `async with` block runs.
+
+    Args:
+        app: the application.
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, app: ASGIApp, port: int = 0) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind(("127.0.0.1", port))
+        except OSError as error:
+            self._socket.close()
+            raise SystemExit(f"Port {port} cannot be used ({error.strerror}): choose another one, PORT=8123") from None
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        options = uvicorn.Config(
+            app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+        self._server = _Server(options)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        self._socket.listen(256)
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, giving open requests a second."""
+        self._server.should_exit = True
+        if self._task:
+            await self._task
+        self._socket.close()
