@@ -44,16 +44,15 @@ def paint(
     draw = ImageDraw.Draw(canvas, "RGBA")
     for _ in range(4 if ground else 9):
         _shape(draw, dice, width, height)
-    if ground and mask is not None:
-        keep = Image.open(io.BytesIO(mask)).convert("RGBA").getchannel("A").resize((width, height))
-        canvas = Image.composite(ground, canvas, keep)
-        draw = ImageDraw.Draw(canvas, "RGBA")
     side = max(8, min(width, height) // 6)
     for number, picture in enumerate(opened):
         thumbnail = picture.copy()
         thumbnail.thumbnail((side, side))
         canvas.paste(thumbnail, (4 + (number * (side + 4)) % max(width - side, 1), 4))
     _caption(draw, prompt, width, height)
+    if ground and mask is not None:
+        keep = Image.open(io.BytesIO(mask)).convert("RGBA").getchannel("A").resize((width, height))
+        canvas = Image.composite(ground, canvas, keep)
     out = io.BytesIO()
     keeps_alpha = format.upper() in ("PNG", "WEBP") and transparent
     (canvas if keeps_alpha else canvas.convert("RGB")).save(out, format)

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 
 @dataclass
@@ -14,7 +15,7 @@ class Fault:
     """An answer given instead of the real one.
 
     Attributes:
-        status: HTTP status; 0 closes the connection without an answer.
+        status: HTTP status; 0 closes the connection in the middle of an answer.
         body: the body, JSON where it is not a string.
         headers: further headers, such as `Retry-After`.
         times: how many requests get it; -1 for all.
@@ -41,7 +42,16 @@ class Knobs:
 
 @dataclass
 class Asked:
-    """One request as the engine saw it. `files` has one entry a multipart file: name, file name, type, size."""
+    """One request as the engine saw it.
+
+    Attributes:
+        method: the HTTP method.
+        path: without the query.
+        query: its parameters.
+        headers: names in lower case.
+        json: the body's JSON, or a multipart body's fields.
+        files: one entry for each multipart file: `name`, `filename`, `content_type` and `size` in bytes.
+    """
 
     method: str
     path: str
@@ -49,6 +59,13 @@ class Asked:
     headers: dict[str, str]
     json: Any = None
     files: list[dict[str, Any]] = field(default_factory=list)
+
+
+class _BrokenOff(Response):
+    """Announces a body and ends without it; the server can only close the connection then."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
 
 
 @dataclass
@@ -78,7 +95,7 @@ class SandboxState:
                 continue
             fault.times -= 1
             if fault.status == 0:
-                raise ConnectionResetError("the sandbox engine was told to break off")
+                return _BrokenOff()
             if isinstance(fault.body, str):
                 kind = "text/html" if fault.body.startswith("<") else "text/plain"
                 return Response(fault.body, fault.status, fault.headers, kind)

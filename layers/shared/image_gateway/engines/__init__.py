@@ -39,7 +39,7 @@ def create_engine(name: str, config: ImagesConfig, connection: Connection, *, ed
     """Make the engine `name` for this configuration; `edit` takes the fields for edits where there are any."""
     entry = REGISTRY[name]
     factory = getattr(import_module(f"image_gateway.engines.{entry.module}"), entry.factory)
-    return cast(Engine, factory(config, connection, edit=edit))
+    return cast("Engine", factory(config, connection, edit=edit))
 
 
 def create_prompt_writer(name: str, config: ImagesConfig, connection: Connection) -> PromptWriter:
@@ -47,4 +47,4 @@ def create_prompt_writer(name: str, config: ImagesConfig, connection: Connection
     engine = create_engine(name, config, connection)
     if not hasattr(engine, "complete"):
         engine = create_engine(PROMPT_WRITER, config, connection)
-    return cast(PromptWriter, engine)
+    return cast("PromptWriter", engine)

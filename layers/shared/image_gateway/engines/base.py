@@ -101,7 +101,7 @@ def overlay(
 
     Args:
         body: the engine's own request fields.
-        params: the operator's last word.
+        params: the operator's last word; a null leaves the field out, as some servers fail on nulls.
         request: gives the fields that the caller set.
         names: engine field → form field, where the two differ.
 
@@ -112,8 +112,12 @@ def overlay(
     for name, value in (params or {}).items():
         asked = names.get(name, name)
         if asked in request.asked and body.get(name) != value:
-            warnings.append(f"{asked} was set to {value!r} by the operator's parameters")
-        body[name] = value
+            done = "left out" if value is None else f"set to {value!r}"
+            warnings.append(f"{asked} was {done} by the operator's parameters")
+        if value is None:
+            body.pop(name, None)
+        else:
+            body[name] = value
     return warnings
 
 

@@ -8,13 +8,15 @@ answer a URL. Nothing here depends on a list of models.
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, unquote
 
 from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, overlay, unsupported
 from image_gateway.engines.decode import decode_base64
 from image_gateway.engines.fanout import gather
 from image_gateway.engines.http import Connection, EngineServer
-from image_gateway.errors import EngineRejected, EngineUnavailable, NotConfigured
+from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
 from image_gateway.models.pictures import ModelInfo
@@ -23,9 +25,26 @@ Encode = Callable[[dict[str, Any]], dict[str, Any]]
 """Turns body fields into the arguments of an HTTP request: JSON or multipart."""
 
 _BLOCKS = ("moderation_blocked", "content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
-_MAKES_IMAGES = re.compile(r"image|dall-?e|flux|diffusion|sd[-_x]?[\d-]|imagen|banana|seedream|recraft|ideogram", re.I)
-_UNKNOWN = re.compile(r"unknown|unrecogni[sz]ed|unexpected|not permitted|unsupported parameter", re.I)
+_MAKES_IMAGES = re.compile(
+    r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
+)
+_UNKNOWN = re.compile(r"unknown|unrecogni[sz]ed|unexpected|not permitted|unsupported parameter", re.IGNORECASE)
+_REFUSES_N = re.compile(
+    r"['\"`]n['\"`]|\bn ?(=|must|should)|\bnumber of images\b|\b(one|single) image\b", re.IGNORECASE
+)
+_DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
+_AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one call was sent in the end, and what came back."""
+
+    body: dict[str, Any]
+    items: list[Any]
+    usage: dict[str, Any] | None
+    warnings: list[str]
 
 
 class OpenAIEngine:
@@ -49,6 +68,9 @@ class OpenAIEngine:
             params={"api-version": version} if version else {},
             blocked=_blocked,
         )
+        deployment = _DEPLOYMENT.fullmatch(base_url)
+        self._deployment = unquote(deployment["name"]) if deployment else None
+        self._resource = replace(self._server, base_url=deployment["resource"]) if deployment else self._server
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`POST /images/generations`."""
@@ -59,26 +81,28 @@ class OpenAIEngine:
 
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`POST /images/edits`, multipart: `image` for one input, `image[]` for more, `mask` with alpha."""
-        name = "image" if len(request.images) == 1 else "image[]"
-        files = [
-            (name, (f"image-{number}.{image.extension}", image.data, image.content_type))
-            for number, image in enumerate(request.images)
-        ]
-        if request.mask:
-            files.append(("mask", ("mask.png", request.mask.data, request.mask.content_type)))
         body: dict[str, Any] = {"prompt": request.prompt, **_options(request)}
-        result = await self._pictures(
-            request, body, lambda fields: {"data": _form(fields), "files": files}, "/images/edits"
-        )
+        try:
+            result = await self._edited(request, body, "image" if len(request.images) == 1 else "image[]")
+        except EngineRejected as error:
+            # stable-diffusion.cpp's server knows the name for several images only, also for one.
+            if len(request.images) != 1 or "image[]" not in error.detail:
+                raise
+            result = await self._edited(request, body, "image[]")
         result.warnings += unsupported(request, "openai", "steps", "negative_prompt", "seed")
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """`GET /models`, those whose name or kind says that they make images; all of them where none does."""
-        body = await self._server.json("GET", "/models")
+        """`GET /models`, those whose name or kind says that they make images; all of them where none does.
+
+        An Azure deployment is one model: its own name is answered, once the resource has accepted the key.
+        """
+        body = await self._resource.json("GET", "/models")
         found = body.get("data") if isinstance(body, dict) else None
         if not isinstance(found, list):
             raise EngineUnavailable("openai answered /models with something that is not a list of models")
+        if self._deployment:
+            return [ModelInfo(id=self._deployment, name=self._deployment)]
         entries = [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
         fitting = [entry for entry in entries if _makes_images(entry)] or entries
         return [ModelInfo(id=entry["id"], name=str(entry.get("name") or entry["id"])) for entry in fitting]
@@ -88,65 +112,93 @@ class OpenAIEngine:
         await self.models()
 
     async def complete(self, *, model: str, system: str, user: str) -> str:
-        """`POST /chat/completions`; the text of the first choice."""
+        """`POST /chat/completions`; the text of the first choice. On Azure `model` is a deployment's name."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        body = await self._server.json("POST", "/chat/completions", json={"model": model, "messages": messages})
+        path = f"/deployments/{quote(model, safe='')}/chat/completions" if self._deployment else "/chat/completions"
+        body = await self._resource.json("POST", path, json={"model": model, "messages": messages})
         try:
-            return str(body["choices"][0]["message"]["content"] or "")
+            text = body["choices"][0]["message"]["content"]
         except (LookupError, TypeError):
-            raise EngineUnavailable("openai answered a chat completion without choices") from None
+            text = None
+        if not isinstance(text, str) or not text.strip():
+            raise EngineUnavailable("openai answered a chat completion without text")
+        return text
+
+    async def _edited(self, request: ImageRequest, body: dict[str, Any], name: str) -> EngineResult:
+        files = [
+            (name, (f"image-{number}.{image.extension}", image.data, image.content_type))
+            for number, image in enumerate(request.images)
+        ]
+        if request.mask:
+            files.append(("mask", (f"mask.{request.mask.extension}", request.mask.data, request.mask.content_type)))
+        return await self._pictures(
+            request, dict(body), lambda fields: {"data": _form(fields), "files": files}, "/images/edits"
+        )
 
     async def _pictures(self, request: ImageRequest, body: dict[str, Any], encode: Encode, path: str) -> EngineResult:
         """Ask for all pictures in one call; where one call gives fewer, ask for the rest at once, one by one."""
         warnings = overlay(body, self._params, request, {})
         count = _count(body.get("n"))
+        server = self._server.starting_now()
+
+        async def one(body: dict[str, Any]) -> EngineResult:
+            return await _read(server, await _call(server, {**body, "n": 1}, encode, path))
+
         try:
-            first = await self._call(body, encode, path)
+            first = await _call(server, body, encode, path)
         except EngineRejected as error:
-            if error.param != "n" or count == 1:
+            if count == 1 or not _refuses_n(error):
                 raise
-            result = await gather(self._call({**body, "n": 1}, encode, path) for _ in range(count))
+            result = await gather(one(body) for _ in range(count))
         else:
-            missing = count - len(first.images)
-            result = await gather([_ready(first), *(self._call({**body, "n": 1}, encode, path) for _ in range(missing))])
+            # Counted in what was answered, not in what could be read: that is paid for.
+            missing = range(count - len(first.items))
+            result = await gather([_read(server, first), *(one(first.body) for _ in missing)])
         result.warnings[:0] = warnings
         return result
 
-    async def _call(self, body: dict[str, Any], encode: Encode, path: str) -> EngineResult:
-        """One call; where the server refuses a field as unknown to it, once more without that field."""
-        dropped: list[str] = []
-        while True:
-            try:
-                answer = await self._server.json("POST", path, **encode(body))
-            except EngineRejected as error:
-                name = _unknown_field(error, body)
-                if name is None:
-                    raise
-                body = {field: value for field, value in body.items() if field != name}
-                dropped.append(f"{name} is not known to this model and was left out")
-            else:
-                result = await self._read(answer)
-                result.warnings += dropped
-                return result
 
-    async def _read(self, answer: Any) -> EngineResult:
-        items = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(items, list) or not items:
-            raise EngineUnavailable("openai answered without pictures", may_have_cost=True)
-        result = await gather(self._picture(item) for item in items)
-        result.usage = answer.get("usage")
-        return result
-
-    async def _picture(self, item: Any) -> EngineResult:
-        item = item if isinstance(item, dict) else {}
-        if item.get("b64_json"):
-            data = decode_base64(item["b64_json"], "openai")
-        elif isinstance(item.get("url"), str):
-            url = item["url"]
-            data = decode_base64(url, "openai") if url.startswith("data:") else await self._server.download(url)
+async def _call(server: EngineServer, body: dict[str, Any], encode: Encode, path: str) -> _Call:
+    """One call; where the server refuses a field as unknown to it, once more without that field."""
+    warnings: list[str] = []
+    while True:
+        try:
+            answer = await server.json("POST", path, **encode(body))
+        except EngineRejected as error:
+            name = _unknown_field(error, body)
+            if name is None:
+                raise
+            body = {field: value for field, value in body.items() if field != name}
+            warnings.append(f"{name} is not known to this model and was left out")
         else:
-            raise EngineUnavailable("openai answered a picture with neither b64_json nor url", may_have_cost=True)
-        return EngineResult([EngineImage(data, revised_prompt=item.get("revised_prompt"))])
+            break
+    items = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(items, list) or not items:
+        if reason := _blocked(answer):
+            raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
+        said = server.message(answer) or "no explanation"
+        raise EngineUnavailable(f"openai answered without pictures: {said}", may_have_cost=True)
+    usage = answer.get("usage")
+    return _Call(body, items, usage if isinstance(usage, dict) else None, warnings)
+
+
+async def _read(server: EngineServer, call: _Call) -> EngineResult:
+    result = await gather(_picture(server, item) for item in call.items)
+    result.usage = call.usage
+    result.warnings += call.warnings
+    return result
+
+
+async def _picture(server: EngineServer, item: Any) -> EngineResult:
+    item = item if isinstance(item, dict) else {}
+    url, revised = item.get("url"), item.get("revised_prompt")
+    if item.get("b64_json"):
+        data = decode_base64(item["b64_json"], "openai")
+    elif isinstance(url, str) and url:
+        data = decode_base64(url, "openai") if url.startswith("data:") else await server.download(url)
+    else:
+        raise EngineUnavailable("openai answered a picture with neither b64_json nor url", may_have_cost=True)
+    return EngineResult([EngineImage(data, revised_prompt=revised if isinstance(revised, str) else None)])
 
 
 def _options(request: ImageRequest) -> dict[str, Any]:
@@ -170,7 +222,7 @@ def _form(fields: dict[str, Any]) -> dict[str, str]:
 def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
     if not key:
         return {}
-    if azure or (origin(base_url)[1].endswith(".azure.com")):
+    if azure or origin(base_url)[1].endswith(_AZURE):
         return {"api-key": key}
     return {"Authorization": f"Bearer {key}"}
 
@@ -184,14 +236,20 @@ def _blocked(body: Any) -> str | None:
     return str(error.get("message") or error["code"]) if any(code in _BLOCKS for code in codes) else None
 
 
+def _refuses_n(error: EngineRejected) -> bool:
+    return error.param == "n" or bool(_REFUSES_N.search(error.detail))
+
+
 def _unknown_field(error: EngineRejected, body: dict[str, Any]) -> str | None:
     """The optional field that the engine says it does not know, if it says that and we sent it."""
     if error.engine_code != "unknown_parameter" and not _UNKNOWN.search(error.detail):
         return None
-    optional = [name for name in body if name not in ("prompt", "model", "n")]
+    needed = ("prompt", "model") if body.get("n") == 1 else ("prompt", "model", "n")
+    optional = [name for name in body if name not in needed]
     if error.param in optional:
         return error.param
-    return next((name for name in optional if re.search(rf"['\"`]{re.escape(name)}['\"`]", error.detail)), None)
+    said = error.detail
+    return next((name for name in optional if re.search(rf"['\"`]{re.escape(name)}['\"`]|\bbody\.{name}:", said)), None)
 
 
 def _makes_images(entry: dict[str, Any]) -> bool:
@@ -201,7 +259,3 @@ def _makes_images(entry: dict[str, Any]) -> bool:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 1
-
-
-async def _ready(result: EngineResult) -> EngineResult:
-    return result
