@@ -1,0 +1,267 @@
+"""A sandbox engine that speaks AUTOMATIC1111's API, with its errors and its oddities.
+
+Oddities that are the real server's: a grid before several pictures, `info` as a JSON string, an unknown checkpoint
+dropped in silence, Basic auth, and four shapes of error. It draws where its original would think.
+"""
+
+import asyncio
+import base64
+import binascii
+import io
+import json
+import math
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.engines.painter import paint
+from sandbox.engines.state import SandboxState, control_routes
+
+CHECKPOINTS = {"sandbox-painter": "5a4dbc0001", "sandbox-sketcher": "5a4dbc0002"}
+"""Model name → short hash; the first is loaded at the start."""
+
+SAMPLERS = ("DPM++ 2M", "Euler a", "Euler", "Heun", "DDIM", "LCM")
+
+_MAX_BATCH = 8
+_NUMBERS = ("width", "height", "steps", "seed", "batch_size", "n_iter", "cfg_scale", "denoising_strength")
+
+Options = dict[str, str]
+Handler = Callable[[Any, Options], Awaitable[Any]]
+"""Answers a request's JSON body, and sees the server's options."""
+
+
+class _RefusalError(Exception):
+    """An answer that is an error: A1111's own body, where `kind` names the Python exception behind it."""
+
+    def __init__(self, status: int, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        body = {"error": kind, "detail": detail, "body": "", "errors": f"{status}: {detail}" if detail else kind}
+        self.response = JSONResponse(body, status)
+
+
+def create_app(state: SandboxState) -> Starlette:
+    """The server; its key, if the knobs set one, is `user:password` for Basic auth."""
+    options = {"sd_model_checkpoint": _title(next(iter(CHECKPOINTS))), "samples_format": "png"}
+
+    def route(method: str, path: str, handler: Handler) -> Route:
+        async def endpoint(request: Request) -> Response:
+            body = _json(await request.body())
+            await state.note(request, body=body)
+            if trouble := await state.trouble(request):
+                return trouble
+            if state.knobs.key and not _authorized(request, state.knobs.key):
+                return JSONResponse({"detail": "Incorrect username or password"}, 401, {"WWW-Authenticate": "Basic"})
+            try:
+                return JSONResponse(await handler(body, options))
+            except _RefusalError as refusal:
+                return refusal.response
+
+        return Route(f"/sdapi/v1/{path}", endpoint, methods=[method])
+
+    return Starlette(
+        routes=[
+            *control_routes(state),
+            route("POST", "txt2img", _txt2img),
+            route("POST", "img2img", _img2img),
+            route("GET", "sd-models", _sd_models),
+            route("GET", "options", _get_options),
+            route("POST", "options", _set_options),
+            route("GET", "samplers", _samplers),
+            route("POST", "interrupt", _interrupt),
+            route("GET", "progress", _progress),
+        ],
+        exception_handlers={404: _not_found},
+    )
+
+
+async def _txt2img(body: Any, options: Options) -> Any:
+    return await _make(body, options, ground=None, mask=None)
+
+
+async def _img2img(body: Any, options: Options) -> Any:
+    _validate(body)
+    inputs = body.get("init_images")
+    if not inputs:
+        raise _RefusalError(404, "HTTPException", "Init image not found")
+    mask = _decoded(body["mask"]) if body.get("mask") else None
+    return await _make(body, options, _decoded(inputs[0]), _transparent_where_white(mask) if mask else None)
+
+
+async def _sd_models(_body: Any, _options: Options) -> Any:
+    return [
+        {
+            "title": _title(name),
+            "model_name": name,
+            "hash": hash_,
+            "sha256": hash_.ljust(64, "0"),
+            "filename": f"/models/Stable-diffusion/{name}.safetensors",
+            "config": None,
+        }
+        for name, hash_ in CHECKPOINTS.items()
+    ]
+
+
+async def _get_options(_body: Any, options: Options) -> Any:
+    return options
+
+
+async def _set_options(body: Any, options: Options) -> Any:
+    options.update(body or {})
+
+
+async def _samplers(_body: Any, _options: Options) -> Any:
+    return [{"name": name, "aliases": [], "options": {}} for name in SAMPLERS]
+
+
+async def _interrupt(_body: Any, _options: Options) -> Any:
+    return {}
+
+
+async def _progress(_body: Any, _options: Options) -> Any:
+    return {"progress": 0.0, "eta_relative": 0.0, "state": {"job": "", "job_count": 0}, "current_image": None}
+
+
+async def _make(body: Any, options: Options, ground: bytes | None, mask: bytes | None) -> Any:
+    """Paint `batch_size` times `n_iter` pictures; where they are several, a grid of them comes first."""
+    _validate(body)
+    sampler = body.get("sampler_name") or SAMPLERS[0]
+    if sampler not in SAMPLERS:
+        raise _RefusalError(400, "HTTPException", "Sampler not found")
+    width, height = (max(8, body.get(side, 512) // 8 * 8) for side in ("width", "height"))
+    if body.get("batch_size", 1) > _MAX_BATCH:
+        raise _RefusalError(500, "OutOfMemoryError", "")
+    count = body.get("batch_size", 1) * body.get("n_iter", 1)
+    first_seed = body.get("seed", -1)
+    if first_seed < 0:
+        first_seed = random.randrange(2**32)
+    seeds = [first_seed + number for number in range(count)]
+    model = _checkpoint(body, options)
+    prompt = body.get("prompt", "")
+    steps = body.get("steps", 50)
+
+    def pictures() -> list[bytes]:
+        inputs = [ground] if ground else []
+        painted = [paint(prompt, width, height, seed=seed, inputs=inputs, mask=mask) for seed in seeds]
+        notes = [
+            f"{prompt}\nSteps: {steps}, Sampler: {sampler}, Seed: {seed}, Size: {width}x{height}, Model: {model}"
+            for seed in seeds
+        ]
+        noted = [_with_note(data, note) for data, note in zip(painted, notes, strict=True)]
+        return [_grid(noted, width, height), *noted] if count > 1 else noted
+
+    made = await asyncio.to_thread(pictures)
+    info = {
+        "prompt": prompt,
+        "all_prompts": [prompt] * count,
+        "negative_prompt": body.get("negative_prompt", ""),
+        "seed": seeds[0],
+        "all_seeds": seeds,
+        "width": width,
+        "height": height,
+        "sampler_name": sampler,
+        "steps": steps,
+        "batch_size": body.get("batch_size", 1),
+        "sd_model_name": model,
+        "sd_model_hash": CHECKPOINTS[model],
+        "index_of_first_image": len(made) - count,
+    }
+    images = [base64.b64encode(data).decode() for data in made]
+    return {"images": images, "parameters": body, "info": json.dumps(info)}
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError:
+        return None
+
+
+def _validate(body: Any) -> None:
+    """Refuse as FastAPI does, with a 422 that names the place."""
+    problem: dict[str, Any] | None = None
+    if not isinstance(body, dict):
+        problem = {"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"}
+    else:
+        for name in _NUMBERS:
+            value = body.get(name, 0)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                problem = {"loc": ["body", name], "msg": "value is not a valid integer", "type": "type_error.integer"}
+                break
+    if problem:
+        refusal = _RefusalError(422, "", "")
+        refusal.response = JSONResponse({"detail": [problem]}, 422)
+        raise refusal
+
+
+def _checkpoint(body: dict[str, Any], options: Options) -> str:
+    """The checkpoint for this request: an unknown one is dropped, and the loaded one is used."""
+    settings = body.get("override_settings") or {}
+    wanted = str(settings.get("sd_model_checkpoint") or "")
+    loaded = options["sd_model_checkpoint"]
+    for text in (wanted, loaded):
+        found = [name for name, hash_ in CHECKPOINTS.items() if text and (text in _title(name) or text == hash_)]
+        if found:
+            if text == wanted and settings and body.get("override_settings_restore_afterwards") is False:
+                options["sd_model_checkpoint"] = _title(found[0])
+            return found[0]
+    return next(iter(CHECKPOINTS))
+
+
+def _decoded(text: object) -> bytes:
+    try:
+        data = base64.b64decode(str(text).partition(",")[2] or str(text), validate=True)
+        Image.open(io.BytesIO(data)).load()
+    except (binascii.Error, UnidentifiedImageError, OSError):
+        raise _RefusalError(500, "HTTPException", "Invalid encoded image") from None
+    return data
+
+
+def _transparent_where_white(mask: bytes) -> bytes:
+    """The painter's mask from A1111's, whose white pixels are edited."""
+    grey = Image.open(io.BytesIO(mask)).convert("L")
+    picture = Image.new("RGBA", grey.size)
+    picture.putalpha(ImageOps.invert(grey))
+    out = io.BytesIO()
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+def _with_note(data: bytes, note: str) -> bytes:
+    """The picture with the `parameters` text that A1111 writes into its PNGs."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("parameters", note)
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(out, "PNG", pnginfo=chunks)
+    return out.getvalue()
+
+
+def _grid(pictures: list[bytes], width: int, height: int) -> bytes:
+    columns = math.ceil(math.sqrt(len(pictures)))
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * width, rows * height))
+    for number, data in enumerate(pictures):
+        sheet.paste(Image.open(io.BytesIO(data)), (number % columns * width, number // columns * height))
+    out = io.BytesIO()
+    sheet.save(out, "PNG")
+    return out.getvalue()
+
+
+def _title(name: str) -> str:
+    return f"{name}.safetensors [{CHECKPOINTS[name]}]"
+
+
+def _authorized(request: Request, key: str) -> bool:
+    kind, _, sent = request.headers.get("authorization", "").partition(" ")
+    wanted = base64.b64encode(key.encode()).decode()
+    return kind.lower() == "basic" and secrets.compare_digest(sent, wanted)
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"detail": "Not Found"}, 404)
