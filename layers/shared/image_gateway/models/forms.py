@@ -11,6 +11,16 @@ MAX_PROMPT = 32_000
 """Longest prompt in characters, as the OpenAI Images API has it."""
 
 
+MAX_IMAGES = 16
+"""Most pictures that one edit takes, as the OpenAI Images API has it."""
+
+
+def _one_to_sixteen(image: str | list[str]) -> str | list[str]:
+    if isinstance(image, list) and not 1 <= len(image) <= MAX_IMAGES:
+        raise PydanticCustomError("image", "must be one picture or a list of 1 to {most}", {"most": MAX_IMAGES})
+    return image
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("prompt", "must not be empty: say what the picture should show")
@@ -54,6 +64,29 @@ class CreateImageForm(Form):
     background: Word | None = Field(None, description="transparent, opaque or auto.")
     output_format: Word | None = Field(None, description="png, webp or jpeg.")
     style: Word | None = Field(None, description="As the engine has it.")
+
+
+class EditImageForm(Form):
+    """The body of an edit."""
+
+    image: Annotated[str | list[str], AfterValidator(_one_to_sixteen)] = Field(
+        repr=False,
+        description="One picture or up to 16: data URLs, base64, http(s) URLs, or ids of pictures and uploads.",
+    )
+    prompt: Prompt = Field(description="What is to change.", examples=["make it night"])
+    model: Word | None = Field(None, description="Wins over the configured model.")
+    size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
+    n: Count | None = Field(None, description="How many pictures; null means 1.")
+    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
+        None, description="What the picture should not show, where the engine has it."
+    )
+    background: Word | None = Field(None, description="transparent, opaque or auto.")
+    mask: str | None = Field(
+        None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
+    )
+    seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
+    quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
+    output_format: Word | None = Field(None, description="png, webp or jpeg.")
 
 
 class VerifyForm(BaseModel):
