@@ -5,6 +5,7 @@ leave things out: `info` may be empty, `n_iter` unknown, a null field an error. 
 one of them has.
 """
 
+import asyncio
 import base64
 import io
 import json
@@ -56,7 +57,8 @@ class Automatic1111Engine:
         body = _fields(request, request.size or Size(first.width, first.height))
         body["init_images"] = [base64.b64encode(first.data).decode()]
         if request.mask:
-            body["mask"] = base64.b64encode(_white_where_transparent(request.mask.data)).decode()
+            mask = await asyncio.to_thread(_white_where_transparent, request.mask.data)
+            body["mask"] = base64.b64encode(mask).decode()
         result = await self._pictures("/sdapi/v1/img2img", request, body)
         if others:
             result.warnings.append(f"{_NAME} edits one picture at a time: only the first of {1 + len(others)} was used")
@@ -225,7 +227,7 @@ def _white_where_transparent(mask: bytes) -> bytes:
     with Image.open(io.BytesIO(mask)) as picture:
         inverted = ImageChops.invert(picture.convert("RGBA").getchannel("A"))
     out = io.BytesIO()
-    inverted.save(out, "PNG")
+    inverted.save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
