@@ -43,7 +43,7 @@ MODELS = {
     "sandbox-image-embedding": ("Sandbox Image Embedding", ["embedContent"]),
     "veo-sandbox": ("Veo Sandbox", ["predictLongRunning"]),
 }
-"""Model → display name and methods. `gemini-sandbox` writes; the flash model knows no `imageSize`."""
+"""Model → display name and methods. `gemini-sandbox` writes; the flash model knows no `imageSize` and answers JPEG."""
 
 FINISH_REASONS = (
     "IMAGE_SAFETY",
@@ -189,8 +189,9 @@ async def _picture(model: str, body: dict[str, Any], parts: list[dict[str, Any]]
     blobs = [blob for part in parts if (blob := part.get("inline_data") or part.get("inlineData"))]
     inputs = [base64.b64decode(blob["data"]) for blob in blobs]
     seed = random.randrange(2**31)
-    data = await asyncio.to_thread(paint, prompt, width, height, seed=seed, format="JPEG", inputs=inputs)
-    picture = {"inlineData": {"mimeType": "image/jpeg", "data": base64.b64encode(data).decode()}}
+    kind = "jpeg" if "flash" in model else "png"
+    data = await asyncio.to_thread(paint, prompt, width, height, seed=seed, format=kind, inputs=inputs)
+    picture = {"inlineData": {"mimeType": f"image/{kind}", "data": base64.b64encode(data).decode()}}
     text = [{"text": "Here is your picture."}] if "with text" in prompt.lower() else []
     return _candidate(model, {"parts": [*text, picture], "role": "model"}, "STOP")
 

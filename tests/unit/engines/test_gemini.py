@@ -40,6 +40,7 @@ Connect = Callable[..., Connection]
 MakeEngine = Callable[..., GeminiEngine]
 
 IMAGE = "gemini-sandbox-image"
+FLASH = "gemini-sandbox-flash-image"
 IMAGEN = "imagen-sandbox-001"
 PNG = paint("tiny", 16, 16)
 TINY = base64.b64encode(PNG).decode()
@@ -83,12 +84,19 @@ def made(**part: Any) -> dict[str, Any]:
     return candidate(content={"parts": [{"inlineData": {"mimeType": "image/png", "data": TINY}, **part}]})
 
 
-async def test_a_generated_picture_is_whatever_type_it_is(make: MakeEngine) -> None:
+@pytest.mark.parametrize(("model", "kind"), [(IMAGE, "image/png"), (FLASH, "image/jpeg")])
+async def test_a_generated_picture_is_whatever_type_it_is(make: MakeEngine, model: str, kind: str) -> None:
     """Gemini answers JPEG as often as PNG: the bytes are handed on as they are."""
-    result = await make().generate(asked(size=Size(1024, 1024)))
+    result = await make().generate(asked(model=model))
+    found = sniff(result.images[0].data)
+    assert (found.content_type, found.width, found.height) == (kind, 1024, 1024)
+
+
+async def test_a_size_that_gemini_makes_is_made(make: MakeEngine) -> None:
+    """Without a warning."""
+    result = await make().generate(asked(size=Size(1376, 768)))
     kind = sniff(result.images[0].data)
-    assert (kind.content_type, kind.width, kind.height) == ("image/jpeg", 1024, 1024)
-    assert result.warnings == []
+    assert (kind.width, kind.height, result.warnings) == (1376, 768, [])
 
 
 async def test_the_request_is_a_generate_content_call(make: MakeEngine, state: SandboxState) -> None:
@@ -282,7 +290,7 @@ async def test_a_picture_beside_a_finish_reason_is_a_picture(serve: Serve, conne
 
 async def test_a_model_without_size_classes_is_asked_again_without(make: MakeEngine, state: SandboxState) -> None:
     """Older models know the ratio and refuse `imageSize`."""
-    result = await make().generate(asked(model="gemini-sandbox-flash-image", size=Size(1376, 768)))
+    result = await make().generate(asked(model=FLASH, size=Size(1376, 768)))
     shapes = [entry.json["generationConfig"]["imageConfig"] for entry in state.record]
     assert shapes == [{"aspectRatio": "16:9", "imageSize": "1K"}, {"aspectRatio": "16:9"}]
     assert result.warnings == ["imageSize is not known to this model and was left out"]
