@@ -1,13 +1,23 @@
-"""A connection for engines under test."""
+"""A connection for engines under test, and the parts that tests of the `openai` engine share."""
 
+import io
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
+from starlette.types import ASGIApp
 
+from image_gateway.engines.base import ImageRequest
 from image_gateway.engines.http import Connection
+from image_gateway.engines.openai import OpenAIEngine
 from image_gateway.errors import InvalidUrl
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.fields import Size
+from sandbox.engines.openai import create_app
+from sandbox.engines.state import SandboxState
 
 
 @dataclass
@@ -37,3 +47,59 @@ async def connect(waits: Waits, anyio_backend: str) -> AsyncIterator[Callable[..
             return Connection(client, refuse, timeout, secrets, waits.sleep)
 
         yield make
+
+
+@pytest.fixture
+def png() -> Callable[[int], bytes]:
+    """Make a small PNG of one shade of grey, told by its number."""
+
+    def make(shade: int = 0) -> bytes:
+        out = io.BytesIO()
+        Image.new("L", (16, 16), shade).save(out, "PNG")
+        return out.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def ask() -> Callable[..., ImageRequest]:
+    """Make a request for a small picture, all of whose fields the caller set."""
+
+    def make(**fields: Any) -> ImageRequest:
+        wanted = {"prompt": "a fox", "size": Size(64, 64), **fields}
+        return ImageRequest(job_id="job", asked=frozenset(wanted), **wanted)
+
+    return make
+
+
+@pytest.fixture
+def openai_state() -> SandboxState:
+    """Knobs and record of the sandbox's OpenAI server."""
+    return SandboxState()
+
+
+@pytest.fixture
+def openai_url(serve: Callable[[ASGIApp], str], openai_state: SandboxState) -> str:
+    """Base URL of the sandbox's OpenAI server."""
+    return serve(create_app(openai_state)) + "/v1"
+
+
+@pytest.fixture
+def openai_engine(openai_url: str, connect: Callable[..., Connection]) -> Callable[..., OpenAIEngine]:
+    """Make an `openai` engine against the sandbox's server, or with the configuration given."""
+
+    def make(
+        connection: Connection | None = None,
+        *,
+        url: str = openai_url,
+        key: str = "sk-test",
+        version: str = "",
+        params: dict[str, Any] | None = None,
+        edit: bool = False,
+    ) -> OpenAIEngine:
+        prefix = "IMAGES_EDIT_OPENAI_API" if edit else "IMAGES_OPENAI_API"
+        named = {f"{prefix}_BASE_URL": url, f"{prefix}_KEY": key, f"{prefix}_VERSION": version}
+        config = ImagesConfig.model_validate({**named, "IMAGES_OPENAI_API_PARAMS": params})
+        return OpenAIEngine(config, connection or connect(), edit=edit)
+
+    return make
