@@ -34,7 +34,7 @@ _LONGEST_CONNECT = 10.0
 _WORDS_FROM = 16_384
 _DEEPEST = 8
 _TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
-_PARTLY_MASKED = re.compile(r"[\w.-]+\*{3,}[\w.-]*")
+_PARTLY_MASKED = re.compile(r"[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
 
 
 @dataclass(frozen=True, slots=True)
