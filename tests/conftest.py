@@ -1,13 +1,21 @@
 """Real parts for every test: HTTP servers on free ports, and the AWS that moto's server embeds."""
 
+import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
+
+from image_gateway.aws import Aws
+from image_gateway.gateway import Gateway
+from image_gateway.settings import Settings
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.template import Template
 
 
 @pytest.fixture
@@ -40,3 +48,38 @@ def serve() -> Iterator[Callable[[ASGIApp], str]]:
         server.should_exit = True
     for _server, thread in running:
         thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def embedded_aws() -> Iterator[EmbeddedAws]:
+    """Moto's server, and this process's environment pointing to it."""
+    with EmbeddedAws() as aws:
+        os.environ.update(aws.variables)
+        yield aws
+
+
+@pytest.fixture
+def settings(embedded_aws: EmbeddedAws) -> Settings:
+    """The settings of a new, empty deployment: every read of its configuration and its tokens is fresh."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    template = Template()
+    template.values.update(Bucket=name, Table=name)
+    embedded_aws.deploy(template)
+    return Settings(
+        config_parameter=f"/image-gateway/{name}/config",
+        bucket=name,
+        table=name,
+        config_ttl_seconds=0,
+        token_ttl_seconds=0,
+    )
+
+
+@pytest.fixture(scope="session")
+def aws(embedded_aws: EmbeddedAws) -> Aws:
+    """Clients of the embedded AWS, made once: they are what takes longest to make."""
+    return Aws()
+
+
+@pytest.fixture
+def gateway(settings: Settings, aws: Aws) -> Gateway:
+    return Gateway(settings, aws)

@@ -60,6 +60,13 @@ class Gateway:
         """What rewrites prompts where `name` is the engine."""
         return create_prompt_writer(name, config, self._connection(config))
 
+    async def aclose(self) -> None:
+        """Close the connections that were opened. Lambda never does: it freezes or ends the process."""
+        if "_client" in self.__dict__:
+            await self._client.aclose()
+        if "_fetcher" in self.__dict__:
+            await self._fetcher.aclose()
+
     def _connection(self, config: ImagesConfig, timeout: float | None = None) -> Connection:
         return Connection(
             client=self._client,

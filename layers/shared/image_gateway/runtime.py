@@ -12,11 +12,11 @@ Result = TypeVar("Result")
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """The process's loop, made and set as the current one of this thread when first asked for."""
+    """The process's loop, made when first asked for, and set as the current one of this thread."""
     global _loop  # noqa: PLW0603 - one for the process is the point
-    if _loop is None or _loop.is_closed():
+    if _loop is None:
         _loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(_loop)
+    asyncio.set_event_loop(_loop)
     return _loop
 
 

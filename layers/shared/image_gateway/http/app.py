@@ -52,14 +52,20 @@ def create_app() -> FastAPI:
 
 
 def lambda_handler(app: FastAPI) -> Handler:
-    """The handler of a function that API Gateway calls. Makes the process's event loop, which Mangum then uses."""
-    event_loop()
+    """The handler of a function that API Gateway calls; it runs on the process's event loop."""
     # Mangum logs each request's path by itself; `RequestLog` says more, and only route templates.
     logging.getLogger("mangum.http").setLevel(logging.WARNING)
     # httpx logs each URL it asks for, and an engine's answer may hold signed ones.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("image_gateway").setLevel(logging.INFO)
-    return Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM_JSON])
+    event_loop()
+    adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM_JSON])
+
+    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+        event_loop()
+        return adapter(event, context)
+
+    return handler
 
 
 class RequestLog:

@@ -41,6 +41,8 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refuses: an unknown path, a wrong method, a body that cannot be read."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if error.status_code == 400:
+        return answer(request, InvalidRequest("The body is not JSON: it is not UTF-8, or nested too deeply"))
     known = {404: ("not_found", "There is nothing at this path"), 405: ("method_not_allowed", "Another method is needed")}
     code, detail = known.get(error.status_code, ("invalid_request", str(error.detail)))
     return _render(request, error.status_code, code, HTTPStatus(error.status_code).phrase, detail, error.headers or {})
@@ -104,8 +106,9 @@ def _problem(item: Mapping[str, Any]) -> dict[str, Any]:
     kind, message = item["type"], str(item["msg"])
     if kind == "json_invalid":
         return {"field": "", "message": f"the body is not JSON: {item['ctx']['error']}", "type": kind}
-    if location == ["body"] or not location[1:]:
-        return {"field": "", "message": "the body must be a JSON object", "type": kind}
+    if location == ["body"]:
+        message = "the body must be a JSON object, sent with Content-Type: application/json"
+        return {"field": "", "message": message, "type": kind}
     if kind == "extra_forbidden":
         message = "is not a field of the configuration"
     return {"field": ".".join(location[1:]), "message": message, "type": kind}

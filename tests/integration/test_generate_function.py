@@ -1,0 +1,341 @@
+"""The generate function, called with API Gateway's events, against the sandbox's openai engine over HTTP."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from image_gateway.gateway import Gateway
+from image_gateway.runtime import run
+from sandbox.engines.painter import paint
+from sandbox.engines.state import Fault
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.conftest import Answer, Deployment
+
+GENERATIONS = "/api/v1/images/generations"
+
+
+def generate(deployment: "Deployment", **fields: Any) -> "Answer":
+    return deployment.call("POST", GENERATIONS, {"prompt": "a fox", "size": "640x384", **fields}, role="user")
+
+
+def stored(deployment: "Deployment") -> list[str]:
+    """The keys of all pictures in the bucket."""
+    found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
+def test_a_picture_is_made_stored_and_signed(generating: "Deployment") -> None:
+    """The answer has the documented fields; the URL gives the picture of the size asked for."""
+    answer = generate(generating)
+
+    assert answer.status == 200
+    (picture,) = answer.json
+    assert set(picture) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
+    assert (picture["width"], picture["height"], picture["content_type"]) == (640, 384, "image/png")
+    assert datetime.fromisoformat(picture["expires_at"]) > datetime.now(UTC)
+    assert Image.open(io.BytesIO(httpx.get(picture["url"]).content)).size == (640, 384)
+    assert picture["id"].rpartition("-")[0] in stored(generating)[0]
+
+
+def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
+    """Model, size and number of the request win over the configuration."""
+    generating.configure(IMAGE_SIZE="1024x1024")
+
+    answer = generate(generating, model="gpt-image-2.6-sunburst", n=2, quality="low", output_format="webp")
+
+    sent = openai.record[-1].json
+    assert {name: sent[name] for name in ("model", "size", "n", "quality", "output_format")} == {
+        "model": "gpt-image-2.6-sunburst",
+        "size": "640x384",
+        "n": 2,
+        "quality": "low",
+        "output_format": "webp",
+    }
+    assert [picture["content_type"] for picture in answer.json] == ["image/webp"] * 2
+
+
+def test_the_configuration_fills_what_the_request_leaves_out(generating: "Deployment", openai: "SandboxState") -> None:
+    """Model and size of the configuration; nothing at all where neither says anything."""
+    generating.configure(IMAGE_SIZE="512x512")
+    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+    first = openai.record[-1].json
+    generating.configure(IMAGE_SIZE=None)
+    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+
+    assert (first["model"], first["size"]) == ("gpt-image-2", "512x512")
+    assert "size" not in openai.record[-1].json
+
+
+def test_the_operators_params_have_the_last_word_with_a_warning(generating: "Deployment") -> None:
+    """Params override number and size; the caller is told about what they asked for."""
+    generating.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
+
+    pictures = generate(generating, n=1).json
+
+    assert [(picture["width"], picture["height"]) for picture in pictures] == [(512, 512)] * 2
+    assert any("size" in warning for warning in pictures[0]["warnings"])
+    assert not any("quality" in warning for warning in pictures[0]["warnings"])
+
+
+def test_unknown_fields_are_ignored_with_a_warning(generating: "Deployment") -> None:
+    """A newer client is served."""
+    (picture,) = generate(generating, zoom=3, steps=20).json
+
+    assert any("zoom" in warning for warning in picture["warnings"])
+    assert any("steps" in warning for warning in picture["warnings"])
+
+
+def test_four_pictures_of_a_one_picture_model_are_made_at_once(generating: "Deployment", openai: "SandboxState") -> None:
+    """One of four calls fails: three pictures in order and a warning in the engine's words."""
+    openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
+
+    answer = generate(generating, model="sandbox-single", n=4)
+
+    assert answer.status == 200
+    assert len(answer.json) == len(stored(generating)) == 3
+    assert [picture["id"].rpartition("-")[2] for picture in answer.json] == ["0", "1", "2"]
+    assert any("a planted failure" in warning for warning in answer.json[0]["warnings"])
+
+
+FAULTS = [
+    (Fault(401, {"error": {"message": "Incorrect API key provided: planted-engine-key", "code": "invalid_api_key"}}, times=-1),
+     400, "engine_rejected", "Incorrect API key"),
+    (Fault(429, {"error": {"message": "Rate limit reached"}}, {"Retry-After": "17"}, times=-1),
+     429, "engine_rate_limited", "Rate limit reached"),
+    (Fault(500, "<html><title>Oops</title><body>it broke</body></html>", times=-1), 502, "engine_unavailable", "it broke"),
+    (Fault(200, "{not json", times=-1), 502, "engine_unavailable", "not JSON"),
+    (Fault(200, {"data": []}, times=-1), 502, "engine_unavailable", "without pictures"),
+    (Fault(200, {"data": [{"b64_json": "iVBORw0KGgo"}]}, times=-1), 502, "engine_unavailable", "base64"),
+    (Fault(200, {"data": [{"b64_json": "aGVsbG8gd29ybGQh"}]}, times=-1), 502, "engine_unavailable", "not a picture"),
+    (Fault(400, {"error": {"message": "Your request was rejected", "code": "moderation_blocked"}}, times=-1),
+     400, "content_blocked", "was rejected"),
+    (Fault(0, times=-1), 502, "engine_unavailable", "broke off"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "status", "code", "words"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS])
+def test_an_engines_failure_is_told_in_its_own_words(
+    generating: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, words: str
+) -> None:
+    """The documented status and code, no secret, nothing stored."""
+    openai.knobs.faults.append(Fault(**vars(fault)))
+
+    answer = generate(generating)
+
+    assert (answer.status, answer.json["code"]) == (status, code)
+    assert words in answer.json["detail"]
+    assert "planted-engine-key" not in answer.text
+    assert stored(generating) == []
+    if status == 429:
+        assert answer.headers["retry-after"] == "17"
+        assert "x-should-retry" not in answer.headers
+    else:
+        assert answer.headers["x-should-retry"] == "false"
+
+
+def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(generating: "Deployment", openai: "SandboxState") -> None:
+    """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
+    openai.knobs.latency = 3
+
+    answer = generate(generating)
+
+    assert (answer.status, answer.json["code"]) == (504, "engine_timeout")
+    assert answer.headers["x-should-retry"] == "false"
+    assert len(openai.record) == 1
+
+
+def test_an_engine_that_is_not_there_is_a_502(generating: "Deployment") -> None:
+    """Nothing listens at the URL."""
+    generating.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="")
+
+    assert generate(generating).json["code"] == "engine_unavailable"
+
+
+def test_a_size_the_model_refuses_is_answered_in_the_engines_words(generating: "Deployment") -> None:
+    """Sizes that only the engine can judge are its to refuse."""
+    answer = generate(generating, size="65x65")
+
+    assert (answer.status, answer.json["code"]) == (400, "engine_rejected")
+    assert "65x65" in answer.json["detail"]
+
+
+def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
+    generating: "Deployment", openai: "SandboxState"
+) -> None:
+    """Providers that answer URLs are served."""
+    openai.knobs.key = "planted-engine-key"
+    generating.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "url"})
+
+    answer = generate(generating, model="sandbox-url")
+
+    assert answer.status == 200, answer.text
+    assert openai.record[-1].headers["authorization"] == "Bearer planted-engine-key"
+
+
+def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", serve: Callable[..., str]) -> None:
+    """The picture is fetched from an allowed host without credentials; a private host is not asked at all."""
+    asked: list[Request] = []
+
+    async def picture(request: Request) -> Response:
+        asked.append(request)
+        return Response(paint("elsewhere", 64, 64), media_type="image/png")
+
+    elsewhere = serve(Starlette(routes=[Route("/p.png", picture)]))
+
+    async def answer_url(_request: Request) -> Response:
+        return JSONResponse({"data": [{"url": f"{elsewhere}/p.png"}]})
+
+    engine = serve(Starlette(routes=[Route("/images/generations", answer_url, methods=["POST"])]))
+    generating.configure(IMAGES_OPENAI_API_BASE_URL=engine, IMAGES_OPENAI_API_KEY="planted-engine-key")
+
+    refused = generate(generating)
+    assert (refused.status, refused.json["code"]) == (502, "engine_unavailable")
+    assert asked == []
+
+    host = elsewhere.removeprefix("http://")
+    settings = generating.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
+    run(generating.gateway.aclose())
+    generating.gateway = Gateway(settings)
+    assert generate(generating).status == 200
+    assert "authorization" not in asked[0].headers
+
+
+BAD_BODIES = [
+    (b"{", 422, "JSON"),
+    (b"", 422, "JSON object"),
+    (b"null", 422, "JSON object"),
+    (b"[]", 422, "JSON object"),
+    (b'"x"', 422, "JSON object"),
+    (b"{}", 422, "prompt"),
+    (b'{"prompt": ""}', 422, "prompt"),
+    (b'{"prompt": "   "}', 422, "prompt"),
+    (json.dumps({"prompt": "x" * 32_001}).encode(), 422, "prompt"),
+    (b'{"prompt": 7}', 422, "prompt"),
+    (b'{"prompt": "\\ud800"}', 422, "prompt"),
+    (b'{"prompt": "\xff"}', 422, "JSON"),
+    (b'{"prompt": "a", "n": 0}', 422, "n"),
+    (b'{"prompt": "a", "n": 11}', 422, "n"),
+    (b'{"prompt": "a", "n": 1e400}', 422, "n"),
+    (b'{"prompt": "a", "size": "big"}', 400, "size"),
+    (b'{"prompt": "a", "size": "0x0"}', 400, "size"),
+    (b'{"prompt": "a", "size": "99999x99999"}', 400, "size"),
+    (b'{"prompt": "a", "steps": -1}', 422, "steps"),
+    (b"[" * 100_000, 422, "JSON"),
+]
+
+
+@pytest.mark.parametrize(("raw", "status", "words"), BAD_BODIES, ids=[repr(body[0][:40]) for body in BAD_BODIES])
+@pytest.mark.parametrize("content_type", ["application/json", ""])
+def test_bad_input_names_the_field(
+    generating: "Deployment", openai: "SandboxState", raw: bytes, status: int, words: str, content_type: str
+) -> None:
+    """Never a 500, and the engine is not asked."""
+    headers = {"content-type": content_type} if content_type else {}
+
+    answer = generating.call("POST", GENERATIONS, raw=raw, headers=headers, role="user")
+
+    assert answer.status == status, answer.text
+    assert words in answer.json["detail"]
+    assert openai.record == []
+
+
+def test_a_body_of_another_type_says_which_one_is_needed(generating: "Deployment") -> None:
+    """JSON that says it is something else is not guessed at."""
+    headers = {"content-type": "application/octet-stream"}
+
+    answer = generating.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', headers=headers, role="user")
+
+    assert answer.status == 422
+    assert "Content-Type: application/json" in answer.json["detail"]
+
+
+def test_a_base64_encoded_body_is_read(generating: "Deployment") -> None:
+    """Without a content type API Gateway sends base64; it is JSON all the same."""
+    assert generating.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', role="user").status == 200
+
+
+def test_generation_is_off_until_it_is_switched_on(deployment: "Deployment") -> None:
+    """A new deployment makes nothing."""
+    answer = generate(deployment)
+
+    assert (answer.status, answer.json["code"]) == (403, "disabled")
+
+
+def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deployment") -> None:
+    """409, and no retry."""
+    deployment.configure(ENABLE_IMAGE_GENERATION=True)
+
+    answer = generate(deployment)
+
+    assert (answer.status, answer.json["field"]) == (409, "IMAGES_OPENAI_API_KEY")
+
+
+def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployment", openai: "SandboxState") -> None:
+    """The engine gets the rewritten prompt, and the picture tells it."""
+    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
+
+    (picture,) = generate(generating).json
+
+    assert picture["revised_prompt"] == openai.record[-1].json["prompt"] != "a fox"
+    assert openai.record[-2].path.endswith("/chat/completions")
+
+
+@pytest.mark.parametrize("case", ["no model", "failure", "nothing", "too long"])
+def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
+    generating: "Deployment", openai: "SandboxState", case: str
+) -> None:
+    """A picture of the original prompt, and a warning that says why."""
+    model = "" if case == "no model" else "gpt-5.6-mini"
+    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
+    text = {"nothing": " ", "too long": "x" * 32_001}.get(case)
+    if text:
+        openai.knobs.faults.append(Fault(200, {"choices": [{"message": {"content": text}}]}, path="/completions"))
+    if case == "failure":
+        openai.knobs.faults.append(Fault(500, {"error": {"message": "no language today"}}, path="/completions"))
+
+    (picture,) = generate(generating).json
+
+    assert "revised_prompt" not in picture
+    assert any("not rewritten" in warning for warning in picture["warnings"])
+    assert openai.record[-1].json["prompt"] == "a fox"
+
+
+def test_a_bucket_that_fails_is_told(generating: "Deployment") -> None:
+    """The picture may have been paid for, so a client must not repeat the request blindly."""
+    settings = generating.gateway.settings
+    boto3.client("s3").delete_bucket(Bucket=settings.bucket)
+
+    answer = generate(generating)
+
+    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
+    assert answer.headers["x-should-retry"] == "false"
+
+
+def test_a_job_leaves_one_log_line_and_its_metrics(
+    generating: "Deployment", caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Figures with units, neither prompt nor key."""
+    generate(generating, prompt="planted-prompt", n=2)
+
+    (job,) = [record for record in caplog.records if record.getMessage() == "job"]
+    assert (job.engine, job.model, job.outcome, job.pictures) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
+    metrics = json.loads(next(line for line in capsys.readouterr().out.splitlines() if "_aws" in line))
+    assert metrics["pictures"] == 2
+    assert metrics["bytes"] > 0
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["engine", "outcome"]]
+    everything = str([record.__dict__ for record in caplog.records]) + json.dumps(metrics)
+    assert "planted" not in everything

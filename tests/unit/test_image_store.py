@@ -1,0 +1,93 @@
+"""Pictures in the bucket, against moto's server."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import httpx
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.errors import StorageUnavailable
+from image_gateway.image_store import ImageStore, job_time, new_job_id
+from image_gateway.imagetype import ImageType
+from image_gateway.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+PNG = ImageType("image/png", 1, 1)
+
+
+def test_a_job_id_is_a_uuid_that_tells_its_time() -> None:
+    """Version 7 and the RFC's variant; later ids sort later."""
+    before = datetime.now(UTC)
+    first, second = uuid.UUID(new_job_id()), uuid.UUID(new_job_id())
+
+    assert (first.version, first.variant) == (7, uuid.RFC_4122)
+    assert first != second
+    assert abs(job_time(str(first)) - before) < timedelta(seconds=5)
+
+
+async def test_a_picture_lies_under_its_day_and_job(settings: Settings) -> None:
+    """The key, content type and metadata are as documented; other letters are percent-encoded."""
+    job = new_job_id()
+    stored = await ImageStore(Aws(), settings).put(job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job})
+
+    found = boto3.client("s3").get_object(Bucket=settings.bucket, Key=stored.key)
+
+    assert re.fullmatch(rf"images/\d{{4}}/\d\d/\d\d/{job}/0\.png", stored.key)
+    assert (stored.id, stored.name) == (f"{job}-0", f"{job}-0.png")
+    assert found["ContentType"] == "image/png"
+    assert found["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn", "job": job}
+
+
+async def test_a_presigned_url_gives_the_picture_and_says_when_it_ends(settings: Settings) -> None:
+    """The URL is signed by SigV4 for the documented time."""
+    store = ImageStore(Aws(), settings)
+    stored = await store.put(new_job_id(), 0, b"png", PNG, {})
+
+    url, expires_at = store.url(stored)
+
+    assert httpx.get(url).content == b"png"
+    query = parse_qs(urlsplit(url).query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == ["3600"]
+    assert abs(expires_at - datetime.now(UTC) - timedelta(hours=1)) < timedelta(seconds=5)
+
+
+async def test_on_aws_the_url_is_regional_and_virtual_hosted(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer regions serve no other form."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    store = ImageStore(Aws(), settings)
+
+    url, _ = store.url(await ImageStore(_fake(), settings).put(new_job_id(), 0, b"", PNG, {}))
+
+    assert urlsplit(url).hostname == f"{settings.bucket}.s3.us-east-1.amazonaws.com"
+
+
+async def test_a_bucket_that_fails_is_told(settings: Settings) -> None:
+    """A picture that was paid for and not stored must not be asked for again blindly."""
+    store = ImageStore(Aws(), settings.model_copy(update={"bucket": "no-such-bucket"}))
+
+    with pytest.raises(StorageUnavailable, match="NoSuchBucket") as caught:
+        await store.put(new_job_id(), 0, b"png", PNG, {})
+
+    assert caught.value.may_have_cost
+
+
+def _fake() -> Aws:
+    """AWS whose bucket takes everything: only the key is wanted."""
+
+    class Taking(Aws):
+        class s3:  # noqa: N801 - stands for an attribute
+            @staticmethod
+            def put_object(**_: object) -> None:
+                """Take it."""
+
+    return Taking()

@@ -1,0 +1,96 @@
+"""Locks in the table, against moto's server."""
+
+import asyncio
+
+import boto3
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.locks import LEASE_SECONDS, PATIENCE_SECONDS, Locks
+from image_gateway.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+class Time:
+    """A clock that sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+def make(settings: Settings, time: Time) -> Locks:
+    return Locks(Aws(), settings, now=time.now, sleep=time.sleep)
+
+
+async def test_only_one_holds_a_lock(settings: Settings) -> None:
+    """A second holder waits for its turn and then gives up, unharmed."""
+    time = Time()
+    async with make(settings, time).hold("config"):
+        with pytest.raises(Busy, match="config"):
+            async with make(settings, time).hold("config"):
+                pytest.fail("two held the lock")
+
+    assert time.seconds >= 1_800_000_000 + PATIENCE_SECONDS
+
+
+async def test_a_lock_is_free_again_after_a_failure(settings: Settings) -> None:
+    """An error under the lock lets go of it."""
+    time = Time()
+    with pytest.raises(RuntimeError):
+        async with make(settings, time).hold("config"):
+            raise RuntimeError
+
+    async with make(settings, time).hold("config"):
+        pass
+
+
+async def test_a_dead_holder_is_succeeded_and_harms_nobody_when_it_wakes(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After the lease another takes over; the late one does not release what is no longer its own."""
+    time = Time()
+    async with make(settings, time).hold("config"):
+        time.seconds += LEASE_SECONDS + 1
+        successor = make(settings, time).hold("config")
+        await successor.__aenter__()
+
+    assert "outlived" in caplog.text
+    with pytest.raises(Busy):
+        async with make(settings, time).hold("config"):
+            pytest.fail("the successor's lock was released")
+    await successor.__aexit__(None, None, None)
+
+
+async def test_locks_of_other_names_are_apart(settings: Settings) -> None:
+    """A lock is held by its name."""
+    time = Time()
+    async with make(settings, time).hold("config"), make(settings, time).hold("other"):
+        pass
+
+
+async def test_a_table_that_fails_is_told(settings: Settings) -> None:
+    """Nothing is done without the lock."""
+    locks = Locks(Aws(), settings.model_copy(update={"table": "no-such-table"}))
+
+    with pytest.raises(StorageUnavailable, match="lock"):
+        async with locks.hold("config"):
+            pytest.fail("held without a table")
+
+
+async def test_a_lock_that_cannot_be_released_is_left_to_expire(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was done under it stands."""
+    async with Locks(Aws(), settings).hold("config"):
+        boto3.client("dynamodb").delete_table(TableName=settings.table)
+
+    assert "expires by itself" in caplog.text
