@@ -10,7 +10,13 @@ ENGINE ?= openai
 SIZE ?= 1024x1024
 PROMPT ?= a lighthouse in a storm, oil on canvas
 ARCHITECTURE ?= arm64
+TEMPLATE ?= template.yaml
+BUILD_DIR ?= .aws-sam/build
+LAMBDA_PYTHON ?= 3.13
 ROLE ?= admin
+NAME ?= $(ROLE)
+# Through the environment, any text reaches a program as it is.
+export ENGINE SIZE PROMPT STACK ROLE NAME
 
 UV_VERSION := 0.13.9
 UV := .venv-uv/bin/uv
@@ -48,14 +54,14 @@ layers/shared/requirements.txt: $(UV) uv.lock
 	@$(UV) export --quiet --locked --no-dev --no-emit-project --no-header -o $@
 
 demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE=)
-	@$(PY) -m sandbox demo --engine "$(ENGINE)" --size "$(SIZE)" --prompt "$(PROMPT)"
+	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT"
 
 run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
 	@exec $(PY) -m sandbox run --port $(PORT)
 
 test: .venv/.dev $(SAM_ENV)/.ready layers/shared/requirements.txt ## All tests, with coverage
 	@$(PY) -m coverage erase
-	@$(PY) -m pytest -n 2 --cov --cov-report=
+	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 
 	@$(PY) -m coverage report
 
@@ -74,13 +80,19 @@ format: .venv/.dev ## Format the code
 openapi: .venv/.dev ## Write the OpenAPI document anew
 	$(PY) -m sandbox.openapi
 
-build: .venv/.sandbox $(SAM_ENV)/.ready layers/shared/requirements.txt ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
-	@python=$$($(UV) python find 3.13 2>/dev/null) || { \
-		echo "sam build needs Python 3.13, which is what Lambda runs: install it so that python3.13 is found"; exit 1; }; \
-	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+# Bytecode goes along, because Lambda cannot keep what it compiles: without it every cold start compiles every module.
+# It is not checked against the sources, whose times do not survive the way to Lambda. Not uv's own environment, which
+# has no pip, but the interpreter it was made from.
+build: $(SAM_ENV)/.ready layers/shared/requirements.txt ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
+	@python=$$($(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null) || { \
+		echo "sam build needs Python $(LAMBDA_PYTHON), which is what Lambda runs: install it so that python$(LAMBDA_PYTHON) is found"; \
+		exit 1; }; \
+	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" --build-dir "$(BUILD_DIR)" \
+		--parameter-overrides Architecture=$(ARCHITECTURE) && \
+	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
 token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
-	@$(PY) -m image_gateway.issue_token --stack "$(STACK)" --role "$(ROLE)" --name "$(or $(NAME),$(ROLE))"
+	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
 	rm -rf .venv .venv-uv $(SAM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png layers/shared/requirements.txt

@@ -3,23 +3,23 @@
 import argparse
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from sandbox.gateway import ENGINES, Sandbox
 
 
-async def run(port: int) -> None:
-    """Run until SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    options = {"admin_token": os.environ.get("ADMIN_TOKEN", ""), "user_token": os.environ.get("USER_TOKEN", "")}
-    async with Sandbox(port=port, log=sys.stderr.fileno(), **options) as sandbox:
+async def run(port: int, admin_token: str, user_token: str) -> None:
+    """Run until cancelled."""
+    log = sys.stderr.fileno()
+    async with Sandbox(port=port, admin_token=admin_token, user_token=user_token, log=log) as sandbox:
         print(f"gateway      {sandbox.url}")
         print(f"admin token  {sandbox.admin_token}")
         print(f"user token   {sandbox.user_token}")
@@ -28,7 +28,7 @@ async def run(port: int) -> None:
         for name, url in sandbox.engine_urls.items():
             print(f"engine       {name} {url} (paints with Pillow; it is not a model)")
         print("ready", flush=True)
-        await stop.wait()
+        await asyncio.Event().wait()
 
 
 async def demo(prompt: str, engine: str, size: str, out: Path) -> None:
@@ -39,32 +39,75 @@ async def demo(prompt: str, engine: str, size: str, out: Path) -> None:
             async with Sandbox(log=log) as sandbox:
                 await sandbox.configure(IMAGE_GENERATION_ENGINE=engine)
                 print(f"POST {sandbox.url}/api/v1/images/generations  ({engine}, {size}: {prompt})", flush=True)
-                answer = await sandbox.request(
-                    "POST",
-                    "/api/v1/images/generations",
-                    token=sandbox.user_token,
-                    json={"prompt": prompt, "size": size},
-                )
-                if answer.is_error:
-                    raise SystemExit(f"The gateway answered {answer.status_code}: {answer.text}")
-                (picture,) = answer.json()
-                async with httpx.AsyncClient(trust_env=False) as client:
-                    out.write_bytes((await client.get(picture["url"])).raise_for_status().content)
-                for warning in picture.get("warnings") or []:
-                    print(f"warning: {warning}")
-                print(f"wrote {out} ({picture['width']}x{picture['height']}, {picture['content_type']}) from")
-                print(picture["url"])
-        except BaseException:
+                picture = await _generate(sandbox, {"prompt": prompt, "size": size})
+                await _download(picture["url"], out)
+        except (Exception, SystemExit):
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
             raise
+    for warning in picture.get("warnings") or []:
+        print(f"warning: {warning}")
+    print(f"wrote {out} ({picture['width']}x{picture['height']}, {picture['content_type']}) from")
+    print(picture["url"])
+
+
+async def _generate(sandbox: Sandbox, form: dict[str, str]) -> dict[str, Any]:
+    answer = await sandbox.request("POST", "/api/v1/images/generations", token=sandbox.user_token, json=form)
+    if answer.is_error:
+        raise SystemExit(f"The gateway answered {answer.status_code}: {answer.text}")
+    picture: dict[str, Any] = answer.json()[0]
+    return picture
+
+
+async def _download(url: str, out: Path) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(url)
+    await asyncio.to_thread(out.write_bytes, answer.raise_for_status().content)
+
+
+async def until_signalled(work: Coroutine[None, None, None]) -> bool:
+    """Run `work` to its end, or cancel it at SIGINT or SIGTERM so that it ends what it started; says whether it ended.
+
+    Further signals change nothing: what is being ended is not abandoned.
+    """
+    signalled = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
+    working, waiting = asyncio.create_task(work), asyncio.create_task(signalled.wait())
+    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    working.cancel()
+    try:
+        await working
+    except asyncio.CancelledError:
+        return False
+    return True
 
 
 def _curl(sandbox: Sandbox) -> str:
-    return (
-        f"curl {sandbox.url}/api/v1/images/generations -H 'Authorization: Bearer {sandbox.user_token}' "
-        """-H 'Content-Type: application/json' -d '{"prompt": "a lighthouse in a storm", "size": "1024x1024"}'"""
+    return shlex.join(
+        [
+            "curl",
+            f"{sandbox.url}/api/v1/images/generations",
+            "-H",
+            f"Authorization: Bearer {sandbox.user_token}",
+            "-H",
+            "Content-Type: application/json",
+            "-d",
+            '{"prompt": "a lighthouse in a storm", "size": "1024x1024"}',
+        ]
     )
+
+
+def _tokens() -> tuple[str, str]:
+    """The tokens that the environment asks for, in the order admin, user; empty: none is asked for."""
+    admin, user = (os.environ.get(name, "") for name in ("ADMIN_TOKEN", "USER_TOKEN"))
+    if admin and admin == user:
+        raise SystemExit("ADMIN_TOKEN and USER_TOKEN must differ")
+    for name, token in (("ADMIN_TOKEN", admin), ("USER_TOKEN", user)):
+        if len(token) > 256 or any(not "!" <= character <= "~" for character in token):
+            raise SystemExit(f"{name} must be 1 to 256 printable ASCII characters without spaces")
+    return admin, user
 
 
 def main() -> None:
@@ -72,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run")
-    running.add_argument("--port", type=int, default=8000)
+    running.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="0 takes a free one")
     showing = commands.add_parser("demo")
     showing.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
     showing.add_argument("--engine", choices=ENGINES, default="openai")
@@ -80,9 +123,9 @@ def main() -> None:
     showing.add_argument("--out", type=Path, default=Path("demo.png"))
     options = parser.parse_args()
     if options.command == "run":
-        asyncio.run(run(options.port))
-    else:
-        asyncio.run(demo(options.prompt, options.engine, options.size, options.out))
+        asyncio.run(until_signalled(run(options.port, *_tokens())))
+    elif not asyncio.run(until_signalled(demo(options.prompt, options.engine, options.size, options.out))):
+        raise SystemExit("interrupted")
 
 
 if __name__ == "__main__":

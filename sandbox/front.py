@@ -33,8 +33,8 @@ def http_event(request: Request, body: bytes, parameters: dict[str, str], route:
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": route,
-        "rawPath": request.url.path,
-        "rawQueryString": request.url.query,
+        "rawPath": request.scope["path"],
+        "rawQueryString": request.scope["query_string"].decode("latin-1"),
         "headers": headers,
         "requestContext": {
             "accountId": "123456789012",
@@ -42,7 +42,7 @@ def http_event(request: Request, body: bytes, parameters: dict[str, str], route:
             "domainName": headers.get("host", "localhost"),
             "http": {
                 "method": request.method,
-                "path": request.url.path,
+                "path": request.scope["path"],
                 "protocol": "HTTP/1.1",
                 "sourceIp": request.client.host if request.client else "127.0.0.1",
                 "userAgent": headers.get("user-agent", ""),
@@ -70,28 +70,33 @@ def create_front(routes: list[Route], functions: LambdaService) -> Starlette:
     """The HTTP front: each route of the template calls its function; any other path is API Gateway's own 404."""
 
     async def forward(request: Request) -> Response:
-        for route in routes:
-            parameters = route.match(request.url.path)
-            if parameters is not None and request.method == route.method:
-                break
-        else:
+        found = _most_specific(routes, request.method, request.scope["path"])
+        if found is None:
             return JSONResponse({"message": "Not Found"}, 404)
+        route, parameters = found
         body = await request.body()
         event = http_event(request, body, parameters, f"{route.method} {route.path}")
-        if len(body) > MAX_BODY or len(event.get("body", "")) > MAX_PAYLOAD:
+        if len(body) > MAX_BODY or len(event.get("body", "").encode()) > MAX_PAYLOAD:
             return JSONResponse({"message": "Request Entity Too Large"}, 413)
-        invocation = asyncio.ensure_future(functions.invoke(route.function, event))
         try:
-            # The function goes on when API Gateway gives up, as on AWS.
-            answer = await asyncio.wait_for(asyncio.shield(invocation), PATIENCE_SECONDS)
+            answer = await asyncio.wait_for(functions.invoke(route.function, event), PATIENCE_SECONDS)
         except TimeoutError:
-            invocation.add_done_callback(lambda done: done.exception())
             return JSONResponse({"message": "Service Unavailable"}, 503)
         except FunctionError:
             return JSONResponse({"message": "Internal Server Error"}, 500)
         return _response(answer)
 
     return Starlette(routes=[StarletteRoute("/{path:path}", forward, methods=_METHODS)])
+
+
+def _most_specific(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route that API Gateway chooses, with its path parameters: one without parameters wins over one with them."""
+    fitting = [
+        (route, parameters)
+        for route in routes
+        if route.method == method and (parameters := route.match(path)) is not None
+    ]
+    return min(fitting, key=lambda found: len(found[1]), default=None)
 
 
 def _response(answer: dict[str, Any]) -> Response:

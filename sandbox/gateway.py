@@ -1,6 +1,5 @@
 """The gateway with everything around it, for the life of an `async with` block."""
 
-import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -8,10 +7,10 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import httpx
-
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore, new_token
+
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.state import SandboxState
 from sandbox.front import create_front
@@ -31,8 +30,8 @@ class Sandbox:
 
     Args:
         port: of the front; 0 takes a free one.
-        admin_token: its text; empty: a new one.
-        user_token: its text; empty: a new one.
+        admin_token: its text, as `TokenStore.create` takes it; empty: a new one.
+        user_token: its text, another one than the admin's; empty: a new one.
         log: where the functions write.
         parameters: template parameters.
     """
@@ -85,10 +84,15 @@ class Sandbox:
 
     async def _start(self) -> None:
         aws = self._stack.enter_context(EmbeddedAws())
-        aws.deploy(self._template)
         functions = self._template.functions()
+        service = LambdaService(functions, aws.variables, self._log)
+        self._stack.push_async_callback(service.stop)
+        routes = [route for function in functions for route in function.routes]
+        front = HttpServer(create_front(routes, service), self._port)
+        # The functions' processes load while the rest is made.
+        await service.warm()
+        aws.deploy(self._template)
         self.settings = Settings.from_environment(functions[0].environment)
-        os.environ.update(aws.variables)
         tokens = TokenStore(Aws(), self.settings)
         tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
         tokens.create("sandbox user", Role.USER, token=self.user_token)
@@ -96,12 +100,8 @@ class Sandbox:
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))
             self.engine_urls[name] = server.url
-        service = LambdaService(functions, aws.variables, self._log)
-        self._stack.push_async_callback(service.stop)
-        routes = [route for function in functions for route in function.routes]
-        front = await self._stack.enter_async_context(HttpServer(create_front(routes, service), self._port))
+        await self._stack.enter_async_context(front)
         self.url = front.url
-        await service.warm()
         await self.configure(**self._configuration())
 
     def _configuration(self) -> dict[str, Any]:

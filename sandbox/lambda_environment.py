@@ -5,6 +5,7 @@ that protocol: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -72,11 +73,12 @@ class Environment:
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._end = ""
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process is not None and self._process.returncode is None
+        """Whether the process runs and can take another event."""
+        return self._process is not None and self._process.returncode is None and not self._end
 
     @property
     def pid(self) -> int:
@@ -104,6 +106,8 @@ class Environment:
         Raises:
             FunctionError: it failed, died, took longer than its timeout or answered more than `MAX_PAYLOAD`.
         """
+        if not self.alive:
+            raise FunctionError(self._end)
         payload = json.dumps(event).encode()
         deadline = int((time.time() + self._function.timeout) * 1000)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -119,8 +123,9 @@ class Environment:
 
     async def stop(self) -> None:
         """Kill the process and close its Runtime API."""
-        if self.alive and self._process:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         if self._watch:
             await self._watch
         await self._stack.aclose()
@@ -128,8 +133,7 @@ class Environment:
     async def _wait(self) -> None:
         assert self._process is not None  # noqa: S101 - started just before
         status = await self._process.wait()
-        if self._current and not self._current.done.done():
-            self._current.done.set_exception(FunctionError(f"the environment ended with status {status}"))
+        self._close(self._end or f"the environment ended with status {status}")
 
     def _environment(self, port: int) -> dict[str, str]:
         name = self._function.name
@@ -173,7 +177,8 @@ class Environment:
         async def answered(request: Request) -> Response:
             body = await request.body()
             if len(body) > MAX_PAYLOAD:
-                self._fail(f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes).")
+                # The runtime client takes this refusal as the end of its process.
+                self._close(f"Response payload size exceeded maximum allowed payload size ({MAX_PAYLOAD} bytes).")
                 return JSONResponse({"errorType": "RequestEntityTooLarge"}, 413)
             if self._current and not self._current.done.done():
                 self._current.done.set_result(body)
@@ -183,19 +188,28 @@ class Environment:
             self._fail((await request.body()).decode(errors="replace"))
             return JSONResponse({"status": "OK"}, 202)
 
+        async def failed_to_start(request: Request) -> Response:
+            self._close((await request.body()).decode(errors="replace"))
+            return JSONResponse({"status": "OK"}, 202)
+
         prefix = "/2018-06-01/runtime"
         return Starlette(
             routes=[
                 Route(f"{prefix}/invocation/next", next_event, methods=["GET"]),
                 Route(f"{prefix}/invocation/{{id}}/response", answered, methods=["POST"]),
                 Route(f"{prefix}/invocation/{{id}}/error", failed, methods=["POST"]),
-                Route(f"{prefix}/init/error", failed, methods=["POST"]),
+                Route(f"{prefix}/init/error", failed_to_start, methods=["POST"]),
             ]
         )
 
     def _fail(self, reason: str) -> None:
         if self._current and not self._current.done.done():
             self._current.done.set_exception(FunctionError(reason))
+
+    def _close(self, reason: str) -> None:
+        """Take no more events: the process has ended, or is about to."""
+        self._end = reason
+        self._fail(reason)
 
 
 class LambdaService:
@@ -217,18 +231,20 @@ class LambdaService:
         self._turns = {name: asyncio.Semaphore(concurrency) for name in self._functions}
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._started: list[Environment] = []
+        self._running: set[asyncio.Task[Any]] = set()
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Run one event through a warm environment, or a new one.
 
+        As on AWS the function goes on when its caller gives up.
+
         Raises:
             FunctionError: as `Environment.invoke`.
         """
-        async with self._turns[name]:
-            environment = await self._environment(name)
-            answer = await environment.invoke(event)
-            self._idle[name].append(environment)
-            return answer
+        running = asyncio.create_task(self._run(name, event))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return await asyncio.shield(running)
 
     async def warm(self) -> None:
         """Start one environment of each function."""
@@ -236,8 +252,24 @@ class LambdaService:
             self._idle[name].append(await self._new(name))
 
     async def stop(self) -> None:
-        """End every process."""
+        """End every event that is under way, and every process."""
+        for running in self._running:
+            running.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
         await asyncio.gather(*(environment.stop() for environment in self._started))
+
+    async def _run(self, name: str, event: dict[str, Any]) -> Any:
+        async with self._turns[name]:
+            environment = await self._environment(name)
+            try:
+                return await environment.invoke(event)
+            finally:
+                self._idle[name].append(environment)
+
+    def _ended(self, running: asyncio.Task[Any]) -> None:
+        self._running.discard(running)
+        if not running.cancelled():
+            running.exception()  # seen: a caller that gave up does not ask for it any more
 
     async def _environment(self, name: str) -> Environment:
         while self._idle[name]:

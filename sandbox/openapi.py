@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from sandbox.template import ROOT, Template
@@ -21,12 +20,12 @@ _ABOUT = (
 
 def document() -> dict[str, Any]:
     """The document, with the routes of every function in the template's order."""
-    apps: list[FastAPI] = [import_module(function.handler.rpartition(".")[0]).app for function in Template().functions()]
+    modules = [import_module(function.handler.rpartition(".")[0]) for function in Template().functions()]
     found = get_openapi(
         title="image-gateway",
         version="0.1.0",
         description=_ABOUT,
-        routes=[route for app in apps for route in app.routes],
+        routes=[route for module in modules for route in module.app.routes],
     )
     found["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `igw_` and 43 characters."}

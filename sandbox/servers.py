@@ -31,9 +31,11 @@ class HttpServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))
-        except OSError as error:
+            self._socket.listen(256)
+        except (OSError, OverflowError) as error:
             self._socket.close()
-            raise SystemExit(f"Port {port} cannot be used ({error.strerror}): choose another one, PORT=8123") from None
+            reason = getattr(error, "strerror", None) or error
+            raise SystemExit(f"Port {port} cannot be used ({reason}): choose another one, PORT=8123") from None
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         options = uvicorn.Config(
@@ -43,8 +45,7 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Start listening."""
-        self._socket.listen(256)
+        """Start answering; what has connected before gets its answer now."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         return self
 

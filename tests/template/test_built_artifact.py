@@ -1,0 +1,259 @@
+"""What `make build` makes is all that the functions need: they run from it alone, as on Lambda."""
+
+import asyncio
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awslambdaric
+import httpx
+import pytest
+from image_gateway.aws import Aws
+from image_gateway.settings import Settings
+from image_gateway.tokens import Role, TokenStore
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.engines.openai import create_app as create_openai
+from sandbox.engines.state import SandboxState
+from sandbox.front import http_event
+from sandbox.lambda_environment import Environment
+from sandbox.template import ROOT, Template
+
+pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+MACHINE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
+ELF_MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
+# What is there before a function and its layers are: Lambda's runtime client and boto3, with what these two need.
+RUNTIME = (
+    "awslambdaric",
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "runtime_client*.so",
+    "s3transfer",
+    "simplejson",
+    "six.py",
+    "snapshot_restore_py.py",
+    "urllib3",
+)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a build made, and a folder that stands for what Lambda's runtime has already."""
+
+    folder: Path
+    runtime: Path
+
+    @property
+    def layer(self) -> Path:
+        return self.folder / "SharedLayer"
+
+    def command(self, function: str, code: str) -> tuple[str, ...]:
+        """Run `code` in an interpreter that sees the standard library and what Lambda would show the function."""
+        visible = [str(path) for path in (self.folder / function, self.layer / "python", self.runtime)]
+        return (sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {visible!r}\n{code}")
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603 - our own commands
+
+
+def build(folder: Path, python: str, architecture: str) -> Path:
+    """Build the template, for another Python if need be, into a folder outside of the repository."""
+    text = re.sub(r"python3\.13\b", f"python{python}", (ROOT / "template.yaml").read_text())
+    text = re.sub(r"((?:Code|Content)Uri): (?=\w)", rf"\1: {ROOT}/", text)
+    template = folder / "template.yaml"
+    template.write_text(text)
+    current = ("-o", ".venv-template/.ready", "-o", "layers/shared/requirements.txt")
+    wanted = (f"TEMPLATE={template}", f"BUILD_DIR={folder / 'build'}", f"LAMBDA_PYTHON={python}")
+    done = run("make", "-s", *current, "build", *wanted, f"ARCHITECTURE={architecture}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The build for this machine and this interpreter."""
+    runtime = tmp_path_factory.mktemp("runtime")
+    packages = Path(awslambdaric.__file__).parent.parent
+    for pattern in RUNTIME:
+        (package,) = packages.glob(pattern)
+        (runtime / package.name).symlink_to(package)
+    return Artifact(build(tmp_path_factory.mktemp("artifact"), HERE, MACHINE), runtime)
+
+
+@pytest.fixture(scope="session")
+def arm64_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The build as it is deployed by default."""
+    if run(".venv-uv/bin/uv", "python", "find", "--system", "3.13").returncode:
+        pytest.skip("no Python 3.13 here (uv python find 3.13): the build for Lambda itself is not tested")
+    return build(tmp_path_factory.mktemp("arm64"), "3.13", "arm64")
+
+
+@dataclass
+class Deployed:
+    """The built functions with AWS, and tokens of both roles."""
+
+    artifact: Artifact
+    template: Template
+    variables: dict[str, str]
+    log: Path
+    tokens: dict[Role, str]
+    _stack: AsyncExitStack
+
+    async def start(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """Start a function; what comes back sends it a request and gives its answer."""
+        (function,) = [function for function in self.template.functions() if function.name == name]
+        with self.log.open("ab") as log:
+            environment = Environment(
+                function,
+                self.variables,
+                log.fileno(),
+                command=self.artifact.command(name, "from awslambdaric.__main__ import main; main(sys.argv)"),
+                cwd=self.artifact.folder / name,
+            )
+            self._stack.push_async_callback(environment.stop)
+            await environment.start()
+
+        async def call(method: str, path: str, body: Any = None, role: Role | None = None) -> Any:
+            answer = await environment.invoke(request_event(method, path, body, self.tokens[role] if role else ""))
+            return answer["statusCode"], json.loads(answer["body"])
+
+        return call
+
+
+def request_event(method: str, path: str, body: Any, token: str) -> dict[str, Any]:
+    """What API Gateway makes of a request with a JSON body."""
+    headers = {b"content-type": b"application/json", b"host": b"gateway.example"}
+    if token:
+        headers[b"authorization"] = f"Bearer {token}".encode()
+    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": [*headers.items()]}
+    content = b"" if body is None else json.dumps(body).encode()
+    return http_event(Request({**scope, "server": ("gateway.example", 443)}), content, {}, f"{method} {path}")
+
+
+@pytest.fixture
+async def deployed(artifact: Artifact, embedded_aws: EmbeddedAws, tmp_path: Path) -> AsyncIterator[Deployed]:
+    name = f"built-{uuid.uuid4().hex[:12]}"
+    template = Template(parameters={"ConfigTtlSeconds": "0"})
+    template.values.update({"Bucket": name, "Table": name, "AWS::StackName": name})
+    embedded_aws.deploy(template)
+    store = TokenStore(Aws(), Settings.from_environment(template.functions()[0].environment))
+    tokens = {role: await asyncio.to_thread(store.create, role.name, role) for role in Role}
+    async with AsyncExitStack() as stack:
+        yield Deployed(artifact, template, embedded_aws.variables, tmp_path / "log", tokens, stack)
+
+
+@pytest.mark.parametrize("module", ["moto", "sandbox", "PIL", "pytest", "functions.generate"])
+def test_the_config_function_sees_nothing_else(artifact: Artifact, module: str) -> None:
+    """The built config function can import neither what is only there for development nor another function."""
+    command = artifact.command("ConfigFunction", f"import functions.config.app\nimport {module}")
+
+    done = run(*command, cwd=artifact.folder)
+
+    assert f"ModuleNotFoundError: No module named '{module}'" in done.stderr
+
+
+@pytest.mark.anyio
+async def test_the_built_config_function_is_healthy(deployed: Deployed) -> None:
+    """The config function answers GET /health from what was built, without a token."""
+    config = await deployed.start("ConfigFunction")
+
+    status, body = await config("GET", "/health")
+
+    assert (status, body["status"]) == (200, "ok"), deployed.log.read_text()
+
+
+@pytest.mark.anyio
+async def test_the_built_functions_generate(deployed: Deployed, serve: Callable[[ASGIApp], str]) -> None:
+    """What is configured by the built config function is generated by the built generate function, and stored."""
+    config, generate = await asyncio.gather(deployed.start("ConfigFunction"), deployed.start("GenerateFunction"))
+    fields = {
+        "ENABLE_IMAGE_GENERATION": True,
+        "IMAGE_GENERATION_ENGINE": "openai",
+        "IMAGE_GENERATION_MODEL": "gpt-image-2",
+        "IMAGES_OPENAI_API_BASE_URL": serve(create_openai(SandboxState())) + "/v1",
+        "IMAGES_OPENAI_API_KEY": "sandbox-key",
+    }
+    status, body = await config("POST", "/api/v1/images/config/update", fields, Role.ADMIN)
+    assert status == 200, body
+
+    form = {"prompt": "a red fox", "size": "1024x1024"}
+    status, body = await generate("POST", "/api/v1/images/generations", form, Role.USER)
+
+    assert status == 200, (body, deployed.log.read_text())
+    async with httpx.AsyncClient(trust_env=False) as client:
+        picture = await client.get(body[0]["url"])
+    assert picture.content.startswith(b"\x89PNG")
+
+
+def test_the_layer_holds_the_package(artifact: Artifact) -> None:
+    """The layer has the shared package, with its OpenAPI document, where Lambda looks for modules."""
+    assert (artifact.layer / "python/image_gateway/openapi.json").is_file()
+
+
+@pytest.mark.parametrize("package", ["boto3", "botocore", "PIL", "moto", "sandbox", "functions"])
+def test_the_layer_leaves_out(artifact: Artifact, package: str) -> None:
+    """The layer has neither what the runtime brings nor what only the sandbox needs."""
+    assert not list((artifact.layer / "python").glob(f"{package}*"))
+
+
+def test_each_function_holds_only_itself(artifact: Artifact) -> None:
+    """A built function is its own folder, under the package it is imported from."""
+    for function in ("config", "generate"):
+        sources = (artifact.folder / f"{function.title()}Function").rglob("*.py")
+        assert {path.parent.name for path in sources} == {function}
+
+
+def test_the_layer_is_small(artifact: Artifact, tmp_path: Path) -> None:
+    """The zipped layer has at most 8 MB, bytecode included: it is loaded at every cold start."""
+    zipped = Path(shutil.make_archive(str(tmp_path / "layer"), "zip", artifact.layer))
+
+    assert zipped.stat().st_size <= 8 * 2**20
+    assert zipfile.is_zipfile(zipped)
+
+
+def test_every_module_is_compiled(artifact: Artifact) -> None:
+    """Each module has bytecode that counts whatever the time of its source, since Lambda can keep none."""
+    for source in artifact.folder.rglob("*.py"):
+        (compiled,) = source.parent.glob(f"__pycache__/{source.stem}.{sys.implementation.cache_tag}.pyc")
+        unchecked_hash = 0b01
+        assert int.from_bytes(compiled.read_bytes()[4:8], "little") == unchecked_hash, source
+
+
+def extensions(layer: Path) -> Iterator[tuple[str, int]]:
+    """The compiled extension modules of a layer, and the machine that each is for."""
+    for path in layer.rglob("*.so"):
+        yield path.name, int.from_bytes(path.read_bytes()[18:20], "little")
+
+
+def test_the_layer_is_for_this_machine(artifact: Artifact) -> None:
+    """Wheels in the layer are of the architecture that was asked for."""
+    found = dict(extensions(artifact.layer))
+
+    assert found
+    assert set(found.values()) == {ELF_MACHINES[MACHINE]}
+
+
+def test_the_default_build_is_for_arm64(arm64_build: Path) -> None:
+    """The build for Lambda's Python on arm64 has wheels for just that, wherever it is made."""
+    found = dict(extensions(arm64_build / "SharedLayer"))
+
+    assert found
+    assert set(found.values()) == {ELF_MACHINES["arm64"]}
+    assert all("cpython-313-aarch64" in name for name in found)
