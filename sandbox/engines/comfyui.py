@@ -42,7 +42,7 @@ def create_app(state: SandboxState) -> Starlette:
         Route("/upload/image", server.answering(server.upload_image), methods=["POST"]),
         Route("/upload/mask", server.answering(server.upload_mask), methods=["POST"]),
         Route("/object_info", server.answering(server.object_info), methods=["GET"]),
-        Route("/object_info/{node_class}", server.answering(server.object_info), methods=["GET"]),
+        Route("/object_info/{node_class:path}", server.answering(server.object_info), methods=["GET"]),
         Route("/system_stats", server.answering(server.system_stats), methods=["GET"]),
     ]
 
@@ -66,19 +66,25 @@ class _Server:
 
         async def answer(request: Request) -> Response:
             multipart = request.headers.get("content-type", "").startswith("multipart/")
-            body = None if multipart else await _json(request)
-            files = await _files(request) if multipart else []
-            await self._state.note(request, body=body, files=files)
-            # Here latency is a run's, not a request's.
-            quick = SandboxState(replace(self._state.knobs, latency=0.0))
-            if fault := await quick.trouble(request):
-                return fault
-            key = self._state.knobs.key
-            if key and request.headers.get("authorization") != f"Bearer {key}":
-                return JSONResponse({"error": "Authentication required"}, 401)
-            return await endpoint(request)
+            try:
+                body = None if multipart else await _json(request)
+                files = await _files(request) if multipart else []
+                await self._state.note(request, body=body, files=files)
+                return await self._refused(request) or await endpoint(request)
+            finally:
+                await request.close()
 
         return answer
+
+    async def _refused(self, request: Request) -> Response | None:
+        # Here latency is a run's, not a request's.
+        quick = SandboxState(replace(self._state.knobs, latency=0.0))
+        if fault := await quick.trouble(request):
+            return fault
+        key = self._state.knobs.key
+        if key and request.headers.get("authorization") != f"Bearer {key}":
+            return JSONResponse({"error": "Authentication required"}, 401)
+        return None
 
     async def prompt(self, request: Request) -> Response:
         """`POST /prompt`: validate, then queue what can run."""

@@ -125,17 +125,17 @@ class Runner:
         submitted, started = self.clock(), None
         wait, absent = _FIRST_WAIT, 0
         while True:
-            if (entry := await self.server.entry(prompt_id)) is not None:
+            server = self.server.within(self._left(submitted, started))
+            if (entry := await server.entry(prompt_id)) is not None:
                 return entry
-            place = await self.server.place(prompt_id)
+            place = await server.place(prompt_id)
             absent = absent + 1 if place is None else 0
             if absent == 2:
                 said = f"comfyui no longer knows run {prompt_id}: it was deleted, or the server was restarted"
                 raise EngineUnavailable(said, may_have_cost=started is not None)
             if place == "running" and started is None:
                 started = self.clock()
-            left = self._left(submitted, started)
-            await self.server.connection.sleep(min(wait, left))
+            await server.connection.sleep(min(wait, self._left(submitted, started)))
             wait = min(wait * _GROWTH, _LONGEST_WAIT)
 
     def _left(self, submitted: float, started: float | None) -> float:

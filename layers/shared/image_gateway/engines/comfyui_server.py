@@ -3,9 +3,10 @@
 Facts: recorded traffic of ComfyUI 0.3.64.
 """
 
+import asyncio
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 from image_gateway.engines.http import Answer, EngineServer
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable
@@ -26,9 +27,13 @@ class ComfyUIServer(EngineServer):
 
     def failure(self, answer: Answer, *, paid: bool) -> EngineError:
         """As for every engine; a 404 is `Missing`."""
-        if answer.status == 404:
-            return Missing(f"{self.name} answered 404: {self.words(answer)} (is this the base URL of a ComfyUI?)")
-        return super().failure(answer, paid=paid)
+        error = super().failure(answer, paid=paid)
+        return Missing(error.detail) if answer.status == 404 else error
+
+    def within(self, seconds: float) -> Self:
+        """This server for requests that all end within `seconds`, and each within the connection's timeout."""
+        limit = min(seconds, self.connection.timeout)
+        return replace(self, deadline=asyncio.get_running_loop().time() + limit)
 
     def words(self, answer: Answer) -> str:
         """As for every engine; with what is wrong at which node, where a workflow is refused."""
