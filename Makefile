@@ -50,8 +50,14 @@ $(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
 	@touch $@
 
+LAYERS := layers/shared/requirements.txt layers/imaging/requirements.txt
+
 layers/shared/requirements.txt: $(UV) uv.lock
 	@$(UV) export --quiet --locked --no-dev --no-emit-project --no-header -o $@
+
+layers/imaging/requirements.txt: $(UV) uv.lock
+	@mkdir -p $(@D)
+	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
 demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE=)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT"
@@ -59,13 +65,13 @@ demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGI
 run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
 	@exec $(PY) -m sandbox run --port $(PORT)
 
-test: .venv/.dev $(SAM_ENV)/.ready layers/shared/requirements.txt ## All tests, with coverage
+test: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## All tests, with coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 
 	@$(PY) -m coverage report
 
-check: .venv/.dev $(SAM_ENV)/.ready layers/shared/requirements.txt ## Format, lint, types, template, generated files
+check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, generated files
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -83,7 +89,7 @@ openapi: .venv/.dev ## Write the OpenAPI document anew
 # Bytecode goes along, because Lambda cannot keep what it compiles: without it every cold start compiles every module.
 # It is not checked against the sources, whose times do not survive the way to Lambda. Not uv's own environment, which
 # has no pip, but the interpreter it was made from.
-build: $(SAM_ENV)/.ready layers/shared/requirements.txt ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
+build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
 	@python=$$($(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null) || { \
 		echo "sam build needs Python $(LAMBDA_PYTHON), which is what Lambda runs: install it so that python$(LAMBDA_PYTHON) is found"; \
 		exit 1; }; \
@@ -95,4 +101,4 @@ token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png layers/shared/requirements.txt
+	rm -rf .venv .venv-uv $(SAM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)

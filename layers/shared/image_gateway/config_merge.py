@@ -10,6 +10,13 @@ from image_gateway.errors import InvalidRequest, NotConfigured
 from image_gateway.models.config import MASK, SECRETS, ImagesConfig
 from image_gateway.models.fields import origin
 
+_EDIT_SERVERS = (
+    ("IMAGES_EDIT_OPENAI_API_BASE_URL", "IMAGES_EDIT_OPENAI_API_KEY", "IMAGES_EDIT_OPENAI_API_VERSION"),
+    ("IMAGES_EDIT_GEMINI_API_BASE_URL", "IMAGES_EDIT_GEMINI_API_KEY"),
+    ("IMAGES_EDIT_COMFYUI_BASE_URL", "IMAGES_EDIT_COMFYUI_API_KEY"),
+)
+"""URL, key and what else says how to reach a server for edits. The fields for generation lack the `EDIT`."""
+
 
 def fallback(environ: Mapping[str, str]) -> dict[str, Any]:
     """The fields that environment variables of their names give.
@@ -73,6 +80,23 @@ def with_credentials(
         field = "url" if first["loc"] and first["loc"][0] == url_field else "key"
         raise InvalidRequest(f"{field}: {first['msg']}", field=field) from None
     return merge(current, changes)
+
+
+def with_edit_fallbacks(config: ImagesConfig) -> ImagesConfig:
+    """`config` with what edits take from the settings for generation.
+
+    An empty URL for edits means the one for generation, with its key and version. An empty key means the one for
+    generation where both URLs are of the same origin.
+    """
+    taken: dict[str, Any] = {}
+    for fields in _EDIT_SERVERS:
+        plain = [name.replace("IMAGES_EDIT_COMFYUI", "COMFYUI").replace("IMAGES_EDIT", "IMAGES") for name in fields]
+        (url, key), (plain_url, plain_key) = fields[:2], plain[:2]
+        if not getattr(config, url):
+            taken |= {name: getattr(config, other) for name, other in zip(fields, plain, strict=True)}
+        elif not getattr(config, key) and origin(getattr(config, url)) == origin(getattr(config, plain_url)):
+            taken[key] = getattr(config, plain_key)
+    return config.model_copy(update=taken)
 
 
 def check_origin(secret: str, current: ImagesConfig, changed: ImagesConfig) -> None:

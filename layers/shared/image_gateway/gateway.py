@@ -7,14 +7,19 @@ from functools import cache, cached_property
 import httpx
 
 from image_gateway.aws import Aws
+from image_gateway.config_merge import with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
 from image_gateway.fetch import PublicFetcher
+from image_gateway.image_input import ImageInputs
 from image_gateway.image_store import ImageStore
+from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
+from image_gateway.stored_images import BucketImages
+from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
 
 
@@ -46,14 +51,35 @@ class Gateway:
         return ImageStore(self.aws, self.settings)
 
     @cached_property
+    def jobs(self) -> JobStore:
+        """What was asked for, and what became of it."""
+        return JobStore(self.aws, self.settings)
+
+    @cached_property
+    def stored(self) -> BucketImages:
+        """Pictures and uploads as inputs."""
+        return BucketImages(self.aws, self.settings, self.jobs)
+
+    @cached_property
+    def inputs(self) -> ImageInputs:
+        """What callers send as pictures to edit."""
+        return ImageInputs(self._fetcher.fetch, self.stored)
+
+    @cached_property
+    def submission(self) -> Submission:
+        """How requests become jobs."""
+        return Submission(self.jobs, self.service, self.settings.function_timeout_seconds)
+
+    @cached_property
     def service(self) -> ImageService:
-        """Generation, from a form to stored pictures."""
+        """From a form to stored pictures."""
         return ImageService(self.configs, self.images, self.engine, self.prompt_writer)
 
     def engine(
         self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None
     ) -> Engine:
         """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
+        config = with_edit_fallbacks(config) if edit else config
         return create_engine(name, config, self._connection(config, timeout), edit=edit)
 
     def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:

@@ -4,7 +4,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
@@ -27,20 +26,6 @@ def job_time(job_id: str) -> datetime:
     return datetime.fromtimestamp((uuid.UUID(job_id).int >> 80) / 1000, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """Where a picture lies and what it is."""
-
-    id: str
-    key: str
-    type: ImageType
-
-    @property
-    def name(self) -> str:
-        """A file name."""
-        return f"{self.id}.{self.type.extension}"
-
-
 class ImageStore:
     """Stores pictures and signs URLs to them.
 
@@ -56,8 +41,8 @@ class ImageStore:
 
     async def put(
         self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]
-    ) -> StoredPicture:
-        """Store one picture whole.
+    ) -> str:
+        """Store one picture whole, and give its key.
 
         Args:
             job_id: the job that made it.
@@ -69,24 +54,24 @@ class ImageStore:
         Raises:
             StorageUnavailable: the bucket does not take it.
         """
-        stored = StoredPicture(f"{job_id}-{number}", f"{_folder(job_id)}/{number}.{kind.extension}", kind)
+        key = f"{_folder(job_id)}/{number}.{kind.extension}"
         try:
             await asyncio.to_thread(
                 self._aws.s3.put_object,
                 Bucket=self._bucket,
-                Key=stored.key,
+                Key=key,
                 Body=data,
                 ContentType=kind.content_type,
                 Metadata={name: quote(value, safe=" /:;,.@+()[]=") for name, value in metadata.items() if value},
             )
         except self._aws.errors as error:
             raise StorageUnavailable(f"The picture was not stored: {error_code(error)}", may_have_cost=True) from error
-        return stored
+        return key
 
-    def url(self, stored: StoredPicture) -> tuple[str, datetime]:
+    def url(self, key: str) -> tuple[str, datetime]:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
         url = self._aws.s3.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": stored.key}, ExpiresIn=self._expiry
+            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._expiry
         )
         return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
 

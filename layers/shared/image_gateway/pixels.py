@@ -138,7 +138,7 @@ def _open(data: bytes, field: str) -> Image.Image:
 def _formats(data: bytes) -> tuple[str, ...]:
     if data[4:8] != b"ftyp" or data[8:12] in (b"avif", b"avis"):
         return _FORMATS
-    from pillow_heif import register_heif_opener  # noqa: PLC0415 - large, and few pictures are HEIC
+    from pi_heif import register_heif_opener  # noqa: PLC0415 - large, and few pictures are HEIC
 
     register_heif_opener(**_HEIF_OPTIONS)
     return (*_FORMATS, "HEIF")

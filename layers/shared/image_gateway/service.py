@@ -1,23 +1,20 @@
 """From a form to stored pictures: which engine, what of the configuration, what the caller is told."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from image_gateway.config_store import ConfigStore
-from image_gateway.engines.base import Engine, EngineImage, EngineResult, ImageRequest, PromptWriter
+from image_gateway.engines.base import Engine, EngineImage, EngineResult, ImageRequest, InputImage, PromptWriter
 from image_gateway.errors import Disabled, EngineUnavailable, GatewayError
-from image_gateway.image_store import ImageStore, StoredPicture
-from image_gateway.imagetype import ImageType, sniff
+from image_gateway.image_store import ImageStore
+from image_gateway.imagetype import sniff
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
-from image_gateway.models.forms import MAX_PROMPT, CreateImageForm
-from image_gateway.models.pictures import Picture
+from image_gateway.models.forms import MAX_PROMPT, CreateImageForm, EditImageForm
+from image_gateway.models.jobs import Job, JobPicture
 from image_gateway.telemetry import JobFigures
-
-logger = logging.getLogger(__name__)
 
 REWRITE = (
     "You write prompts for an image model. Rewrite the user's text as one vivid, concrete prompt in the same language, "
@@ -54,130 +51,156 @@ class ImageService:
         self._engine = engine
         self._prompt_writer = prompt_writer
 
-    async def generate(self, form: CreateImageForm, job_id: str) -> list[Picture]:
-        """Generate pictures and store them.
-
-        Returns:
-            The pictures that were made and stored, in order; each carries the job's warnings.
+    async def enabled(self, *, edit: bool = False) -> ImagesConfig:
+        """The configuration, if it lets pictures be made or edited.
 
         Raises:
-            Disabled: generation is switched off.
+            Disabled: generation or editing is switched off.
+        """
+        config = (await self._configs.read()).config
+        if edit and not config.ENABLE_IMAGE_EDIT:
+            raise Disabled("Image editing is switched off (ENABLE_IMAGE_EDIT)")
+        if not edit and not config.ENABLE_IMAGE_GENERATION:
+            raise Disabled("Image generation is switched off (ENABLE_IMAGE_GENERATION)")
+        return config
+
+    async def execute(
+        self,
+        job: Job,
+        form: CreateImageForm | EditImageForm,
+        images: Sequence[InputImage] = (),
+        mask: InputImage | None = None,
+    ) -> None:
+        """Do what a job asks for: its `engine`, `model`, `pictures`, `warnings` and `usage` are filled in.
+
+        Args:
+            job: the job, running.
+            form: what it asks for.
+            images: the pictures to edit.
+            mask: their mask, of the first one's size.
+
+        Raises:
+            Disabled: generation or editing is switched off.
             EngineError: no picture was made.
             StorageUnavailable: none could be stored.
         """
-        figures = JobFigures(job_id, "generation")
+        figures = JobFigures(job.id, job.kind)
+        edit = isinstance(form, EditImageForm)
         try:
-            config = (await self._configs.read()).config
-            if not config.ENABLE_IMAGE_GENERATION:
-                raise Disabled("Image generation is switched off (ENABLE_IMAGE_GENERATION)")
-            figures.engine = config.IMAGE_GENERATION_ENGINE
-            engine = self._engine(figures.engine, config)
-            request, warnings = _request(form, config, job_id)
-            figures.model = request.model or ""
+            config = await self.enabled(edit=edit)
+            figures.engine = job.engine = config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE
+            engine = self._engine(job.engine, config, edit=edit)
+            request = replace(_request(form, config, job.id), images=tuple(images), mask=mask)
+            figures.model = job.model = request.model or ""
+            job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
             with figures.timed("engine_ms"):
-                rewritten, notes = await self._rewritten(request, config)
-                result = await engine.generate(rewritten)
-            warnings = [*warnings, *notes, *result.warnings]
-            if rewritten is not request:
-                result.images = [
-                    replace(image, revised_prompt=image.revised_prompt or rewritten.prompt) for image in result.images
-                ]
+                result = await (engine.edit(request) if edit else self._generate(engine, request, config))
+            job.warnings = [*job.warnings, *result.warnings]
+            job.usage = result.usage
             with figures.timed("store_ms"):
-                pictures = await self._store(job_id, figures, result, warnings)
+                await self._store(job, figures, result.images)
+            job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             figures.succeeded()
         except GatewayError as error:
             figures.code = error.code
             raise
-        else:
-            return pictures
         finally:
             figures.emit()
 
-    async def _rewritten(self, request: ImageRequest, config: ImagesConfig) -> tuple[ImageRequest, list[str]]:
-        """The request with a rewritten prompt where the operator wants that; a failure leaves it, with a warning."""
+    async def _generate(self, engine: Engine, request: ImageRequest, config: ImagesConfig) -> EngineResult:
+        """Generate, from a rewritten prompt where the operator wants that; a failure to rewrite is a warning."""
         if not config.ENABLE_IMAGE_PROMPT_GENERATION:
-            return request, []
+            return await engine.generate(request)
+        text, warning = await self._rewritten(request.prompt, config)
+        result = await engine.generate(replace(request, prompt=text or request.prompt))
+        if text:
+            result.images = [replace(image, revised_prompt=image.revised_prompt or text) for image in result.images]
+        result.warnings[:0] = [warning] if warning else []
+        return result
+
+    async def _rewritten(self, prompt: str, config: ImagesConfig) -> tuple[str | None, str | None]:
+        """A better prompt, or the reason why there is none."""
         model = config.IMAGE_PROMPT_GENERATION_MODEL
         if not model:
-            return request, ["The prompt was not rewritten: IMAGE_PROMPT_GENERATION_MODEL is not set"]
+            return None, "The prompt was not rewritten: IMAGE_PROMPT_GENERATION_MODEL is not set"
         try:
             writer = self._prompt_writer(config.IMAGE_GENERATION_ENGINE, config)
-            text = (await writer.complete(model=model, system=REWRITE, user=request.prompt)).strip()
+            text = (await writer.complete(model=model, system=REWRITE, user=prompt)).strip()
         except GatewayError as error:
-            return request, [f"The prompt was not rewritten: {error.detail}"]
+            return None, f"The prompt was not rewritten: {error.detail}"
         if not text or len(text) > MAX_PROMPT:
-            return request, [f"The prompt was not rewritten: {model} answered {len(text)} characters"]
-        return replace(request, prompt=text), []
+            return None, f"The prompt was not rewritten: {model} answered {len(text)} characters"
+        return text, None
 
-    async def _store(
-        self, job_id: str, figures: JobFigures, result: EngineResult, warnings: Sequence[str]
-    ) -> list[Picture]:
+    async def _store(self, job: Job, figures: JobFigures, images: Sequence[EngineImage]) -> None:
         """Store what the engine made, all at once; what is no picture is left out with a warning."""
-        metadata = {"engine": figures.engine, "model": figures.model, "job": job_id}
         outcomes = await asyncio.gather(
-            *(self._store_one(job_id, number, image, metadata) for number, image in enumerate(result.images)),
-            return_exceptions=True,
+            *(self._store_one(job, number, image) for number, image in enumerate(images)), return_exceptions=True
         )
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, GatewayError):
-                raise failure
-        pairs = [
-            (stored, image)
-            for stored, image in zip(outcomes, result.images, strict=True)
-            if isinstance(stored, StoredPicture)
-        ]
-        if not pairs:
+        failures: list[GatewayError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, GatewayError):
+                failures.append(outcome)
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                job.pictures.append(outcome)
+        if not job.pictures:
             raise failures[0] if failures else EngineUnavailable("The engine answered without pictures")
         if failures:
-            first = failures[0]
-            warnings = [*warnings, f"{len(failures)} of {len(outcomes)} pictures were lost: {first}"]
-        figures.pictures, figures.bytes = len(pairs), sum(len(image.data) for _, image in pairs)
-        return [self._picture(stored, image, list(dict.fromkeys(warnings))) for stored, image in pairs]
+            lost = f"{len(failures)} of {len(outcomes)} pictures were lost: {failures[0].detail}"
+            job.warnings = [*job.warnings, lost]
+        figures.pictures = len(job.pictures)
+        figures.bytes = sum(
+            len(image.data) for image, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, JobPicture)
+        )
 
-    async def _store_one(
-        self, job_id: str, number: int, image: EngineImage, metadata: dict[str, str]
-    ) -> StoredPicture:
+    async def _store_one(self, job: Job, number: int, image: EngineImage) -> JobPicture:
         try:
-            kind: ImageType = sniff(image.data)
+            kind = sniff(image.data)
         except ValueError as error:
             raise EngineUnavailable(f"The engine answered what cannot be used: {error}", may_have_cost=True) from None
-        return await self._images.put(job_id, number, image.data, kind, metadata)
-
-    def _picture(self, stored: StoredPicture, image: EngineImage, warnings: list[str]) -> Picture:
-        url, expires_at = self._images.url(stored)
-        return Picture(
-            url=url,
-            id=stored.id,
-            name=stored.name,
-            content_type=stored.type.content_type,
-            width=stored.type.width,
-            height=stored.type.height,
-            expires_at=expires_at,
+        metadata = {"engine": job.engine, "model": job.model, "job": job.id}
+        key = await self._images.put(job.id, number, image.data, kind, metadata)
+        return JobPicture(
+            key=key,
+            content_type=kind.content_type,
+            width=kind.width,
+            height=kind.height,
             seed=image.seed,
             revised_prompt=image.revised_prompt,
-            warnings=warnings or None,
         )
 
 
-def _request(form: CreateImageForm, config: ImagesConfig, job_id: str) -> tuple[ImageRequest, list[str]]:
+def _request(form: CreateImageForm | EditImageForm, config: ImagesConfig, job_id: str) -> ImageRequest:
     """What the engine is asked: the form's own values, else the configuration's, else nothing."""
-    size = form.size if form.size is not None else config.IMAGE_SIZE or ""
-    steps = form.steps if form.steps is not None else config.IMAGE_STEPS
-    request = ImageRequest(
+    edit = isinstance(form, EditImageForm)
+    default_size = config.IMAGE_EDIT_SIZE if edit else config.IMAGE_SIZE
+    default_model = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
+    size = form.size if form.size is not None else default_size or ""
+    steps = None if edit else form.steps if form.steps is not None else config.IMAGE_STEPS
+    return ImageRequest(
         job_id=job_id,
         prompt=form.prompt,
-        model=form.model or config.IMAGE_GENERATION_MODEL or None,
+        model=form.model or default_model or None,
         size=Size.parse(size),
         auto_size=size == "auto",
-        n=form.n,
+        n=form.n or 1,
         steps=steps,
         negative_prompt=form.negative_prompt or None,
         seed=form.seed,
         quality=form.quality,
         background=form.background,
         output_format=form.output_format,
-        style=form.style,
+        style=None if edit else form.style,
         asked=frozenset(form.asked()),
     )
-    return request, [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
+
+
+def _size_warnings(job: Job, request: ImageRequest) -> list[str]:
+    """Say so where pictures are not of the size wanted, unless the engine has said it already."""
+    if request.size is None or any("size" in warning for warning in job.warnings):
+        return []
+    wanted = (request.size.width, request.size.height)
+    made = {f"{p.width}x{p.height}" for p in job.pictures if p.width and (p.width, p.height) != wanted}
+    return [f"The engine made {', '.join(sorted(made))} pixels instead of the size {request.size}"] if made else []

@@ -22,11 +22,12 @@ class Settings(BaseModel):
     kms_key_id: str = Field("", description="Key of the SecureString; empty: the account's own.")
     config_ttl_seconds: float = Field(30, ge=0, description="How long a read configuration is used.")
     url_expiry_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a presigned URL.")
+    job_retention_days: int = Field(30, ge=1, description="How long a job is remembered.")
+    function_timeout_seconds: float = Field(300, gt=0, description="The function's own limit.")
     token_ttl_seconds: float = Field(60, ge=0, description="How long a token that was looked up is trusted.")
     fetch_allowed_hosts: Annotated[frozenset[str], BeforeValidator(_hosts)] = Field(
         frozenset(), description="Hosts that may be fetched from although they are not public."
     )
-    service_version: str = Field("", description="Version of the deployment, for logs.")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -89,6 +89,15 @@ class EditImageForm(Form):
     output_format: Word | None = Field(None, description="png, webp or jpeg.")
 
 
+class UploadForm(BaseModel):
+    """An input to be uploaded."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    content_type: str = Field(pattern=r"^image/[a-z0-9.+-]{1,64}$", description="The file's type.", examples=["image/jpeg"])
+    bytes: int = Field(ge=1, le=50_000_000, description="The file's size in bytes; a larger file will be refused.")
+
+
 class VerifyForm(BaseModel):
     """An engine to ask whether it can be used. What is left out is taken from the configuration."""
 
@@ -97,5 +106,5 @@ class VerifyForm(BaseModel):
     engine: Engine
     url: HttpUrlText | None = Field(None, description="The engine's base URL.")
     key: str | dict[str, Any] | None = Field(
-        None, repr=False, description="Key or Basic auth; masked or absent: the configured one, for its own origin only."
+        None, repr=False, description="Key or Basic auth; masked or absent: the configured one, for its own server."
     )

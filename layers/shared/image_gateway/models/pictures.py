@@ -28,6 +28,15 @@ class Picture(BaseModel):
     warnings: list[str] | None = Field(None, description="What was not done as asked.")
 
 
+class Upload(BaseModel):
+    """Where to send an input: a form POST of `fields` and then the file, as the part named `file`."""
+
+    id: str = Field(description="Stands for the file as an input of an edit, for its owner, for a day.")
+    url: str = Field(description="Where to POST the form to.")
+    fields: dict[str, str] = Field(description="Form fields to send before the file.")
+    expires_at: datetime = Field(description="Until when it can be sent, UTC.")
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem document (`application/problem+json`)."""
 
