@@ -1,0 +1,30 @@
+"""The edit function: pictures from pictures and prompts, and uploads of inputs too large for the API."""
+
+from image_gateway.http import Access, GatewayDep, PrincipalDep, access, create_app, lambda_handler
+from image_gateway.models.forms import EditImageForm, UploadForm
+from image_gateway.models.pictures import Picture, Upload
+from image_gateway.submission import pictures
+
+app = create_app()
+
+
+@app.post("/api/v1/images/edit", tags=["images"], response_model_exclude_none=True)
+@access(Access.USER)
+async def edit(form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep) -> list[Picture]:
+    """Edit one picture, or make one from up to 16, with the configured engine."""
+    # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
+    await gateway.service.enabled(edit=True)
+    images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
+    job = await gateway.submission.run(form, principal, images=images, mask=mask)
+    return pictures(job, gateway.images)
+
+
+@app.post("/api/v1/images/uploads", tags=["images"], status_code=201)
+@access(Access.USER)
+async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
+    """A presigned POST for an input that is too large for the API; its `id` is then an input for its owner."""
+    await gateway.service.enabled(edit=True)
+    return gateway.stored.upload(form, principal)
+
+
+handler = lambda_handler(app)

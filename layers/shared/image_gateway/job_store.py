@@ -1,0 +1,210 @@
+"""Jobs in the gateway's table. Every change is one conditional write, so of two writers one loses and knows it.
+
+An item holds the job as JSON in `job`; beside it stand the attributes that conditions and indexes need: `status`,
+`owner`, `listed` (an index over all), the lease (`lease_holder`, `lease_until`, seconds since 1970) and `expires_at`,
+after which DynamoDB removes it.
+"""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from image_gateway.aws import Aws, error_code
+from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.models.jobs import Job, Status, now
+from image_gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+BY_OWNER = "by-owner"
+LISTED = "listed"
+_JOB = "job"
+
+
+class JobStore:
+    """Jobs of one deployment.
+
+    Args:
+        aws: clients; DynamoDB.
+        settings: names the table, and how many days a job is remembered.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+        self._aws = aws
+        self._table = settings.table
+        self._days = settings.job_retention_days
+        self._clock = clock
+
+    async def create(self, job: Job, *, lease_seconds: float | None = None, holder: str = "") -> bool:
+        """Store a new job; with a lease it is running from the start.
+
+        Returns:
+            False if a job of that id is there already; it stays as it is.
+        """
+        if lease_seconds is not None:
+            job.status, job.started_at, job.attempts = "running", now(), 1
+        item = self._item(job)
+        if lease_seconds is not None:
+            item |= _lease(holder, self._clock() + lease_seconds)
+        return await self._write("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job of that id, as it is now."""
+        found = await self._call("get_item", Key=_key(job_id), ConsistentRead=True)
+        return _job(found["Item"]) if "Item" in found else None
+
+    async def lease(self, job_id: str, holder: str, seconds: float) -> Job | None:
+        """Take a job up: one that is queued, or one whose last holder's lease ran out.
+
+        Returns:
+            The running job with one attempt more; None if it is not there to be taken.
+        """
+        job = await self.get(job_id)
+        if job is None or job.ended:
+            return None
+        before = job.status
+        job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
+        condition = "#status = :before"
+        values: dict[str, AttributeValueTypeDef] = {":before": {"S": before}}
+        if before == "running":
+            condition += " AND lease_until < :now"
+            values[":now"] = {"N": str(int(self._clock()))}
+        item = self._item(job) | _lease(holder, self._clock() + seconds)
+        taken = await self._write(
+            "put_item",
+            Item=item,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=values,
+        )
+        return job if taken else None
+
+    async def finish(self, job: Job, holder: str) -> bool:
+        """Store the end of a job that `holder` has leased, or put it back into the queue.
+
+        Returns:
+            False if the job is no longer `holder`'s: canceled, or taken up by another.
+        """
+        job.finished_at = now() if job.ended else None
+        return await self._write(
+            "put_item",
+            Item=self._item(job),
+            ConditionExpression="#status = :running AND lease_holder = :holder",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":running": {"S": "running"}, ":holder": {"S": holder}},
+        )
+
+    async def end(self, job: Job, *, before: Status) -> bool:
+        """Store the end of a job that nobody holds, or that is taken from its holder: a cancellation, a dead letter.
+
+        Returns:
+            False if the job is not in the state `before` any more.
+        """
+        job.finished_at = now()
+        return await self._write(
+            "put_item",
+            Item=self._item(job),
+            ConditionExpression="#status = :before",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":before": {"S": before}},
+        )
+
+    async def page(
+        self, *, owner: str | None, status: Status | None = None, limit: int = 20, cursor: str | None = None
+    ) -> tuple[list[Job], str | None]:
+        """Jobs, the newest first.
+
+        Args:
+            owner: whose; None for everybody's.
+            status: only those in this state.
+            limit: at most so many.
+            cursor: where the last page ended.
+
+        Returns:
+            The jobs, and the cursor of the next page; None after the last.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        index, name, value = (LISTED, "listed", _JOB) if owner is None else (BY_OWNER, "owner", owner)
+        query: dict[str, Any] = {
+            "IndexName": index,
+            "KeyConditionExpression": "#key = :key AND begins_with(pk, :job)",
+            "ExpressionAttributeNames": {"#key": name},
+            "ExpressionAttributeValues": {":key": {"S": value}, ":job": {"S": f"{_JOB}#"}},
+            "ScanIndexForward": False,
+        }
+        if status is not None:
+            query["FilterExpression"] = "#status = :status"
+            query["ExpressionAttributeNames"]["#status"] = "status"
+            query["ExpressionAttributeValues"][":status"] = {"S": status}
+        jobs: list[Job] = []
+        start = _start(cursor, name, value)
+        while True:
+            position = {"ExclusiveStartKey": start} if start else {}
+            # One more than is left tells whether there is another page.
+            found = await self._call("query", Limit=limit - len(jobs) + 1, **position, **query)
+            jobs += [_job(item) for item in found["Items"]]
+            start = found.get("LastEvaluatedKey")
+            if len(jobs) > limit:
+                return jobs[:limit], _cursor(jobs[limit - 1].id)
+            if not start:
+                return jobs, None
+
+    def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
+        return {
+            **_key(job.id),
+            "owner": {"S": job.owner},
+            "listed": {"S": _JOB},
+            "status": {"S": job.status},
+            "expires_at": {"N": str(int(self._clock() + self._days * 86_400))},
+            "job": {"S": job.model_dump_json(exclude_none=True)},
+        }
+
+    async def _write(self, operation: str, **arguments: Any) -> bool:
+        try:
+            await asyncio.to_thread(getattr(self._aws.dynamodb, operation), TableName=self._table, **arguments)
+        except self._aws.errors as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return False
+            raise StorageUnavailable(f"The job was not stored: {error_code(error)}", retry_after=1) from error
+        return True
+
+    async def _call(self, operation: str, **arguments: Any) -> Any:
+        try:
+            return await asyncio.to_thread(getattr(self._aws.dynamodb, operation), TableName=self._table, **arguments)
+        except self._aws.errors as error:
+            raise StorageUnavailable(f"The job cannot be read: {error_code(error)}", retry_after=1) from error
+
+
+def _key(job_id: str) -> "dict[str, AttributeValueTypeDef]":
+    return {"pk": {"S": f"{_JOB}#{job_id}"}}
+
+
+def _lease(holder: str, until: float) -> "dict[str, AttributeValueTypeDef]":
+    return {"lease_holder": {"S": holder}, "lease_until": {"N": str(int(until))}}
+
+
+def _job(item: Any) -> Job:
+    return Job.model_validate_json(item["job"]["S"])
+
+
+def _cursor(job_id: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps(job_id).encode()).decode()
+
+
+def _start(cursor: str | None, name: str, value: str) -> "dict[str, AttributeValueTypeDef] | None":
+    if cursor is None:
+        return None
+    try:
+        job_id = json.loads(base64.urlsafe_b64decode(cursor))
+    except ValueError:
+        job_id = None
+    if not isinstance(job_id, str):
+        raise InvalidRequest("cursor: is not one that this list answered", field="cursor")
+    return {**_key(job_id), name: {"S": value}}
