@@ -220,14 +220,22 @@ class LambdaService:
         variables: environment variables for all of them.
         log: where the functions write.
         concurrency: the most environments of one function; more events wait for their turn.
+        cwd: the folder the handlers are imported from.
     """
 
     def __init__(
-        self, functions: list[Function], variables: dict[str, str], log: IO[bytes] | int, concurrency: int = 8
+        self,
+        functions: list[Function],
+        variables: dict[str, str],
+        log: IO[bytes] | int,
+        *,
+        concurrency: int = 8,
+        cwd: Path = ROOT,
     ) -> None:
         self._functions = {function.name: function for function in functions}
         self._variables = variables
         self._log = log
+        self._cwd = cwd
         self._turns = {name: asyncio.Semaphore(concurrency) for name in self._functions}
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._started: list[Environment] = []
@@ -279,7 +287,7 @@ class LambdaService:
         return await self._new(name)
 
     async def _new(self, name: str) -> Environment:
-        environment = Environment(self._functions[name], self._variables, self._log)
+        environment = Environment(self._functions[name], self._variables, self._log, cwd=self._cwd)
         self._started.append(environment)
         await environment.start()
         return environment
