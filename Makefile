@@ -59,8 +59,8 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 	@mkdir -p $(@D)
 	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
-demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE=)
-	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT"
+demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
+	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
 
 run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
 	@exec $(PY) -m sandbox run --port $(PORT)

@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import base64
+import mimetypes
 import os
 import shlex
 import signal
@@ -14,6 +16,9 @@ from typing import Any
 import httpx
 
 from sandbox.gateway import ENGINES, Sandbox
+
+INLINE_BYTES = 4_000_000
+"""Longest photo that is sent in the request itself: in base64 it still fits into what Lambda takes (6 MB)."""
 
 
 async def run(port: int, admin_token: str, user_token: str) -> None:
@@ -31,15 +36,27 @@ async def run(port: int, admin_token: str, user_token: str) -> None:
         await asyncio.Event().wait()
 
 
-async def demo(prompt: str, engine: str, size: str, out: Path) -> None:
-    """Make one picture through the front, a real handler and the engine, and write it to `out`."""
+async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Path) -> None:
+    """Make one picture through the front, a real handler and the engine, and write it to `out`.
+
+    Args:
+        prompt: what it shows, or what is to change.
+        engine: which engine makes it.
+        size: `WIDTHxHEIGHT` in pixels.
+        photo: a picture to edit; None generates one.
+        out: the file to write.
+    """
     with tempfile.TemporaryFile() as log:
         try:
             print("Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …", flush=True)
             async with Sandbox(log=log) as sandbox:
-                await sandbox.configure(IMAGE_GENERATION_ENGINE=engine)
-                print(f"POST {sandbox.url}/api/v1/images/generations  ({engine}, {size}: {prompt})", flush=True)
-                picture = await _generate(sandbox, {"prompt": prompt, "size": size})
+                await sandbox.use(engine)
+                path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
+                form = {"prompt": prompt, "size": size}
+                if photo:
+                    form["image"] = await _input(sandbox, photo)
+                print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
+                picture = (await _post(sandbox, path, form))[0]
                 await _download(picture["url"], out)
         except (Exception, SystemExit):
             log.seek(0)
@@ -51,12 +68,29 @@ async def demo(prompt: str, engine: str, size: str, out: Path) -> None:
     print(picture["url"])
 
 
-async def _generate(sandbox: Sandbox, form: dict[str, str]) -> dict[str, Any]:
-    answer = await sandbox.request("POST", "/api/v1/images/generations", token=sandbox.user_token, json=form)
+async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
+    answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form)
     if answer.is_error:
         raise SystemExit(f"The gateway answered {answer.status_code}: {answer.text}")
-    picture: dict[str, Any] = answer.json()[0]
-    return picture
+    return answer.json()
+
+
+async def _input(sandbox: Sandbox, photo: Path) -> str:
+    """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
+    try:
+        data = photo.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{photo} cannot be read: {error.strerror}") from None
+    if len(data) <= INLINE_BYTES:
+        return base64.b64encode(data).decode()
+    kind = mimetypes.guess_type(photo)[0] or "image/jpeg"
+    upload = await _post(sandbox, "/api/v1/images/uploads", {"content_type": kind, "bytes": len(data)})
+    print(f"POST {upload['url']}  ({photo}: {len(data)} bytes, too large for the API)", flush=True)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(upload["url"], data=upload["fields"], files={"file": data})
+        answer.raise_for_status()
+    reference: str = upload["id"]
+    return reference
 
 
 async def _download(url: str, out: Path) -> None:
@@ -120,11 +154,14 @@ def main() -> None:
     showing.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
     showing.add_argument("--engine", choices=ENGINES, default="openai")
     showing.add_argument("--size", default="1024x1024")
+    showing.add_argument("--edit", type=Path, metavar="PHOTO", help="a picture to edit")
     showing.add_argument("--out", type=Path, default=Path("demo.png"))
     options = parser.parse_args()
     if options.command == "run":
         asyncio.run(until_signalled(run(options.port, *_tokens())))
-    elif not asyncio.run(until_signalled(demo(options.prompt, options.engine, options.size, options.out))):
+        return
+    work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
+    if not asyncio.run(until_signalled(work)):
         raise SystemExit("interrupted")
 
 

@@ -12,14 +12,15 @@ from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore, new_token
 
 from sandbox.embedded_aws import EmbeddedAws
+from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import SandboxState
 from sandbox.front import create_front
 from sandbox.lambda_environment import LambdaService
 from sandbox.servers import HttpServer
 from sandbox.template import Template
 
-ENGINES = ("openai",)
-"""The sandbox engines, by the names of their modules."""
+ENGINES = {"openai": "gpt-image-2", "automatic1111": "", "comfyui": "", "gemini": "gemini-sandbox-image"}
+"""The sandbox engines, by the names of their modules, and the model each is used with; empty: its own default."""
 
 PARAMETERS = {"ConfigTtlSeconds": "0"}
 """Template parameters that differ here: an update of the configuration is seen at once by every function."""
@@ -104,11 +105,32 @@ class Sandbox:
         self.url = front.url
         await self.configure(**self._configuration())
 
+    async def use(self, engine: str) -> None:
+        """Make `engine` the one that generates and edits, with a model it has."""
+        model = ENGINES[engine]
+        await self.configure(
+            IMAGE_GENERATION_ENGINE=engine,
+            IMAGE_GENERATION_MODEL=model,
+            IMAGE_EDIT_ENGINE=engine,
+            IMAGE_EDIT_MODEL=model,
+        )
+
     def _configuration(self) -> dict[str, Any]:
+        """All four engines, reached where they are; `openai` is the one in use."""
+        urls = self.engine_urls
         return {
             "ENABLE_IMAGE_GENERATION": True,
-            "IMAGE_GENERATION_ENGINE": "openai",
-            "IMAGE_GENERATION_MODEL": "gpt-image-2",
-            "IMAGES_OPENAI_API_BASE_URL": f"{self.engine_urls['openai']}/v1",
+            "ENABLE_IMAGE_EDIT": True,
+            "IMAGE_GENERATION_MODEL": ENGINES["openai"],
+            "IMAGE_EDIT_MODEL": ENGINES["openai"],
+            "IMAGES_OPENAI_API_BASE_URL": f"{urls['openai']}/v1",
             "IMAGES_OPENAI_API_KEY": "sandbox-key",
+            "IMAGES_EDIT_OPENAI_API_BASE_URL": "",
+            "AUTOMATIC1111_BASE_URL": urls["automatic1111"],
+            "COMFYUI_BASE_URL": urls["comfyui"],
+            **CHECKPOINT.fields(),
+            **EDIT.fields("IMAGES_EDIT_COMFYUI"),
+            "IMAGES_GEMINI_API_BASE_URL": f"{urls['gemini']}/v1beta",
+            "IMAGES_GEMINI_API_KEY": "sandbox-key",
+            "IMAGES_EDIT_GEMINI_API_BASE_URL": "",
         }

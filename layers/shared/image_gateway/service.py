@@ -199,7 +199,7 @@ def _request(form: CreateImageForm | EditImageForm, config: ImagesConfig, job_id
 
 def _size_warnings(job: Job, request: ImageRequest) -> list[str]:
     """Say so where pictures are not of the size wanted, unless the engine has said it already."""
-    if request.size is None or any("size" in warning for warning in job.warnings):
+    if request.size is None or any("size" in said or str(request.size) in said for said in job.warnings):
         return []
     wanted = (request.size.width, request.size.height)
     made = {f"{p.width}x{p.height}" for p in job.pictures if p.width and (p.width, p.height) != wanted}
