@@ -8,6 +8,17 @@ from image_gateway.engines.base import Engine, PromptWriter
 from image_gateway.engines.http import Connection
 from image_gateway.models.config import ImagesConfig
 
+__all__ = [
+    "PROMPT_WRITER",
+    "REGISTRY",
+    "Connection",
+    "Engine",
+    "EngineEntry",
+    "PromptWriter",
+    "create_engine",
+    "create_prompt_writer",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry:

@@ -1,10 +1,8 @@
 """The one place that talks to engines over HTTP and turns their failures into the error tree."""
 
 import asyncio
-import html
 import json
 import math
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from typing import Any, Self
 
 import httpx
 
+from image_gateway.engines.words import find_message, one_line, without_markup
 from image_gateway.errors import (
     ContentBlocked,
     EngineError,
@@ -27,14 +26,10 @@ from image_gateway.models.fields import origin
 MAX_ANSWER = 256 * 2**20
 """Longest answer read from an engine, in bytes: ten pictures of 16 MB as base64."""
 
-_MAX_WORDS = 600
 _RETRIES = 2
+_WORDS_FROM = 16_384
 _LONGEST_WAIT = 5.0
 _LONGEST_CONNECT = 10.0
-_WORDS_FROM = 16_384
-_DEEPEST = 8
-_TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
-_PARTLY_MASKED = re.compile(r"[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,43 +240,14 @@ class EngineServer:
         """What the engine says went wrong: one line, bounded, without markup or secrets."""
         body = answer.json()
         raw = answer.content[:_WORDS_FROM].decode(errors="replace") if body else ""
-        return self._plain(_message(body) or raw) or answer.reason or "no explanation"
+        return self.message(find_message(body) or raw) or answer.reason or "no explanation"
 
     def message(self, body: Any) -> str:
         """The human part of an answer's JSON, or of a text: one line, bounded, without markup or secrets."""
-        return self._plain(_message(body))
-
-    def _plain(self, text: str) -> str:
-        return self._clean(html.unescape(_TAGS.sub(" ", text)))
+        return self._clean(without_markup(find_message(body)))
 
     def _clean(self, text: object) -> str:
-        line = str(text)
-        for secret in self.connection.secrets:
-            line = line.replace(secret, "***")
-        line = _PARTLY_MASKED.sub("***", line)
-        line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
-        return line if len(line) <= _MAX_WORDS else line[:_MAX_WORDS] + " …"
-
-
-def _message(body: Any, depth: int = 0) -> str:
-    """The human part of an error body, in any of the shapes engines use."""
-    if isinstance(body, str):
-        return body
-    if depth == _DEEPEST:
-        return ""
-    if isinstance(body, list):
-        return "; ".join(filter(None, (_message(item, depth + 1) for item in body)))
-    if not isinstance(body, dict):
-        return ""
-    if "loc" in body and "msg" in body:
-        place = body["loc"] if isinstance(body["loc"], list) else [body["loc"]]
-        return f"{'.'.join(map(str, place))}: {body['msg']}"
-    parts: list[str] = []
-    for key in ("error", "message", "detail", "details", "errors", "msg"):
-        part = _message(body.get(key), depth + 1)
-        if part and not any(part in said for said in parts):
-            parts = [*(said for said in parts if said not in part), part]
-    return ": ".join(parts)
+        return one_line(str(text), self.connection.secrets)
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:

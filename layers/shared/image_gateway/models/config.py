@@ -15,7 +15,7 @@ MASK = "********"
 """What every secret that is set looks like from outside."""
 
 MAX_SECRET = 1_000
-"""Longest secret in characters: all of them together must fit into one parameter (8 KB), they never go to the bucket."""
+"""Longest secret in characters: all of them together must fit into one parameter (8 KB), never into the bucket."""
 
 SECRETS: Mapping[str, str] = MappingProxyType(
     {
@@ -79,7 +79,12 @@ class ImagesConfig(BaseModel):
     IMAGE_GENERATION_MODEL: str = Field("", description="Model where a request names none; empty: the engine's own.")
     IMAGE_SIZE: SizeText | None = Field(None, description="Default size, WIDTHxHEIGHT in pixels or auto.")
     IMAGE_STEPS: int | None = Field(None, ge=0, le=10_000, description="Default diffusion steps, where there are any.")
-    IMAGE_ENGINE_TIMEOUT: int = Field(240, ge=1, le=870, description="Seconds an engine may take for one request; the longest is a Lambda function's own limit less 30 s.")
+    IMAGE_ENGINE_TIMEOUT: int = Field(
+        240,
+        ge=1,
+        le=870,
+        description="Seconds an engine may take for one request; at most a Lambda function's own limit less 30 s.",
+    )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
         "https://api.openai.com/v1", description="Base URL of an OpenAI-compatible image API."

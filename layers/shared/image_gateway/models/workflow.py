@@ -30,7 +30,9 @@ class WorkflowNode(BaseModel):
     @model_validator(mode="after")
     def _constant_has_a_key(self) -> Self:
         if self.type is None and self.value is not None and not self.key:
-            raise PydanticCustomError("workflow_node", "a node without a type needs a key: the input that takes `value`")
+            raise PydanticCustomError(
+                "workflow_node", "a node without a type needs a key: the input that takes `value`"
+            )
         return self
 
     @property
