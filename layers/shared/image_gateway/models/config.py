@@ -83,7 +83,8 @@ class ImagesConfig(BaseModel):
         240,
         ge=1,
         le=870,
-        description="Seconds an engine may take for one request; at most a Lambda function's own limit less 30 s.",
+        description="Seconds an engine may take for one request; "
+        "the longest is a Lambda function's own limit less 30 s.",
     )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
