@@ -78,7 +78,7 @@ async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
 async def _input(sandbox: Sandbox, photo: Path) -> str:
     """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
     try:
-        data = photo.read_bytes()
+        data = await asyncio.to_thread(photo.read_bytes)
     except OSError as error:
         raise SystemExit(f"{photo} cannot be read: {error.strerror}") from None
     if len(data) <= INLINE_BYTES:

@@ -7,10 +7,10 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import httpx
+
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore, new_token
-
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import SandboxState

@@ -35,7 +35,7 @@ def declared() -> dict[tuple[str, str], Access]:
         for app in (config_app, generate_app)
         for route in app.routes
         if isinstance(route, GuardedRoute)
-        for method in route.methods
+        for method in route.methods or ()
     }
 
 

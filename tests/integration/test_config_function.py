@@ -46,7 +46,9 @@ def test_an_update_answers_the_whole_configuration_masked(deployment: "Deploymen
     assert updated["IMAGES_GEMINI_API_KEY"] == MASK
 
 
-@pytest.mark.parametrize(("tag", "status"), [('"0"', 200), ("*", 200), ('"7", "0"', 200), ('"1"', 412), ('W/"0"', 412), ("x", 412)])
+@pytest.mark.parametrize(
+    ("tag", "status"), [('"0"', 200), ("*", 200), ('"7", "0"', 200), ('"1"', 412), ('W/"0"', 412), ("x", 412)]
+)
 def test_if_match_guards_an_update(deployment: "Deployment", tag: str, status: int) -> None:
     """Only who knows the current version may replace it."""
     answer = deployment.call("POST", UPDATE, {"IMAGE_STEPS": 3}, headers={"If-Match": tag})
@@ -126,7 +128,9 @@ def test_verify_asks_the_engine_with_the_credentials_given(generating: "Deployme
 
 
 @pytest.mark.parametrize("key", [MASK, None])
-def test_verify_uses_the_configured_key_for_its_own_server(generating: "Deployment", openai: Any, key: str | None) -> None:
+def test_verify_uses_the_configured_key_for_its_own_server(
+    generating: "Deployment", openai: Any, key: str | None
+) -> None:
     """An administrator who sees only a mask can still verify."""
     openai.knobs.key = "planted-engine-key"
     body = {"engine": "openai", "key": key}
@@ -148,7 +152,12 @@ def test_verify_sends_a_configured_key_nowhere_else(generating: "Deployment", op
 
 @pytest.mark.parametrize(
     ("body", "field"),
-    [({"engine": "x"}, "engine"), ({"engine": "openai", "url": "ftp://x"}, "url"), ({"engine": "openai", "key": "a\nb"}, "key"), ({}, "engine")],
+    [
+        ({"engine": "x"}, "engine"),
+        ({"engine": "openai", "url": "ftp://x"}, "url"),
+        ({"engine": "openai", "key": "a\nb"}, "key"),
+        ({}, "engine"),
+    ],
 )
 def test_verify_names_a_bad_field(deployment: "Deployment", body: Any, field: str) -> None:
     """A malformed question is not passed on."""
@@ -160,7 +169,9 @@ def test_verify_names_a_bad_field(deployment: "Deployment", body: Any, field: st
 
 def test_verify_of_what_is_not_there_is_a_502(deployment: "Deployment") -> None:
     """Unreachable is the engine's fault, and nothing was paid."""
-    answer = deployment.call("POST", "/api/v1/images/verify", {"engine": "openai", "url": "http://127.0.0.1:9", "key": ""})
+    answer = deployment.call(
+        "POST", "/api/v1/images/verify", {"engine": "openai", "url": "http://127.0.0.1:9", "key": ""}
+    )
 
     assert (answer.status, answer.json["code"]) == (502, "engine_unavailable")
 
@@ -169,7 +180,11 @@ def test_an_engine_that_is_not_configured_names_its_field(deployment: "Deploymen
     """409 with the field to set, and a client should not try again by itself."""
     answer = deployment.call("GET", "/api/v1/images/config/url/verify")
 
-    assert (answer.status, answer.json["code"], answer.json["field"]) == (409, "not_configured", "IMAGES_OPENAI_API_KEY")
+    assert (answer.status, answer.json["code"], answer.json["field"]) == (
+        409,
+        "not_configured",
+        "IMAGES_OPENAI_API_KEY",
+    )
     assert answer.headers["x-should-retry"] == "false"
 
 

@@ -98,7 +98,9 @@ def test_unknown_fields_are_ignored_with_a_warning(generating: "Deployment") -> 
     assert any("steps" in warning for warning in picture["warnings"])
 
 
-def test_four_pictures_of_a_one_picture_model_are_made_at_once(generating: "Deployment", openai: "SandboxState") -> None:
+def test_four_pictures_of_a_one_picture_model_are_made_at_once(
+    generating: "Deployment", openai: "SandboxState"
+) -> None:
     """One of four calls fails: three pictures in order and a warning in the engine's words."""
     openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
 
@@ -111,11 +113,11 @@ def test_four_pictures_of_a_one_picture_model_are_made_at_once(generating: "Depl
 
 
 FAULTS = [
-    (Fault(401, {"error": {"message": "Incorrect API key provided: planted-engine-key", "code": "invalid_api_key"}}, times=-1),
+    (Fault(401, {"error": {"message": "Incorrect API key: planted-engine-key", "code": "invalid_api_key"}}, times=-1),
      400, "engine_rejected", "Incorrect API key"),
     (Fault(429, {"error": {"message": "Rate limit reached"}}, {"Retry-After": "17"}, times=-1),
      429, "engine_rate_limited", "Rate limit reached"),
-    (Fault(500, "<html><title>Oops</title><body>it broke</body></html>", times=-1), 502, "engine_unavailable", "it broke"),
+    (Fault(500, "<html><title>Oops</title>it broke</html>", times=-1), 502, "engine_unavailable", "it broke"),
     (Fault(200, "{not json", times=-1), 502, "engine_unavailable", "not JSON"),
     (Fault(200, {"data": []}, times=-1), 502, "engine_unavailable", "without pictures"),
     (Fault(200, {"data": [{"b64_json": "iVBORw0KGgo"}]}, times=-1), 502, "engine_unavailable", "base64"),
@@ -126,7 +128,9 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fault", "status", "code", "words"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS])
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "words"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS]
+)
 def test_an_engines_failure_is_told_in_its_own_words(
     generating: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, words: str
 ) -> None:
@@ -146,7 +150,9 @@ def test_an_engines_failure_is_told_in_its_own_words(
         assert answer.headers["x-should-retry"] == "false"
 
 
-def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(generating: "Deployment", openai: "SandboxState") -> None:
+def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
+    generating: "Deployment", openai: "SandboxState"
+) -> None:
     """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
     generating.configure(IMAGE_ENGINE_TIMEOUT=1)
     openai.knobs.latency = 3

@@ -14,6 +14,7 @@ from sandbox.template import ROOT, Template
 TEMPLATE = Template()
 FUNCTIONS = {function.name: function for function in TEMPLATE.functions()}
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE.document["Resources"]
+LAYERS = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::LayerVersion"]
 
 CONFIG_PARAMETER = {
     "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:"
@@ -27,10 +28,10 @@ def objects(prefix: str) -> dict[str, str]:
     return {"Fn::Sub": f"${{Bucket.Arn}}/{prefix}/*"}
 
 
-def items(prefix: str) -> dict[str, Any]:
-    """The condition that all the keys of a request begin so, and that there is one."""
+def items(*prefixes: str) -> dict[str, Any]:
+    """The condition that each key of a request begins with one of these, and that there is a key."""
     return {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}#*"]},
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}#*" for prefix in prefixes]},
         "Null": {"dynamodb:LeadingKeys": "false"},
     }
 
@@ -49,6 +50,15 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "ReadLongValues": (["s3:GetObject"], objects("config"), None),
         "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
         "LookUpTokens": (["dynamodb:GetItem"], TABLE, items("token")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+    },
+    "EditFunction": {
+        "ReadTheConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
+        "ReadLongValues": (["s3:GetObject"], objects("config"), None),
+        "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+        "ReadAndSignUploads": (["s3:GetObject", "s3:PutObject"], objects("uploads"), None),
+        "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job")),
     },
 }
 
@@ -181,17 +191,30 @@ def test_functions_can_join_a_vpc(function: str) -> None:
     assert otherwise == {"Ref": "AWS::NoValue"}
 
 
-def test_functions_and_layer_are_of_one_kind() -> None:
-    """Functions and layer have the same Python and follow the same architecture, and requests can be traced."""
+@pytest.mark.parametrize("name", LAYERS)
+def test_functions_and_layers_are_of_one_kind(name: str) -> None:
+    """Functions and layers have the same Python and follow the same architecture."""
     shared = TEMPLATE.document["Globals"]["Function"]
-    layer = RESOURCES["SharedLayer"]
+    layer = RESOURCES[name]
 
     assert shared["Runtime"] == layer["Metadata"]["BuildMethod"] == "python3.13"
     assert layer["Properties"]["CompatibleRuntimes"] == ["python3.13"]
     assert shared["Architectures"] == layer["Properties"]["CompatibleArchitectures"] == [{"Ref": "Architecture"}]
     assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
     assert TEMPLATE.values["Architecture"] == "arm64"
-    assert shared["Tracing"] == "Active"
+
+
+def test_requests_can_be_traced() -> None:
+    """Every function is traced."""
+    assert TEMPLATE.document["Globals"]["Function"]["Tracing"] == "Active"
+
+
+def test_every_function_has_the_shared_layer() -> None:
+    """All functions share one layer; Pillow is only in the one that reads pictures."""
+    own = {name: RESOURCES[name]["Properties"].get("Layers") for name in FUNCTIONS}
+
+    assert TEMPLATE.document["Globals"]["Function"]["Layers"] == [{"Ref": "SharedLayer"}]
+    assert own == {"ConfigFunction": None, "GenerateFunction": None, "EditFunction": [{"Ref": "ImagingLayer"}]}
 
 
 def test_parameters_are_described() -> None:
@@ -235,14 +258,15 @@ def test_the_bucket_refuses_plain_http() -> None:
 
 
 def test_pictures_outlive_the_stack_and_expire() -> None:
-    """The bucket stays when the stack is deleted; pictures end by parameter, long configuration values never."""
+    """The bucket stays with its stack gone; pictures end by parameter, uploads in a day, configuration values never."""
     bucket = RESOURCES["Bucket"]
     rules = {rule["Id"]: rule for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]}
     expiring = {rule["Prefix"] for rule in rules.values() if "ExpirationInDays" in rule}
 
     assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
     assert rules["images"]["ExpirationInDays"] == {"Ref": "ImageRetentionDays"}
-    assert expiring == {"images/"}
+    assert rules["uploads"]["ExpirationInDays"] == 1
+    assert expiring == {"images/", "uploads/"}
 
 
 def test_the_table_costs_by_use() -> None:
@@ -276,4 +300,5 @@ def test_the_configuration_is_where_the_functions_look() -> None:
 def test_the_functions_end_after_the_api_gives_up() -> None:
     """The config function ends before API Gateway's 30 s are over; a generation may take longer and is still stored."""
     assert FUNCTIONS["ConfigFunction"].timeout < 30
-    assert FUNCTIONS["GenerateFunction"].timeout == 300
+    for function in (FUNCTIONS["GenerateFunction"], FUNCTIONS["EditFunction"]):
+        assert function.timeout == int(function.environment["FUNCTION_TIMEOUT_SECONDS"]) == 300

@@ -37,7 +37,10 @@ AWS = Aws()
 
 
 def make(
-    settings: Settings, environ: dict[str, str] | None = None, clock: Callable[[], float] = time.monotonic, aws: Aws = AWS
+    settings: Settings,
+    environ: dict[str, str] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    aws: Aws = AWS,
 ) -> ConfigStore:
     return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock)
 
@@ -134,7 +137,7 @@ async def test_params_of_six_kilobytes_round_trip_in_a_free_parameter(store: Con
     found = (await make(settings).read()).config
 
     assert len(document(settings)) <= STANDARD_BYTES
-    assert found.AUTOMATIC1111_PARAMS == params
+    assert params == found.AUTOMATIC1111_PARAMS
     assert found.IMAGES_OPENAI_API_PARAMS == {"style": "{{x}}"}
 
 
@@ -146,14 +149,12 @@ async def test_no_stored_value_holds_what_parameter_store_refuses(store: ConfigS
     assert (await make(settings).read()).config.IMAGE_GENERATION_MODEL == "{{m}}"
 
 
-async def test_a_value_that_looks_like_a_reference_is_not_taken_for_one(
-    store: ConfigStore, settings: Settings
-) -> None:
+async def test_a_value_that_looks_like_a_reference_is_not_taken_for_one(store: ConfigStore, settings: Settings) -> None:
     """A model named like one of our own objects comes back as it was given."""
     name = f"s3://{settings.bucket}/config/{'0' * 64}.json"
     await store.update(ImagesConfig(IMAGE_GENERATION_MODEL=name))
 
-    assert (await make(settings).read()).config.IMAGE_GENERATION_MODEL == name
+    assert name == (await make(settings).read()).config.IMAGE_GENERATION_MODEL
 
 
 async def test_secrets_never_go_to_the_bucket(store: ConfigStore, settings: Settings) -> None:
@@ -230,11 +231,9 @@ async def test_a_url_may_move_with_a_new_key_or_none(store: ConfigStore, key: st
     """Sending the key anew, or removing it, lets the URL move."""
     await store.update(ImagesConfig(IMAGES_OPENAI_API_BASE_URL="https://a.example", IMAGES_OPENAI_API_KEY="sk-1"))
 
-    moved = await store.update(
-        ImagesConfig(IMAGES_OPENAI_API_BASE_URL="https://b.example", IMAGES_OPENAI_API_KEY=key)
-    )
+    moved = await store.update(ImagesConfig(IMAGES_OPENAI_API_BASE_URL="https://b.example", IMAGES_OPENAI_API_KEY=key))
 
-    assert moved.config.IMAGES_OPENAI_API_KEY == key
+    assert key == moved.config.IMAGES_OPENAI_API_KEY
 
 
 async def test_a_key_stays_within_its_server(store: ConfigStore) -> None:
@@ -293,7 +292,9 @@ async def test_readers_only_ever_see_a_whole_configuration(settings: Settings) -
     async def write() -> None:
         for number in range(10):
             await writer.update(
-                ImagesConfig(IMAGES_OPENAI_API_BASE_URL=f"https://h{number}.example", IMAGES_OPENAI_API_KEY=f"k{number}")
+                ImagesConfig(
+                    IMAGES_OPENAI_API_BASE_URL=f"https://h{number}.example", IMAGES_OPENAI_API_KEY=f"k{number}"
+                )
             )
 
     async def read() -> tuple[str, str]:
@@ -358,7 +359,9 @@ async def test_a_write_past_the_lock_is_noticed(
 
     def load_and_interfere() -> Any:
         found = load()
-        boto3.client("ssm").put_parameter(Name=settings.config_parameter, Value="{}", Type="SecureString", Overwrite=True)
+        boto3.client("ssm").put_parameter(
+            Name=settings.config_parameter, Value="{}", Type="SecureString", Overwrite=True
+        )
         return found
 
     monkeypatch.setattr(store, "_load", load_and_interfere)

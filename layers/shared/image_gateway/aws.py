@@ -6,7 +6,7 @@ A client is safe to share between threads; every call to one blocks, so async co
 import os
 import threading
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import boto3
@@ -63,10 +63,8 @@ def error_code(error: Exception) -> str:
     return str(response["Error"]["Code"]) if response else type(error).__name__
 
 
-def _config(**options: object) -> "Config":
+def _config(**options: Any) -> "Config":
     from botocore.config import Config  # noqa: PLC0415 - as above
 
-    return Config(
-        connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4},
-        max_pool_connections=50, **options,
-    )  # fmt: skip
+    limits: dict[str, Any] = {"connect_timeout": 3, "read_timeout": 10, "max_pool_connections": 50}
+    return Config(retries={"mode": "standard", "total_max_attempts": 4}, **limits, **options)

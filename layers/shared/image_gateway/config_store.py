@@ -130,9 +130,7 @@ class ConfigStore:
         except self._aws.errors as error:
             if error_code(error) == "ParameterNotFound":
                 return VersionedConfig(ImagesConfig.model_validate(base), 0)
-            raise StorageUnavailable(
-                f"The configuration cannot be read: {error_code(error)}", retry_after=1
-            ) from error
+            raise StorageUnavailable(f"The configuration cannot be read: {error_code(error)}", retry_after=1) from error
         except ValidationError as error:
             fields = ", ".join(sorted({".".join(map(str, item["loc"])) or item["msg"] for item in error.errors()}))
             raise StorageUnavailable(
@@ -155,9 +153,7 @@ class ConfigStore:
                 **options,
             )
         except self._aws.errors as error:
-            raise StorageUnavailable(
-                f"The configuration was not stored: {error_code(error)}", retry_after=1
-            ) from error
+            raise StorageUnavailable(f"The configuration was not stored: {error_code(error)}", retry_after=1) from error
         if put["Version"] != expected + 1:
             # Only somebody who writes the parameter without the lock (the console, say) comes between.
             logger.warning(
@@ -224,4 +220,3 @@ def _document(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise StorageUnavailable("The stored configuration is not a JSON object: restore an older version")
     return document
-

@@ -75,9 +75,7 @@ class Gateway:
         """From a form to stored pictures."""
         return ImageService(self.configs, self.images, self.engine, self.prompt_writer)
 
-    def engine(
-        self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None
-    ) -> Engine:
+    def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
         """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
         config = with_edit_fallbacks(config) if edit else config
         return create_engine(name, config, self._connection(config, timeout), edit=edit)

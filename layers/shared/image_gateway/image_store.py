@@ -39,9 +39,7 @@ class ImageStore:
         self._bucket = settings.bucket
         self._expiry = settings.url_expiry_seconds
 
-    async def put(
-        self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]
-    ) -> str:
+    async def put(self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]) -> str:
         """Store one picture whole, and give its key.
 
         Args:

@@ -174,11 +174,14 @@ class ImageService:
 
 def _request(form: CreateImageForm | EditImageForm, config: ImagesConfig, job_id: str) -> ImageRequest:
     """What the engine is asked: the form's own values, else the configuration's, else nothing."""
-    edit = isinstance(form, EditImageForm)
-    default_size = config.IMAGE_EDIT_SIZE if edit else config.IMAGE_SIZE
-    default_model = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
+    steps: int | None = None
+    style: str | None = None
+    if isinstance(form, EditImageForm):
+        default_size, default_model = config.IMAGE_EDIT_SIZE, config.IMAGE_EDIT_MODEL
+    else:
+        default_size, default_model = config.IMAGE_SIZE, config.IMAGE_GENERATION_MODEL
+        steps, style = form.steps if form.steps is not None else config.IMAGE_STEPS, form.style
     size = form.size if form.size is not None else default_size or ""
-    steps = None if edit else form.steps if form.steps is not None else config.IMAGE_STEPS
     return ImageRequest(
         job_id=job_id,
         prompt=form.prompt,
@@ -192,7 +195,7 @@ def _request(form: CreateImageForm | EditImageForm, config: ImagesConfig, job_id
         quality=form.quality,
         background=form.background,
         output_format=form.output_format,
-        style=None if edit else form.style,
+        style=style,
         asked=frozenset(form.asked()),
     )
 

@@ -90,9 +90,7 @@ class Submission:
 
 def job_error(error: GatewayError) -> JobError:
     """What a job remembers of an error."""
-    return JobError(
-        status=error.status, code=error.code, title=error.title, detail=error.detail, field=error.field
-    )
+    return JobError(status=error.status, code=error.code, title=error.title, detail=error.detail, field=error.field)
 
 
 def pictures(job: Job, images: ImageStore) -> list[Picture]:

@@ -108,7 +108,7 @@ class TokenStore:
         if expires_at is not None:
             item["token_expires_at"] = {"N": str(int(expires_at))}
         try:
-            self._aws.dynamodb.put_item(TableName=self._table, Item=item)  # type: ignore[arg-type]  # one kind of value a key
+            self._aws.dynamodb.put_item(TableName=self._table, Item=item)
         except self._aws.errors as error:
             raise StorageUnavailable(f"The token was not stored: {error_code(error)}") from error
         return token

@@ -7,6 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
 from image_gateway.engines import create_engine
 from image_gateway.engines.automatic1111 import Automatic1111Engine
 from image_gateway.engines.base import ImageRequest, InputImage
@@ -23,12 +29,6 @@ from image_gateway.errors import (
 from image_gateway.imagetype import sniff
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
-from PIL import Image
-from starlette.applications import Starlette
-from starlette.responses import HTMLResponse, JSONResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp
-
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault, SandboxState

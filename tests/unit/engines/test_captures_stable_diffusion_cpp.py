@@ -12,13 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from image_gateway.engines.automatic1111 import Automatic1111Engine
-from image_gateway.engines.base import ImageRequest, InputImage
-from image_gateway.engines.http import Connection
-from image_gateway.engines.openai import OpenAIEngine
-from image_gateway.errors import EngineRejected, EngineUnavailable, GatewayError
-from image_gateway.models.config import ImagesConfig
-from image_gateway.models.fields import Size
 from PIL import Image, PngImagePlugin
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,6 +19,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from image_gateway.engines.automatic1111 import Automatic1111Engine
+from image_gateway.engines.base import ImageRequest, InputImage
+from image_gateway.engines.http import Connection
+from image_gateway.engines.openai import OpenAIEngine
+from image_gateway.errors import EngineRejected, EngineUnavailable, GatewayError
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.fields import Size
 from sandbox.engines.painter import paint
 
 pytestmark = pytest.mark.anyio

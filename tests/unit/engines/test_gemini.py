@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 from google.genai import types
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
 from image_gateway.engines import create_engine, create_prompt_writer
 from image_gateway.engines.base import ImageRequest, InputImage
 from image_gateway.engines.gemini import GeminiEngine
@@ -24,11 +29,6 @@ from image_gateway.errors import (
 from image_gateway.imagetype import sniff
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from starlette.types import ASGIApp
-
 from sandbox.engines.gemini import FINISH_REASONS, create_app
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault, SandboxState

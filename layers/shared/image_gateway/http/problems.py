@@ -43,7 +43,10 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == 400:
         return answer(request, InvalidRequest("The body is not JSON: it is not UTF-8, or nested too deeply"))
-    known = {404: ("not_found", "There is nothing at this path"), 405: ("method_not_allowed", "Another method is needed")}
+    known = {
+        404: ("not_found", "There is nothing at this path"),
+        405: ("method_not_allowed", "Another method is needed"),
+    }
     code, detail = known.get(error.status_code, ("invalid_request", str(error.detail)))
     return _render(request, error.status_code, code, HTTPStatus(error.status_code).phrase, detail, error.headers or {})
 

@@ -60,11 +60,11 @@ class GuardedRoute(APIRoute):
 
 
 def _gateway(request: Request) -> Gateway:
-    return cast(Gateway, request.app.state.gateway())
+    return cast("Gateway", request.app.state.gateway())
 
 
 def _principal(request: Request) -> Principal:
-    return cast(Principal, request.state.principal)
+    return cast("Principal", request.state.principal)
 
 
 GatewayDep = Annotated[Gateway, Depends(_gateway)]

@@ -68,9 +68,9 @@ class ImagesConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, validate_default=False)
 
-    ENABLE_IMAGE_GENERATION: bool = Field(False, description="Switches generation on.")
+    ENABLE_IMAGE_GENERATION: bool = Field(default=False, description="Switches generation on.")
     ENABLE_IMAGE_PROMPT_GENERATION: bool = Field(
-        False, description="Rewrites the prompt with a language model before generation."
+        default=False, description="Rewrites the prompt with a language model before generation."
     )
     IMAGE_PROMPT_GENERATION_MODEL: str = Field(
         "", description="The language model that rewrites prompts; empty: prompts stay as they are, with a warning."
@@ -115,7 +115,7 @@ class ImagesConfig(BaseModel):
         "generateContent", description="generateContent or predict; empty: by the model's name."
     )
 
-    ENABLE_IMAGE_EDIT: bool = Field(False, description="Switches editing on.")
+    ENABLE_IMAGE_EDIT: bool = Field(default=False, description="Switches editing on.")
     IMAGE_EDIT_ENGINE: Engine = Field("openai", description="The engine that edits; empty: automatic1111.")
     IMAGE_EDIT_MODEL: str = Field("", description="Default model for edits.")
     IMAGE_EDIT_SIZE: SizeText | None = Field(None, description="Default size for edits.")

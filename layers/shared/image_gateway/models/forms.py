@@ -94,7 +94,9 @@ class UploadForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    content_type: str = Field(pattern=r"^image/[a-z0-9.+-]{1,64}$", description="The file's type.", examples=["image/jpeg"])
+    content_type: str = Field(
+        pattern=r"^image/[a-z0-9.+-]{1,64}$", description="The file's type.", examples=["image/jpeg"]
+    )
     bytes: int = Field(ge=1, le=50_000_000, description="The file's size in bytes; a larger file will be refused.")
 
 
