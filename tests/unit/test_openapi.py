@@ -1,0 +1,107 @@
+"""The OpenAPI document is that of all functions, current, and true about who may do what."""
+
+import json
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from image_gateway.http import Access
+from image_gateway.http.routing import GuardedRoute
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import CreateImageForm, VerifyForm
+from sandbox import openapi
+from sandbox.template import Template
+
+DOCUMENT: dict[str, Any] = json.loads(openapi.TARGET.read_text())
+FORMS: tuple[type[BaseModel], ...] = (ImagesConfig, CreateImageForm, VerifyForm)
+
+
+def guarded_routes() -> Iterator[GuardedRoute]:
+    for function in Template().functions():
+        for route in import_module(function.handler.rpartition(".")[0]).app.routes:
+            if isinstance(route, GuardedRoute) and route.include_in_schema:
+                yield route
+
+
+ROUTES = list(guarded_routes())
+"""Every documented route of every function."""
+
+
+def operation(route: APIRoute) -> dict[str, Any]:
+    methods: dict[str, dict[str, Any]] = DOCUMENT["paths"][route.path]
+    return methods["post" if "POST" in (route.methods or ()) else "get"]
+
+
+def test_it_is_an_openapi_document() -> None:
+    """The document has the form of an OpenAPI document."""
+    assert OpenAPI.model_validate(DOCUMENT).openapi.startswith("3.")
+
+
+def test_it_is_current() -> None:
+    """The document in the layer is the one that the routes make."""
+    assert openapi.main(["--check"]) == 0
+
+
+def test_it_has_every_route() -> None:
+    """The document has the functions' routes, each with a summary of what it does, and no other."""
+    documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+
+    assert documented == {(method.lower(), route.path) for route in ROUTES for method in route.methods or ()}
+    assert all(operation(route)["description"] for route in ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_who_may_use_a_route(route: GuardedRoute) -> None:
+    """A route that needs a token has a bearer's security and says 401 and 403; a public one has none of it."""
+    documented = operation(route)
+
+    secured = route.rule is not Access.PUBLIC
+    assert documented.get("security") == ([{"bearer": []}] if secured else None)
+    assert ({"401", "403"} <= set(documented["responses"])) is secured
+
+
+def test_errors_are_problem_documents() -> None:
+    """Every error answer is documented as a problem document."""
+    for route in ROUTES:
+        for status, answer in operation(route)["responses"].items():
+            if status >= "400":
+                schema = answer["content"]["application/problem+json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_examples_are_valid() -> None:
+    """Every example of a form is one that the form takes."""
+    for form in FORMS:
+        schema = DOCUMENT["components"]["schemas"].get(form.__name__, {})
+        for example in schema.get("examples", []):
+            form.model_validate(example)
+        for name, field in schema.get("properties", {}).items():
+            for example in field.get("examples", []):
+                form.__pydantic_validator__.validate_assignment(form.model_construct(), name, example)
+
+
+def test_check_tells_what_is_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A document that is missing or old is named together with the command that makes it; nothing is written."""
+    monkeypatch.setattr(openapi, "ROOT", tmp_path)
+    monkeypatch.setattr(openapi, "TARGET", tmp_path / "openapi.json")
+
+    assert openapi.main(["--check"]) == 1
+    assert capsys.readouterr().out == "openapi.json is not current: make openapi\n"
+    assert not openapi.TARGET.exists()
+
+
+def test_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `--check` the document is written, and is current then."""
+    monkeypatch.setattr(openapi, "TARGET", tmp_path / "openapi.json")
+
+    assert openapi.main([]) == 0
+    assert openapi.main(["--check"]) == 0
+    assert json.loads(openapi.TARGET.read_text())["info"]["title"] == "image-gateway"
