@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from sandbox.errors import SandboxError
 from sandbox.gateway import ENGINES, Sandbox
 
 INLINE_BYTES = 4_000_000
@@ -58,7 +59,7 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
                 print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
                 picture = (await _post(sandbox, path, form))[0]
                 await _download(picture["url"], out)
-        except (Exception, SystemExit):
+        except Exception:
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
             raise
@@ -71,7 +72,7 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
 async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
     answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form)
     if answer.is_error:
-        raise SystemExit(f"The gateway answered {answer.status_code}: {answer.text}")
+        raise SandboxError(f"The gateway answered {answer.status_code}: {answer.text}")
     return answer.json()
 
 
@@ -80,7 +81,7 @@ async def _input(sandbox: Sandbox, photo: Path) -> str:
     try:
         data = await asyncio.to_thread(photo.read_bytes)
     except OSError as error:
-        raise SystemExit(f"{photo} cannot be read: {error.strerror}") from None
+        raise SandboxError(f"{photo} cannot be read: {error.strerror}") from None
     if len(data) <= INLINE_BYTES:
         return base64.b64encode(data).decode()
     kind = mimetypes.guess_type(photo)[0] or "image/jpeg"
@@ -137,10 +138,10 @@ def _tokens() -> tuple[str, str]:
     """The tokens that the environment asks for, in the order admin, user; empty: none is asked for."""
     admin, user = (os.environ.get(name, "") for name in ("ADMIN_TOKEN", "USER_TOKEN"))
     if admin and admin == user:
-        raise SystemExit("ADMIN_TOKEN and USER_TOKEN must differ")
+        raise SandboxError("ADMIN_TOKEN and USER_TOKEN must differ")
     for name, token in (("ADMIN_TOKEN", admin), ("USER_TOKEN", user)):
         if len(token) > 256 or any(not "!" <= character <= "~" for character in token):
-            raise SystemExit(f"{name} must be 1 to 256 printable ASCII characters without spaces")
+            raise SandboxError(f"{name} must be 1 to 256 printable ASCII characters without spaces")
     return admin, user
 
 
@@ -157,11 +158,15 @@ def main() -> None:
     showing.add_argument("--edit", type=Path, metavar="PHOTO", help="a picture to edit")
     showing.add_argument("--out", type=Path, default=Path("demo.png"))
     options = parser.parse_args()
-    if options.command == "run":
-        asyncio.run(until_signalled(run(options.port, *_tokens())))
-        return
-    work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
-    if not asyncio.run(until_signalled(work)):
+    try:
+        if options.command == "run":
+            work = run(options.port, *_tokens())
+        else:
+            work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
+        ended = asyncio.run(until_signalled(work))
+    except SandboxError as error:
+        raise SystemExit(str(error)) from None
+    if options.command == "demo" and not ended:
         raise SystemExit("interrupted")
 
 

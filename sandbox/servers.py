@@ -10,6 +10,8 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+from sandbox.errors import SandboxError
+
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
@@ -24,6 +26,9 @@ class HttpServer:
     Args:
         app: the application.
         port: 0 takes a free one.
+
+    Raises:
+        SandboxError: the port cannot be used.
     """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
@@ -35,7 +40,7 @@ class HttpServer:
         except (OSError, OverflowError) as error:
             self._socket.close()
             reason = getattr(error, "strerror", None) or error
-            raise SystemExit(f"Port {port} cannot be used ({reason}): choose another one, PORT=8123") from None
+            raise SandboxError(f"Port {port} cannot be used ({reason}): choose another one, PORT=8123") from None
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         options = uvicorn.Config(

@@ -1,0 +1,318 @@
+"""`python -m sandbox` as people use it: a process that says what it offers, does it, and ends without a trace."""
+
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from sandbox.template import ROOT
+
+pytestmark = pytest.mark.xdist_group("sandbox")
+
+PATIENCE_SECONDS = 60
+
+
+class Running:
+    """A sandbox that says `ready`, and the lines that it said before."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.lines: list[str] = []
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line == "ready\n":
+                return
+        raise AssertionError(f"never ready: {self.lines}")
+
+    def said(self, label: str) -> str:
+        """What stands after a label."""
+        (found,) = [line.removeprefix(label).strip() for line in self.lines if line.startswith(label)]
+        return found
+
+    def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
+        url = self.said("gateway") + path
+        return httpx.request(method, url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False, **options)
+
+    def end(self, number: int) -> int:
+        """Send a signal and give the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes that a process has started, and those that they have, as Linux knows them."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
+        found |= more
+    return found
+
+
+def running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {**os.environ, "ADMIN_TOKEN": "", "USER_TOKEN": "", "PYTHONUNBUFFERED": "1", **variables}
+
+
+def spawn(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - the sandbox
+        [sys.executable, "-m", "sandbox", *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def spawned() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a sandbox's process; what still runs after the test is ended."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        processes.append(spawn(*arguments, **variables))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.communicate(timeout=PATIENCE_SECONDS)
+
+
+Spawn = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Running]:
+    """A sandbox on a free port, with tokens that a shell would trip over."""
+    process = spawn("run", ADMIN_TOKEN="the'admin$(id)", USER_TOKEN='the"user`id`\\', PORT="0")
+    yield Running(process)
+    process.terminate()
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_it_says_what_there_is(sandbox: Running) -> None:
+    """It prints its URL, the tokens, the documentation, a command to try, the engines, and `ready` at last."""
+    url = sandbox.said("gateway")
+
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    assert sandbox.said("docs") == f"{url}/docs"
+    assert shlex.split(sandbox.said("try it"))[:2] == ["curl", f"{url}/api/v1/images/generations"]
+    assert [line for line in sandbox.lines if line.startswith("engine") and "not a model" in line]
+    assert sandbox.lines[-1] == "ready"
+
+
+def test_tokens_are_as_asked_for(sandbox: Running) -> None:
+    """Tokens given by the environment are the gateway's, each with its role, whatever characters they have."""
+    assert (sandbox.said("admin token"), sandbox.said("user token")) == ("the'admin$(id)", 'the"user`id`\\')
+    assert sandbox.request("GET", "/api/v1/images/config", "admin").status_code == 200
+    assert sandbox.request("GET", "/api/v1/images/config", "user").status_code == 403
+
+
+def test_the_documentation_is_there(sandbox: Running) -> None:
+    """The page that is printed opens."""
+    assert "swagger-ui" in httpx.get(sandbox.said("docs"), timeout=PATIENCE_SECONDS, trust_env=False).text
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
+def test_the_command_to_try_works(sandbox: Running) -> None:
+    """The printed command, given to a shell, makes a picture, whose presigned URL can be fetched."""
+    command = sandbox.said("try it").replace("curl ", "curl --silent --noproxy '*' ", 1)
+
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - what we print
+
+    (url,) = re.findall(r'"url":"([^"]+)"', done.stdout)
+    assert httpx.get(url, trust_env=False).content.startswith(b"\x89PNG")
+
+
+def test_an_update_is_seen_at_once(sandbox: Running) -> None:
+    """What the config function stores, the generate function goes by in the very next request."""
+    prompt = {"prompt": "a red fox"}
+    update = "/api/v1/images/config/update"
+
+    sandbox.request("POST", update, "admin", json={"ENABLE_IMAGE_GENERATION": False}).raise_for_status()
+    off = sandbox.request("POST", "/api/v1/images/generations", json=prompt)
+    sandbox.request("POST", update, "admin", json={"ENABLE_IMAGE_GENERATION": True}).raise_for_status()
+    on = sandbox.request("POST", "/api/v1/images/generations", json=prompt)
+
+    assert (off.status_code, on.status_code) == (403, 200)
+
+
+def test_a_port_in_use(sandbox: Running, spawned: Spawn) -> None:
+    """A port that another program has is named, with what to do, and no traceback."""
+    port = sandbox.said("gateway").rpartition(":")[2]
+
+    process = spawned("run", "--port", port)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    assert err == f"Port {port} cannot be used (Address already in use): choose another one, PORT=8123\n"
+    assert out == ""
+
+
+def test_a_port_that_is_none(spawned: Spawn) -> None:
+    """A number that no port has is refused in words."""
+    process = spawned("run", "--port", "70000")
+    _out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    assert err.startswith("Port 70000 cannot be used (")
+    assert "Traceback" not in err
+
+
+def test_the_port_of_the_environment(spawned: Spawn) -> None:
+    """The variable PORT is the port; tokens that nobody gave are new ones."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+
+    sandbox = Running(spawned("run", PORT=port))
+
+    assert sandbox.said("gateway").endswith(f":{port}")
+    assert sandbox.said("admin token").startswith("igw_")
+    assert sandbox.said("admin token") != sandbox.said("user token")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"ADMIN_TOKEN": "two words"}, "ADMIN_TOKEN must be 1 to 256 printable ASCII characters without spaces"),
+        ({"USER_TOKEN": "x" * 257}, "USER_TOKEN must be 1 to 256 printable ASCII characters without spaces"),
+        ({"ADMIN_TOKEN": "same", "USER_TOKEN": "same"}, "ADMIN_TOKEN and USER_TOKEN must differ"),
+    ],
+)
+def test_tokens_that_cannot_be(spawned: Spawn, variables: dict[str, str], words: str) -> None:
+    """A token that no header can hold, or that is both roles' at once, is refused in words before anything starts."""
+    process = spawned("run", "--port", "0", **variables)
+
+    assert process.communicate(timeout=PATIENCE_SECONDS) == ("", f"{words}\n")
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(spawned: Spawn, number: int) -> None:
+    """Ctrl-C and SIGTERM end it with status 0, and every process that it has started."""
+    sandbox = Running(spawned("run", "--port", "0"))
+    started = descendants(sandbox.process.pid)
+    assert started
+
+    assert sandbox.end(number) == 0
+
+    assert not [pid for pid in started if running(pid)]
+
+
+def test_a_signal_ends_its_start(spawned: Spawn) -> None:
+    """A signal before it is ready ends it as well, with all that was started by then."""
+    process = spawned("run", "--port", "0")
+    eventually(lambda: bool(descendants(process.pid)))
+    started = descendants(process.pid)
+
+    process.terminate()
+
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    assert not [pid for pid in started if running(pid)]
+
+
+def test_nothing_outlives_its_death(spawned: Spawn) -> None:
+    """When it is killed, the functions' processes end by themselves."""
+    sandbox = Running(spawned("run", "--port", "0"))
+    started = descendants(sandbox.process.pid)
+
+    sandbox.end(signal.SIGKILL)
+
+    eventually(lambda: not any(running(pid) for pid in started))
+
+
+def test_a_demonstration(spawned: Spawn, tmp_path: Path) -> None:
+    """The demo writes a PNG of the size asked for, says where it was stored, and ends."""
+    out = tmp_path / "picture.png"
+
+    process = spawned("demo", "--size", "640x384", "--prompt", 'it\'s a "fox"', "--out", str(out))
+    said, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 0, err
+    with Image.open(out) as picture:
+        assert (picture.format, picture.size) == ("PNG", (640, 384))
+    assert f"wrote {out} (640x384, image/png) from\nhttp://127.0.0.1:" in said
+    assert "X-Amz-Signature=" in said
+
+
+@pytest.mark.parametrize(("side", "way"), [(64, "/images/edit"), (1300, "too large for the API")])
+def test_a_demonstration_of_an_edit(spawned: Spawn, tmp_path: Path, side: int, way: str) -> None:
+    """The demo edits a photo, which it sends in the request or, where that is too small for it, uploads."""
+    photo, out = tmp_path / "photo.png", tmp_path / "picture.png"
+    Image.frombytes("RGB", (side, side), random.Random(1).randbytes(side * side * 3)).save(photo)
+
+    process = spawned("demo", "--edit", str(photo), "--out", str(out))
+    said, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 0, err
+    assert way in said
+    with Image.open(out) as picture:
+        assert picture.size == (1024, 1024)
+
+
+def test_a_photo_that_is_not_there(spawned: Spawn, tmp_path: Path) -> None:
+    """A photo that cannot be read is named, with the reason and no traceback."""
+    process = spawned("demo", "--edit", str(tmp_path / "none.jpg"))
+    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    assert err.endswith("none.jpg cannot be read: No such file or directory\n")
+    assert "Traceback" not in err
+
+
+def test_a_demonstration_that_fails(spawned: Spawn, tmp_path: Path) -> None:
+    """A size that is none is refused with the gateway's words and a status that is not 0; nothing is written."""
+    process = spawned("demo", "--size", "big", "--out", str(tmp_path / "picture.png"))
+    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    assert "invalid_size" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "picture.png").exists()
+
+
+def test_a_demonstration_can_be_interrupted(spawned: Spawn, tmp_path: Path) -> None:
+    """SIGTERM ends the demo with a status that is not 0, and every process that it has started."""
+    process = spawned("demo", "--out", str(tmp_path / "picture.png"))
+    eventually(lambda: bool(descendants(process.pid)))
+    started = descendants(process.pid)
+
+    process.terminate()
+
+    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, err) == (1, "interrupted\n")
+    assert not [pid for pid in started if running(pid)]
