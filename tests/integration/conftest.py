@@ -5,24 +5,44 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
+import boto3
 import pytest
+from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.types import Scope
 
 from functions.config.app import app as config_app
 from functions.config.app import handler as config_handler
+from functions.edit.app import app as edit_app
+from functions.edit.app import handler as edit_handler
 from functions.generate.app import app as generate_app
 from functions.generate.app import handler as generate_handler
 from image_gateway.gateway import Gateway
+from image_gateway.http.app import Handler
+from image_gateway.models.jobs import Job
 from image_gateway.runtime import run
 from image_gateway.tokens import Role
+from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
+from tests.integration.pictures import RED, encoded, text
 
-APPS = (config_app, generate_app)
-HANDLERS = (config_handler, generate_handler)
+FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
+    (config_app, config_handler),
+    (generate_app, generate_handler),
+    (edit_app, edit_handler),
+)
+
+
+def handler_of(scope: Scope) -> Handler:
+    """The handler of the function whose route fits a request best; the first one's where none does."""
+    best = max(FUNCTIONS, key=lambda function: max(route.matches(scope)[0].value for route in function[0].routes))
+    return best[1]
 
 
 @dataclass
@@ -73,10 +93,9 @@ class Deployment:
             "scheme": "https",
         }
         event = http_event(Request(scope), content, {}, f"{method} {path}")
-        for app in APPS:
+        for app, _handler in FUNCTIONS:
             app.state.gateway = lambda: self.gateway
-        generating = path.endswith("/generations")
-        answer = HANDLERS[generating](event, None)
+        answer = handler_of(scope)(event, None)
         text = answer["body"]
         if answer["isBase64Encoded"]:
             text = base64.b64decode(text).decode()
@@ -87,6 +106,41 @@ class Deployment:
         answer = self.call("POST", "/api/v1/images/config/update", fields)
         assert answer.status == 200, answer.text
         return answer.json
+
+    def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> Answer:
+        """Edit `image`, a red picture by default."""
+        form = {"prompt": "a hat", "image": text(encoded(RED)) if image is None else image, **fields}
+        return self.call("POST", "/api/v1/images/edit", form, role=role)
+
+    def stored(self, prefix: str = "images/") -> list[str]:
+        """The keys that begin with `prefix`, by default those of all pictures."""
+        found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
+        return [item["Key"] for item in found.get("Contents", [])]
+
+    def jobs(self) -> list[Job]:
+        """All jobs that are recorded, the newest first."""
+        return run(self.gateway.jobs.page(owner=None))[0]
+
+    def allow_hosts(self, *urls: str) -> None:
+        """Deploy anew, with the hosts of these URLs as ones that may be fetched from although they are not public."""
+        run(self.gateway.aclose())
+        hosts = frozenset(url.removeprefix("http://") for url in urls)
+        settings = self.gateway.settings.model_copy(update={"fetch_allowed_hosts": hosts})
+        self.gateway = Gateway(settings, self.gateway.aws)
+
+
+@dataclass
+class Served:
+    """One of the sandbox's engines while it is served: `state` has its knobs and its record."""
+
+    name: str
+    app: Starlette
+    state: SandboxState
+    url: str
+
+    def asked(self, ending: str) -> list[Any]:
+        """The JSON bodies, or form fields, of what was posted to paths with that ending, in order."""
+        return [one.json for one in self.state.record if one.method == "POST" and one.path.endswith(ending)]
 
 
 @pytest.fixture
@@ -106,9 +160,7 @@ def openai() -> SandboxState:
 
 
 @pytest.fixture
-def generating(
-    deployment: Deployment, openai: SandboxState, serve: Callable[..., str]
-) -> Iterator[Deployment]:
+def generating(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Iterator[Deployment]:
     """A deployment that generates with the sandbox's openai engine."""
     deployment.configure(
         ENABLE_IMAGE_GENERATION=True,
@@ -118,4 +170,33 @@ def generating(
         IMAGE_ENGINE_TIMEOUT=5,
     )
     yield deployment
+    run(deployment.gateway.aclose())
+
+
+@pytest.fixture
+def editing(deployment: Deployment, serve: Callable[..., str]) -> Iterator[Callable[[str], Served]]:
+    """Serve an engine of the sandbox by its name, and have the deployment edit with it."""
+
+    def start(name: str) -> Served:
+        state = SandboxState()
+        app = import_module(f"sandbox.engines.{name}").create_app(state)
+        url = serve(app)
+        fields = {
+            "openai": {
+                "IMAGE_EDIT_MODEL": "gpt-image-2",
+                "IMAGES_EDIT_OPENAI_API_BASE_URL": f"{url}/v1",
+                "IMAGES_EDIT_OPENAI_API_KEY": "planted-engine-key",
+            },
+            "gemini": {
+                "IMAGE_EDIT_MODEL": "gemini-sandbox-image",
+                "IMAGES_EDIT_GEMINI_API_BASE_URL": f"{url}/v1beta",
+                "IMAGES_EDIT_GEMINI_API_KEY": "planted-engine-key",
+            },
+            "comfyui": {"IMAGES_EDIT_COMFYUI_BASE_URL": url, **EDIT.fields("IMAGES_EDIT_COMFYUI")},
+            "automatic1111": {"AUTOMATIC1111_BASE_URL": url},
+        }[name]
+        deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_EDIT_ENGINE=name, IMAGE_ENGINE_TIMEOUT=20, **fields)
+        return Served(name, app, state, url)
+
+    yield start
     run(deployment.gateway.aclose())

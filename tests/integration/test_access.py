@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from functions.config.app import app as config_app
+from functions.edit.app import app as edit_app
 from functions.generate.app import app as generate_app
 from image_gateway.http import Access, access, create_app
 from image_gateway.http.routing import GuardedRoute
@@ -12,6 +13,7 @@ from image_gateway.http.routing import GuardedRoute
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
 
+APPS = (config_app, generate_app, edit_app)
 PUBLIC, USER, ADMIN = Access.PUBLIC, Access.USER, Access.ADMIN
 
 RULES = {
@@ -21,6 +23,8 @@ RULES = {
     ("GET", "/api/v1/images/config/url/verify"): ADMIN,
     ("GET", "/api/v1/images/models"): USER,
     ("POST", "/api/v1/images/generations"): USER,
+    ("POST", "/api/v1/images/edit"): USER,
+    ("POST", "/api/v1/images/uploads"): USER,
     ("GET", "/health"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
@@ -32,7 +36,7 @@ def declared() -> dict[tuple[str, str], Access]:
     """The routes of all functions, with the rules they declare."""
     return {
         (method, route.path): route.rule
-        for app in (config_app, generate_app)
+        for app in APPS
         for route in app.routes
         if isinstance(route, GuardedRoute)
         for method in route.methods or ()
@@ -42,7 +46,7 @@ def declared() -> dict[tuple[str, str], Access]:
 def test_the_table_lists_every_route_there_is() -> None:
     """A new route must be entered here with its rule, and no route is without one."""
     assert declared() == RULES
-    assert all(isinstance(route, GuardedRoute) for app in (config_app, generate_app) for route in app.routes)
+    assert all(isinstance(route, GuardedRoute) for app in APPS for route in app.routes)
 
 
 @pytest.mark.parametrize("route", RULES, ids=" ".join)

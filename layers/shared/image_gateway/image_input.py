@@ -168,6 +168,8 @@ def _given(data: bytes) -> Read:
 
 def _data_url(header: str, data: str, field: str) -> bytes:
     """The bytes of a data URL (RFC 2397), which may be percent-encoded also where it is base64."""
+    if not data.isascii():
+        raise InvalidImage("A data URL holds ASCII only", field=field)
     if _BASE64.search(header):
         return _base64(unquote_to_bytes(data).decode("latin-1") if "%" in data else data, field)
     decoded = unquote_to_bytes(data)

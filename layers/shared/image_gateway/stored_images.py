@@ -45,7 +45,10 @@ class BucketImages:
         Raises:
             NotFound: it leads to this deployment's bucket, and to nothing that can be an input.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
         host, folder = self._address
         if parts.netloc.lower() != host or not parts.path.startswith(folder):
             return None

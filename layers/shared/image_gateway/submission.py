@@ -1,37 +1,68 @@
-"""How a request becomes a job, and a job an answer."""
+"""How a request becomes a job: done at once where the engine is quick enough, queued where it is not."""
 
+import asyncio
 import logging
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.engines.base import InputImage
-from image_gateway.errors import GatewayError
+from image_gateway.errors import GatewayError, StorageUnavailable
+from image_gateway.idempotency import Claim
 from image_gateway.image_store import ImageStore, new_job_id
+from image_gateway.job_events import JobEvents
+from image_gateway.job_runner import attempt, fail
 from image_gateway.job_store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Door, Job, JobError
-from image_gateway.models.pictures import Picture
+from image_gateway.models.jobs import Door, Job
+from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
+from image_gateway.settings import Settings
 from image_gateway.tokens import Principal
 
 logger = logging.getLogger(__name__)
 
+_FIRST_LOOK = 0.05
+_LONGEST_LOOK = 1.0
+_SHARE = 0.05
+
 
 class Submission:
-    """Takes requests in.
+    """Takes requests in, and waits for them.
 
     Args:
+        settings: how long an engine may take to be waited for.
         jobs: where jobs are kept.
+        queue: where those go that are not done at once.
+        images: where their inputs go meanwhile.
         service: what does them.
-        lease_seconds: longest time that a function can work on a job: its own timeout.
+        events: who is told of their end.
+        sleep: waits, in seconds.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, jobs: JobStore, service: ImageService, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobStore,
+        queue: JobQueue,
+        images: ImageStore,
+        service: ImageService,
+        events: JobEvents,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
         self._jobs = jobs
+        self._queue = queue
+        self._images = images
         self._service = service
-        self._lease_seconds = lease_seconds
+        self._events = events
+        self._sleep = sleep
+        self._clock = clock
 
-    async def run(
+    async def submit(
         self,
         form: CreateImageForm | EditImageForm,
         principal: Principal,
@@ -39,8 +70,10 @@ class Submission:
         images: Sequence[InputImage] = (),
         mask: InputImage | None = None,
         door: Door = "images",
+        queue: bool = False,
+        claim: Claim | None = None,
     ) -> Job:
-        """Do a request here and now, and keep a record of it.
+        """Make a job of a request, unless it is one already.
 
         Args:
             form: what is asked for.
@@ -48,69 +81,99 @@ class Submission:
             images: the pictures to edit.
             mask: their mask.
             door: the API the request came through.
+            queue: have the worker do it, however quick the engine is.
+            claim: by what the same request is known again.
 
         Returns:
-            The job, succeeded.
+            The job; ended where it was done at once, or is an earlier one that has ended.
 
         Raises:
-            GatewayError: it failed; the record says the same.
+            Disabled: generation or editing is switched off.
+            InvalidRequest: the claim's key was used for another request.
+            StorageUnavailable: the job could not be stored or queued; nothing was paid for.
         """
         edit = isinstance(form, EditImageForm)
-        request = form.model_dump(mode="json", exclude_none=True, exclude={"image", "mask"})
+        config = await self._service.enabled(edit=edit)
         job = Job(
             id=new_job_id(),
             kind="edit" if edit else "generation",
             owner=principal.owner,
             door=door,
-            request=request,
+            request=form.model_dump(mode="json", exclude_none=True, exclude={"image", "mask"}),
         )
-        holder = uuid.uuid4().hex
-        await self._service.enabled(edit=edit)
-        await self._jobs.create(job, lease_seconds=self._lease_seconds, holder=holder)
-        try:
-            await self._service.execute(job, form, images, mask)
-            job.status = "succeeded"
-        except GatewayError as error:
-            job.status, job.error = "failed", job_error(error)
-            raise
-        except BaseException:
-            job.status, job.error = "failed", job_error(GatewayError("The gateway failed"))
-            raise
-        finally:
-            await self._record(job, holder)
+        quick = config.IMAGE_ENGINE_TIMEOUT <= self._settings.inline_seconds
+        if not self._settings.queue_url or (quick and not queue):
+            return await self._do(job, form, images, mask, claim)
+        return await self._enqueue(job, images, mask, claim)
+
+    async def wait(self, job: Job, seconds: float) -> Job:
+        """Look at a job until it has ended or the time is up; gives the job as it is then.
+
+        The intervals grow with what the job has taken, so that looking adds at most a twentieth to it.
+        """
+        started = self._clock()
+        while not job.ended:
+            waited = self._clock() - started
+            if waited >= seconds:
+                break
+            await self._sleep(min(max(_FIRST_LOOK, waited * _SHARE), _LONGEST_LOOK, seconds - waited))
+            job = await self._jobs.get(job.id) or job
         return job
 
-    async def _record(self, job: Job, holder: str) -> None:
-        """Keep how the job ended. Pictures that are there are answered even if this fails."""
+    async def _do(
+        self,
+        job: Job,
+        form: CreateImageForm | EditImageForm,
+        images: Sequence[InputImage],
+        mask: InputImage | None,
+        claim: Claim | None,
+    ) -> Job:
+        holder = uuid.uuid4().hex
+        lease = self._settings.function_timeout_seconds
+        if earlier := await self._jobs.create(job, lease_seconds=lease, holder=holder, claim=claim):
+            return await self._earlier(earlier)
+        await attempt(self._service, job, form, images, mask)
         try:
-            await self._jobs.finish(job, holder)
-        except GatewayError:
+            stands = await self._jobs.finish(job, holder)
+        except StorageUnavailable:
+            # The pictures are made and stored: whoever waits gets them, though the record will say it was interrupted.
             logger.exception("a job's end was not recorded", extra={"job_id": job.id, "outcome": job.status})
+            return job
+        if not stands:
+            return await self._earlier(job.id)
+        await self._events.ended(job)
+        return job
 
+    async def _enqueue(
+        self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
+    ) -> Job:
+        await self.keep_inputs(job, images, mask)
+        if earlier := await self._jobs.create(job, claim=claim):
+            return await self._earlier(earlier)
+        try:
+            await self._queue.send(job.id)
+        except StorageUnavailable as error:
+            fail(job, error)
+            await self._jobs.end(job, before="queued")
+            raise
+        return job
 
-def job_error(error: GatewayError) -> JobError:
-    """What a job remembers of an error."""
-    return JobError(status=error.status, code=error.code, title=error.title, detail=error.detail, field=error.field)
+    async def keep_inputs(self, job: Job, images: Sequence[InputImage], mask: InputImage | None) -> None:
+        """Store a job's inputs, so that its message need not carry them.
 
-
-def pictures(job: Job, images: ImageStore) -> list[Picture]:
-    """The answer that a succeeded job stands for, with fresh URLs."""
-    answers = []
-    for stored in job.pictures:
-        url, expires_at = images.url(stored.key)
-        picture_id = f"{job.id}-{stored.number}"
-        answers.append(
-            Picture(
-                url=url,
-                id=picture_id,
-                name=f"{picture_id}.{stored.key.rpartition('.')[2]}",
-                content_type=stored.content_type,
-                width=stored.width,
-                height=stored.height,
-                expires_at=expires_at,
-                seed=stored.seed,
-                revised_prompt=stored.revised_prompt,
-                warnings=job.warnings or None,
-            )
+        Raises:
+            StorageUnavailable: the bucket does not take them.
+        """
+        named = [(f"{number}.{image.extension}", image) for number, image in enumerate(images)]
+        if mask:
+            named.append((f"mask.{mask.extension}", mask))
+        keys = await asyncio.gather(
+            *(self._images.put_input(job.id, name, image.data, image.content_type) for name, image in named)
         )
-    return answers
+        job.inputs, job.mask = keys[: len(images)], keys[-1] if mask else None
+
+    async def _earlier(self, job_id: str) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None:
+            raise GatewayError(f"The job {job_id} is gone")
+        return job

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import Engine, HttpUrlText, SizeText
@@ -10,14 +10,21 @@ from image_gateway.models.fields import Engine, HttpUrlText, SizeText
 MAX_PROMPT = 32_000
 """Longest prompt in characters, as the OpenAI Images API has it."""
 
-
 MAX_IMAGES = 16
 """Most pictures that one edit takes, as the OpenAI Images API has it."""
 
 
-def _one_to_sixteen(image: str | list[str]) -> str | list[str]:
-    if isinstance(image, list) and not 1 <= len(image) <= MAX_IMAGES:
-        raise PydanticCustomError("image", "must be one picture or a list of 1 to {most}", {"most": MAX_IMAGES})
+MAX_UNKNOWN = 20
+"""Most unknown fields that are named to a caller, each with at most `MAX_UNKNOWN_NAME` characters."""
+
+MAX_UNKNOWN_NAME = 64
+
+
+def _one_to_sixteen(image: object) -> object:
+    texts = image if isinstance(image, list) else [image]
+    if not 1 <= len(texts) <= MAX_IMAGES or not all(isinstance(text, str) for text in texts):
+        said = "must be one picture or a list of 1 to {most}, each as a text"
+        raise PydanticCustomError("image", said, {"most": MAX_IMAGES})
     return image
 
 
@@ -39,8 +46,8 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     def unknown_fields(self) -> list[str]:
-        """Names of the fields that were sent and mean nothing here."""
-        return sorted(self.model_extra or {})
+        """Names of the fields that were sent and mean nothing here: at most `MAX_UNKNOWN`, cut where they are long."""
+        return [name[:MAX_UNKNOWN_NAME] for name in sorted(self.model_extra or {})[:MAX_UNKNOWN]]
 
     def asked(self) -> dict[str, Any]:
         """The known fields that the caller set to something."""
@@ -69,7 +76,7 @@ class CreateImageForm(Form):
 class EditImageForm(Form):
     """The body of an edit."""
 
-    image: Annotated[str | list[str], AfterValidator(_one_to_sixteen)] = Field(
+    image: Annotated[str | list[str], BeforeValidator(_one_to_sixteen)] = Field(
         repr=False,
         description="One picture or up to 16: data URLs, base64, http(s) URLs, or ids of pictures and uploads.",
     )
