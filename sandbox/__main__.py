@@ -59,6 +59,8 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
                 print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
                 picture = (await _post(sandbox, path, form))[0]
                 await _download(picture["url"], out)
+        except SandboxError:
+            raise
         except Exception:
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
@@ -71,9 +73,9 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
 
 async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
     answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form)
-    if answer.is_error:
+    if answer.is_client_error:
         raise SandboxError(f"The gateway answered {answer.status_code}: {answer.text}")
-    return answer.json()
+    return answer.raise_for_status().json()
 
 
 async def _input(sandbox: Sandbox, photo: Path) -> str:
