@@ -3,7 +3,7 @@
 from image_gateway.http import Access, GatewayDep, PrincipalDep, access, create_app, lambda_handler
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.pictures import Picture, Upload
-from image_gateway.submission import pictures
+from image_gateway.presentation import pictures
 
 app = create_app()
 
@@ -15,7 +15,7 @@ async def edit(form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep
     # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
     await gateway.service.enabled(edit=True)
     images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
-    job = await gateway.submission.run(form, principal, images=images, mask=mask)
+    job = await gateway.submission.submit(form, principal, images=images, mask=mask)
     return pictures(job, gateway.images)
 
 

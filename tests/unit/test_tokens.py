@@ -42,7 +42,7 @@ async def test_the_table_does_not_know_the_token(store: TokenStore, settings: Se
     assert token not in str(boto3.client("dynamodb").scan(TableName=settings.table)["Items"])
 
 
-@pytest.mark.parametrize("text", [new_token(), "", "x" * 257, "igw_\n", "igw_ü", "a b", "\0"])
+@pytest.mark.parametrize("text", ["igw_" + "a" * 43, "", "x" * 257, "igw_\n", "igw_ü", "a b", "\0"])
 async def test_anything_else_is_nobodys(store: TokenStore, text: str) -> None:
     """Unknown and malformed texts are no tokens."""
     assert await store.authenticate(text) is None

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 
@@ -34,6 +36,18 @@ class Aws:
         """The table."""
         with self._making:
             return self._session.client("dynamodb", config=_config())
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        """The queue of jobs."""
+        with self._making:
+            return self._session.client("sqs", config=_config())
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        """The event bus."""
+        with self._making:
+            return self._session.client("events", config=_config())
 
     @cached_property
     def s3(self) -> "S3Client":

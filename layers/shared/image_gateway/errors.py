@@ -12,6 +12,8 @@
     ├── PreconditionFailed      412 precondition_failed
     ├── TooLarge                413 too_large
     ├── NotConfigured           409 not_configured
+    ├── Conflict                409 conflict
+    ├── Canceled                409 canceled
     ├── Busy                    503 busy
     ├── StorageUnavailable      503 storage_unavailable
     └── EngineError
@@ -19,13 +21,14 @@
         │   └── ContentBlocked  400 content_blocked
         ├── EngineRateLimited   429 engine_rate_limited
         ├── EngineUnavailable   502 engine_unavailable
-        └── EngineTimeout       504 engine_timeout
+        ├── EngineTimeout       504 engine_timeout
+        └── Interrupted         502 interrupted
 
 `status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` says that the engine
 may have been paid for the failed attempt: such an answer carries `x-should-retry: false`.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
@@ -124,6 +127,18 @@ class NotConfigured(GatewayError):
     status, code, title = 409, "not_configured", "Not configured"
 
 
+class Conflict(GatewayError):
+    """What is asked for no longer makes sense in the state a thing is in."""
+
+    status, code, title = 409, "conflict", "Not possible any more"
+
+
+class Canceled(GatewayError):
+    """The job was canceled by its owner or an admin."""
+
+    status, code, title = 409, "canceled", "Canceled"
+
+
 class Busy(GatewayError):
     """Another writer holds what this request needs; nothing was changed."""
 
@@ -148,8 +163,10 @@ class EngineRejected(EngineError):
 
     status, code, title = 400, "engine_rejected", "The engine refuses the request"
 
-    def __init__(self, detail: str, *, engine_code: str | None = None, param: str | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self, detail: str, *, engine_code: str | None = None, param: str | None = None, **options: Any
+    ) -> None:
+        super().__init__(detail, **options)
         self.engine_code = engine_code
         self.param = param
 
@@ -176,3 +193,9 @@ class EngineTimeout(EngineError):
     """The engine took longer than `IMAGE_ENGINE_TIMEOUT`."""
 
     status, code, title = 504, "engine_timeout", "The engine took too long"
+
+
+class Interrupted(EngineError):
+    """The function ended while the engine was at work: the pictures may have been paid for, and are lost."""
+
+    status, code, title = 502, "interrupted", "Interrupted"

@@ -13,14 +13,17 @@ from image_gateway.engines import Connection, Engine, PromptWriter, create_engin
 from image_gateway.fetch import PublicFetcher
 from image_gateway.image_input import ImageInputs
 from image_gateway.image_store import ImageStore
+from image_gateway.job_events import JobEvents
 from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
+from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
+from image_gateway.worker import Worker
 
 
 class Gateway:
@@ -38,7 +41,7 @@ class Gateway:
     @cached_property
     def configs(self) -> ConfigStore:
         """The configuration."""
-        return ConfigStore(self.aws, self.settings, Locks(self.aws, self.settings))
+        return ConfigStore(self.aws, self.settings, self._locks)
 
     @cached_property
     def tokens(self) -> TokenStore:
@@ -68,7 +71,41 @@ class Gateway:
     @cached_property
     def submission(self) -> Submission:
         """How requests become jobs."""
-        return Submission(self.jobs, self.service, self.settings.function_timeout_seconds)
+        return Submission(
+            settings=self.settings,
+            jobs=self.jobs,
+            queue=self.queue,
+            images=self.images,
+            service=self.service,
+            events=self.events,
+        )
+
+    @cached_property
+    def worker(self) -> Worker:
+        """What does queued jobs."""
+        return Worker(
+            jobs=self.jobs,
+            queue=self.queue,
+            configs=self.configs,
+            images=self.images,
+            service=self.service,
+            events=self.events,
+            locks=self._locks,
+        )
+
+    @cached_property
+    def queue(self) -> JobQueue:
+        """Where jobs go that are not done at once."""
+        return JobQueue(self.aws, self.settings)
+
+    @cached_property
+    def events(self) -> JobEvents:
+        """Who is told of jobs' ends."""
+        return JobEvents(self.aws, self.settings)
+
+    @cached_property
+    def _locks(self) -> Locks:
+        return Locks(self.aws, self.settings)
 
     @cached_property
     def service(self) -> ImageService:

@@ -1,6 +1,8 @@
 """Pictures in the bucket: `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, read through presigned URLs."""
 
 import asyncio
+import hashlib
+import secrets
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,8 +17,18 @@ from image_gateway.settings import Settings
 
 def new_job_id() -> str:
     """A UUID of version 7 (RFC 9562): sorts by time, and tells the day under which the job's pictures lie."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds << 80) | (uuid.uuid4().int & ((1 << 80) - 1))
+    return _uuid7(time.time_ns() // 1_000_000, secrets.randbits(80))
+
+
+def derived_job_id(moment: datetime, *parts: str) -> str:
+    """The same UUID of version 7 for the same moment and parts: a message that comes twice is one job."""
+    milliseconds = int(moment.timestamp() * 1000)
+    random_part = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:10], "big")
+    return _uuid7(milliseconds, random_part)
+
+
+def _uuid7(milliseconds: int, random_part: int) -> str:
+    value = (milliseconds << 80) | random_part
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     return str(uuid.UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62)))
 
@@ -65,6 +77,36 @@ class ImageStore:
         except self._aws.errors as error:
             raise StorageUnavailable(f"The picture was not stored: {error_code(error)}", may_have_cost=True) from error
         return key
+
+    async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:
+        """Store an input picture of a job until the job is done, and give its key.
+
+        Raises:
+            StorageUnavailable: the bucket does not take it.
+        """
+        key = f"inputs/{job_id}/{name}"
+        try:
+            await asyncio.to_thread(
+                self._aws.s3.put_object, Bucket=self._bucket, Key=key, Body=data, ContentType=content_type
+            )
+        except self._aws.errors as error:
+            raise StorageUnavailable(f"The input was not stored: {error_code(error)}", retry_after=1) from error
+        return key
+
+    async def get(self, key: str) -> bytes:
+        """The bytes of an object of ours.
+
+        Raises:
+            StorageUnavailable: the bucket does not give it.
+        """
+
+        def read() -> bytes:
+            return self._aws.s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+        try:
+            return await asyncio.to_thread(read)
+        except self._aws.errors as error:
+            raise StorageUnavailable(f"{key} cannot be read: {error_code(error)}", retry_after=1) from error
 
     def url(self, key: str) -> tuple[str, datetime]:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""

@@ -8,12 +8,15 @@ after which DynamoDB removes it.
 import asyncio
 import base64
 import json
+import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, error_code
 from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.idempotency import Claim
 from image_gateway.models.jobs import Job, Status, now
 from image_gateway.settings import Settings
 
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
 BY_OWNER = "by-owner"
 LISTED = "listed"
 _JOB = "job"
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A job that was taken up. `lost_on` names the engine it was on when its last holder died, else None."""
+
+    job: Job
+    lost_on: str | None
 
 
 class JobStore:
@@ -40,26 +52,63 @@ class JobStore:
         self._days = settings.job_retention_days
         self._clock = clock
 
-    async def create(self, job: Job, *, lease_seconds: float | None = None, holder: str = "") -> bool:
+    async def create(
+        self, job: Job, *, lease_seconds: float | None = None, holder: str = "", claim: Claim | None = None
+    ) -> str | None:
         """Store a new job; with a lease it is running from the start.
 
         Returns:
-            False if a job of that id is there already; it stays as it is.
+            None if it was stored; the id of the job that is there already, by its id or by the claim, which stays.
+
+        Raises:
+            InvalidRequest: the claim's key was used for another request.
         """
         if lease_seconds is not None:
             job.status, job.started_at, job.attempts = "running", now(), 1
         item = self._item(job)
         if lease_seconds is not None:
             item |= _lease(holder, self._clock() + lease_seconds)
-        return await self._write("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
+        put = {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
+        if claim is None:
+            return None if await self._write("put_item", **put) else job.id
+        return await self._create_claimed(job, put, claim)
+
+    async def _create_claimed(self, job: Job, put: dict[str, Any], claim: Claim) -> str | None:
+        """Store the job and its claim together, or find the job that has the claim."""
+        item: dict[str, AttributeValueTypeDef] = {
+            "pk": {"S": claim.key},
+            "claimed_by": {"S": job.id},
+            "body": {"S": claim.body},
+            "expires_at": {"N": str(int(self._clock() + claim.seconds))},
+        }
+        claiming: dict[str, Any] = {"TableName": self._table, "Item": item}
+        if not claim.replaces:
+            claiming["ConditionExpression"] = "attribute_not_exists(pk) OR expires_at < :now"
+            claiming["ExpressionAttributeValues"] = {":now": {"N": str(int(self._clock()))}}
+        writes = [{"Put": {"TableName": self._table, **put}}, {"Put": claiming}]
+        for _ in range(_TRIES):
+            if await self._transact(writes):
+                return None
+            found = (await self._call("get_item", Key={"pk": item["pk"]}, ConsistentRead=True)).get("Item")
+            if found is not None and float(found["expires_at"]["N"]) >= self._clock():
+                if found["body"]["S"] != claim.body:
+                    raise InvalidRequest("The Idempotency-Key was used for another request", field="Idempotency-Key")
+                return str(found["claimed_by"]["S"])
+        raise StorageUnavailable("The job was not stored: others write the same claim", retry_after=1)
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, as it is now."""
         found = await self._call("get_item", Key=_key(job_id), ConsistentRead=True)
         return _job(found["Item"]) if "Item" in found else None
 
-    async def lease(self, job_id: str, holder: str, seconds: float) -> Job | None:
+    async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
         """Take a job up: one that is queued, or one whose last holder's lease ran out.
+
+        Args:
+            job_id: which one.
+            holder: who takes it.
+            seconds: for how long.
+            engine: which engine it will be given to.
 
         Returns:
             The running job with one attempt more; None if it is not there to be taken.
@@ -67,7 +116,8 @@ class JobStore:
         job = await self.get(job_id)
         if job is None or job.ended:
             return None
-        before = job.status
+        before, engine_before = job.status, job.engine
+        job.engine = engine
         job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
         condition = "#status = :before"
         values: dict[str, AttributeValueTypeDef] = {":before": {"S": before}}
@@ -82,7 +132,7 @@ class JobStore:
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues=values,
         )
-        return job if taken else None
+        return Lease(job, engine_before if before == "running" else None) if taken else None
 
     async def finish(self, job: Job, holder: str) -> bool:
         """Store the end of a job that `holder` has leased, or put it back into the queue.
@@ -91,9 +141,8 @@ class JobStore:
             False if the job is no longer `holder`'s: canceled, or taken up by another.
         """
         job.finished_at = now() if job.ended else None
-        return await self._write(
-            "put_item",
-            Item=self._item(job),
+        return await self._end(
+            job,
             ConditionExpression="#status = :running AND lease_holder = :holder",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":running": {"S": "running"}, ":holder": {"S": holder}},
@@ -106,9 +155,8 @@ class JobStore:
             False if the job is not in the state `before` any more.
         """
         job.finished_at = now()
-        return await self._write(
-            "put_item",
-            Item=self._item(job),
+        return await self._end(
+            job,
             ConditionExpression="#status = :before",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={":before": {"S": before}},
@@ -156,6 +204,19 @@ class JobStore:
             if not start:
                 return jobs, None
 
+    async def _end(self, job: Job, **condition: Any) -> bool:
+        """Store a job's new state; a line of a request file that has ended is counted off in the same write."""
+        put = {"Item": self._item(job), **condition}
+        if job.batch is None or not job.ended:
+            return await self._write("put_item", **put)
+        count = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": f"batch#{job.batch}"}},
+            "UpdateExpression": "ADD remaining :one",
+            "ExpressionAttributeValues": {":one": {"N": "-1"}},
+        }
+        return await self._transact([{"Put": {"TableName": self._table, **put}}, {"Update": count}])
+
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return {
             **_key(job.id),
@@ -174,6 +235,24 @@ class JobStore:
                 return False
             raise StorageUnavailable(f"The job was not stored: {error_code(error)}", retry_after=1) from error
         return True
+
+    async def _transact(self, writes: list[dict[str, Any]]) -> bool:
+        """Do all writes or none. False where a condition does not hold."""
+        for attempt in range(_TRIES):
+            try:
+                await asyncio.to_thread(self._aws.dynamodb.transact_write_items, TransactItems=writes)  # type: ignore[arg-type]  # TypedDicts
+            except self._aws.errors as error:
+                reasons = {
+                    reason.get("Code") for reason in getattr(error, "response", {}).get("CancellationReasons", [])
+                }
+                if "ConditionalCheckFailed" in reasons:
+                    return False
+                if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
+                    raise StorageUnavailable(f"The job was not stored: {error_code(error)}", retry_after=1) from error
+                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+            else:
+                return True
+        raise AssertionError("unreachable")
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:

@@ -43,27 +43,47 @@ class Locks:
         self._sleep = sleep
 
     @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock `name` while the block runs; waits for its turn up to `PATIENCE_SECONDS`.
+    async def hold(
+        self,
+        name: str,
+        *,
+        places: int = 1,
+        lease_seconds: float = LEASE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> AsyncIterator[None]:
+        """Hold the lock `name` while the block runs; waits for its turn.
+
+        Args:
+            name: what is locked.
+            places: how many may hold it at once.
+            lease_seconds: a holder that has not let go by then is taken for dead.
+            patience_seconds: how long to wait for a place.
 
         Raises:
             Busy: others held it all the while.
             StorageUnavailable: the table cannot be written.
         """
         holder = uuid.uuid4().hex
-        give_up = self._now() + PATIENCE_SECONDS
+        give_up = self._now() + patience_seconds
         wait = 0.02
-        while not await asyncio.to_thread(self._take, name, holder):
+        while (place := await self._place(name, places, holder, lease_seconds)) is None:
             if self._now() > give_up:
-                raise Busy(f"The {name} is being changed by others: try again", retry_after=1)
+                raise Busy(f"The {name} is held by others: try again", retry_after=1)
             await self._sleep(wait * random.uniform(0.5, 1.5))
             wait = min(wait * 1.5, 0.5)
         try:
             yield
         finally:
-            await asyncio.to_thread(self._release, name, holder)
+            await asyncio.to_thread(self._release, place, holder)
 
-    def _take(self, name: str, holder: str) -> bool:
+    async def _place(self, name: str, places: int, holder: str, seconds: float) -> str | None:
+        for number in range(places):
+            place = f"{name}#{number}" if places > 1 else name
+            if await asyncio.to_thread(self._take, place, holder, seconds):
+                return place
+        return None
+
+    def _take(self, name: str, holder: str, seconds: float) -> bool:
         now = self._now()
         try:
             self._aws.dynamodb.put_item(
@@ -71,7 +91,7 @@ class Locks:
                 Item={
                     "pk": {"S": f"lock#{name}"},
                     "holder": {"S": holder},
-                    "expires_at": {"N": str(int(now + LEASE_SECONDS))},
+                    "expires_at": {"N": str(int(now + seconds))},
                 },
                 ConditionExpression="attribute_not_exists(pk) OR expires_at < :now",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}},

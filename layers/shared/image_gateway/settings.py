@@ -24,6 +24,10 @@ class Settings(BaseModel):
     url_expiry_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a presigned URL.")
     job_retention_days: int = Field(30, ge=1, description="How long a job is remembered.")
     function_timeout_seconds: float = Field(300, gt=0, description="The function's own limit.")
+    queue_url: str = Field("", description="The queue of jobs; empty: requests are done where they come in.")
+    event_bus: str = Field("", description="Where the end of a job is told; empty: nowhere.")
+    inline_seconds: float = Field(24, ge=0, description="Longest engine timeout with which a request is done at once.")
+    wait_seconds: float = Field(25, ge=0, le=840, description="How long a request waits for its job.")
     token_ttl_seconds: float = Field(60, ge=0, description="How long a token that was looked up is trusted.")
     fetch_allowed_hosts: Annotated[frozenset[str], BeforeValidator(_hosts)] = Field(
         frozenset(), description="Hosts that may be fetched from although they are not public."

@@ -43,13 +43,13 @@ class Submission:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         jobs: JobStore,
         queue: JobQueue,
         images: ImageStore,
         service: ImageService,
         events: JobEvents,
-        *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -101,7 +101,7 @@ class Submission:
             door=door,
             request=form.model_dump(mode="json", exclude_none=True, exclude={"image", "mask"}),
         )
-        quick = config.IMAGE_ENGINE_TIMEOUT <= self._settings.inline_seconds
+        quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT
         if not self._settings.queue_url or (quick and not queue):
             return await self._do(job, form, images, mask, claim)
         return await self._enqueue(job, images, mask, claim)

@@ -25,20 +25,26 @@ class EngineEntry:
     """Where an engine is, and which configuration fields say how to reach it.
 
     The module has a class named by `factory`, called with the configuration, the connection and `edit`.
+
+    Attributes:
+        at_once: how many jobs it can work at; None for as many as come.
+        resumes: whether a job that is started again finds its own earlier run, so that nothing is paid for twice.
     """
 
     module: str
     factory: str
     url_field: str
     key_field: str
+    at_once: int | None = None
+    resumes: bool = False
 
 
 REGISTRY: dict[str, EngineEntry] = {
     "openai": EngineEntry("openai", "OpenAIEngine", "IMAGES_OPENAI_API_BASE_URL", "IMAGES_OPENAI_API_KEY"),
     "automatic1111": EngineEntry(
-        "automatic1111", "Automatic1111Engine", "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH"
+        "automatic1111", "Automatic1111Engine", "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH", at_once=1
     ),
-    "comfyui": EngineEntry("comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY"),
+    "comfyui": EngineEntry("comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY", resumes=True),
     "gemini": EngineEntry("gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY"),
 }
 

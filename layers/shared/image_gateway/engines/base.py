@@ -1,7 +1,7 @@
 """What every engine is given and gives back."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from image_gateway.models.fields import Size
 from image_gateway.models.pictures import ModelInfo
@@ -85,6 +85,14 @@ class Engine(Protocol):
 
     async def verify(self) -> None:
         """Return if the engine answers as this kind of engine does and accepts the credentials."""
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """An engine whose runs can be stopped from outside."""
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop what this job runs on the engine, and nobody else's."""
 
 
 class PromptWriter(Protocol):

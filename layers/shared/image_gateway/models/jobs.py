@@ -42,12 +42,15 @@ class JobError(BaseModel):
     title: str
     detail: str
     field: str | None = None
+    retry_after: float | None = None
+    may_have_cost: bool = False
 
 
 class Job(BaseModel):
-    """One request and what became of it. `request` is the form; pictures in it are keys in the bucket.
+    """One request and what became of it.
 
-    Times are UTC. The prompt is in `request`, so a job's `repr` does not show that.
+    `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket. `batch` and `line` say which
+    line of which request file a job is. Times are UTC. The prompt is in `request`, so a job's `repr` does not show it.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -58,6 +61,10 @@ class Job(BaseModel):
     door: Door = "images"
     status: Status = "queued"
     request: dict[str, Any] = Field(default={}, repr=False)
+    inputs: list[str] = []
+    mask: str | None = None
+    batch: str | None = None
+    line: int | None = None
     engine: str = ""
     model: str = ""
     attempts: int = 0

@@ -1,0 +1,64 @@
+"""What the rest of an account is told when a job ends: an EventBridge event without URL, prompt or secret."""
+
+import asyncio
+import json
+import logging
+from typing import TYPE_CHECKING
+
+from image_gateway.aws import Aws, error_code
+from image_gateway.models.jobs import Job
+from image_gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "image-gateway"
+
+
+class JobEvents:
+    """Publishes `Image Job Succeeded`, `Image Job Failed` and `Image Job Canceled`.
+
+    Args:
+        aws: clients; EventBridge.
+        settings: names the bus and the bucket.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._aws = aws
+        self._bus = settings.event_bus
+        self._bucket = settings.bucket
+
+    async def ended(self, job: Job) -> None:
+        """Tell that a job has ended. A bus that fails is logged: the job's end stands."""
+        if not self._bus:
+            return
+        entry: PutEventsRequestEntryTypeDef = {
+            "Source": SOURCE,
+            "DetailType": f"Image Job {job.status.capitalize()}",
+            "Detail": _detail(job, self._bucket),
+            "EventBusName": self._bus,
+        }
+        try:
+            answer = await asyncio.to_thread(self._aws.events.put_events, Entries=[entry])
+            refused = answer["Entries"][0].get("ErrorCode") if answer["FailedEntryCount"] else None
+        except self._aws.errors as error:
+            refused = error_code(error)
+        if refused:
+            logger.error("a job's end was not told", extra={"job_id": job.id, "error": refused})
+
+
+def _detail(job: Job, bucket: str) -> str:
+    # An error's detail holds the engine's words, which may quote the prompt.
+    told = job.model_dump(
+        mode="json", include={"id", "kind", "owner", "door", "status", "engine", "model", "batch", "line"}
+    )
+    return json.dumps(
+        {
+            **{name: value for name, value in told.items() if value not in (None, "")},
+            "bucket": bucket,
+            "keys": [picture.key for picture in job.pictures],
+            "error": {"code": job.error.code, "status": job.error.status} if job.error else None,
+        }
+    )
