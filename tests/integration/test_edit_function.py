@@ -286,7 +286,7 @@ def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(deployment: "Dep
 
 FAULTS = [
     (Fault(401, {"error": {"message": "Incorrect API key: planted-engine-key"}}), 400, "engine_rejected", "Incorrect"),
-    (Fault(429, {"error": {"message": "Rate limit reached"}}, {"Retry-After": "1"}), 429, "engine_rate_limited", "Rate"),
+    (Fault(429, {"error": {"message": "Rate limit"}}, {"Retry-After": "1"}), 429, "engine_rate_limited", "Rate"),
     (Fault(500, {"error": {"message": "it broke"}}), 502, "engine_unavailable", "it broke"),
     (Fault(0), 502, "engine_unavailable", "broke off"),
     (Fault(200, {"data": []}), 502, "engine_unavailable", "without pictures"),

@@ -99,7 +99,7 @@ class Submission:
             kind="edit" if edit else "generation",
             owner=principal.owner,
             door=door,
-            request=form.model_dump(mode="json", exclude_none=True, exclude={"image", "mask"}),
+            request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT
         if not self._settings.queue_url or (quick and not queue):

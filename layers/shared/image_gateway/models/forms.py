@@ -41,13 +41,23 @@ Word = Annotated[str, Field(max_length=256)]
 
 
 class Form(BaseModel):
-    """A request body. Fields it does not know are ignored, and `unknown_fields` names them for a warning."""
+    """A request body. Fields it does not know are ignored, and `unknown_fields` names them for a warning.
+
+    Their values, which may be of any length and content, are forgotten.
+    """
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
+    def model_post_init(self, _context: Any, /) -> None:
+        """Keep only names of unknown fields."""
+        if extra := self.model_extra:
+            names = [name[:MAX_UNKNOWN_NAME] for name in sorted(extra)[:MAX_UNKNOWN]]
+            extra.clear()
+            extra.update(dict.fromkeys(names))
+
     def unknown_fields(self) -> list[str]:
         """Names of the fields that were sent and mean nothing here: at most `MAX_UNKNOWN`, cut where they are long."""
-        return [name[:MAX_UNKNOWN_NAME] for name in sorted(self.model_extra or {})[:MAX_UNKNOWN]]
+        return sorted(self.model_extra or {})
 
     def asked(self) -> dict[str, Any]:
         """The known fields that the caller set to something."""
