@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check format build token openapi clean
+.PHONY: lambda-python help demo run test check format build token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -86,11 +86,18 @@ format: .venv/.dev ## Format the code
 openapi: .venv/.dev ## Write the OpenAPI document anew
 	$(PY) -m sandbox.openapi
 
+# On the PATH, or kept by pyenv without being chosen.
+FIND_PYTHON = $(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null || \
+	ls "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(LAMBDA_PYTHON).*/bin/python3 2>/dev/null | tail -n 1 | grep .
+
+lambda-python: $(UV)
+	@$(FIND_PYTHON)
+
 # Bytecode goes along, because Lambda cannot keep what it compiles: without it every cold start compiles every module.
 # It is not checked against the sources, whose times do not survive the way to Lambda. Not uv's own environment, which
 # has no pip, but the interpreter it was made from.
 build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
-	@python=$$($(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null) || { \
+	@python=$$($(FIND_PYTHON)) || { \
 		echo "sam build needs Python $(LAMBDA_PYTHON), which is what Lambda runs: install it so that python$(LAMBDA_PYTHON) is found"; \
 		exit 1; }; \
 	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" --build-dir "$(BUILD_DIR)" \

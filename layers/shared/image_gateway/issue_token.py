@@ -7,8 +7,10 @@ import argparse
 import sys
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from image_gateway.aws import Aws
+from image_gateway.errors import GatewayError
 from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore
 
@@ -40,7 +42,11 @@ def main() -> None:
     options = parser.parse_args()
     if not options.stack:
         parser.error("name the stack: make token STACK=image-gateway")
-    sys.stdout.write(issue(options.stack, Role[options.role.upper()], options.name) + "\n")
+    try:
+        token = issue(options.stack, Role[options.role.upper()], options.name)
+    except (LookupError, GatewayError, BotoCoreError, ClientError) as error:
+        sys.exit(f"No token was made: {error}")
+    sys.stdout.write(f"{token}\n")
 
 
 if __name__ == "__main__":

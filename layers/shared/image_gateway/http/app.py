@@ -55,6 +55,8 @@ def lambda_handler(app: FastAPI) -> Handler:
     """The handler of a function that API Gateway calls; it runs on the process's event loop."""
     # Mangum logs each request's path by itself; `RequestLog` says more, and only route templates.
     logging.getLogger("mangum.http").setLevel(logging.WARNING)
+    # botocore says at every start where it found credentials.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     # httpx logs each URL it asks for, and an engine's answer may hold signed ones.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("image_gateway").setLevel(logging.INFO)
