@@ -28,25 +28,25 @@ help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 $(UV):
-	@echo "Setting up: uv $(UV_VERSION) …"
+	@echo "Setting up: uv $(UV_VERSION) …" >&2
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 …")'
 	@$(PYTHON) -m venv .venv-uv
 	@.venv-uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 # What the sandbox needs, and nothing else: a first picture should not wait for linters.
 .venv/.sandbox: $(UV) uv.lock pyproject.toml
-	@echo "Setting up: the gateway and its sandbox …"
+	@echo "Setting up: the gateway and its sandbox …" >&2
 	@$(UV) sync --quiet --locked --inexact --no-default-groups --group sandbox --python $(PYTHON)
 	@touch $@
 
 .venv/.dev: $(UV) uv.lock pyproject.toml
-	@echo "Setting up: the development environment …"
+	@echo "Setting up: the development environment …" >&2
 	@$(UV) sync --quiet --locked --inexact --python $(PYTHON)
 	@touch .venv/.sandbox $@
 
 # SAM CLI and cfn-lint pin other versions of things, so they have an environment of their own.
 $(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
-	@echo "Setting up: SAM CLI and cfn-lint …"
+	@echo "Setting up: SAM CLI and cfn-lint …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
 	@touch $@
 

@@ -379,3 +379,21 @@ async def test_a_failing_write_is_told(store: ConfigStore, monkeypatch: pytest.M
 
     monkeypatch.undo()
     assert (await store.update(ImagesConfig(IMAGE_STEPS=1))).version == 1
+
+
+@pytest.mark.parametrize("gone", ["object", "bucket"])
+async def test_a_long_value_that_is_gone_takes_nothing_else_away(
+    store: ConfigStore, settings: Settings, caplog: pytest.LogCaptureFixture, gone: str
+) -> None:
+    """The object was removed, or the stack has another bucket by now: the field is unset, and the log names it."""
+    await store.update(ImagesConfig(COMFYUI_WORKFLOW=WORKFLOW, IMAGE_STEPS=7))
+    if gone == "object":
+        key = json.loads(document(settings))["COMFYUI_WORKFLOW"].removeprefix(f"s3://{settings.bucket}/")
+        boto3.client("s3").delete_object(Bucket=settings.bucket, Key=key)
+    else:
+        settings = settings.model_copy(update={"bucket": "another"})
+
+    config = (await make(settings).read()).config
+
+    assert (config.COMFYUI_WORKFLOW, config.IMAGE_STEPS) == ("", 7)
+    assert "COMFYUI_WORKFLOW" in str([record.__dict__ for record in caplog.records])

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ STANDARD_BYTES = 4_096
 """Up to here Parameter Store keeps a value for nothing (Systems Manager's quotas)."""
 ADVANCED_BYTES = 8_192
 """The longest value Parameter Store takes."""
+_REFERENCE = re.compile(r"s3://[^/]+/config/[0-9a-f]{64}\.json")
+_GONE = object()
 _ALWAYS_IN_BUCKET = ("COMFYUI_WORKFLOW", "IMAGES_EDIT_COMFYUI_WORKFLOW")
 
 
@@ -125,7 +128,15 @@ class ConfigStore:
         try:
             found = self._aws.ssm.get_parameter(Name=self._settings.config_parameter, WithDecryption=True)
             version = found["Parameter"]["Version"]
-            document = {name: self._resolved(value) for name, value in _document(found["Parameter"]["Value"]).items()}
+            document = {}
+            for name, value in _document(found["Parameter"]["Value"]).items():
+                if not _REFERENCE.fullmatch(str(value)):
+                    document[name] = value
+                elif (long_value := self._resolved(value)) is not _GONE:
+                    document[name] = long_value
+                else:
+                    # One lost object must not take everything else away; who needs the field is told that it is unset.
+                    logger.error("a long configuration value is gone", extra={"field": name, "object": value})
             return VersionedConfig(ImagesConfig.model_validate({**base, **document}), version)
         except self._aws.errors as error:
             if error_code(error) == "ParameterNotFound":
@@ -187,16 +198,24 @@ class ConfigStore:
         )
         return self._uri(digest)
 
-    def _resolved(self, value: Any) -> Any:
-        """The value behind a URI of ours (content never changes under a hash, so it is read once), or the value."""
-        prefix, suffix = self._uri("|").split("|")
-        if not (isinstance(value, str) and value.startswith(prefix) and value.endswith(suffix)):
-            return value
-        if value not in self._long_values:
-            key = value.removeprefix(f"s3://{self._settings.bucket}/")
-            found = self._aws.s3.get_object(Bucket=self._settings.bucket, Key=key)
-            self._long_values[value] = json.loads(found["Body"].read())
-        return self._long_values[value]
+    def _resolved(self, uri: str) -> Any:
+        """The value behind a URI of ours, read once, as content never changes under its hash; `_GONE` where it is not.
+
+        A parameter can outlive its bucket: the bucket of a stack that was deleted and deployed anew is another one.
+        """
+        if uri not in self._long_values:
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            if bucket != self._settings.bucket:
+                return _GONE
+            try:
+                found = self._aws.s3.get_object(Bucket=bucket, Key=key)
+            except self._aws.errors as error:
+                # S3 answers 403 for what is not there to those who may not list the bucket.
+                if error_code(error) in ("NoSuchKey", "AccessDenied"):
+                    return _GONE
+                raise
+            self._long_values[uri] = json.loads(found["Body"].read())
+        return self._long_values[uri]
 
     def _uri(self, digest: str) -> str:
         return f"s3://{self._settings.bucket}/config/{digest}.json"
