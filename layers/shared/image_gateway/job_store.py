@@ -10,6 +10,7 @@ import base64
 import json
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -281,9 +282,7 @@ def _start(cursor: str | None, name: str, value: str) -> "dict[str, AttributeVal
     if cursor is None:
         return None
     try:
-        job_id = json.loads(base64.urlsafe_b64decode(cursor))
-    except ValueError:
-        job_id = None
-    if not isinstance(job_id, str):
-        raise InvalidRequest("cursor: is not one that this list answered", field="cursor")
+        job_id = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(cursor))))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise InvalidRequest("cursor: is not one that this list answered", field="cursor") from None
     return {**_key(job_id), name: {"S": value}}
