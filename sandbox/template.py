@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "sandbox"
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "123456789012"
 
 
 class _Loader(yaml.SafeLoader):
@@ -49,6 +51,25 @@ class Route:
 
 
 @dataclass(frozen=True)
+class QueueMapping:
+    """An event source mapping: a queue, and the function that gets its messages.
+
+    Attributes:
+        function: its name.
+        url: the queue's URL.
+        arn: the queue's ARN.
+        batch_size: the most messages in one event.
+        concurrency: the most events at once.
+    """
+
+    function: str
+    url: str
+    arn: str
+    batch_size: int
+    concurrency: int
+
+
+@dataclass(frozen=True)
 class Function:
     """A function: its handler, its limits (seconds, MB) and its environment."""
 
@@ -66,23 +87,31 @@ class Template:
     Args:
         path: the file.
         parameters: values in place of the parameters' defaults.
+        stack: the name that it is deployed under.
+        sqs_url: what queues' URLs begin with.
     """
 
-    def __init__(self, path: Path = ROOT / "template.yaml", parameters: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path = ROOT / "template.yaml",
+        parameters: Mapping[str, str] | None = None,
+        *,
+        stack: str = STACK,
+        sqs_url: str = f"https://sqs.{REGION}.amazonaws.com",
+    ) -> None:
         self.document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
         defaults = {name: str(item.get("Default", "")) for name, item in self.document["Parameters"].items()}
         self.values = {
             **defaults,
             **(parameters or {}),
-            "AWS::StackName": STACK,
-            "AWS::Region": "eu-central-1",
-            "AWS::AccountId": "123456789012",
+            "AWS::StackName": stack,
+            "AWS::Region": REGION,
+            "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::URLSuffix": "amazonaws.com",
         }
         for name, resource in self.document["Resources"].items():
-            if resource["Type"] in ("AWS::S3::Bucket", "AWS::DynamoDB::Table"):
-                self.values[name] = f"{STACK}-{name.lower()}"
+            self.values |= _values(name, resource["Type"], f"{stack}-{name.lower()}", sqs_url)
 
     def resource(self, name: str) -> dict[str, Any]:
         """A resource's properties as they are written."""
@@ -90,18 +119,52 @@ class Template:
         return properties
 
     def resolve(self, value: Any) -> str:
-        """The text that a scalar or one of `Ref` and `Fn::Sub` stands for.
+        """The text that a scalar or one of `Ref`, `Fn::GetAtt` and `Fn::Sub` stands for.
 
         Raises:
             KeyError: it names what the template or the sandbox does not have.
         """
         if isinstance(value, dict) and "Ref" in value:
             return self.values[value["Ref"]]
+        if isinstance(value, dict) and "Fn::GetAtt" in value:
+            return self.values[".".join(value["Fn::GetAtt"])]
         if isinstance(value, dict) and "Fn::Sub" in value:
             return re.sub(r"\$\{([^}]+)\}", lambda found: self.values[found[1]], value["Fn::Sub"])
         if isinstance(value, dict | list):
             raise KeyError(f"the sandbox does not know how to resolve {value}")
         return str(value)
+
+    def resolve_within(self, value: Any) -> Any:
+        """Lists and mappings with everything in them resolved that stands for something else.
+
+        Raises:
+            KeyError: as `resolve`.
+        """
+        if isinstance(value, list):
+            return [self.resolve_within(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if any(name == "Ref" or name.startswith("Fn::") for name in value):
+            return self.resolve(value)
+        return {name: self.resolve_within(item) for name, item in value.items()}
+
+    def queue_mappings(self) -> list[QueueMapping]:
+        """Every queue whose messages a function gets."""
+        mappings = [
+            resource["Properties"]
+            for resource in self.document["Resources"].values()
+            if resource["Type"] == "AWS::Lambda::EventSourceMapping"
+        ]
+        return [
+            QueueMapping(
+                function=self.resolve(mapping["FunctionName"]),
+                url=self.values[mapping["EventSourceArn"]["Fn::GetAtt"][0]],
+                arn=self.resolve(mapping["EventSourceArn"]),
+                batch_size=int(self.resolve(mapping["BatchSize"])),
+                concurrency=int(self.resolve(mapping["ScalingConfig"]["MaximumConcurrency"])),
+            )
+            for mapping in mappings
+        ]
 
     def functions(self) -> list[Function]:
         """Every function, with the environment that the template gives it."""
@@ -121,5 +184,19 @@ class Template:
                 if event["Type"] == "HttpApi"
             ]
             environment = {key: self.resolve(value) for key, value in variables.items()}
-            found.append(Function(name, own["Handler"], own["Timeout"], own["MemorySize"], environment, routes))
+            timeout, memory = (int(self.resolve(own[limit])) for limit in ("Timeout", "MemorySize"))
+            found.append(Function(name, own["Handler"], timeout, memory, environment, routes))
         return found
+
+
+def _values(name: str, kind: str, deployed: str, sqs_url: str) -> dict[str, str]:
+    """What `Ref` and `Fn::GetAtt` give of a resource that is named `deployed`."""
+    if kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Events::Rule"):
+        return {name: deployed}
+    if kind == "AWS::SQS::Queue":
+        url = f"{sqs_url}/{ACCOUNT}/{deployed}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{deployed}"
+        return {name: url, f"{name}.QueueUrl": url, f"{name}.QueueName": deployed, f"{name}.Arn": arn}
+    if kind == "AWS::Serverless::Function":
+        return {name: name}
+    return {}
