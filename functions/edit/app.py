@@ -1,22 +1,39 @@
 """The edit function: pictures from pictures and prompts, and uploads of inputs too large for the API."""
 
-from image_gateway.http import Access, GatewayDep, PrincipalDep, access, create_app, lambda_handler
+from fastapi import Response
+
+from image_gateway.http import (
+    SUBMITTED,
+    Access,
+    GatewayDep,
+    PrincipalDep,
+    SubmittingDep,
+    access,
+    create_app,
+    lambda_handler,
+)
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.pictures import Picture, Upload
-from image_gateway.presentation import pictures
 
 app = create_app()
 
 
-@app.post("/api/v1/images/edit", tags=["images"], response_model_exclude_none=True)
+@app.post(
+    "/api/v1/images/edit",
+    tags=["images"],
+    response_model=list[Picture],
+    response_model_exclude_none=True,
+    responses=SUBMITTED,
+)
 @access(Access.USER)
-async def edit(form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep) -> list[Picture]:
+async def edit(
+    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submitting: SubmittingDep
+) -> list[Picture] | Response:
     """Edit one picture, or make one from up to 16, with the configured engine."""
     # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
     await gateway.service.enabled(edit=True)
     images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
-    job = await gateway.submission.submit(form, principal, images=images, mask=mask)
-    return pictures(job, gateway.images)
+    return await submitting.submit(form, images, mask)
 
 
 @app.post("/api/v1/images/uploads", tags=["images"], status_code=201)

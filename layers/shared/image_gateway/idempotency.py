@@ -1,7 +1,8 @@
 """Which requests are the same request: by `Idempotency-Key`, or by what the OpenAI SDK says of its own retries."""
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.forms import Form
@@ -11,6 +12,7 @@ KEY_SECONDS = 24 * 3_600
 RETRY_SECONDS = 600
 """How long a request is remembered that an SDK may send again by itself."""
 MAX_KEY = 255
+_AFTER = "#after#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +31,27 @@ class Claim:
     seconds: int
     replaces: bool = False
 
+    def after(self, job_id: str) -> "Claim":
+        """The claim on being the next job of the same request, once that one has failed."""
+        return replace(self, key=f"{self.key.partition(_AFTER)[0]}{_AFTER}{job_id}", replaces=False)
+
 
 def claim_for(
-    owner: str, form: Form, inputs: str, idempotency_key: str | None, retry_count: str | None
+    owner: str, form: Form, idempotency_key: str | None, retry_count: str | None, inputs: str = ""
 ) -> Claim | None:
     """The claim that a request's headers make, if any.
 
     Args:
         owner: who asks; keys of different owners are apart.
         form: what is asked for.
-        inputs: what else the request holds, as text.
         idempotency_key: the header of that name.
         retry_count: the header `X-Stainless-Retry-Count`, which OpenAI's SDKs send.
+        inputs: what the request holds beside the form, as text.
 
     Raises:
         InvalidRequest: the key is empty or too long.
     """
-    body = _hash(type(form).__name__, form.model_dump_json(), inputs)
+    body = _hash(type(form).__name__, json.dumps(form.asked(), sort_keys=True), inputs)
     if idempotency_key is not None:
         if not 1 <= len(idempotency_key) <= MAX_KEY:
             raise InvalidRequest(f"Idempotency-Key must be 1 to {MAX_KEY} characters", field="Idempotency-Key")

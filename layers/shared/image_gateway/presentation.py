@@ -3,7 +3,8 @@
 from image_gateway.image_store import ImageStore
 from image_gateway.job_runner import error_of
 from image_gateway.models.jobs import Job
-from image_gateway.models.pictures import Picture
+from image_gateway.models.pictures import JobInfo, JobProblem, Picture
+from image_gateway.tokens import Principal, Role
 
 
 def pictures(job: Job, images: ImageStore) -> list[Picture]:
@@ -14,6 +15,33 @@ def pictures(job: Job, images: ImageStore) -> list[Picture]:
     """
     if job.status != "succeeded":
         raise error_of(job)
+    return _pictures(job, images)
+
+
+def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
+    """A job, with fresh URLs: what was asked for only for its owner, and the owner only for administrators."""
+    error = job.error
+    return JobInfo(
+        id=job.id,
+        kind=job.kind,
+        status=job.status,
+        owner=job.owner if principal.role >= Role.ADMIN else None,
+        engine=job.engine or None,
+        model=job.model or None,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        attempts=job.attempts,
+        request=job.request if job.owner == principal.owner else None,
+        pictures=_pictures(job, images) if job.status == "succeeded" else [],
+        warnings=job.warnings,
+        error=JobProblem(code=error.code, title=error.title, status=error.status, detail=error.detail)
+        if error
+        else None,
+    )
+
+
+def _pictures(job: Job, images: ImageStore) -> list[Picture]:
     answers = []
     for stored in job.pictures:
         url, expires_at = images.url(stored.key)

@@ -28,6 +28,7 @@ class Settings(BaseModel):
     event_bus: str = Field("", description="Where the end of a job is told; empty: nowhere.")
     inline_seconds: float = Field(24, ge=0, description="Longest engine timeout with which a request is done at once.")
     wait_seconds: float = Field(25, ge=0, le=840, description="How long a request waits for its job.")
+    wait_seconds_url: float = Field(55, ge=0, le=840, description="The same, where it came by a function URL.")
     token_ttl_seconds: float = Field(60, ge=0, description="How long a token that was looked up is trusted.")
     fetch_allowed_hosts: Annotated[frozenset[str], BeforeValidator(_hosts)] = Field(
         frozenset(), description="Hosts that may be fetched from although they are not public."

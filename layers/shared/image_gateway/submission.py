@@ -5,16 +5,17 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from image_gateway.engines.base import InputImage
-from image_gateway.errors import GatewayError, StorageUnavailable
+from image_gateway.errors import StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.image_store import ImageStore, new_job_id
 from image_gateway.job_events import JobEvents
-from image_gateway.job_runner import attempt, fail
+from image_gateway.job_runner import attempt, error_of, fail
 from image_gateway.job_store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Door, Job
+from image_gateway.models.jobs import Door, Job, now
 from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
@@ -85,7 +86,8 @@ class Submission:
             claim: by what the same request is known again.
 
         Returns:
-            The job; ended where it was done at once, or is an earlier one that has ended.
+            The job; ended where it was done at once, or is an earlier one that has ended. An earlier one that cost
+            nothing, and failed for what may be over by now, does not count.
 
         Raises:
             Disabled: generation or editing is switched off.
@@ -99,6 +101,7 @@ class Submission:
             kind="edit" if edit else "generation",
             owner=principal.owner,
             door=door,
+            engine=config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT
@@ -109,15 +112,19 @@ class Submission:
     async def wait(self, job: Job, seconds: float) -> Job:
         """Look at a job until it has ended or the time is up; gives the job as it is then.
 
-        The intervals grow with what the job has taken, so that looking adds at most a twentieth to it.
+        The intervals grow with the job's age, so that looking adds at most a twentieth to it. A table that does not
+        answer is asked again: what becomes of the job does not depend on it.
         """
         started = self._clock()
+        age = max(0.0, (now() - job.created_at).total_seconds())
         while not job.ended:
             waited = self._clock() - started
             if waited >= seconds:
                 break
-            await self._sleep(min(max(_FIRST_LOOK, waited * _SHARE), _LONGEST_LOOK, seconds - waited))
-            job = await self._jobs.get(job.id) or job
+            interval = min(max(_FIRST_LOOK, (age + waited) * _SHARE), _LONGEST_LOOK)
+            await self._sleep(min(interval, seconds - waited))
+            with suppress(StorageUnavailable):
+                job = await self._jobs.get(job.id) or job
         return job
 
     async def _do(
@@ -130,8 +137,8 @@ class Submission:
     ) -> Job:
         holder = uuid.uuid4().hex
         lease = self._settings.function_timeout_seconds
-        if earlier := await self._jobs.create(job, lease_seconds=lease, holder=holder, claim=claim):
-            return await self._earlier(earlier)
+        if earlier := await self._create(job, claim, lease_seconds=lease, holder=holder):
+            return earlier
         await attempt(self._service, job, form, images, mask)
         try:
             stands = await self._jobs.finish(job, holder)
@@ -140,7 +147,7 @@ class Submission:
             logger.exception("a job's end was not recorded", extra={"job_id": job.id, "outcome": job.status})
             return job
         if not stands:
-            return await self._earlier(job.id)
+            return await self._jobs.get(job.id) or job
         await self._events.ended(job)
         return job
 
@@ -148,8 +155,8 @@ class Submission:
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
     ) -> Job:
         await self.keep_inputs(job, images, mask)
-        if earlier := await self._jobs.create(job, claim=claim):
-            return await self._earlier(earlier)
+        if earlier := await self._create(job, claim):
+            return earlier
         try:
             await self._queue.send(job.id)
         except StorageUnavailable as error:
@@ -172,8 +179,21 @@ class Submission:
         )
         job.inputs, job.mask = keys[: len(images)], keys[-1] if mask else None
 
-    async def _earlier(self, job_id: str) -> Job:
-        job = await self._jobs.get(job_id)
-        if job is None:
-            raise GatewayError(f"The job {job_id} is gone")
-        return job
+    async def _create(
+        self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
+    ) -> Job | None:
+        """Store a new job; or give the earlier one that the same request has, and that stands."""
+        while earlier_id := await self._jobs.create(job, lease_seconds=lease_seconds, holder=holder, claim=claim):
+            earlier = await self._jobs.get(earlier_id)
+            if claim is None or (earlier is not None and not _failed_for_now(earlier)):
+                return earlier or job
+            claim = claim.after(earlier_id)
+        return None
+
+
+def _failed_for_now(job: Job) -> bool:
+    """Whether a job failed without cost, and for something that the same request may not meet again."""
+    if job.status != "failed":
+        return False
+    error = error_of(job)
+    return not error.may_have_cost and (error.should_retry or error.retry_after is not None)

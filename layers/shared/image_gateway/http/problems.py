@@ -74,6 +74,12 @@ def answer(request: Request, error: GatewayError, errors: Sequence[Mapping[str, 
     return _render(request, error.status, error.code, error.title, error.detail, headers, error.field, errors)
 
 
+def not_done(request: Request, job_id: str, location: str) -> JSONResponse:
+    """Redirect to a job's result; clients that do not follow find the job's id in the body."""
+    detail = f"The job {job_id} is not done yet: follow Location to its result"
+    return _render(request, 303, "not_done", HTTPStatus.SEE_OTHER.phrase, detail, {"Location": location})
+
+
 def request_id(request: Request) -> str:
     """API Gateway's id of the request, which its access log has too."""
     context = request.scope.get("aws.event", {}).get("requestContext", {})

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from image_gateway.models.jobs import Kind, Status
+
 
 class ModelInfo(BaseModel):
     """A model that the engine offers."""
@@ -48,6 +50,41 @@ class Problem(BaseModel):
     request_id: str
     field: str | None = None
     errors: list[dict[str, Any]] | None = None
+
+
+class JobProblem(BaseModel):
+    """Why a job has no pictures, as its result answers it."""
+
+    code: str
+    title: str
+    status: int
+    detail: str
+
+
+class JobInfo(BaseModel):
+    """A job: one request and what became of it. Times are UTC."""
+
+    id: str
+    kind: Kind
+    status: Status
+    owner: str | None = Field(None, description="Whose it is; for administrators.")
+    engine: str | None = Field(None, description="Which engine it was given to.")
+    model: str | None = Field(None, description="As the engine names it.")
+    created_at: datetime
+    started_at: datetime | None = Field(None, description="When its last attempt began.")
+    finished_at: datetime | None = None
+    attempts: int = Field(description="How often it was begun.")
+    request: dict[str, Any] | None = Field(None, description="What was asked for, without its pictures; for its owner.")
+    pictures: list[Picture] = []
+    warnings: list[str] = []
+    error: JobProblem | None = None
+
+
+class JobPage(BaseModel):
+    """Jobs, the newest first."""
+
+    jobs: list[JobInfo]
+    cursor: str | None = Field(None, description="Gives the next page; absent after the last one.")
 
 
 class Health(BaseModel):

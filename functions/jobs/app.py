@@ -1,0 +1,95 @@
+"""The jobs function: what became of requests, and pictures by addresses that do not age."""
+
+from typing import Annotated
+
+from fastapi import Query, Response
+from fastapi.responses import RedirectResponse
+
+from image_gateway.cancellation import Cancellation
+from image_gateway.errors import Forbidden
+from image_gateway.http import (
+    MAX_HOPS,
+    NOT_DONE,
+    Access,
+    GatewayDep,
+    JobDep,
+    PictureUrlDep,
+    PrincipalDep,
+    WaitingDep,
+    access,
+    create_app,
+    lambda_handler,
+)
+from image_gateway.models.jobs import Status
+from image_gateway.models.pictures import JobInfo, JobPage, Picture
+from image_gateway.presentation import describe, pictures
+from image_gateway.tokens import Role
+
+app = create_app()
+
+
+@app.get("/api/v1/images/jobs", tags=["jobs"], response_model_exclude_none=True)
+@access(Access.USER)
+async def list_jobs(
+    *,
+    gateway: GatewayDep,
+    principal: PrincipalDep,
+    status: Annotated[Status | None, Query(description="Only jobs in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=128, description="As the page before answered it.")] = None,
+    owner: Annotated[str | None, Query(min_length=1, max_length=256, description="Whose; for administrators.")] = None,
+) -> JobPage:
+    """One's own jobs, the newest first; an administrator's list has everybody's."""
+    if principal.role < Role.ADMIN:
+        if owner not in (None, principal.owner):
+            raise Forbidden("Other owners' jobs need a token of role admin", field="owner")
+        owner = principal.owner
+    found, after = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    return JobPage(jobs=[describe(job, gateway.images, principal) for job in found], cursor=after)
+
+
+@app.get("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
+@access(Access.USER)
+async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
+    """A job, with fresh URLs of its pictures."""
+    return describe(job, gateway.images, principal)
+
+
+@app.get(
+    "/api/v1/images/jobs/{id}/result",
+    tags=["jobs"],
+    response_model=list[Picture],
+    response_model_exclude_none=True,
+    responses=NOT_DONE,
+)
+@access(Access.USER)
+async def result(
+    job: JobDep,
+    gateway: GatewayDep,
+    waiting: WaitingDep,
+    wait: Annotated[int | None, Query(ge=0, description="Seconds to wait at most.")] = None,
+    hop: Annotated[int, Query(ge=0, le=MAX_HOPS, description="How often the caller was sent on.")] = 0,
+) -> list[Picture] | Response:
+    """What the request of the job would have been answered: its pictures, or its error. Waits for the job's end."""
+    job = await waiting.until_ended(job, wait)
+    return pictures(job, gateway.images) if job.ended else waiting.send_on(job, "", hop + 1)
+
+
+@app.delete("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
+@access(Access.USER)
+async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
+    """Cancel a job that has not ended. It will have no pictures, and its engine is stopped where that can be."""
+    cancellation = Cancellation(
+        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events
+    )
+    return describe(await cancellation.cancel(job), gateway.images, principal)
+
+
+@app.get("/api/v1/images/{id}", tags=["images"], status_code=302, response_class=RedirectResponse)
+@access(Access.USER)
+async def picture(url: PictureUrlDep) -> Response:
+    """A picture, at a fresh presigned URL: this address does not age."""
+    return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+
+
+handler = lambda_handler(app)

@@ -1,0 +1,92 @@
+"""Waiting for a job as long as a door allows, and sending callers on to its result when it has not ended by then.
+
+API Gateway cuts a request after 30 s. A caller whose job takes longer is redirected to the job's result, which waits
+again. A `Location` is relative to the request's path, so that it holds under any host, stage or base path.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from image_gateway.errors import EngineTimeout
+from image_gateway.http.problems import not_done
+from image_gateway.http.routing import GatewayDep
+from image_gateway.models.jobs import Job
+from image_gateway.models.pictures import Problem
+from image_gateway.settings import Settings
+
+MAX_HOPS = 9
+"""How often a caller is sent on: some clients follow no more than ten redirects."""
+
+NOT_DONE: dict[int | str, dict[str, Any]] = {
+    303: {"model": Problem, "description": "Not done yet: `Location` leads to the result, which waits on."}
+}
+"""For the documentation of routes that wait."""
+
+
+def longest_wait(event: Mapping[str, Any], settings: Settings) -> float:
+    """Seconds that the door of `event` lets a request wait. API Gateway does not stand before a function URL."""
+    domain = str(event.get("requestContext", {}).get("domainName", ""))
+    is_function_url = ".lambda-url." in domain and domain.endswith(".on.aws")
+    return settings.wait_seconds_url if is_function_url else settings.wait_seconds
+
+
+def seconds_left(event: Mapping[str, Any], allowed: float, clock: Callable[[], float] = time.time) -> float:
+    """Seconds that are left of those a request may wait, counted from its arrival at AWS: a cold start is part of them.
+
+    Args:
+        event: of API Gateway or a function URL; its `timeEpoch` is in milliseconds since 1970.
+        allowed: seconds.
+        clock: seconds since 1970.
+    """
+    now = clock()
+    arrived = event.get("requestContext", {}).get("timeEpoch", now * 1000) / 1000
+    return float(min(max(0.0, arrived + allowed - now), allowed))
+
+
+class Waiting:
+    """One request's waiting for its job.
+
+    Args:
+        request: the request; says when it arrived and by which door.
+        gateway: of the deployment.
+    """
+
+    def __init__(self, request: Request, gateway: GatewayDep) -> None:
+        self._request = request
+        self._submission = gateway.submission
+        self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
+        self.longest = longest_wait(self._event, gateway.settings)
+
+    async def until_ended(self, job: Job, wished: float | None = None) -> Job:
+        """Wait for a job's end; gives the job as it is then, or when the time is up.
+
+        Args:
+            job: as it was read last.
+            wished: seconds that the caller wants to wait; None for as long as can be.
+        """
+        allowed = self.longest if wished is None else min(self.longest, wished)
+        return await self._submission.wait(job, seconds_left(self._event, allowed))
+
+    def send_on(self, job: Job, folder: str, hop: int) -> Response:
+        """Redirect the caller to the job's result.
+
+        Args:
+            job: which has not ended.
+            folder: where the result is, relative to the request's path; empty or ending with a slash.
+            hop: how often the caller has been sent on with this.
+
+        Raises:
+            EngineTimeout: that is too often.
+        """
+        if hop > MAX_HOPS:
+            said = f"The job {job.id} has not ended yet. It goes on: ask for it later instead of sending it again"
+            raise EngineTimeout(said, may_have_cost=True)
+        return not_done(self._request, job.id, f"{folder}result?wait={math.ceil(self.longest)}&hop={hop}")
+
+
+WaitingDep = Annotated[Waiting, Depends(Waiting)]
+"""How a route waits for a job."""
