@@ -17,6 +17,7 @@ import httpx
 
 from sandbox.errors import SandboxError
 from sandbox.gateway import ENGINES, Sandbox
+from sandbox.template import STACK
 
 INLINE_BYTES = 4_000_000
 """Longest photo that is sent in the request itself: in base64 it still fits into what Lambda takes (6 MB)."""
@@ -25,7 +26,8 @@ INLINE_BYTES = 4_000_000
 async def run(port: int, admin_token: str, user_token: str) -> None:
     """Run until cancelled."""
     log = sys.stderr.fileno()
-    async with Sandbox(port=port, admin_token=admin_token, user_token=user_token, log=log) as sandbox:
+    sandbox = Sandbox(log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK)
+    async with sandbox:
         print(f"gateway      {sandbox.url}")
         print(f"admin token  {sandbox.admin_token}")
         print(f"user token   {sandbox.user_token}")
@@ -50,7 +52,7 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
     with tempfile.TemporaryFile() as log:
         try:
             print("Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …", flush=True)
-            async with Sandbox(log=log) as sandbox:
+            async with Sandbox(log=log, stack=STACK) as sandbox:
                 await sandbox.use(engine)
                 path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
                 form = {"prompt": prompt, "size": size}

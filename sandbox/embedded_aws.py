@@ -1,15 +1,18 @@
 """AWS on a laptop: moto's server over HTTP, with the resources of the template in it."""
 
+import json
 import logging
 import os
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import boto3
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from sandbox.template import Template
+from sandbox.template import REGION, Template
 
-REGION: Final = "eu-central-1"
+__all__ = ["REGION", "EmbeddedAws"]
+
+_QUEUE_ATTRIBUTES: Final = ("VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled")
 
 
 class EmbeddedAws:
@@ -54,22 +57,59 @@ class EmbeddedAws:
         }
 
     def deploy(self, template: Template) -> None:
-        """Make the template's bucket and table."""
-        for name, resource in template.document["Resources"].items():
-            properties = resource["Properties"]
-            if resource["Type"] == "AWS::S3::Bucket":
-                boto3.client("s3").create_bucket(
-                    Bucket=template.values[name], CreateBucketConfiguration={"LocationConstraint": REGION}
-                )
-            elif resource["Type"] == "AWS::DynamoDB::Table":
-                known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-                boto3.client("dynamodb").create_table(
-                    TableName=template.values[name], **{key: properties[key] for key in known if key in properties}
-                )
-                boto3.client("dynamodb").update_time_to_live(
-                    TableName=template.values[name],
-                    TimeToLiveSpecification=properties["TimeToLiveSpecification"],
-                )
+        """Make the template's bucket, table, queues and rules; what is there already is left as it is or brought up."""
+        resources = template.document["Resources"]
+        makers = {
+            "AWS::S3::Bucket": _make_bucket,
+            "AWS::DynamoDB::Table": _make_table,
+            "AWS::SQS::Queue": _make_queue,
+            # Each needs queues that may come after it in the template.
+            "AWS::Events::Rule": _make_rule,
+        }
+        for kind, make in makers.items():
+            for name in [name for name, resource in resources.items() if resource["Type"] == kind]:
+                make(template, name, template.resource(name))
+        for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"]:
+            _set_redrive(template, name, template.resource(name))
+
+
+def _make_bucket(template: Template, name: str, properties: dict[str, Any]) -> None:
+    s3, bucket = boto3.client("s3"), template.values[name]
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+
+
+def _make_table(template: Template, name: str, properties: dict[str, Any]) -> None:
+    dynamodb, table = boto3.client("dynamodb"), template.values[name]
+    known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    dynamodb.create_table(TableName=table, **{key: properties[key] for key in known if key in properties})
+    dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
+
+
+def _make_queue(template: Template, name: str, properties: dict[str, Any]) -> None:
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=template.values[f"{name}.QueueName"])
+    attributes = {key: template.resolve(properties[key]).lower() for key in _QUEUE_ATTRIBUTES if key in properties}
+    sqs.set_queue_attributes(QueueUrl=queue["QueueUrl"], Attributes=attributes)  # type: ignore[arg-type]  # literals
+
+
+def _set_redrive(template: Template, name: str, properties: dict[str, Any]) -> None:
+    if "RedrivePolicy" in properties:
+        policy = json.dumps(template.resolve_within(properties["RedrivePolicy"]))
+        boto3.client("sqs").set_queue_attributes(QueueUrl=template.values[name], Attributes={"RedrivePolicy": policy})
+
+
+def _make_rule(template: Template, name: str, properties: dict[str, Any]) -> None:
+    events, rule = boto3.client("events"), template.values[name]
+    bus = template.resolve(properties.get("EventBusName", "default"))
+    if bus not in [known["Name"] for known in events.list_event_buses()["EventBuses"]]:
+        events.create_event_bus(Name=bus)
+    pattern = json.dumps(template.resolve_within(properties["EventPattern"]))
+    events.put_rule(Name=rule, EventBusName=bus, EventPattern=pattern)
+    events.put_targets(Rule=rule, EventBusName=bus, Targets=template.resolve_within(properties["Targets"]))
 
 
 def _take_variables() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The gateway with everything around it, for the life of an `async with` block."""
 
+import asyncio
+import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib import import_module
@@ -9,21 +11,24 @@ from typing import IO, Any, Self
 import httpx
 
 from image_gateway.aws import Aws
+from image_gateway.job_events import SOURCE
 from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore, new_token
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import SandboxState
+from sandbox.event_sources import BusListener, EventSources
 from sandbox.front import create_front
 from sandbox.lambda_environment import LambdaService
 from sandbox.servers import HttpServer
-from sandbox.template import Template
+from sandbox.template import STACK, Template
 
 ENGINES = {"openai": "gpt-image-2", "automatic1111": "", "comfyui": "", "gemini": "gemini-sandbox-image"}
 """The sandbox engines, by the names of their modules, and the model each is used with; empty: its own default."""
 
-PARAMETERS = {"ConfigTtlSeconds": "0"}
-"""Template parameters that differ here: an update of the configuration is seen at once by every function."""
+PARAMETERS = {"ConfigTtlSeconds": "0", "WorkerMaximumConcurrency": "4"}
+"""Template parameters that differ here: an update of the configuration is seen at once by every function, and a
+machine has not the memory for many workers."""
 
 
 class Sandbox:
@@ -35,6 +40,8 @@ class Sandbox:
         user_token: its text, another one than the admin's; empty: a new one.
         log: where the functions write.
         parameters: template parameters.
+        stack: the deployment's name; empty: a new one, since embedded AWS keeps earlier ones' things while the process
+            lives.
     """
 
     def __init__(
@@ -45,12 +52,14 @@ class Sandbox:
         admin_token: str = "",
         user_token: str = "",
         parameters: Mapping[str, str] | None = None,
+        stack: str = "",
     ) -> None:
         self.admin_token = admin_token or new_token()
         self.user_token = user_token or new_token()
         self.engines = {name: SandboxState() for name in ENGINES}
         self.engine_urls: dict[str, str] = {}
-        self._template = Template(parameters={**PARAMETERS, **(parameters or {})})
+        self._parameters = {**PARAMETERS, **(parameters or {})}
+        self._name = stack or f"{STACK}-{uuid.uuid4().hex[:8]}"
         self._log = log
         self._port = port
         self._stack = AsyncExitStack()
@@ -83,16 +92,22 @@ class Sandbox:
         async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client:
             return await client.request(method, path, headers=headers, **options)
 
+    async def events(self) -> list[dict[str, Any]]:
+        """The events that the gateway has put on its bus, in the order they came."""
+        return await asyncio.to_thread(self._listener.events)
+
     async def _start(self) -> None:
         aws = self._stack.enter_context(EmbeddedAws())
-        functions = self._template.functions()
+        self.template = Template(parameters=self._parameters, stack=self._name, sqs_url=aws.url)
+        functions = self.template.functions()
         service = LambdaService(functions, aws.variables, self._log)
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service), self._port)
         # The functions' processes load while the rest is made.
         await service.warm()
-        aws.deploy(self._template)
+        aws.deploy(self.template)
+        self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
         self.settings = Settings.from_environment(functions[0].environment)
         tokens = TokenStore(Aws(), self.settings)
         tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
@@ -101,6 +116,7 @@ class Sandbox:
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))
             self.engine_urls[name] = server.url
+        await self._stack.enter_async_context(EventSources(self.template.queue_mappings(), service))
         await self._stack.enter_async_context(front)
         self.url = front.url
         await self.configure(**self._configuration())
