@@ -7,17 +7,22 @@ from functools import cache, cached_property
 import httpx
 
 from image_gateway.aws import Aws
+from image_gateway.batches import Batches
 from image_gateway.config_merge import with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
+from image_gateway.documents import Documents
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
 from image_gateway.fetch import PublicFetcher
 from image_gateway.image_input import ImageInputs
 from image_gateway.image_store import ImageStore
+from image_gateway.intake import Intake
 from image_gateway.job_events import JobEvents
+from image_gateway.job_inputs import JobInputs
 from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
 from image_gateway.queue import JobQueue
+from image_gateway.request_files import RequestFiles
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
@@ -84,14 +89,53 @@ class Gateway:
     def worker(self) -> Worker:
         """What does queued jobs."""
         return Worker(
+            longest_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
             queue=self.queue,
             configs=self.configs,
-            images=self.images,
+            inputs=self._job_inputs,
             service=self.service,
             events=self.events,
+            batches=self._batches,
             locks=self._locks,
         )
+
+    @cached_property
+    def intake(self) -> Intake:
+        """What takes messages in."""
+        return Intake(
+            bucket=self.settings.bucket,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            files=self._request_files,
+            worker=self.worker,
+            queue=self.queue,
+            events=self.events,
+        )
+
+    @cached_property
+    def documents(self) -> Documents:
+        """What is in the bucket beside pictures."""
+        return Documents(self.aws, self.settings)
+
+    @cached_property
+    def _request_files(self) -> RequestFiles:
+        return RequestFiles(
+            documents=self.documents,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            batches=self._batches,
+            queue=self.queue,
+            events=self.events,
+        )
+
+    @cached_property
+    def _job_inputs(self) -> JobInputs:
+        return JobInputs(self.documents, self.images, self.inputs, self.submission.keep_inputs)
+
+    @cached_property
+    def _batches(self) -> Batches:
+        return Batches(self.aws, self.settings, self.documents)
 
     @cached_property
     def queue(self) -> JobQueue:

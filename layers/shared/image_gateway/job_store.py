@@ -6,27 +6,23 @@ after which DynamoDB removes it.
 """
 
 import asyncio
-import base64
-import json
 import random
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from image_gateway import job_pages
 from image_gateway.aws import Aws, error_code
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.idempotency import Claim
+from image_gateway.job_pages import JOB
 from image_gateway.models.jobs import Job, Status, now
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-BY_OWNER = "by-owner"
-LISTED = "listed"
-_JOB = "job"
 _TRIES = 5
 
 
@@ -99,8 +95,8 @@ class JobStore:
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, as it is now."""
-        found = await self._call("get_item", Key=_key(job_id), ConsistentRead=True)
-        return _job(found["Item"]) if "Item" in found else None
+        found = await self._call("get_item", Key=job_pages.key(job_id), ConsistentRead=True)
+        return read_item(found["Item"]) if "Item" in found else None
 
     async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
         """Take a job up: one that is queued, or one whose last holder's lease ran out.
@@ -180,28 +176,17 @@ class JobStore:
         Raises:
             InvalidRequest: the cursor is not one of ours.
         """
-        index, name, value = (LISTED, "listed", _JOB) if owner is None else (BY_OWNER, "owner", owner)
-        query: dict[str, Any] = {
-            "IndexName": index,
-            "KeyConditionExpression": "#key = :key AND begins_with(pk, :job)",
-            "ExpressionAttributeNames": {"#key": name},
-            "ExpressionAttributeValues": {":key": {"S": value}, ":job": {"S": f"{_JOB}#"}},
-            "ScanIndexForward": False,
-        }
-        if status is not None:
-            query["FilterExpression"] = "#status = :status"
-            query["ExpressionAttributeNames"]["#status"] = "status"
-            query["ExpressionAttributeValues"][":status"] = {"S": status}
+        query = job_pages.query(owner, status)
         jobs: list[Job] = []
-        start = _start(cursor, name, value)
+        start = job_pages.start(cursor, owner) if cursor is not None else None
         while True:
             position = {"ExclusiveStartKey": start} if start else {}
             # One more than is left tells whether there is another page.
             found = await self._call("query", Limit=limit - len(jobs) + 1, **position, **query)
-            jobs += [_job(item) for item in found["Items"]]
+            jobs += [read_item(item) for item in found["Items"]]
             start = found.get("LastEvaluatedKey")
             if len(jobs) > limit:
-                return jobs[:limit], _cursor(jobs[limit - 1].id)
+                return jobs[:limit], job_pages.cursor(jobs[limit - 1].id)
             if not start:
                 return jobs, None
 
@@ -220,9 +205,9 @@ class JobStore:
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return {
-            **_key(job.id),
+            **job_pages.key(job.id),
             "owner": {"S": job.owner},
-            "listed": {"S": _JOB},
+            "listed": {"S": JOB},
             "status": {"S": job.status},
             "expires_at": {"N": str(int(self._clock() + self._days * 86_400))},
             "job": {"S": job.model_dump_json(exclude_none=True)},
@@ -262,27 +247,10 @@ class JobStore:
             raise StorageUnavailable(f"The job cannot be read: {error_code(error)}", retry_after=1) from error
 
 
-def _key(job_id: str) -> "dict[str, AttributeValueTypeDef]":
-    return {"pk": {"S": f"{_JOB}#{job_id}"}}
-
-
 def _lease(holder: str, until: float) -> "dict[str, AttributeValueTypeDef]":
     return {"lease_holder": {"S": holder}, "lease_until": {"N": str(int(until))}}
 
 
-def _job(item: Any) -> Job:
+def read_item(item: Any) -> Job:
+    """The job that an item of the table holds."""
     return Job.model_validate_json(item["job"]["S"])
-
-
-def _cursor(job_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps(job_id).encode()).decode()
-
-
-def _start(cursor: str | None, name: str, value: str) -> "dict[str, AttributeValueTypeDef] | None":
-    if cursor is None:
-        return None
-    try:
-        job_id = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(cursor))))
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise InvalidRequest("cursor: is not one that this list answered", field="cursor") from None
-    return {**_key(job_id), name: {"S": value}}

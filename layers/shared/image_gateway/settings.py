@@ -25,6 +25,7 @@ class Settings(BaseModel):
     job_retention_days: int = Field(30, ge=1, description="How long a job is remembered.")
     function_timeout_seconds: float = Field(300, gt=0, description="The function's own limit.")
     queue_url: str = Field("", description="The queue of jobs; empty: requests are done where they come in.")
+    dead_letter_queue_url: str = Field("", description="Where messages go that cannot be read.")
     event_bus: str = Field("", description="Where the end of a job is told; empty: nowhere.")
     inline_seconds: float = Field(24, ge=0, description="Longest engine timeout with which a request is done at once.")
     wait_seconds: float = Field(25, ge=0, le=840, description="How long a request waits for its job.")

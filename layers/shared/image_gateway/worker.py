@@ -1,28 +1,27 @@
 """Does queued jobs, one message each, as many at once as a batch holds.
 
-What happens to a job whose last holder died (its lease ran out): on an engine that finds its own run again it is taken
-up once more; on any other it fails as `interrupted`, because the engine may have been paid and must not be paid twice.
+A holder's lease lasts as long as its invocation can, so a job whose lease ran out has lost its holder. On an engine
+that finds its own run again it is taken up once more; on any other it fails as `interrupted`, because the engine may
+have been paid and must not be paid twice.
 """
 
 import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
+from image_gateway.batches import Batches
 from image_gateway.config_store import ConfigStore
 from image_gateway.engines import REGISTRY
-from image_gateway.engines.base import InputImage
-from image_gateway.errors import Busy, GatewayError, Interrupted
-from image_gateway.image_store import ImageStore
-from image_gateway.imagetype import sniff
+from image_gateway.errors import Busy, EngineTimeout, GatewayError, Interrupted, NotConfigured, StorageUnavailable
 from image_gateway.job_events import JobEvents
+from image_gateway.job_inputs import JobInputs
 from image_gateway.job_runner import attempt, fail
-from image_gateway.job_store import JobStore
+from image_gateway.job_store import JobStore, Lease
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
-from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.queue import LONGEST_DELAY, JobQueue
 from image_gateway.service import ImageService
@@ -33,44 +32,59 @@ ATTEMPTS = 5
 """How often a job is tried whose engine is away or asks to slow down."""
 MARGIN_SECONDS = 15.0
 """What a job needs beyond its engine's timeout: to store its pictures and its end."""
+_TO_END_SECONDS = 8.0
 _FIRST_DELAY = 2.0
 _PLACE_DELAY = 5.0
 _PLACE_PATIENCE = 20.0
+_GRACE_SECONDS = 2.0
+_FINISH_WAITS = (0.5, 1.0, 2.0)
+
+Remaining = Callable[[], float]
+"""Seconds that the invocation has left."""
 
 
 class Worker:
     """Takes jobs up, does them, and ends them or puts them back.
 
     Args:
+        longest_seconds: how long an invocation can take.
         jobs: where jobs are kept.
         queue: where those go that must wait.
         configs: the configuration of the deployment.
-        images: their inputs.
+        inputs: what jobs work with.
         service: what does them.
         events: who is told of their end.
+        batches: count those that are lines of a request file.
         locks: places on engines that do few things at once.
+        sleep: waits, in seconds.
     """
 
     def __init__(
         self,
         *,
+        longest_seconds: float,
         jobs: JobStore,
         queue: JobQueue,
         configs: ConfigStore,
-        images: ImageStore,
+        inputs: JobInputs,
         service: ImageService,
         events: JobEvents,
+        batches: Batches,
         locks: Locks,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._longest = longest_seconds
         self._jobs = jobs
         self._queue = queue
         self._configs = configs
-        self._images = images
+        self._inputs = inputs
         self._service = service
         self._events = events
+        self._batches = batches
         self._locks = locks
+        self._sleep = sleep
 
-    async def process(self, job_id: str, remaining: Callable[[], float]) -> bool:
+    async def process(self, job_id: str, remaining: Remaining) -> bool:
         """Do what there is to do for one message.
 
         Args:
@@ -84,75 +98,151 @@ class Worker:
             StorageUnavailable: the table, the bucket or the queue does not answer; the message must come back.
         """
         job = await self._jobs.get(job_id)
-        if job is None or job.ended:
+        if job is None:
             return True
+        done = job.ended or await self._work(job, remaining)
+        if done and job.batch:
+            await self._batches.complete(job.batch)
+        return done
+
+    async def give_up(self, job_id: str, error: GatewayError) -> bool:
+        """End a job as failed, wherever it is, unless it has ended; answers and raises as `process`."""
+        job = await self._jobs.get(job_id)
+        if job is None:
+            return True
+        error.may_have_cost = job.attempts > 0
+        done = job.ended or await self._fail(job, error)
+        if done and job.batch:
+            await self._batches.complete(job.batch)
+        return done
+
+    async def _work(self, job: Job, remaining: Remaining) -> bool:
         config = (await self._configs.read()).config
         name = config.IMAGE_EDIT_ENGINE if job.kind == "edit" else config.IMAGE_GENERATION_ENGINE
         needed = config.IMAGE_ENGINE_TIMEOUT + MARGIN_SECONDS
+        if needed >= self._longest:
+            said = f"IMAGE_ENGINE_TIMEOUT must be below the worker's own limit of {self._longest:g} s by 30 s"
+            return await self._fail(job, NotConfigured(said, field="IMAGE_ENGINE_TIMEOUT"))
         if remaining() < needed:
-            await self._queue.send(job_id)
+            await self._queue.send(job.id)
             return True
         async with AsyncExitStack() as held:
             try:
-                await self._take_place(held, name, config, min(_PLACE_PATIENCE, remaining() - needed))
+                await self._take_place(held, name, config, remaining, needed)
             except Busy:
-                await self._queue.send(job_id, delay_seconds=_PLACE_DELAY)
+                await self._queue.send(job.id, delay_seconds=_PLACE_DELAY * random.uniform(1.0, 2.0))
                 return True
-            return await self._do(job_id, name, needed)
+            return await self._do(job.id, name, remaining)
 
-    async def _take_place(self, held: AsyncExitStack, name: str, config: ImagesConfig, patience: float) -> None:
+    async def _take_place(
+        self, held: AsyncExitStack, name: str, config: ImagesConfig, remaining: Remaining, needed: float
+    ) -> None:
         entry = REGISTRY[name]
         if entry.at_once is None:
             return
         place = f"engine#{name}#{getattr(config, entry.url_field)}"
-        lease = config.IMAGE_ENGINE_TIMEOUT + MARGIN_SECONDS
+        patience = min(_PLACE_PATIENCE, remaining() - needed)
+        lease = remaining() + _GRACE_SECONDS
         await held.enter_async_context(
             self._locks.hold(place, places=entry.at_once, lease_seconds=lease, patience_seconds=patience)
         )
 
-    async def _do(self, job_id: str, name: str, lease_seconds: float) -> bool:
+    async def _do(self, job_id: str, name: str, remaining: Remaining) -> bool:
         holder = uuid.uuid4().hex
-        lease = await self._jobs.lease(job_id, holder, lease_seconds, name)
+        lease = await self._jobs.lease(job_id, holder, remaining() + _GRACE_SECONDS, name)
         if lease is None:
-            job = await self._jobs.get(job_id)
-            return job is None or job.ended
+            return await self._has_ended(job_id)
         job = lease.job
-        if lease.lost_on is not None and not (REGISTRY[lease.lost_on].resumes and job.attempts <= ATTEMPTS):
+        if _is_lost(lease):
             fail(job, Interrupted("The function ended while the engine was at work", may_have_cost=True))
-        else:
-            error = await self._attempt(job)
-            if error is not None and _may_be_tried_again(error) and job.attempts < ATTEMPTS:
-                return await self._put_back(job, holder, error)
-        if await self._jobs.finish(job, holder):
+            await self._end(job, holder)
+            return True
+        error = await self._attempt(job, remaining() - _TO_END_SECONDS)
+        again = error is not None and _may_be_tried_again(error, name)
+        if error is not None and again and job.attempts < ATTEMPTS:
+            await self._put_back(job, holder, error)
+            return True
+        await self._end(job, holder)
+        if error is not None and again:
+            await self._queue.bury_job(job.id, f"{error.code} at each of {ATTEMPTS} attempts")
+        return True
+
+    async def _attempt(self, job: Job, seconds: float) -> GatewayError | None:
+        """Do a job once; gives why it failed. Whatever that is, the job's status says so."""
+        try:
+            async with asyncio.timeout(seconds):
+                form, images, mask = await self._inputs.load(job)
+                return await attempt(self._service, job, form, images, mask)
+        except GatewayError as error:
+            fail(job, error)
+            return error
+        except TimeoutError:
+            # An engine that finds its run again has lost nothing by this.
+            late = EngineTimeout(
+                "The engine and its queue took longer than the worker has",
+                may_have_cost=not REGISTRY[job.engine].resumes,
+            )
+            fail(job, late)
+            return late
+        except ValueError as error:
+            logger.error("a job's request cannot be read", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may hold what a caller sent
+            defect = GatewayError("The gateway failed; its log tells more under this job's id")
+            fail(job, defect)
+            return defect
+
+    async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
+        job.status, job.error = "queued", None
+        if await self._finish(job, holder):
+            await self._queue.send(job.id, delay_seconds=_delay(job.attempts, error.retry_after))
+
+    async def _end(self, job: Job, holder: str) -> None:
+        if await self._finish(job, holder):
             await self._events.ended(job)
         else:
             logger.warning("a job ended otherwise meanwhile", extra={"job_id": job.id, "outcome": job.status})
+
+    async def _finish(self, job: Job, holder: str) -> bool:
+        """As the store's `finish`, but persistent: with the record, pictures that are paid for would be lost."""
+        for wait in _FINISH_WAITS:
+            try:
+                return await self._jobs.finish(job, holder)
+            except StorageUnavailable:
+                await self._sleep(wait)
+        return await self._jobs.finish(job, holder)
+
+    async def _fail(self, job: Job, error: GatewayError) -> bool:
+        holder = uuid.uuid4().hex
+        lease = await self._jobs.lease(job.id, holder, MARGIN_SECONDS, job.engine)
+        if lease is None:
+            return await self._has_ended(job.id)
+        fail(lease.job, error)
+        await self._end(lease.job, holder)
         return True
 
-    async def _attempt(self, job: Job) -> GatewayError | None:
-        form = (EditImageForm if job.kind == "edit" else CreateImageForm).model_validate(
-            {**job.request, "image": job.inputs} if job.kind == "edit" else job.request
-        )
-        keys = [*job.inputs, *([job.mask] if job.mask else [])]
-        inputs = await asyncio.gather(*(self._input(key) for key in keys))
-        mask = inputs.pop() if job.mask else None
-        return await attempt(self._service, job, form, inputs, mask)
-
-    async def _input(self, key: str) -> InputImage:
-        data = await self._images.get(key)
-        kind = sniff(data)
-        return InputImage(data, kind.content_type, kind.width or 0, kind.height or 0)
-
-    async def _put_back(self, job: Job, holder: str, error: GatewayError) -> bool:
-        job.status, job.error = "queued", None
-        if await self._jobs.finish(job, holder):
-            await self._queue.send(job.id, delay_seconds=_delay(job.attempts, error.retry_after))
-        return True
+    async def _has_ended(self, job_id: str) -> bool:
+        job = await self._jobs.get(job_id)
+        return job is None or job.ended
 
 
-def _may_be_tried_again(error: GatewayError) -> bool:
-    """Whether nothing was paid for and the engine may be back later: refused connections, 429 and 503."""
-    return error.code in ("engine_rate_limited", "engine_unavailable") and not error.may_have_cost
+def _is_lost(lease: Lease) -> bool:
+    """Whether a job's last holder died with an engine's work that cannot be found again."""
+    if lease.lost_on is None:
+        return False
+    entry = REGISTRY.get(lease.lost_on)
+    return entry is None or not entry.resumes or lease.job.attempts > ATTEMPTS
+
+
+def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
+    """Whether nothing was paid for and a later attempt may succeed.
+
+    That is: refused connections, 429 and 503 of the engine; our own stores; a run that an engine has not begun, or that
+    it will be asked for again.
+    """
+    if error.may_have_cost:
+        return False
+    if error.code == EngineTimeout.code:
+        return REGISTRY[engine].resumes
+    return error.code in ("engine_rate_limited", "engine_unavailable", StorageUnavailable.code, Busy.code)
 
 
 def _delay(attempts: int, retry_after: float | None) -> float:

@@ -1,0 +1,162 @@
+"""Request files: every line becomes a queued job; what is no request is told in the results by its number.
+
+A file is taken in tens of lines for as long as the invocation has time, then its message is sent again. The batch knows
+how many lines are queued, and a line's job has an id of its own, so nothing is done twice however often that happens.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from image_gateway.batches import RESULTS, Batches
+from image_gateway.documents import Documents
+from image_gateway.envelopes import REQUESTS, RequestFile, Unreadable, read_line
+from image_gateway.errors import InvalidRequest, NotFound, TooLarge
+from image_gateway.job_events import JobEvents
+from image_gateway.job_inputs import JobInputs
+from image_gateway.job_runner import fail
+from image_gateway.job_store import JobStore
+from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
+from image_gateway.models.jobs import Job, Kind
+from image_gateway.queue import MOST_AT_ONCE, JobQueue
+
+MAX_FILE_BYTES = 32 * 2**20
+"""Longest request file. Large pictures are better named by URL or id."""
+MAX_LINES = 10_000
+"""Most requests of one file."""
+OWNER = "event:s3"
+_MARGIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line that is not blank: the request on it, or what is wrong with it."""
+
+    number: int
+    kind: Kind | None
+    found: GenerationEnvelope | EditEnvelope | InvalidRequest
+
+
+class RequestFiles:
+    """Makes jobs of request files.
+
+    Args:
+        documents: where the files lie.
+        jobs: where jobs are kept.
+        inputs: keeps what a job asks for.
+        batches: count them.
+        queue: where they go.
+        events: who is told of a single request that does not validate.
+    """
+
+    def __init__(
+        self,
+        *,
+        documents: Documents,
+        jobs: JobStore,
+        inputs: JobInputs,
+        batches: Batches,
+        queue: JobQueue,
+        events: JobEvents,
+    ) -> None:
+        self._documents = documents
+        self._jobs = jobs
+        self._inputs = inputs
+        self._batches = batches
+        self._queue = queue
+        self._events = events
+
+    async def take(self, file: RequestFile, message: str, remaining: Callable[[], float]) -> None:
+        """Queue the jobs of a file, or as many as there is time for.
+
+        Args:
+            file: which one.
+            message: what told of it; sent again for the rest.
+            remaining: seconds that the invocation has left.
+
+        Raises:
+            Unreadable: the file is gone, too large or, where it is a single request, none.
+            StorageUnavailable: the table, the bucket or the queue does not answer; the message must come back.
+        """
+        batch = await self._batches.get(file.id)
+        if batch is None or batch.queued < batch.jobs:
+            lines = await asyncio.to_thread(_read, await self._bytes(file), single=file.single)
+            if len(lines) > MAX_LINES:
+                raise Unreadable(f"{file.key} has over {MAX_LINES} lines")
+            good = [line for line in lines if _is_job(file, line)]
+            if batch is None:
+                told = [_told(file, line) for line in lines]
+                batch = await self._batches.open(file.id, _results(file), file.key, told)
+            if not await self._queue_from(batch.queued, file, good, remaining):
+                await self._queue.send_again(message)
+                return
+            if file.single and not good:
+                await self._batches.complete(file.id)
+                raise Unreadable(f"{file.key}: {lines[0].found}")
+        await self._batches.complete(file.id)
+
+    async def _bytes(self, file: RequestFile) -> bytes:
+        try:
+            return await self._documents.read(file.key, version_id=file.version_id, etag=file.etag, most=MAX_FILE_BYTES)
+        except (NotFound, TooLarge) as error:
+            raise Unreadable(error.detail) from None
+
+    async def _queue_from(
+        self, queued: int, file: RequestFile, good: list[_Line], remaining: Callable[[], float]
+    ) -> bool:
+        """Queue the jobs of a file but for the first `queued`; False where time ran short."""
+        for first in range(queued, len(good), MOST_AT_ONCE):
+            if first > queued and remaining() < _MARGIN_SECONDS:
+                return False
+            ten = good[first : first + MOST_AT_ONCE]
+            await asyncio.gather(*(self._create(file, line) for line in ten))
+            await self._queue.send_all([file.job_id(line.number) for line in ten])
+            await self._batches.queued(file.id, first + len(ten))
+        return True
+
+    async def _create(self, file: RequestFile, line: _Line) -> None:
+        assert line.kind is not None  # noqa: S101 - no other line becomes a job
+        job_id = file.job_id(line.number)
+        job = Job(id=job_id, kind=line.kind, owner=OWNER, door="s3", batch=file.id, line=line.number)
+        if isinstance(line.found, InvalidRequest):
+            await self._jobs.create(job)
+            fail(job, line.found)
+            if await self._jobs.end(job, before="queued"):
+                await self._events.ended(job)
+            return
+        await self._inputs.ask(job, line.found.request)
+        await self._jobs.create(job)
+
+
+def _read(data: bytes, *, single: bool) -> list[_Line]:
+    """The lines of a file that are not blank, counted from 1."""
+    texts = [data] if single else data.split(b"\n")
+    return [_line(number, text) for number, text in enumerate(texts, start=1) if single or text.strip()]
+
+
+def _line(number: int, text: bytes) -> _Line:
+    try:
+        return _Line(number, *read_line(text))
+    except Unreadable as reason:
+        return _Line(number, None, InvalidRequest(str(reason)))
+
+
+def _is_job(file: RequestFile, line: _Line) -> bool:
+    """Whether a line becomes a job. A single request that does not validate is one too: a failed one."""
+    return not isinstance(line.found, InvalidRequest) or (file.single and line.kind is not None)
+
+
+def _told(file: RequestFile, line: _Line) -> dict[str, Any]:
+    """What the batch knows of a line."""
+    told: dict[str, Any] = {"line": line.number}
+    if isinstance(line.found, InvalidRequest):
+        told["error"] = {"code": line.found.code, "detail": line.found.detail}
+    elif line.found.id:
+        told["id"] = line.found.id
+    return {**told, "job": file.job_id(line.number)} if _is_job(file, line) else told
+
+
+def _results(file: RequestFile) -> str:
+    name = file.key.removeprefix(REQUESTS).removesuffix(".jsonl").removesuffix(".json")
+    return f"{RESULTS}{name}-{file.id}.json"
