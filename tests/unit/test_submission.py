@@ -1,0 +1,438 @@
+"""How a request becomes a job: the table is moto's, the engine a stand-in that does what a test wants."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import boto3
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.engines.base import InputImage
+from image_gateway.errors import (
+    Disabled,
+    EngineRateLimited,
+    EngineRejected,
+    EngineTimeout,
+    GatewayError,
+    StorageUnavailable,
+)
+from image_gateway.idempotency import Claim
+from image_gateway.image_store import ImageStore
+from image_gateway.job_store import JobStore
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import CreateImageForm, EditImageForm
+from image_gateway.models.jobs import Job, JobPicture
+from image_gateway.settings import Settings
+from image_gateway.submission import Submission
+from image_gateway.tokens import Principal, Role
+
+if TYPE_CHECKING:
+    from image_gateway.job_events import JobEvents
+    from image_gateway.queue import JobQueue
+    from image_gateway.service import ImageService
+
+pytestmark = pytest.mark.anyio
+
+OWNER = Principal("1", "owner", Role.USER)
+FORM = CreateImageForm(prompt="a fox")
+PICTURE = JobPicture(key="images/2026/11/22/x/0.png", content_type="image/png")
+INPUT = InputImage(b"input", "image/jpeg", 1, 1)
+MASK = InputImage(b"mask", "image/png", 1, 1)
+
+
+class Service:
+    """Does a job by `work`, and switches generation off by `off`."""
+
+    def __init__(self) -> None:
+        self.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
+        self.off = False
+        self.asked: list[tuple[Any, ...]] = []
+        self.work: Callable[[Job], Awaitable[None]] = self._paint
+
+    async def enabled(self, *, edit: bool = False) -> ImagesConfig:
+        if self.off:
+            raise Disabled(f"edit={edit}")
+        return self.config
+
+    async def execute(self, job: Job, *arguments: Any) -> None:
+        self.asked.append(arguments)
+        await self.work(job)
+
+    @staticmethod
+    async def _paint(job: Job) -> None:
+        job.engine, job.model, job.pictures = "openai", "m", [PICTURE]
+
+
+class Queue:
+    """Remembers what was sent, or fails."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.broken = False
+
+    async def send(self, job_id: str, **_options: Any) -> None:
+        if self.broken:
+            raise StorageUnavailable("The job was not queued")
+        self.sent.append(job_id)
+
+
+class Events:
+    """Remembers how jobs ended."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    async def ended(self, job: Job) -> None:
+        self.told.append((job.id, job.status))
+
+
+class Time:
+    """A clock that sleeping moves on, and what happens meanwhile."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.slept: list[float] = []
+        self.meanwhile: Callable[[float], Awaitable[None]] | None = None
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.slept.append(seconds)
+        if self.meanwhile:
+            await self.meanwhile(self.seconds)
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def jobs(settings: Settings, aws: Aws) -> JobStore:
+    return JobStore(aws, settings)
+
+
+@pytest.fixture
+def make(
+    settings: Settings, aws: Aws, jobs: JobStore, service: Service, queue: Queue, events: Events, time: Time
+) -> Callable[..., Submission]:
+    """Make a submission; `queue_url` says whether there is a queue."""
+
+    def make(**changes: Any) -> Submission:
+        changed = settings.model_copy(update=changes)
+        return Submission(
+            settings=changed,
+            jobs=jobs,
+            queue=cast("JobQueue", queue),
+            images=ImageStore(aws, changed),
+            service=cast("ImageService", service),
+            events=cast("JobEvents", events),
+            sleep=time.sleep,
+            clock=time,
+        )
+
+    return make
+
+
+Make = Callable[..., Submission]
+
+
+async def listed(jobs: JobStore) -> list[Job]:
+    return (await jobs.page(owner=None))[0]
+
+
+async def test_a_success_is_recorded(make: Make, jobs: JobStore, events: Events) -> None:
+    """The job that comes back is the one in the table: whose, what for, by which engine, with which pictures."""
+    job = await make().submit(CreateImageForm(prompt="a fox", n=2), OWNER, door="openai")
+
+    assert await listed(jobs) == [job]
+    assert (job.status, job.owner, job.door, job.kind) == ("succeeded", "token:1", "openai", "generation")
+    assert (job.engine, job.model, job.attempts, job.pictures) == ("openai", "m", 1, [PICTURE])
+    assert job.finished_at is not None
+    assert events.told == [(job.id, "succeeded")]
+
+
+async def test_a_job_keeps_what_was_asked(make: Make, service: Service) -> None:
+    """Only fields that were set, unknown ones by name alone, and of pictures nothing."""
+    form = EditImageForm.model_validate(
+        {"prompt": "a hat", "image": "aW1hZ2U=", "mask": "bWFzaw==", "n": 2, "size": None, "zoom": "x" * 500_000}
+    )
+
+    job = await make().submit(form, OWNER, images=[INPUT], mask=MASK)
+
+    assert job.kind == "edit"
+    assert job.request == {"prompt": "a hat", "n": 2, "size": None, "zoom": None}
+    assert service.asked == [(form, [INPUT], MASK)]
+
+
+async def test_a_kept_request_is_the_same_form_again(make: Make) -> None:
+    """What the caller set and what is unknown reads the same from the job, so warnings stay the same."""
+    form = CreateImageForm.model_validate({"prompt": "a fox", "zoom": 1, "size": "512x512"})
+
+    job = await make().submit(form, OWNER)
+
+    again = CreateImageForm.model_validate(job.request)
+    assert (again.asked(), again.unknown_fields()) == (form.asked(), ["zoom"])
+
+
+async def test_a_failure_is_recorded(make: Make, jobs: JobStore, service: Service, events: Events) -> None:
+    """The error is kept with all that its answer needs."""
+
+    async def fail(_job: Job) -> None:
+        raise EngineRateLimited("slow down", retry_after=17)
+
+    service.work = fail
+
+    job = await make().submit(FORM, OWNER)
+
+    assert await listed(jobs) == [job]
+    assert job.status == "failed"
+    assert job.error
+    assert (job.error.code, job.error.detail, job.error.retry_after) == ("engine_rate_limited", "slow down", 17)
+    assert events.told == [(job.id, "failed")]
+
+
+async def test_a_defect_ends_the_job(
+    make: Make, jobs: JobStore, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No job stays running for it, and its message, which may hold anything, is neither kept nor logged."""
+
+    async def break_down(_job: Job) -> None:
+        raise KeyError("planted-prompt")
+
+    service.work = break_down
+
+    job = await make().submit(FORM, OWNER)
+
+    assert (await listed(jobs))[0].status == "failed"
+    assert job.error
+    assert (job.error.status, job.error.may_have_cost) == (500, True)
+    assert "planted" not in job.model_dump_json() + caplog.text
+    assert "KeyError" in str([record.__dict__ for record in caplog.records])
+
+
+async def test_pictures_are_answered_even_if_their_record_fails(
+    make: Make, settings: Settings, service: Service, events: Events, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was made and paid for is not lost for a table that fails afterwards."""
+
+    async def lose_the_table(job: Job) -> None:
+        job.pictures = [PICTURE]
+        boto3.client("dynamodb").delete_table(TableName=settings.table)
+
+    service.work = lose_the_table
+
+    job = await make().submit(FORM, OWNER)
+
+    assert (job.status, job.pictures) == ("succeeded", [PICTURE])
+    assert "was not recorded" in caplog.text
+    assert events.told == []
+
+
+async def test_a_table_that_fails_costs_nothing(make: Make, settings: Settings, service: Service) -> None:
+    """Without a record no engine is asked."""
+    boto3.client("dynamodb").delete_table(TableName=settings.table)
+
+    with pytest.raises(StorageUnavailable):
+        await make().submit(FORM, OWNER)
+
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("queue_url", ["", "a queue"])
+async def test_what_is_switched_off_leaves_no_record(
+    make: Make, jobs: JobStore, service: Service, queue: Queue, queue_url: str
+) -> None:
+    """Neither a job nor a message."""
+    service.off = True
+
+    with pytest.raises(Disabled, match="edit=True"):
+        await make(queue_url=queue_url).submit(EditImageForm(prompt="a hat", image="x"), OWNER)
+
+    assert await listed(jobs) == []
+    assert queue.sent == []
+
+
+async def test_a_job_that_was_canceled_meanwhile_stays_canceled(
+    make: Make, jobs: JobStore, service: Service, events: Events
+) -> None:
+    """The pictures came too late."""
+
+    async def be_canceled(job: Job) -> None:
+        await jobs.end(job.model_copy(update={"status": "canceled"}), before="running")
+        job.pictures = [PICTURE]
+
+    service.work = be_canceled
+
+    job = await make().submit(FORM, OWNER)
+
+    assert (job.status, job.pictures) == ("canceled", [])
+    assert events.told == []
+
+
+@pytest.mark.parametrize(
+    ("queue_url", "seconds", "asked_to", "queued"),
+    [
+        ("", 240, True, False),
+        ("a queue", 24, False, False),
+        ("a queue", 25, False, True),
+        ("a queue", 1, True, True),
+    ],
+    ids=["no queue", "quick", "slow", "asked for"],
+)
+async def test_a_slow_engines_jobs_are_queued(
+    make: Make, service: Service, queue: Queue, queue_url: str, seconds: int, *, asked_to: bool, queued: bool
+) -> None:
+    """Where there is a queue, all but what fits into one request goes there, and what is wished to."""
+    service.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=seconds)
+
+    job = await make(queue_url=queue_url, inline_seconds=24).submit(FORM, OWNER, queue=asked_to)
+
+    assert (job.status, queue.sent) == (("queued", [job.id]) if queued else ("succeeded", []))
+    assert bool(service.asked) is not queued
+
+
+async def test_inputs_of_a_queued_job_wait_in_the_bucket(make: Make, settings: Settings, jobs: JobStore) -> None:
+    """Messages carry an id only, so pictures and mask lie under the job's own prefix."""
+    form = EditImageForm(prompt="a hat", image="x")
+
+    job = await make(queue_url="a queue").submit(form, OWNER, images=[INPUT, INPUT], mask=MASK, queue=True)
+
+    assert job.inputs == [f"inputs/{job.id}/{number}.jpg" for number in (0, 1)]
+    assert job.mask == f"inputs/{job.id}/mask.png"
+    found = boto3.client("s3").get_object(Bucket=settings.bucket, Key=job.mask)
+    assert (found["Body"].read(), found["ContentType"]) == (b"mask", "image/png")
+    assert await jobs.get(job.id) == job
+
+
+async def test_a_job_that_could_not_be_queued_has_failed(make: Make, jobs: JobStore, queue: Queue) -> None:
+    """Nobody waits for what no worker will hear of."""
+    queue.broken = True
+
+    with pytest.raises(StorageUnavailable):
+        await make(queue_url="a queue").submit(FORM, OWNER, queue=True)
+
+    (job,) = await listed(jobs)
+    assert job.status == "failed"
+    assert job.error
+    assert job.error.code == "storage_unavailable"
+
+
+@pytest.mark.parametrize("queued", [False, True])
+async def test_the_same_request_is_the_same_job(
+    make: Make, jobs: JobStore, service: Service, queue: Queue, *, queued: bool
+) -> None:
+    """Who comes second with a claim gets the first one's job, and nothing is done for it."""
+    submission = make(queue_url="a queue")
+    claim = Claim("idempotency#token:1#x", "body", 600)
+
+    first = await submission.submit(FORM, OWNER, queue=queued, claim=claim)
+    second = await submission.submit(FORM, OWNER, queue=queued, claim=claim)
+
+    assert second == first
+    assert await listed(jobs) == [first]
+    assert len(service.asked) + len(queue.sent) == 1
+
+
+async def test_a_claim_can_outlive_its_job(make: Make, settings: Settings) -> None:
+    """Where the first job is gone, the same request is a new one."""
+    claim = Claim("idempotency#token:1#x", "body", 600)
+    first = await make().submit(FORM, OWNER, claim=claim)
+    boto3.client("dynamodb").delete_item(TableName=settings.table, Key={"pk": {"S": f"job#{first.id}"}})
+
+    second = await make().submit(FORM, OWNER, claim=claim)
+
+    assert second.id != first.id
+    assert second.status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (EngineRateLimited("slow down", retry_after=1), True),
+        (EngineRejected("no such size"), False),
+        (EngineTimeout("too slow", may_have_cost=True), False),
+    ],
+    ids=["passes", "stays", "paid"],
+)
+async def test_a_failure_that_passes_is_tried_again(
+    make: Make, service: Service, error: GatewayError, *, again: bool
+) -> None:
+    """The same request is a new job only where the first one cost nothing and may succeed now."""
+
+    async def fail(_job: Job) -> None:
+        raise error
+
+    claim = Claim("idempotency#token:1#x", "body", 600)
+    service.work = fail
+    first = await make().submit(FORM, OWNER, claim=claim)
+    service.work = Service().work
+
+    second = await make().submit(FORM, OWNER, claim=claim)
+
+    assert (second.id != first.id) is again
+    assert second.status == ("succeeded" if again else "failed")
+
+
+async def test_waiting_ends_with_the_job(make: Make, jobs: JobStore, time: Time) -> None:
+    """Looking adds at most a twentieth to what the job has taken, or the first interval."""
+    submission = make(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+
+    async def end(seconds: float) -> None:
+        if seconds >= 5:
+            await jobs.end(job.model_copy(update={"status": "succeeded"}), before="queued")
+
+    time.meanwhile = end
+
+    found = await submission.wait(job, 25)
+
+    assert found.status == "succeeded"
+    assert time.seconds < 5 * 1.06
+    assert len(time.slept) < 100
+
+
+async def test_waiting_ends_with_its_time(make: Make, time: Time) -> None:
+    """A job that takes longer comes back as it is."""
+    submission = make(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+
+    assert (await submission.wait(job, 25)).status == "queued"
+    assert time.seconds == pytest.approx(25)
+    assert max(time.slept) <= 1
+
+
+async def test_nobody_waits_for_a_job_that_has_ended(make: Make, time: Time) -> None:
+    """Nor longer than they want to."""
+    submission = make()
+    job = await submission.submit(FORM, OWNER)
+
+    assert await submission.wait(job, 25) == job
+    assert time.slept == []
+
+
+async def test_waiting_outlasts_a_table_that_fails(make: Make, settings: Settings, time: Time) -> None:
+    """What becomes of a job does not depend on who looks at it."""
+    submission = make(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+    boto3.client("dynamodb").delete_table(TableName=settings.table)
+
+    assert await submission.wait(job, 2) == job
+    assert time.seconds == pytest.approx(2)
