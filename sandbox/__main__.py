@@ -74,7 +74,7 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
 
 
 async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
-    answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form)
+    answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form, follow_redirects=True)
     if answer.is_client_error:
         raise SandboxError(f"The gateway answered {answer.status_code}: {answer.text}")
     return answer.raise_for_status().json()
