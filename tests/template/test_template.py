@@ -21,6 +21,15 @@ CONFIG_PARAMETER = {
     "parameter/image-gateway/${AWS::StackName}/config"
 }
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+JOB_QUEUE = {"Fn::GetAtt": ["JobQueue", "Arn"]}
+DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+BUS = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"}
+RULES = {
+    "ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [f"{rule}Rule", "Arn"]} for rule in ("Request", "RequestFile")]}
+}
+RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+HTTP_FUNCTIONS = [name for name, function in FUNCTIONS.items() if function.routes]
+QUEUES = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"]
 
 
 def objects(prefix: str) -> dict[str, str]:
@@ -38,6 +47,15 @@ def items(*prefixes: str) -> dict[str, Any]:
 
 Statement = tuple[list[str], Any, dict[str, Any] | None]
 
+READS_CONFIGURATION: dict[str, Statement] = {
+    "ReadTheConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
+    "ReadLongValues": (["s3:GetObject"], objects("config"), None),
+}
+QUEUES_JOBS: dict[str, Statement] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None)}
+TELLS_OF_JOBS: dict[str, Statement] = {
+    "TellOfJobs": (["events:PutEvents"], BUS, {"StringEquals": {"events:source": "image-gateway"}})
+}
+
 ALLOWED: dict[str, dict[str, Statement]] = {
     "ConfigFunction": {
         "ReadAndReplaceTheConfiguration": (["ssm:GetParameter", "ssm:PutParameter"], CONFIG_PARAMETER, None),
@@ -46,19 +64,62 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "TakeTurnsByALock": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock")),
     },
     "GenerateFunction": {
-        "ReadTheConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
-        "ReadLongValues": (["s3:GetObject"], objects("config"), None),
+        **READS_CONFIGURATION,
+        **QUEUES_JOBS,
+        **TELLS_OF_JOBS,
         "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
-        "LookUpTokens": (["dynamodb:GetItem"], TABLE, items("token")),
-        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
     },
     "EditFunction": {
-        "ReadTheConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
-        "ReadLongValues": (["s3:GetObject"], objects("config"), None),
+        **READS_CONFIGURATION,
+        **QUEUES_JOBS,
+        **TELLS_OF_JOBS,
         "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+        "KeepInputs": (["s3:PutObject"], objects("inputs"), None),
         "ReadAndSignUploads": (["s3:GetObject", "s3:PutObject"], objects("uploads"), None),
+        "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
+    },
+    "JobsFunction": {
+        **READS_CONFIGURATION,
+        **QUEUES_JOBS,
+        **TELLS_OF_JOBS,
+        "SignPictures": (["s3:GetObject"], objects("images"), None),
         "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
-        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "ListJobs": (
+            ["dynamodb:Query"],
+            [{"Fn::Sub": "${Table.Arn}/index/by-owner"}, {"Fn::Sub": "${Table.Arn}/index/listed"}],
+            None,
+        ),
+        "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+    },
+    "WorkerFunction": {
+        **READS_CONFIGURATION,
+        **TELLS_OF_JOBS,
+        "ReadAndStorePictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+        "ReadAndKeepInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
+        "ReadRequestFiles": (["s3:GetObject"], objects("requests"), None),
+        "WriteResults": (["s3:PutObject"], objects("results"), None),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
+        "ReadJobsOfAFile": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
+        "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+        "TakePlacesOnEngines": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock#engine")),
+        "ReceiveMessages": (RECEIVE, JOB_QUEUE, None),
+        "QueueJobsAndDeadLetters": (["sqs:SendMessage"], [JOB_QUEUE, DEAD_LETTERS], None),
+    },
+    "DeadLetterFunction": {
+        **TELLS_OF_JOBS,
+        "KeepDeadLetters": (["s3:PutObject"], objects("dead-letters"), None),
+        "ReadLinesOfFiles": (["s3:GetObject"], {"Fn::Sub": "${Bucket.Arn}/inputs/*/lines.json"}, None),
+        "WriteResults": (["s3:PutObject"], objects("results"), None),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "batch")),
+        "ReadJobsOfAFile": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "EndJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+        "ReceiveMessages": (RECEIVE, DEAD_LETTERS, None),
     },
 }
 
@@ -107,10 +168,10 @@ def test_no_wildcards(function: str) -> None:
         assert not [action for action in as_list(statement["Action"]) if "*" in action]
         for resource in as_list(statement["Resource"]):
             text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
-            assert "*" not in re.sub(r"^\$\{Bucket\.Arn\}/\w+/\*$", "", text)
+            assert "*" not in re.sub(r"^\$\{Bucket\.Arn\}/[\w-]+/\*(/\w+\.json)?$", "", text)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", HTTP_FUNCTIONS)
 def test_routes_are_those_of_the_application(function: str) -> None:
     """The template routes to a function just what its application answers."""
     wanted = {
@@ -126,7 +187,7 @@ def test_routes_are_those_of_the_application(function: str) -> None:
 def test_a_route_has_one_function() -> None:
     """No two functions have the same route, and each route names the one API."""
     routes = [(route.method, route.path) for function in FUNCTIONS.values() for route in function.routes]
-    events = [event for name in FUNCTIONS for event in RESOURCES[name]["Properties"]["Events"].values()]
+    events = [event for name in HTTP_FUNCTIONS for event in RESOURCES[name]["Properties"]["Events"].values()]
 
     assert len(routes) == len(set(routes))
     assert all(event["Properties"]["ApiId"] == {"Ref": "Api"} for event in events)
@@ -138,14 +199,15 @@ def test_handlers_can_be_imported(function: str) -> None:
     module, _, name = FUNCTIONS[function].handler.rpartition(".")
 
     assert callable(getattr(import_module(module), name))
-    assert (ROOT / RESOURCES[function]["Properties"]["CodeUri"] / "app.py").is_file()
-    assert module == RESOURCES[function]["Properties"]["CodeUri"].replace("/", ".") + ".app"
+    assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file()
+    assert module.rpartition(".")[0] == RESOURCES[function]["Properties"]["CodeUri"].replace("/", ".")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_handlers_are_short(function: str) -> None:
-    """A function's own code is routes that call the shared package."""
-    lines = (ROOT / RESOURCES[function]["Properties"]["CodeUri"] / "app.py").read_text().splitlines()
+    """A function's own code is routes, or the reading of an event, that call the shared package."""
+    module = FUNCTIONS[function].handler.rpartition(".")[0].replace(".", "/")
+    lines = (ROOT / module).with_suffix(".py").read_text().splitlines()
 
     assert len(lines) <= 115
 
@@ -181,7 +243,7 @@ def test_logs_are_json_and_end(function: str) -> None:
     assert RESOURCES[group]["DeletionPolicy"] == "Delete"
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"DeadLetterFunction"}))
 def test_functions_can_join_a_vpc(function: str) -> None:
     """A function that calls engines joins the given network, and none where no subnet is given."""
     (condition, network, otherwise) = RESOURCES[function]["Properties"]["VpcConfig"]["Fn::If"]
@@ -210,11 +272,12 @@ def test_requests_can_be_traced() -> None:
 
 
 def test_every_function_has_the_shared_layer() -> None:
-    """All functions share one layer; Pillow is only in the one that reads pictures."""
+    """All functions share one layer; Pillow is only in those that read pictures."""
     own = {name: RESOURCES[name]["Properties"].get("Layers") for name in FUNCTIONS}
+    imaging = [{"Ref": "ImagingLayer"}]
 
     assert TEMPLATE.document["Globals"]["Function"]["Layers"] == [{"Ref": "SharedLayer"}]
-    assert own == {"ConfigFunction": None, "GenerateFunction": None, "EditFunction": [{"Ref": "ImagingLayer"}]}
+    assert own == {**dict.fromkeys(FUNCTIONS), "EditFunction": imaging, "WorkerFunction": imaging}
 
 
 def test_parameters_are_described() -> None:
@@ -258,15 +321,26 @@ def test_the_bucket_refuses_plain_http() -> None:
 
 
 def test_pictures_outlive_the_stack_and_expire() -> None:
-    """The bucket stays with its stack gone; pictures end by parameter, uploads in a day, configuration values never."""
+    """The bucket stays with its stack gone; what was asked and made ends by parameter, configuration values never."""
     bucket = RESOURCES["Bucket"]
     rules = {rule["Id"]: rule for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]}
-    expiring = {rule["Prefix"] for rule in rules.values() if "ExpirationInDays" in rule}
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules.values() if "ExpirationInDays" in rule}
 
     assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
-    assert rules["images"]["ExpirationInDays"] == {"Ref": "ImageRetentionDays"}
-    assert rules["uploads"]["ExpirationInDays"] == 1
-    assert expiring == {"images/", "uploads/"}
+    assert days == {
+        **{prefix: {"Ref": "ImageRetentionDays"} for prefix in ("images/", "requests/", "results/")},
+        "uploads/": 1,
+        "inputs/": 5,
+        "dead-letters/": 30,
+    }
+
+
+def test_inputs_outlive_messages() -> None:
+    """What a message needs is kept longer than the queue keeps the message, and dead letters longer than both."""
+    queue, dead = (RESOURCES[name]["Properties"]["MessageRetentionPeriod"] for name in ("JobQueue", "DeadLetters"))
+    rules = {rule["Id"]: rule for rule in RESOURCES["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+
+    assert queue < rules["inputs"]["ExpirationInDays"] * 86_400 < dead == 14 * 86_400
 
 
 def test_the_table_costs_by_use() -> None:
@@ -297,8 +371,131 @@ def test_the_configuration_is_where_the_functions_look() -> None:
     assert CONFIG_PARAMETER["Fn::Sub"].endswith(f":parameter{name['Fn::Sub']}")
 
 
-def test_the_functions_end_after_the_api_gives_up() -> None:
-    """The config function ends before API Gateway's 30 s are over; a generation may take longer and is still stored."""
-    assert FUNCTIONS["ConfigFunction"].timeout < 30
-    for function in (FUNCTIONS["GenerateFunction"], FUNCTIONS["EditFunction"]):
-        assert function.timeout == int(function.environment["FUNCTION_TIMEOUT_SECONDS"]) == 300
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"ConfigFunction"}))
+def test_functions_know_their_limit(function: str) -> None:
+    """A function that holds jobs knows its own timeout."""
+    found = FUNCTIONS[function]
+
+    assert int(found.environment["FUNCTION_TIMEOUT_SECONDS"]) == found.timeout
+
+
+def test_functions_end_after_their_callers_are_answered() -> None:
+    """What API Gateway alone calls ends before its 30 s are over; what has a URL too ends after its longer wait."""
+    timeouts = {name: function.timeout for name, function in FUNCTIONS.items()}
+    url_seconds = int(FUNCTIONS["GenerateFunction"].environment["WAIT_SECONDS_URL"])
+
+    assert timeouts["ConfigFunction"] == timeouts["JobsFunction"] == 29
+    assert timeouts["GenerateFunction"] == timeouts["EditFunction"] == 60 > url_seconds == 55
+    assert timeouts["WorkerFunction"] == 900
+
+
+@pytest.mark.parametrize("function", ["GenerateFunction", "EditFunction", "JobsFunction"])
+def test_requests_wait_less_than_the_api(function: str) -> None:
+    """A request is answered before API Gateway gives it up."""
+    assert int(FUNCTIONS[function].environment["WAIT_SECONDS"]) == 25
+
+
+def test_functions_know_the_queue_and_the_bus() -> None:
+    """Whoever takes jobs in or does them knows the queue; whoever ends them knows the bus; the worker can bury."""
+    knowing = {
+        variable: {name for name in FUNCTIONS if FUNCTIONS[name].environment.get(variable) == TEMPLATE.values[resource]}
+        for variable, resource in {
+            "QUEUE_URL": "JobQueue",
+            "DEAD_LETTER_QUEUE_URL": "DeadLetters",
+            "EVENT_BUS": "EventBusName",
+        }.items()
+    }
+
+    assert knowing["QUEUE_URL"] == {"GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction"}
+    assert knowing["DEAD_LETTER_QUEUE_URL"] == {"WorkerFunction"}
+    assert knowing["EVENT_BUS"] == set(FUNCTIONS) - {"ConfigFunction"}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_queues_are_encrypted_and_refuse_plain_http(queue: str) -> None:
+    """A queue is encrypted, takes messages of the two rules alone by its policy, and nothing without TLS."""
+    policy = RESOURCES[f"{queue}Policy"]["Properties"]
+    allowed, denied = policy["PolicyDocument"]["Statement"]
+    arn = {"Fn::GetAtt": [queue, "Arn"]}
+
+    assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
+    assert policy["Queues"] == [{"Ref": queue}]
+    assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "events.amazonaws.com"})
+    assert (allowed["Action"], allowed["Resource"], allowed["Condition"]) == ("sqs:SendMessage", arn, RULES)
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sqs:*")
+    assert (denied["Resource"], denied["Condition"]) == (arn, {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_messages_are_hidden_longer_than_their_functions_run() -> None:
+    """A message does not come back while its function may still be at work, and not long afterwards."""
+    hidden = {name: int(TEMPLATE.resolve(RESOURCES[name]["Properties"]["VisibilityTimeout"])) for name in QUEUES}
+
+    assert hidden["JobQueue"] == FUNCTIONS["WorkerFunction"].timeout + 60
+    assert hidden["DeadLetters"] > FUNCTIONS["DeadLetterFunction"].timeout
+
+
+def test_given_up_messages_are_dead_letters() -> None:
+    """A message that was received five times goes to the dead letters, as does what a rule cannot deliver."""
+    targets = [RESOURCES[rule]["Properties"]["Targets"] for rule in ("RequestRule", "RequestFileRule")]
+
+    assert RESOURCES["JobQueue"]["Properties"]["RedrivePolicy"] == {
+        "deadLetterTargetArn": DEAD_LETTERS,
+        "maxReceiveCount": 5,
+    }
+    assert targets == [[{"Id": "jobs", "Arn": JOB_QUEUE, "DeadLetterConfig": {"Arn": DEAD_LETTERS}}]] * 2
+
+
+@pytest.mark.parametrize(
+    ("mapping", "queue", "function", "concurrency"),
+    [
+        ("JobQueueMapping", "JobQueue", "WorkerFunction", {"Ref": "WorkerMaximumConcurrency"}),
+        ("DeadLettersMapping", "DeadLetters", "DeadLetterFunction", 2),
+    ],
+)
+def test_queues_have_functions(mapping: str, queue: str, function: str, concurrency: Any) -> None:
+    """A queue's messages go to its function at once, ten at most, each of which may fail alone."""
+    assert RESOURCES[mapping]["Properties"] == {
+        "EventSourceArn": {"Fn::GetAtt": [queue, "Arn"]},
+        "FunctionName": {"Ref": function},
+        "BatchSize": 10,
+        "MaximumBatchingWindowInSeconds": 0,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": concurrency},
+    }
+
+
+def test_the_bucket_tells_of_its_objects() -> None:
+    """The bucket tells EventBridge of new objects, on the default bus, where the rule for request files is."""
+    notifications = RESOURCES["Bucket"]["Properties"]["NotificationConfiguration"]
+
+    assert notifications == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    assert "EventBusName" not in RESOURCES["RequestFileRule"]["Properties"]
+    assert RESOURCES["RequestRule"]["Properties"]["EventBusName"] == {"Ref": "EventBusName"}
+
+
+@pytest.mark.parametrize(("alarm", "queue"), [("DeadLettersAlarm", "DeadLetters"), ("OldestMessageAlarm", "JobQueue")])
+def test_alarms_watch_the_queues(alarm: str, queue: str) -> None:
+    """An alarm is about its queue, is quiet without data, and tells the topic if there is one."""
+    properties = RESOURCES[alarm]["Properties"]
+    metrics = [item["MetricStat"]["Metric"] for item in properties.get("Metrics", ()) if "MetricStat" in item]
+
+    for metric in metrics or [properties]:
+        assert metric["Namespace"] == "AWS/SQS"
+        assert metric["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}]
+    assert properties["ComparisonOperator"] == "GreaterThanThreshold"
+    assert properties["TreatMissingData"] == "notBreaching"
+    assert properties["AlarmActions"] == {
+        "Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
+    }
+
+
+@pytest.mark.parametrize("name", ["Generate", "Edit"])
+def test_function_urls_are_off_by_default(name: str) -> None:
+    """Everything that opens a function's own URL is there by the same condition, and that is false by default."""
+    parts = [RESOURCES[f"{name}{part}"] for part in ("Url", "UrlPermission", "UrlInvokePermission")]
+
+    assert TEMPLATE.values["FunctionUrl"] == "false"
+    assert TEMPLATE.document["Conditions"]["HasFunctionUrl"] == {"Fn::Equals": [{"Ref": "FunctionUrl"}, "true"]}
+    assert all(part["Condition"] == "HasFunctionUrl" for part in parts)
+    assert parts[1]["Properties"]["FunctionUrlAuthType"] == parts[0]["Properties"]["AuthType"] == "NONE"
+    assert parts[2]["Properties"]["InvokedViaFunctionUrl"] is True

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.template import Route, Template
+from sandbox.template import QueueMapping, Route, Template
 
 SMALL = """
 Parameters:
   Days: {Type: Number, Default: 7}
   Hosts: {Type: String}
+  Seconds: {Type: Number, Default: 12}
 Globals:
   Function:
     MemorySize: 512
@@ -25,7 +26,7 @@ Resources:
     Type: AWS::Serverless::Function
     Properties:
       Handler: functions.paint.app.handler
-      Timeout: 12
+      Timeout: !Ref Seconds
       Role: !GetAtt Painter.Arn
       VpcConfig: !If [InVpc, !Select [0, [a]], !Ref AWS::NoValue]
       Environment:
@@ -38,6 +39,16 @@ Resources:
         Nightly:
           Type: Schedule
           Properties: {Schedule: rate(1 day)}
+  Work:
+    Type: AWS::SQS::Queue
+    Properties: {}
+  WorkMapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      EventSourceArn: !GetAtt Work.Arn
+      FunctionName: !Ref PaintFunction
+      BatchSize: 5
+      ScalingConfig: {MaximumConcurrency: !Ref Days}
   Secrets:
     Type: Custom::Secrets
     Properties: !Transform {Name: AWS::Include}
@@ -88,6 +99,44 @@ def test_short_forms_read_as_long_ones(small: Path) -> None:
     assert properties["Role"] == {"Fn::GetAtt": ["Painter", "Arn"]}
     assert properties["VpcConfig"] == {"Fn::If": ["InVpc", {"Fn::Select": [0, ["a"]]}, {"Ref": "AWS::NoValue"}]}
     assert Template(small).resource("Secrets") == {"Fn::Transform": {"Name": "AWS::Include"}}
+
+
+def test_a_queue_is_named_in_four_ways(small: Path) -> None:
+    """A queue's `Ref` is its URL on the given server; its ARN and its name are attributes, within texts too."""
+    template = Template(small, stack="demo", sqs_url="http://127.0.0.1:1")
+    values = [{"Ref": "Work"}, *({"Fn::GetAtt": ["Work", name]} for name in ("QueueUrl", "QueueName"))]
+
+    assert [template.resolve(value) for value in values] == [
+        "http://127.0.0.1:1/123456789012/demo-work",
+        "http://127.0.0.1:1/123456789012/demo-work",
+        "demo-work",
+    ]
+    assert template.resolve({"Fn::Sub": "<${Work.Arn}>"}) == "<arn:aws:sqs:eu-central-1:123456789012:demo-work>"
+
+
+def test_a_mapping_is_read(small: Path) -> None:
+    """A mapping has its queue, its function and its limits."""
+    (mapping,) = Template(small).queue_mappings()
+
+    assert mapping == QueueMapping(
+        function="PaintFunction",
+        url="https://sqs.eu-central-1.amazonaws.com/123456789012/sandbox-work",
+        arn="arn:aws:sqs:eu-central-1:123456789012:sandbox-work",
+        batch_size=5,
+        concurrency=7,
+    )
+
+
+def test_a_timeout_can_be_a_parameter(small: Path) -> None:
+    """A function's timeout follows the parameter it refers to."""
+    assert Template(small, {"Seconds": "3"}).functions()[0].timeout == 3
+
+
+def test_what_lies_within_is_resolved(small: Path) -> None:
+    """In lists and mappings what stands for something else is resolved; scalars stay what they are."""
+    value = {"a": [{"Ref": "Days"}, 1], "b": {"c": {"Fn::Sub": "${Days}d"}, "d": True}}
+
+    assert Template(small).resolve_within(value) == {"a": ["7", 1], "b": {"c": "7d", "d": True}}
 
 
 @pytest.mark.parametrize("value", [{"Fn::ImportValue": "x"}, ["a"], {"Ref": "Nothing"}, {"Fn::Sub": "${Nothing.Arn}"}])
