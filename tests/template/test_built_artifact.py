@@ -194,6 +194,19 @@ def test_the_config_function_sees_nothing_else(artifact: Artifact, module: str) 
     assert f"ModuleNotFoundError: No module named '{module}'" in done.stderr
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_pillow_is_only_where_its_layer_is(artifact: Artifact, function: str) -> None:
+    """A function that reads pictures has Pillow and HEIC, any other starts without their weight."""
+    module = next(item.handler for item in TEMPLATE.functions() if item.name == function).rpartition(".")[0]
+    code = f"import {module}\nassert 'PIL' not in sys.modules\nimport PIL.Image, pi_heif"
+
+    done = run(*artifact.command(function, code), cwd=artifact.folder)
+
+    has_layer = {"Ref": "ImagingLayer"} in TEMPLATE.resource(function).get("Layers", [])
+    assert (done.returncode == 0) is has_layer, done.stderr
+    assert has_layer or "No module named 'PIL'" in done.stderr
+
+
 @pytest.mark.anyio
 async def test_the_built_config_function_is_healthy(deployed: Deployed) -> None:
     """The config function answers GET /health from what was built, without a token."""
@@ -222,6 +235,7 @@ async def test_the_built_functions_generate(deployed: Deployed, serve: Callable[
     config, generate = await asyncio.gather(deployed.start("ConfigFunction"), deployed.start("GenerateFunction"))
     fields = {
         "ENABLE_IMAGE_GENERATION": True,
+        "IMAGE_ENGINE_TIMEOUT": 20,
         "IMAGE_GENERATION_ENGINE": "openai",
         "IMAGE_GENERATION_MODEL": "gpt-image-2",
         "IMAGES_OPENAI_API_BASE_URL": serve(create_openai(SandboxState())) + "/v1",
@@ -244,6 +258,7 @@ async def test_the_built_functions_edit(deployed: Deployed, serve: Callable[[ASG
     config, edit = await asyncio.gather(deployed.start("ConfigFunction"), deployed.start("EditFunction"))
     fields = {
         "ENABLE_IMAGE_EDIT": True,
+        "IMAGE_ENGINE_TIMEOUT": 20,
         "IMAGE_EDIT_ENGINE": "openai",
         "IMAGE_EDIT_MODEL": "gpt-image-2",
         "IMAGES_EDIT_OPENAI_API_BASE_URL": "",
