@@ -3,7 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -21,6 +21,9 @@ from functions.edit.app import app as edit_app
 from functions.edit.app import handler as edit_handler
 from functions.generate.app import app as generate_app
 from functions.generate.app import handler as generate_handler
+from functions.jobs.app import app as jobs_app
+from functions.jobs.app import handler as jobs_handler
+from image_gateway.aws import Aws
 from image_gateway.gateway import Gateway
 from image_gateway.http.app import Handler
 from image_gateway.models.jobs import Job
@@ -31,11 +34,13 @@ from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
 from tests.integration.pictures import RED, encoded, text
+from tests.integration.working import WorkerThread
 
 FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
     (config_app, config_handler),
     (generate_app, generate_handler),
     (edit_app, edit_handler),
+    (jobs_app, jobs_handler),
 )
 
 
@@ -74,8 +79,12 @@ class Deployment:
         role: str | None = "admin",
         headers: dict[str, str] | None = None,
         raw: bytes | None = None,
+        context: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Call the function that has the route; `body` is sent as JSON, `raw` as it is."""
+        """Call the function that has the route.
+
+        `body` is sent as JSON, `raw` as it is; `context` changes the event's `requestContext`.
+        """
         sent = {"content-type": "application/json"} if body is not None else {}
         if role:
             sent["authorization"] = f"Bearer {self.tokens[role]}"
@@ -93,10 +102,10 @@ class Deployment:
             "scheme": "https",
         }
         event = http_event(Request(scope), content, {}, f"{method} {path}")
-        for app, _handler in FUNCTIONS:
-            app.state.gateway = lambda: self.gateway
+        event["requestContext"].update(context or {})
+        self.take_over()
         answer = handler_of(scope)(event, None)
-        text = answer["body"]
+        text = answer.get("body") or ""
         if answer["isBase64Encoded"]:
             text = base64.b64decode(text).decode()
         return Answer(answer["statusCode"], answer["headers"], text)
@@ -121,12 +130,27 @@ class Deployment:
         """All jobs that are recorded, the newest first."""
         return run(self.gateway.jobs.page(owner=None))[0]
 
+    def take_over(self) -> None:
+        """Have the functions of this process be this deployment's."""
+        for app, _handler in FUNCTIONS:
+            app.state.gateway = lambda: self.gateway
+
+    def redeploy(self, aws: Aws | None = None, **settings: Any) -> None:
+        """Deploy anew with other settings."""
+        run(self.gateway.aclose())
+        self.gateway = Gateway(self.gateway.settings.model_copy(update=settings), aws or self.gateway.aws)
+
     def allow_hosts(self, *urls: str) -> None:
         """Deploy anew, with the hosts of these URLs as ones that may be fetched from although they are not public."""
-        run(self.gateway.aclose())
-        hosts = frozenset(url.removeprefix("http://") for url in urls)
-        settings = self.gateway.settings.model_copy(update={"fetch_allowed_hosts": hosts})
-        self.gateway = Gateway(settings, self.gateway.aws)
+        self.redeploy(fetch_allowed_hosts=frozenset(url.removeprefix("http://") for url in urls))
+
+    def work(self) -> None:
+        """Have the worker do all that is queued."""
+        sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
+        while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+                run(self.gateway.worker.process(json.loads(message["Body"])["job"], lambda: 900.0))
 
 
 @dataclass
@@ -149,6 +173,7 @@ def deployment(gateway: Gateway) -> Deployment:
     made = Deployment(gateway)
     for role in Role:
         made.tokens[role.name.lower()] = gateway.tokens.create(f"the {role.name.lower()}", role)
+    made.tokens["stranger"] = gateway.tokens.create("another user", Role.USER)
     made.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
     return made
 
@@ -171,6 +196,21 @@ def generating(deployment: Deployment, openai: SandboxState, serve: Callable[...
     )
     yield deployment
     run(deployment.gateway.aclose())
+
+
+@pytest.fixture
+def queued(generating: Deployment) -> Deployment:
+    """A deployment that generates through a queue, and whose requests do not wait."""
+    queue = boto3.client("sqs").create_queue(QueueName=generating.gateway.settings.table)
+    generating.redeploy(queue_url=queue["QueueUrl"], inline_seconds=0, wait_seconds=0)
+    return generating
+
+
+@pytest.fixture
+def serving_worker(queued: Deployment) -> Iterator[None]:
+    """A worker does what is queued."""
+    with WorkerThread(queued.gateway.settings, queued.gateway.aws):
+        yield
 
 
 @pytest.fixture

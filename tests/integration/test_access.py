@@ -7,13 +7,14 @@ import pytest
 from functions.config.app import app as config_app
 from functions.edit.app import app as edit_app
 from functions.generate.app import app as generate_app
+from functions.jobs.app import app as jobs_app
 from image_gateway.http import Access, access, create_app
 from image_gateway.http.routing import GuardedRoute
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
 
-APPS = (config_app, generate_app, edit_app)
+APPS = (config_app, generate_app, edit_app, jobs_app)
 PUBLIC, USER, ADMIN = Access.PUBLIC, Access.USER, Access.ADMIN
 
 RULES = {
@@ -25,6 +26,11 @@ RULES = {
     ("POST", "/api/v1/images/generations"): USER,
     ("POST", "/api/v1/images/edit"): USER,
     ("POST", "/api/v1/images/uploads"): USER,
+    ("GET", "/api/v1/images/jobs"): USER,
+    ("GET", "/api/v1/images/jobs/{id}"): USER,
+    ("GET", "/api/v1/images/jobs/{id}/result"): USER,
+    ("DELETE", "/api/v1/images/jobs/{id}"): USER,
+    ("GET", "/api/v1/images/{id}"): USER,
     ("GET", "/health"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,

@@ -1,0 +1,49 @@
+"""A worker that polls the queue in a thread of its own, with a gateway and an event loop of its own."""
+
+import asyncio
+import json
+import threading
+from types import TracebackType
+from typing import Self
+
+from image_gateway.aws import Aws
+from image_gateway.gateway import Gateway
+from image_gateway.settings import Settings
+
+_PAUSE = 0.02
+
+
+class WorkerThread:
+    """Does what is queued, for the life of a `with` block."""
+
+    def __init__(self, settings: Settings, aws: Aws) -> None:
+        self._gateway = Gateway(settings, aws)
+        self._queue_url = settings.queue_url
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._poll()))
+
+    def __enter__(self) -> Self:
+        """Begin to poll."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish what was begun."""
+        self._ending.set()
+        self._thread.join()
+
+    async def _poll(self) -> None:
+        sqs = self._gateway.aws.sqs
+        begun = set()
+        while not self._ending.is_set():
+            for message in (await asyncio.to_thread(sqs.receive_message, QueueUrl=self._queue_url)).get("Messages", []):
+                await asyncio.to_thread(
+                    sqs.delete_message, QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"]
+                )
+                job_id = json.loads(message["Body"])["job"]
+                begun.add(asyncio.create_task(self._gateway.worker.process(job_id, lambda: 900.0)))
+            await asyncio.sleep(_PAUSE)
+        await asyncio.gather(*begun)
+        await self._gateway.aclose()

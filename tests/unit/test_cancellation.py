@@ -1,0 +1,194 @@
+"""Canceling jobs: the table is moto's, the engine a stand-in."""
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.cancellation import Cancellation
+from image_gateway.config_store import ConfigStore
+from image_gateway.errors import Busy, Conflict, EngineUnavailable
+from image_gateway.gateway import Gateway
+from image_gateway.image_store import new_job_id
+from image_gateway.job_store import JobStore
+from image_gateway.models.jobs import Job
+from image_gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from image_gateway.job_events import JobEvents
+    from image_gateway.service import EngineFactory
+
+pytestmark = pytest.mark.anyio
+
+
+class Engine:
+    """Can stop runs: at once, never, or with an error."""
+
+    def __init__(self) -> None:
+        self.stopped: list[str] = []
+        self.error: Exception | None = None
+        self.hangs = False
+
+    async def cancel(self, job_id: str) -> None:
+        self.stopped.append(job_id)
+        if self.error:
+            raise self.error
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+class Engines:
+    """Makes the one engine there is, and remembers what for."""
+
+    def __init__(self) -> None:
+        self.engine: object = Engine()
+        self.made: list[tuple[str, bool]] = []
+
+    def __call__(self, name: str, _config: Any, *, edit: bool = False) -> object:
+        self.made.append((name, edit))
+        return self.engine
+
+
+class Events:
+    """Remembers how jobs ended."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    async def ended(self, job: Job) -> None:
+        self.told.append((job.id, job.status))
+
+
+@pytest.fixture
+def jobs(settings: Settings, aws: Aws) -> JobStore:
+    return JobStore(aws, settings)
+
+
+@pytest.fixture
+def engines() -> Engines:
+    return Engines()
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+@pytest.fixture
+def cancellation(gateway: Gateway, jobs: JobStore, engines: Engines, events: Events) -> Cancellation:
+    return made(jobs, gateway.configs, engines, events)
+
+
+def made(jobs: JobStore, configs: ConfigStore, engines: Engines, events: Events) -> Cancellation:
+    return Cancellation(
+        jobs=jobs,
+        configs=configs,
+        engine=cast("EngineFactory", engines),
+        events=cast("JobEvents", events),
+        stop_seconds=0.05,
+    )
+
+
+async def stored(jobs: JobStore, *, running: bool) -> Job:
+    job = Job(id=new_job_id(), kind="edit", owner="token:1", engine="comfyui")
+    await jobs.create(job, lease_seconds=60 if running else None, holder="h")
+    return job
+
+
+async def test_a_queued_job_is_canceled(
+    cancellation: Cancellation, jobs: JobStore, engines: Engines, events: Events
+) -> None:
+    """The table says so, those who listen are told, and no engine is asked for what never began."""
+    job = await stored(jobs, running=False)
+
+    canceled = await cancellation.cancel(job)
+
+    assert canceled == await jobs.get(job.id)
+    assert (canceled.status, canceled.error and canceled.error.status) == ("canceled", 409)
+    assert canceled.finished_at is not None
+    assert events.told == [(job.id, "canceled")]
+    assert engines.made == []
+
+
+async def test_a_running_job_is_stopped_at_its_engine(
+    cancellation: Cancellation, jobs: JobStore, engines: Engines
+) -> None:
+    """By the engine it was given to, under what is set for edits."""
+    job = await stored(jobs, running=True)
+
+    await cancellation.cancel(job)
+
+    assert engines.made == [("comfyui", True)]
+    assert isinstance(engines.engine, Engine)
+    assert engines.engine.stopped == [job.id]
+
+
+@pytest.mark.parametrize("case", ["error", "hangs", "cannot"])
+async def test_an_engine_that_does_not_stop_changes_nothing(
+    cancellation: Cancellation,
+    jobs: JobStore,
+    engines: Engines,
+    events: Events,
+    caplog: pytest.LogCaptureFixture,
+    case: str,
+) -> None:
+    """The job is canceled all the same, in bounded time; what went wrong is logged."""
+    engine = Engine()
+    engine.error = EngineUnavailable("away") if case == "error" else None
+    engine.hangs = case == "hangs"
+    engines.engine = object() if case == "cannot" else engine
+    job = await stored(jobs, running=True)
+
+    with caplog.at_level(logging.WARNING):
+        canceled = await asyncio.wait_for(cancellation.cancel(job), 5)
+
+    assert canceled.status == "canceled"
+    assert events.told == [(job.id, "canceled")]
+    assert ("not stopped" in caplog.text) is (case != "cannot")
+
+
+async def test_a_job_that_began_meanwhile_is_stopped_too(
+    cancellation: Cancellation, jobs: JobStore, engines: Engines
+) -> None:
+    """What was queued when it was read may be running when it is written."""
+    job = await stored(jobs, running=False)
+    assert await jobs.lease(job.id, "h", 60, "automatic1111")
+
+    canceled = await cancellation.cancel(job)
+
+    assert (canceled.status, canceled.attempts) == ("canceled", 1)
+    assert engines.made == [("automatic1111", True)]
+
+
+async def test_a_job_that_ended_meanwhile_is_a_conflict(
+    cancellation: Cancellation, jobs: JobStore, events: Events
+) -> None:
+    """Its end stands, and nobody is told of another."""
+    job = await stored(jobs, running=True)
+    ended = job.model_copy(update={"status": "succeeded"})
+    await jobs.finish(ended, "h")
+
+    with pytest.raises(Conflict, match="succeeded"):
+        await cancellation.cancel(job)
+
+    assert (await jobs.get(job.id)) == ended
+    assert events.told == []
+
+
+async def test_a_job_that_changes_all_the_while_is_busy(
+    gateway: Gateway, jobs: JobStore, engines: Engines, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller may try again; nothing was changed."""
+
+    async def refuse(*_: Any, **__: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(jobs, "end", refuse)
+    job = await stored(jobs, running=True)
+
+    with pytest.raises(Busy):
+        await made(jobs, gateway.configs, engines, events).cancel(job)
+
+    assert events.told == []
