@@ -1,12 +1,10 @@
 """The dead-letter function: a job that was given up fails with its reason; anything else is kept in the bucket."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
 
-from functions.worker.app import Answer
-from functions.worker.records import message_of
+from functions.worker.records import Answer, message_of, take_all
 from image_gateway.envelopes import JobMessage, Message, RequestMessage, Unreadable, read_message
 from image_gateway.errors import Interrupted
 from image_gateway.gateway import Gateway, from_environment
@@ -22,38 +20,22 @@ _GIVEN_UP = "The worker did not get this job done, however often its message cam
 
 
 def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[[Any, Any], Answer]:
-    """The handler of a deployment. Each message fails alone."""
+    """The handler of a deployment."""
 
     def handler(event: Any, _context: Any) -> Answer:
-        return run(_take_all(gateway(), event["Records"]))
+        return run(take_all(event["Records"], lambda record: _take(gateway(), record)))
 
     return handler
 
 
-async def _take_all(gateway: Gateway, records: list[Any]) -> Answer:
-    done = await asyncio.gather(*(_take(gateway, record) for record in records))
-    return {
-        "batchItemFailures": [
-            {"itemIdentifier": record["messageId"]}
-            for record, is_done in zip(records, done, strict=True)
-            if not is_done
-        ]
-    }
-
-
 async def _take(gateway: Gateway, record: Any) -> bool:
     message = message_of(record)
-    try:
-        job_id = await _job_of(gateway, message)
-        if job_id is not None:
-            return await gateway.worker.give_up(job_id, Interrupted(_GIVEN_UP))
-        reason = _reason(record)
-        kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
-        await gateway.documents.put(f"{KEPT}{message.id}.json", kept)
-    except Exception as error:  # noqa: BLE001 - the other messages of the batch must not suffer
-        found = {"message_id": message.id, "error": type(error).__name__}
-        logger.error("a dead letter comes back", extra=found)  # noqa: TRY400 - its message may hold what was sent
-        return False
+    job_id = await _job_of(gateway, message)
+    if job_id is not None:
+        return await gateway.worker.give_up(job_id, Interrupted(_GIVEN_UP))
+    reason = _reason(record)
+    kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
+    await gateway.documents.put(f"{KEPT}{message.id}.json", kept)
     logger.error("a message was given up and is kept", extra={"message_id": message.id, "reason": reason})
     return True
 

@@ -94,3 +94,32 @@ async def test_a_lock_that_cannot_be_released_is_left_to_expire(
         boto3.client("dynamodb").delete_table(TableName=settings.table)
 
     assert "expires by itself" in caplog.text
+
+
+async def test_as_many_hold_a_lock_as_it_has_places(settings: Settings) -> None:
+    """Two of two get in, the third is turned away, and a place that is left is free again."""
+    time = Time()
+    async with make(settings, time).hold("engine", places=2):
+        async with make(settings, time).hold("engine", places=2):
+            with pytest.raises(Busy):
+                async with make(settings, time).hold("engine", places=2):
+                    pytest.fail("three held two places")
+        async with make(settings, time).hold("engine", places=2):
+            pass
+
+
+async def test_a_lease_and_patience_are_as_long_as_asked(settings: Settings) -> None:
+    """Who waits gives up after its own patience; a dead holder's place is free after its own lease."""
+    time = Time()
+    dead = make(settings, time).hold("engine", lease_seconds=100)
+    await dead.__aenter__()
+    begun = time.seconds
+    with pytest.raises(Busy):
+        async with make(settings, time).hold("engine", patience_seconds=3):
+            pytest.fail("two held the lock")
+    assert 3 <= time.seconds - begun < 4
+
+    time.seconds = begun + 101
+    async with make(settings, time).hold("engine"):
+        pass
+    await dead.__aexit__(None, None, None)

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -15,20 +16,21 @@ from image_gateway.engines import Connection, Engine, PromptWriter, create_engin
 from image_gateway.fetch import PublicFetcher
 from image_gateway.image_input import ImageInputs
 from image_gateway.image_store import ImageStore
-from image_gateway.intake import Intake
 from image_gateway.job_events import JobEvents
 from image_gateway.job_inputs import JobInputs
 from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
 from image_gateway.queue import JobQueue
-from image_gateway.request_files import RequestFiles
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
 from image_gateway.worker import Worker
+
+if TYPE_CHECKING:
+    from image_gateway.intake import Intake
 
 
 class Gateway:
@@ -101,13 +103,24 @@ class Gateway:
         )
 
     @cached_property
-    def intake(self) -> Intake:
+    def intake(self) -> "Intake":
         """What takes messages in."""
+        from image_gateway.intake import Intake  # noqa: PLC0415 - 20 ms that only the worker should pay
+        from image_gateway.request_files import RequestFiles  # noqa: PLC0415
+
+        files = RequestFiles(
+            documents=self.documents,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            batches=self._batches,
+            queue=self.queue,
+            events=self.events,
+        )
         return Intake(
             bucket=self.settings.bucket,
             jobs=self.jobs,
             inputs=self._job_inputs,
-            files=self._request_files,
+            files=files,
             worker=self.worker,
             queue=self.queue,
             events=self.events,
@@ -117,17 +130,6 @@ class Gateway:
     def documents(self) -> Documents:
         """What is in the bucket beside pictures."""
         return Documents(self.aws, self.settings)
-
-    @cached_property
-    def _request_files(self) -> RequestFiles:
-        return RequestFiles(
-            documents=self.documents,
-            jobs=self.jobs,
-            inputs=self._job_inputs,
-            batches=self._batches,
-            queue=self.queue,
-            events=self.events,
-        )
 
     @cached_property
     def _job_inputs(self) -> JobInputs:

@@ -1,0 +1,271 @@
+"""Request files in the bucket, by S3's events, with the worker and the sandbox's openai engine behind them."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from image_gateway import request_files
+from image_gateway.runtime import run
+from tests.integration.messages import Record, WorkerDeployment, deploy_worker, record
+from tests.integration.pictures import data_url, encoded
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.conftest import Deployment
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def worker(generating: "Deployment") -> Iterator[WorkerDeployment]:
+    """A worker whose deployment generates with the sandbox's openai engine."""
+    made = deploy_worker(generating.gateway)
+    yield made
+    run(made.gateway.aclose())
+
+
+def line(number: int = 1, **fields: Any) -> dict[str, Any]:
+    return {"kind": "generation", "request": {"prompt": f"fox {number}", "size": "64x64"}, **fields}
+
+
+def results(worker: WorkerDeployment) -> Any:
+    """The one document under `results/`."""
+    (key,) = worker.keys("results/")
+    return worker.document(key)
+
+
+def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """190 succeed, 10 are reported by number, and there is one manifest, though every message comes twice."""
+    bad = {
+        number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
+    }
+    created = worker.upload("requests/summer/foxes.jsonl", [bad.get(n, line(n)) for n in range(1, 201)])
+
+    worker.deliver(record(created), record(created), record(created))
+    worker.work_off(copies=2, batch=20)
+
+    found = results(worker)
+    assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
+        "total": 200, "succeeded": 190, "failed": 0, "canceled": 0, "invalid": 10,
+    }  # fmt: skip
+    assert [one["line"] for one in found["lines"]] == list(range(1, 201))
+    assert [one["line"] for one in found["lines"] if one["status"] == "invalid"] == list(bad)
+    assert {one["error"]["detail"] for one in found["lines"] if one["status"] == "invalid"} == {
+        "Not JSON", "request.prompt: Field required",
+    }  # fmt: skip
+    assert sum(one.method == "POST" for one in openai.record) == 190
+    assert worker.keys("results/") == [f"results/summer/foxes-{found['batch']}.json"]
+    assert "http" not in json.dumps(found)
+    assert len(worker.keys("images/")) == 190
+
+
+def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
+    """A `.json` file, indented and with a byte order mark, is one job with a manifest; its id is repeated."""
+    data = b"\xef\xbb\xbf" + json.dumps(line(id="order 7"), indent=2).encode()
+
+    worker.deliver(record(worker.upload("requests/one.json", data)))
+    worker.work_off()
+
+    (told,) = results(worker)["lines"]
+    (job,) = worker.jobs()
+    assert (job.status, job.owner, job.door, job.line) == ("succeeded", "event:s3", "s3", 1)
+    assert told == {
+        "line": 1, "id": "order 7", "job": job.id, "status": "succeeded", "keys": [job.pictures[0].key],
+    }  # fmt: skip
+
+
+def test_edits_come_by_file(worker: WorkerDeployment, generating: "Deployment") -> None:
+    """A line may be an edit; its pictures wait in the bucket."""
+    engine = generating.gateway
+    configured = run(engine.configs.read()).config
+    generating.configure(
+        ENABLE_IMAGE_EDIT=True,
+        IMAGE_EDIT_ENGINE="openai",
+        IMAGE_EDIT_MODEL="gpt-image-2",
+        IMAGES_EDIT_OPENAI_API_BASE_URL=configured.IMAGES_OPENAI_API_BASE_URL,
+        IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
+    )
+    edit = {"kind": "edit", "request": {"prompt": "a hat", "image": data_url(encoded())}}
+
+    worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, line()])))
+    worker.work_off()
+
+    assert [one["status"] for one in results(worker)["lines"]] == ["succeeded", "succeeded"]
+
+
+def test_blank_lines_and_carriage_returns_do_not_count(worker: WorkerDeployment) -> None:
+    """Lines keep the numbers that an editor shows; a line that is not UTF-8 is bad alone."""
+    good = json.dumps(line()).encode()
+
+    worker.deliver(record(worker.upload("requests/a.jsonl", b"\r\n" + good + b"\r\n\n\xff\xfe\n" + good + b"\n")))
+    worker.work_off()
+
+    assert [(one["line"], one["status"]) for one in results(worker)["lines"]] == [
+        (2, "succeeded"), (4, "invalid"), (5, "succeeded"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"nonsense\n"])
+def test_a_file_without_requests_has_its_manifest_at_once(worker: WorkerDeployment, data: bytes) -> None:
+    """Nothing is queued."""
+    assert worker.deliver(record(worker.upload("requests/a.jsonl", data))) == []
+
+    assert results(worker)["total"] == results(worker)["invalid"] == len(data.split())
+    assert worker.drain() == []
+
+
+def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerDeployment) -> None:
+    """Its owner finds it, the account is told, and the manifest says why."""
+    created = record(worker.upload("requests/a.json", json.dumps(line(request={})).encode()))
+
+    worker.deliver(created, created)
+    worker.work_off()
+
+    (job,) = worker.jobs()
+    assert (job.status, job.error and job.error.detail) == ("failed", "request.prompt: Field required")
+    assert [kind for kind, _detail in worker.told()] == ["Image Job Failed"]
+    (told,) = results(worker)["lines"]
+    assert (told["status"], told["error"]["code"]) == ("failed", "invalid_request")
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"\xff\xfe", "Not UTF-8"), (b"[]", "object"), (b"{}", "no kind")])
+def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, data: bytes, reason: str) -> None:
+    """It goes to the dead letters with its reason, and the manifest says so too."""
+    assert worker.deliver(record(worker.upload("requests/a.json", data))) == []
+
+    (letter,) = worker.drain("dead")
+    assert reason in letter.attributes["Reason"]
+    assert reason in results(worker)["lines"][0]["error"]["detail"]
+    assert worker.jobs() == []
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("MAX_FILE_BYTES", "over 1 bytes"), ("MAX_LINES", "over 1 lines")])
+def test_a_file_over_a_limit_is_buried(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+) -> None:
+    """Nothing of it is done."""
+    monkeypatch.setattr(request_files, limit, 1)
+
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
+
+    (letter,) = worker.drain("dead")
+    assert reason in letter.attributes["Reason"]
+    assert worker.jobs() == []
+    assert worker.drain() == []
+
+
+def test_a_file_that_is_gone_is_buried(worker: WorkerDeployment) -> None:
+    """Removed, or overwritten with another: the event speaks of a file that is not there."""
+    removed = worker.upload("requests/a.jsonl", [line()])
+    boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
+    overwritten = worker.upload("requests/b.jsonl", [line()])
+    worker.upload("requests/b.jsonl", [line(2)])
+
+    assert worker.deliver(record(removed), record(overwritten)) == []
+
+    assert [("gone" in letter.attributes["Reason"]) for letter in worker.drain("dead")] == [True, True]
+    assert worker.jobs() == []
+
+
+@pytest.mark.parametrize("key", ["requests/a.txt", "images/a.json"])
+def test_other_files_are_no_requests(worker: WorkerDeployment, key: str) -> None:
+    """Only `.json` and `.jsonl` below `requests/` are read."""
+    worker.deliver(record(worker.upload(key, [line()])))
+
+    assert len(worker.drain("dead")) == 1
+
+
+def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """Each invocation queues at least ten lines; the rest follows, and no line runs twice."""
+    message: Record | None = record(worker.upload("requests/a.jsonl", [line(n) for n in range(35)]))
+    rounds, queued = 0, []
+    while message:
+        worker.deliver(message, seconds=5)
+        rounds += 1
+        messages = worker.drain()
+        queued += [one.body["job"] for one in messages if "job" in one.body]
+        message = next((one.record for one in messages if "detail" in one.body), None)
+
+    assert rounds == 4
+    assert len(set(queued)) == len(queued) == 35
+    for job_id in queued:
+        run(worker.gateway.queue.send(job_id))
+    worker.work_off()
+    assert results(worker)["succeeded"] == 35
+    assert sum(one.method == "POST" for one in openai.record) == 35
+
+
+def test_a_file_whose_jobs_were_not_all_queued_is_finished(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that fails brings the file's message back, and what was recorded is queued then."""
+    message = record(worker.upload("requests/a.jsonl", [line()]), "m1")
+    settings = worker.gateway.settings
+    broken = WorkerDeployment(
+        type(worker.gateway)(settings.model_copy(update={"queue_url": settings.queue_url + "x"}), worker.gateway.aws),
+        "x",
+    )
+
+    assert broken.deliver(message) == ["m1"]
+    assert worker.deliver(message) == []
+    worker.work_off()
+
+    assert results(worker)["succeeded"] == 1
+
+
+def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last job ended and its holder died before the manifest: the job's message, coming back, makes up for it."""
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
+    (message,) = worker.drain()
+
+    async def die(*_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("image_gateway.batches.Batches.complete", die)
+        assert worker.deliver(message.record) == [message.record["messageId"]]
+    assert worker.keys("results/") == []
+    assert worker.deliver(message.record) == []
+
+    assert results(worker)["succeeded"] == 1
+
+
+def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) -> None:
+    """Whoever ends the last job, the manifest comes; it shows no pictures of what did not succeed."""
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
+    first, second = worker.drain()
+    job = worker.job(first.body["job"])
+    job.status = "canceled"
+    run(worker.gateway.jobs.end(job, before="queued"))
+
+    worker.deliver(first.record)
+    assert worker.keys("results/") == []
+    worker.bury(second.record)
+
+    assert sorted(one["status"] for one in results(worker)["lines"]) == ["canceled", "failed"]
+    assert all(one["keys"] == [] for one in results(worker)["lines"])
+
+
+def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> None:
+    """A manifest names every line, also one whose job is not in the table any more."""
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
+    first, second = worker.drain()
+    worker.deliver(first.record)
+    boto3.client("dynamodb").delete_item(
+        TableName=worker.gateway.settings.table, Key={"pk": {"S": f"job#{first.body['job']}"}}
+    )
+    worker.deliver(second.record)
+
+    assert sorted(one["status"] for one in results(worker)["lines"]) == ["failed", "succeeded"]
+
+
+def test_a_batch_that_was_never_opened_is_nothing_to_complete(worker: WorkerDeployment) -> None:
+    """Nothing is written for it."""
+    run(worker.gateway._batches.complete("none"))
+
+    assert worker.keys("results/") == []

@@ -1,0 +1,90 @@
+"""How the worker ends jobs while the table falters, and what a deployment's stores say of failures."""
+
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.documents import Documents
+from image_gateway.errors import StorageUnavailable
+from image_gateway.gateway import Gateway
+from image_gateway.image_store import new_job_id
+from image_gateway.models.jobs import Job
+from image_gateway.queue import LONGEST_DELAY
+from image_gateway.settings import Settings
+from image_gateway.worker import _delay
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def faltering(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A worker whose table fails as often as the test appends to the list, and that waits in no time."""
+    failures: list[float] = []
+    finish = gateway.jobs.finish
+
+    async def falter(job: Job, holder: str) -> bool:
+        if failures:
+            failures.pop()
+            raise StorageUnavailable("planted")
+        return await finish(job, holder)
+
+    async def sleep(_seconds: float) -> None:
+        pass
+
+    monkeypatch.setattr(gateway.jobs, "finish", falter)
+    monkeypatch.setattr(gateway.worker, "_sleep", sleep)
+    return failures
+
+
+async def running(gateway: Gateway) -> Job:
+    job = Job(id=new_job_id(), kind="generation", owner="token:1")
+    await gateway.jobs.create(job, lease_seconds=60, holder="h")
+    job.status = "succeeded"
+    return job
+
+
+async def test_an_end_is_recorded_when_the_table_answers_again(gateway: Gateway, faltering: list[float]) -> None:
+    """Pictures that are paid for are not lost to a moment's failure."""
+    job = await running(gateway)
+    faltering.extend([1.0] * 3)
+
+    assert await gateway.worker._finish(job, "h")
+
+
+async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, faltering: list[float]) -> None:
+    """The message comes back."""
+    job = await running(gateway)
+    faltering.extend([1.0] * 4)
+
+    with pytest.raises(StorageUnavailable):
+        await gateway.worker._finish(job, "h")
+
+
+def test_delays_grow_and_never_fall_short_of_what_the_engine_asks() -> None:
+    """Twice as long every time, with some spread; SQS's longest at most."""
+    assert all(4 <= _delay(1, None) <= 5 and 8 <= _delay(2, None) <= 10 for _ in range(50))
+    assert all(60 <= _delay(1, 60) <= 75 for _ in range(50))
+    assert _delay(1, 5000) == LONGEST_DELAY
+
+
+async def test_a_bucket_that_fails_is_told(settings: Settings) -> None:
+    """Neither reading nor writing passes for what it is not."""
+    documents = Documents(Aws(), settings.model_copy(update={"bucket": "no-such-bucket"}))
+
+    with pytest.raises(StorageUnavailable, match="stored"):
+        await documents.put("a.json", {})
+    with pytest.raises(StorageUnavailable, match="read"):
+        await documents.get("a.json")
+
+
+async def test_a_queue_that_fails_is_told(gateway: Gateway) -> None:
+    """Whoever sends learns that nothing was sent."""
+    broken = Gateway(gateway.settings.model_copy(update={"queue_url": "http://127.0.0.1:1/q"}), gateway.aws)
+
+    with pytest.raises(StorageUnavailable, match="queued"):
+        await broken.queue.send("j")
+
+
+async def test_a_job_that_is_not_there_is_done_with(gateway: Gateway) -> None:
+    """A message outlives its job."""
+    assert await gateway.worker.process("none", lambda: 900.0)
+    assert await gateway.worker.give_up("none", StorageUnavailable("x"))
