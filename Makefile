@@ -76,6 +76,7 @@ check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, 
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	$(PY) -m sandbox.openapi --check
+	$(PY) -m sandbox.envelope_schema --check
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
 
@@ -83,8 +84,9 @@ format: .venv/.dev ## Format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-openapi: .venv/.dev ## Write the OpenAPI document anew
+openapi: .venv/.dev ## Write the OpenAPI document and the envelope schema anew
 	$(PY) -m sandbox.openapi
+	$(PY) -m sandbox.envelope_schema
 
 # On the PATH, or kept by pyenv without being chosen.
 FIND_PYTHON = $(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null || \

@@ -20,7 +20,8 @@ _ABOUT = (
 
 def document() -> dict[str, Any]:
     """The document, with the routes of every function in the template's order."""
-    modules = [import_module(function.handler.rpartition(".")[0]) for function in Template().functions()]
+    serving = [function for function in Template().functions() if function.routes]
+    modules = [import_module(function.handler.rpartition(".")[0]) for function in serving]
     found = get_openapi(
         title="image-gateway",
         version="0.1.0",

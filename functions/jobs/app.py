@@ -80,7 +80,7 @@ async def result(
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """Cancel a job that has not ended. It will have no pictures, and its engine is stopped where that can be."""
     cancellation = Cancellation(
-        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events
+        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
     )
     return describe(await cancellation.cancel(job), gateway.images, principal)
 

@@ -18,6 +18,7 @@ from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
     from image_gateway.job_events import JobEvents
+    from image_gateway.queue import JobQueue
     from image_gateway.service import EngineFactory
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +52,16 @@ class Engines:
         return self.engine
 
 
+class Queue:
+    """Remembers which jobs the worker is to look at."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, job_id: str) -> None:
+        self.sent.append(job_id)
+
+
 class Events:
     """Remembers how jobs ended."""
 
@@ -77,16 +88,22 @@ def events() -> Events:
 
 
 @pytest.fixture
-def cancellation(gateway: Gateway, jobs: JobStore, engines: Engines, events: Events) -> Cancellation:
-    return made(jobs, gateway.configs, engines, events)
+def queue() -> Queue:
+    return Queue()
 
 
-def made(jobs: JobStore, configs: ConfigStore, engines: Engines, events: Events) -> Cancellation:
+@pytest.fixture
+def cancellation(gateway: Gateway, jobs: JobStore, engines: Engines, events: Events, queue: Queue) -> Cancellation:
+    return made(jobs, gateway.configs, engines, events, queue)
+
+
+def made(jobs: JobStore, configs: ConfigStore, engines: Engines, events: Events, queue: Queue) -> Cancellation:
     return Cancellation(
         jobs=jobs,
         configs=configs,
         engine=cast("EngineFactory", engines),
         events=cast("JobEvents", events),
+        queue=cast("JobQueue", queue),
         stop_seconds=0.05,
     )
 
@@ -123,6 +140,19 @@ async def test_a_running_job_is_stopped_at_its_engine(
     assert engines.made == [("comfyui", True)]
     assert isinstance(engines.engine, Engine)
     assert engines.engine.stopped == [job.id]
+
+
+@pytest.mark.parametrize("batch", [None, "a-file"])
+async def test_the_worker_looks_at_a_file_whose_line_was_canceled(
+    cancellation: Cancellation, jobs: JobStore, queue: Queue, batch: str | None
+) -> None:
+    """It may have been the last line, and the results are the worker's to write; any other job needs no look."""
+    job = Job(id=new_job_id(), kind="generation", owner="event:s3", batch=batch, line=1 if batch else None)
+    await jobs.create(job)
+
+    await cancellation.cancel(job)
+
+    assert queue.sent == ([job.id] if batch else [])
 
 
 @pytest.mark.parametrize("case", ["error", "hangs", "cannot"])
@@ -189,6 +219,6 @@ async def test_a_job_that_changes_all_the_while_is_busy(
     job = await stored(jobs, running=True)
 
     with pytest.raises(Busy):
-        await made(jobs, gateway.configs, engines, events).cancel(job)
+        await made(jobs, gateway.configs, engines, events, Queue()).cancel(job)
 
     assert events.told == []

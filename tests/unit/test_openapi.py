@@ -24,6 +24,8 @@ FORMS: tuple[type[BaseModel], ...] = (ImagesConfig, CreateImageForm, VerifyForm)
 
 def guarded_routes() -> Iterator[GuardedRoute]:
     for function in Template().functions():
+        if not function.routes:
+            continue
         for route in import_module(function.handler.rpartition(".")[0]).app.routes:
             if isinstance(route, GuardedRoute) and route.include_in_schema:
                 yield route

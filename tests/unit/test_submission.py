@@ -68,12 +68,16 @@ class Queue:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.later: list[tuple[str, float]] = []
         self.broken = False
 
-    async def send(self, job_id: str, **_options: Any) -> None:
+    async def send(self, job_id: str, *, delay_seconds: float = 0) -> None:
         if self.broken:
             raise StorageUnavailable("The job was not queued")
-        self.sent.append(job_id)
+        if delay_seconds:
+            self.later.append((job_id, delay_seconds))
+        else:
+            self.sent.append(job_id)
 
 
 class Events:
@@ -307,6 +311,17 @@ async def test_a_slow_engines_jobs_are_queued(
 
     assert (job.status, queue.sent) == (("queued", [job.id]) if queued else ("succeeded", []))
     assert bool(service.asked) is not queued
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_worker_looks_after_a_job_that_is_done_at_once(make: Make, queue: Queue, broken: bool) -> None:
+    """Should the function die, the worker finds the job when its lease is over; a queue that fails stops nothing."""
+    queue.broken = broken
+
+    job = await make(queue_url="a queue", function_timeout_seconds=60).submit(FORM, OWNER)
+
+    assert job.status == "succeeded"
+    assert queue.later == ([] if broken else [(job.id, 61)])
 
 
 async def test_inputs_of_a_queued_job_wait_in_the_bucket(make: Make, settings: Settings, jobs: JobStore) -> None:

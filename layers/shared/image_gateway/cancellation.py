@@ -10,6 +10,7 @@ from image_gateway.job_events import JobEvents
 from image_gateway.job_runner import fail
 from image_gateway.job_store import JobStore
 from image_gateway.models.jobs import Job
+from image_gateway.queue import JobQueue
 from image_gateway.service import EngineFactory
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ class Cancellation:
         configs: the configuration of the deployment.
         engine: makes an engine.
         events: who is told.
+        queue: has the worker close a request file whose last line this was.
         stop_seconds: how long an engine may take to stop a run.
     """
 
@@ -37,12 +39,14 @@ class Cancellation:
         configs: ConfigStore,
         engine: EngineFactory,
         events: JobEvents,
+        queue: JobQueue,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._configs = configs
         self._engine = engine
         self._events = events
+        self._queue = queue
         self._stop_seconds = stop_seconds
 
     async def cancel(self, job: Job) -> Job:
@@ -59,6 +63,8 @@ class Cancellation:
         await self._events.ended(canceled)
         if before.status == "running":
             await self._stop(before)
+        if canceled.batch:
+            await self._queue.send(canceled.id)
         return canceled
 
     async def _end(self, job: Job) -> tuple[Job, Job]:

@@ -146,7 +146,11 @@ class ImageService:
             else:
                 job.pictures.append(outcome)
         if not job.pictures:
-            raise failures[0] if failures else EngineUnavailable("The engine answered without pictures")
+            raise (
+                failures[0]
+                if failures
+                else EngineUnavailable("The engine answered without pictures", may_have_cost=True)
+            )
         if failures:
             lost = f"{len(failures)} of {len(outcomes)} pictures were lost: {failures[0].detail}"
             job.warnings = [*job.warnings, lost]

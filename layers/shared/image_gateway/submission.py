@@ -139,7 +139,7 @@ class Submission:
         lease = self._settings.function_timeout_seconds
         if earlier := await self._create(job, claim, lease_seconds=lease, holder=holder):
             return earlier
-        await attempt(self._service, job, form, images, mask)
+        await asyncio.gather(attempt(self._service, job, form, images, mask), self._look_after(job.id, lease))
         try:
             stands = await self._jobs.finish(job, holder)
         except StorageUnavailable:
@@ -150,6 +150,15 @@ class Submission:
             return await self._jobs.get(job.id) or job
         await self._events.ended(job)
         return job
+
+    async def _look_after(self, job_id: str, lease_seconds: float) -> None:
+        """Have the worker look at a job when its lease has run out: if this function dies, the worker ends the job."""
+        if not self._settings.queue_url:
+            return
+        try:
+            await self._queue.send(job_id, delay_seconds=lease_seconds + 1)
+        except StorageUnavailable:
+            logger.exception("nobody looks after a job", extra={"job_id": job_id})
 
     async def _enqueue(
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None

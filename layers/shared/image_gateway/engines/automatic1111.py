@@ -79,6 +79,10 @@ class Automatic1111Engine:
         """Ask for the checkpoints: every compatible server has that route, while some lack `/options`."""
         await self.models()
 
+    async def cancel(self, job_id: str) -> None:  # noqa: ARG002 - the server knows no jobs: it does one thing at a time
+        """Interrupt what the server makes right now, which is this job's as long as only the gateway uses it."""
+        await self._server.send("POST", "/sdapi/v1/interrupt")
+
     async def _pictures(self, path: str, request: ImageRequest, body: dict[str, Any]) -> EngineResult:
         """Ask for all pictures in one call; where the server gives fewer, ask for the rest one by one.
 
