@@ -168,14 +168,15 @@ class Served:
 
 
 @pytest.fixture
-def deployment(gateway: Gateway) -> Deployment:
+def deployment(gateway: Gateway) -> Iterator[Deployment]:
     """A deployment with one admin's and one user's token."""
     made = Deployment(gateway)
     for role in Role:
         made.tokens[role.name.lower()] = gateway.tokens.create(f"the {role.name.lower()}", role)
     made.tokens["stranger"] = gateway.tokens.create("another user", Role.USER)
     made.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
-    return made
+    yield made
+    run(made.gateway.aclose())
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def openai() -> SandboxState:
 
 
 @pytest.fixture
-def generating(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Iterator[Deployment]:
+def generating(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Deployment:
     """A deployment that generates with the sandbox's openai engine."""
     deployment.configure(
         ENABLE_IMAGE_GENERATION=True,
@@ -194,8 +195,7 @@ def generating(deployment: Deployment, openai: SandboxState, serve: Callable[...
         IMAGES_OPENAI_API_KEY="planted-engine-key",
         IMAGE_ENGINE_TIMEOUT=5,
     )
-    yield deployment
-    run(deployment.gateway.aclose())
+    return deployment
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def serving_worker(queued: Deployment) -> Iterator[None]:
 
 
 @pytest.fixture
-def editing(deployment: Deployment, serve: Callable[..., str]) -> Iterator[Callable[[str], Served]]:
+def editing(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str], Served]:
     """Serve an engine of the sandbox by its name, and have the deployment edit with it."""
 
     def start(name: str) -> Served:
@@ -238,5 +238,4 @@ def editing(deployment: Deployment, serve: Callable[..., str]) -> Iterator[Calla
         deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_EDIT_ENGINE=name, IMAGE_ENGINE_TIMEOUT=20, **fields)
         return Served(name, app, state, url)
 
-    yield start
-    run(deployment.gateway.aclose())
+    return start

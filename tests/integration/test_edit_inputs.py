@@ -15,7 +15,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from image_gateway.tokens import Role
 from tests.integration.pictures import GREEN, RED, SIDE, data_url, encoded, opened, right_half, text
 
 if TYPE_CHECKING:
@@ -56,9 +55,8 @@ def pictures(serve: Callable[..., str]) -> Pictures:
 
 
 @pytest.fixture
-def engine(deployment: "Deployment", editing: Callable[[str], "Served"]) -> "Served":
-    """The engine whose record holds the inputs themselves; and a user whom nothing belongs to."""
-    deployment.tokens["stranger"] = deployment.gateway.tokens.create("a stranger", Role.USER)
+def engine(editing: Callable[[str], "Served"]) -> "Served":
+    """The engine whose record holds the inputs themselves."""
     return editing("automatic1111")
 
 

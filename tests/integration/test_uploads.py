@@ -10,7 +10,6 @@ import boto3
 import httpx
 import pytest
 
-from image_gateway.tokens import Role
 from tests.integration.pictures import GREEN, encoded, opened
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ FORM = {"content_type": "image/png", "bytes": 1_000_000}
 
 
 @pytest.fixture
-def engine(deployment: "Deployment", editing: Callable[[str], "Served"]) -> "Served":
-    """The engine whose record holds the inputs themselves; and a user whom nothing belongs to."""
-    deployment.tokens["stranger"] = deployment.gateway.tokens.create("a stranger", Role.USER)
+def engine(editing: Callable[[str], "Served"]) -> "Served":
+    """The engine whose record holds the inputs themselves."""
     return editing("automatic1111")
 
 
