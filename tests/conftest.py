@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -59,19 +60,22 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
-def settings(embedded_aws: EmbeddedAws) -> Settings:
+def settings(embedded_aws: EmbeddedAws, aws: Aws) -> Iterator[Settings]:
     """The settings of a new, empty deployment: every read of its configuration and its tokens is fresh."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
     template.values.update(Bucket=name, Table=name)
     embedded_aws.deploy(template)
-    return Settings(
+    yield Settings(
         config_parameter=f"/image-gateway/{name}/config",
         bucket=name,
         table=name,
         config_ttl_seconds=0,
         token_ttl_seconds=0,
     )
+    # moto copies every table there is for each transaction.
+    with suppress(aws.dynamodb.exceptions.ResourceNotFoundException):
+        aws.dynamodb.delete_table(TableName=name)
 
 
 @pytest.fixture(scope="session")
