@@ -46,5 +46,5 @@ async def _guarded(record: Any, take: Take) -> bool:
     except Exception as error:  # noqa: BLE001 - the other messages of the batch must not suffer
         # Its own message may hold what a sender sent.
         found = {"message_id": record["messageId"], "error": type(error).__name__}
-        logger.error("a message comes back", extra=found)  # noqa: TRY400
+        logger.error("a message comes back", extra=found)  # noqa: TRY400 - its text may hold a prompt
         return False

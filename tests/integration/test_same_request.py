@@ -10,7 +10,6 @@ import pytest
 
 from functions.generate.app import app as generate_app
 from sandbox.engines.state import Fault
-from tests.integration.serial_aws import SerialAws
 from tests.integration.test_waiting import GENERATIONS, generate
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ async def test_one_key_from_twenty_requests_at_once_is_one_job(
     """One of them makes it, the engine is asked once, and all get the same answer."""
     # A gateway of this test's own event loop.
     settings = queued.gateway.settings.model_copy(update={"inline_seconds": inline_seconds, "wait_seconds": 20})
-    queued.gateway = type(queued.gateway)(settings, SerialAws())
+    queued.gateway = type(queued.gateway)(settings)
     queued.take_over()
     headers = {"Authorization": f"Bearer {queued.tokens['user']}", "Idempotency-Key": "my-key"}
     answers: list[httpx.Response] = []

@@ -106,7 +106,7 @@ class Gateway:
     def intake(self) -> "Intake":
         """What takes messages in."""
         from image_gateway.intake import Intake  # noqa: PLC0415 - 20 ms that only the worker should pay
-        from image_gateway.request_files import RequestFiles  # noqa: PLC0415
+        from image_gateway.request_files import RequestFiles  # noqa: PLC0415 - as above
 
         files = RequestFiles(
             documents=self.documents,

@@ -204,6 +204,6 @@ def _normalise(data: bytes, field: str) -> InputImage:
 
 
 def _normalise_mask(data: bytes, size_of: InputImage) -> InputImage:
-    from image_gateway.pixels import normalise_mask  # noqa: PLC0415
+    from image_gateway.pixels import normalise_mask  # noqa: PLC0415 - as above
 
     return normalise_mask(data, size_of=size_of, field="mask")

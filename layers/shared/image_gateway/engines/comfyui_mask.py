@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def opaque_colours(mask: InputImage) -> InputImage:
     """The mask with the pixels to edit also in white on black: right for nodes that read colours and not alpha, too."""
-    from PIL import Image, ImageChops  # noqa: PLC0415
+    from PIL import Image, ImageChops  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(mask.data)) as opened:
         alpha = opened.convert("RGBA").getchannel("A")
@@ -25,14 +25,14 @@ def opaque_colours(mask: InputImage) -> InputImage:
 
 def everything(image: InputImage) -> InputImage:
     """A mask of the size of `image` that lets every pixel change."""
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415 - only edits with a mask need Pillow
 
     return _png(image, Image.new("RGBA", (image.width, image.height), (255, 255, 255, 0)))
 
 
 def as_alpha(image: InputImage, mask: InputImage) -> InputImage:
     """The picture with the mask's alpha in place of its own; its colours stay as they are."""
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(image.data)) as picture, Image.open(io.BytesIO(mask.data)) as opened:
         masked = picture.convert("RGB")
