@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from image_gateway.aws import Aws, error_code
-from image_gateway.errors import StorageUnavailable
+from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings
 
 _TOKEN = re.compile(r"[!-~]{1,256}")
@@ -26,17 +26,33 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling. `expires_at` is in seconds since 1970, None for never."""
+    """Who is calling. `expires_at` is in seconds since 1970, None for never.
+
+    `engines` and `models` are those it may use; None for all.
+    """
 
     id: str
     name: str
     role: Role
     expires_at: float | None = None
+    engines: frozenset[str] | None = None
+    models: frozenset[str] | None = None
 
     @property
     def owner(self) -> str:
         """What jobs and pictures of this caller are owned by."""
         return f"token:{self.id}"
+
+    def require(self, engine: str, model: str | None) -> None:
+        """Return if this caller may use the engine with the model, which is None where the engine chooses it.
+
+        Raises:
+            Forbidden: it may not.
+        """
+        if self.engines is not None and engine not in self.engines:
+            raise Forbidden(f"This token may not use the engine {engine}", field="model")
+        if self.models is not None and (model or "") not in self.models:
+            raise Forbidden(f"This token may only use these models: {', '.join(sorted(self.models))}", field="model")
 
 
 def digest(token: str) -> str:
