@@ -2,12 +2,16 @@
 
 import os
 import socket
+import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+import boto3
+import httpx
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,6 +21,9 @@ from image_gateway.gateway import Gateway
 from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.template import Template
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 
 @pytest.fixture
@@ -60,7 +67,7 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 
 
 @pytest.fixture
-def settings(embedded_aws: EmbeddedAws, aws: Aws) -> Iterator[Settings]:
+def settings(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
     """The settings of a new, empty deployment: every read of its configuration and its tokens is fresh."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
@@ -74,14 +81,33 @@ def settings(embedded_aws: EmbeddedAws, aws: Aws) -> Iterator[Settings]:
         token_ttl_seconds=0,
     )
     # moto copies every table there is for each transaction.
-    with suppress(aws.dynamodb.exceptions.ResourceNotFoundException):
-        aws.dynamodb.delete_table(TableName=name)
+    with suppress(dynamodb.exceptions.ResourceNotFoundException):
+        dynamodb.delete_table(TableName=name)
+
+
+@pytest.fixture(scope="session")
+def dynamodb(embedded_aws: EmbeddedAws) -> "DynamoDBClient":
+    """boto3's client of the embedded DynamoDB, made once: that takes long."""
+    return boto3.client("dynamodb")
+
+
+class OneShot(httpx.AsyncBaseTransport):
+    """A connection for each request: every test has an event loop of its own, and connections die with theirs."""
+
+    def __init__(self) -> None:
+        self._ssl = ssl.create_default_context()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async with httpx.AsyncHTTPTransport(verify=self._ssl) as transport:
+            response = await transport.handle_async_request(request)
+            return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
 
 
 @pytest.fixture(scope="session")
 def aws(embedded_aws: EmbeddedAws) -> Aws:
-    """Clients of the embedded AWS, made once: they are what takes longest to make."""
-    return Aws()
+    """The embedded AWS, for any event loop and any thread."""
+    client = httpx.AsyncClient(transport=OneShot())
+    return Aws(lambda: client)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 
-class Aws:
+class Clients:
     """The AWS services the gateway uses, in the region and with the credentials of the environment."""
 
     def __init__(self) -> None:
@@ -62,19 +62,15 @@ class Aws:
         """What a call of any client may raise, for an `except` clause."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - as below
 
-        return BotoCoreError, ClientError
+        from image_gateway.aws.errors import AwsError  # noqa: PLC0415 - as above
+
+        return BotoCoreError, ClientError, AwsError
 
     @cached_property
     def _session(self) -> "boto3.session.Session":
         import boto3  # noqa: PLC0415 - 130 ms that a function without AWS calls at start should not pay
 
         return boto3.session.Session()
-
-
-def error_code(error: Exception) -> str:
-    """The service's code of a client's error, such as `ParameterNotFound`, or the kind of the failure."""
-    response = getattr(error, "response", None)
-    return str(response["Error"]["Code"]) if response else type(error).__name__
 
 
 def _config(**options: Any) -> "Config":
