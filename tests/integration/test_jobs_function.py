@@ -11,6 +11,8 @@ from image_gateway.models.jobs import Job, JobError
 from image_gateway.runtime import run
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from tests.integration.conftest import Answer, Deployment
 
 IMAGES = "/api/v1/images"
@@ -176,15 +178,14 @@ def test_a_list_can_be_of_one_state(queued: "Deployment") -> None:
     assert ids(get(queued, f"{JOBS}?status=failed")) == []
 
 
-def test_a_thousand_jobs_are_paged(deployment: "Deployment") -> None:
+def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDBClient") -> None:
     """Every job once, the newest first, and no cursor after the last."""
     jobs = [Job(id=new_job_id(), kind="generation", owner="event:s3") for _ in range(1_000)]
-    client = deployment.gateway.aws.dynamodb
     table = deployment.gateway.settings.table
     puts = [{"PutRequest": {"Item": deployment.gateway.jobs._item(job)}} for job in jobs]
     with ThreadPoolExecutor(4) as pool:
         batches = [puts[start : start + 25] for start in range(0, len(puts), 25)]
-        list(pool.map(lambda batch: client.batch_write_item(RequestItems={table: batch}), batches))
+        list(pool.map(lambda batch: dynamodb.batch_write_item(RequestItems={table: batch}), batches))
 
     found: list[str] = []
     cursor, pages = "", 0

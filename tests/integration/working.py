@@ -35,13 +35,11 @@ class WorkerThread:
         self._thread.join()
 
     async def _poll(self) -> None:
-        sqs = self._gateway.aws.sqs
+        aws, queue = self._gateway.aws, {"QueueUrl": self._queue_url}
         begun = set()
         while not self._ending.is_set():
-            for message in (await asyncio.to_thread(sqs.receive_message, QueueUrl=self._queue_url)).get("Messages", []):
-                await asyncio.to_thread(
-                    sqs.delete_message, QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"]
-                )
+            for message in (await aws.call("sqs", "ReceiveMessage", **queue)).get("Messages", []):
+                await aws.call("sqs", "DeleteMessage", ReceiptHandle=message["ReceiptHandle"], **queue)
                 job_id = json.loads(message["Body"])["job"]
                 begun.add(asyncio.create_task(self._gateway.worker.process(job_id, lambda: 900.0)))
             await asyncio.sleep(_PAUSE)

@@ -8,7 +8,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 
 from image_gateway.aws import Aws
 from image_gateway.config_store import ADVANCED_BYTES, STANDARD_BYTES, ConfigStore
@@ -32,29 +31,29 @@ class Clock:
         return self.seconds
 
 
-AWS = Aws()
-"""Clients are dear to make, so all stores here share them, as those of one process do."""
-
-
-def make(
-    settings: Settings,
-    environ: dict[str, str] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    aws: Aws = AWS,
-) -> ConfigStore:
-    return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock)
-
-
-def without_parameter_store() -> Aws:
-    """AWS in which nothing answers for Parameter Store."""
-    aws = Aws()
-    refused = Config(retries={"total_max_attempts": 1})
-    aws.__dict__.update(AWS.__dict__, ssm=boto3.client("ssm", endpoint_url="http://127.0.0.1:1", config=refused))
-    return aws
+Make = Callable[..., ConfigStore]
 
 
 @pytest.fixture
-def store(settings: Settings) -> ConfigStore:
+def make(aws: Aws) -> Make:
+    """A store as another process has it, that has read nothing yet."""
+
+    def make(
+        settings: Settings, environ: dict[str, str] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> ConfigStore:
+        return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock)
+
+    return make
+
+
+@pytest.fixture
+def without_parameter_store(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From when it is called, nothing answers for Parameter Store."""
+    return lambda: monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:1")
+
+
+@pytest.fixture
+def store(settings: Settings, make: Make) -> ConfigStore:
     return make(settings)
 
 
@@ -79,7 +78,7 @@ async def test_a_deployment_without_a_parameter_answers_the_defaults(store: Conf
     assert found.etag == '"0"'
 
 
-async def test_an_update_is_read_back(store: ConfigStore, settings: Settings) -> None:
+async def test_an_update_is_read_back(store: ConfigStore, settings: Settings, make: Make) -> None:
     """What was set is there for another process; what was not keeps its default."""
     await store.update(ImagesConfig(IMAGE_SIZE="512x512", IMAGES_OPENAI_API_KEY="sk-1"))
 
@@ -118,7 +117,7 @@ async def test_writing_back_what_was_read_changes_nothing(store: ConfigStore) ->
 
 
 async def test_a_long_workflow_with_braces_goes_to_the_bucket_and_comes_back(
-    store: ConfigStore, settings: Settings
+    store: ConfigStore, settings: Settings, make: Make
 ) -> None:
     """Forty kilobytes with `{{` in them round-trip; the parameter holds a URI."""
     await store.update(ImagesConfig(COMFYUI_WORKFLOW=WORKFLOW))
@@ -129,7 +128,9 @@ async def test_a_long_workflow_with_braces_goes_to_the_bucket_and_comes_back(
     assert (await make(settings).read()).config.COMFYUI_WORKFLOW == WORKFLOW
 
 
-async def test_params_of_six_kilobytes_round_trip_in_a_free_parameter(store: ConfigStore, settings: Settings) -> None:
+async def test_params_of_six_kilobytes_round_trip_in_a_free_parameter(
+    store: ConfigStore, settings: Settings, make: Make
+) -> None:
     """Whatever makes the document too long for the free tier is moved to the bucket."""
     params = {"prompt_suffix": "y" * 6_000, "nested": {"a": {"b": "{{c}}"}}}
     await store.update(ImagesConfig(AUTOMATIC1111_PARAMS=params, IMAGES_OPENAI_API_PARAMS={"style": "{{x}}"}))
@@ -141,7 +142,9 @@ async def test_params_of_six_kilobytes_round_trip_in_a_free_parameter(store: Con
     assert found.IMAGES_OPENAI_API_PARAMS == {"style": "{{x}}"}
 
 
-async def test_no_stored_value_holds_what_parameter_store_refuses(store: ConfigStore, settings: Settings) -> None:
+async def test_no_stored_value_holds_what_parameter_store_refuses(
+    store: ConfigStore, settings: Settings, make: Make
+) -> None:
     """Parameter Store refuses `{{` in a value; moto does not, so it is looked for here."""
     await store.update(ImagesConfig(IMAGES_OPENAI_API_PARAMS={"style": "{{{x}}}"}, IMAGE_GENERATION_MODEL="{{m}}"))
 
@@ -149,7 +152,9 @@ async def test_no_stored_value_holds_what_parameter_store_refuses(store: ConfigS
     assert (await make(settings).read()).config.IMAGE_GENERATION_MODEL == "{{m}}"
 
 
-async def test_a_value_that_looks_like_a_reference_is_not_taken_for_one(store: ConfigStore, settings: Settings) -> None:
+async def test_a_value_that_looks_like_a_reference_is_not_taken_for_one(
+    store: ConfigStore, settings: Settings, make: Make
+) -> None:
     """A model named like one of our own objects comes back as it was given."""
     name = f"s3://{settings.bucket}/config/{'0' * 64}.json"
     await store.update(ImagesConfig(IMAGE_GENERATION_MODEL=name))
@@ -179,7 +184,7 @@ async def test_a_document_that_cannot_fit_is_refused_whole(store: ConfigStore, m
     assert (await store.read()).version == 0
 
 
-async def test_an_environment_variable_stands_in_for_a_field(settings: Settings) -> None:
+async def test_an_environment_variable_stands_in_for_a_field(settings: Settings, make: Make) -> None:
     """The order is: stored, environment, default."""
     store = make(settings, {"IMAGE_SIZE": "64x64", "IMAGE_STEPS": "7", "COMFYUI_WORKFLOW_NODES": "[]"})
     await store.update(ImagesConfig(IMAGE_STEPS=9))
@@ -189,7 +194,7 @@ async def test_an_environment_variable_stands_in_for_a_field(settings: Settings)
     assert (found.IMAGE_SIZE, found.IMAGE_STEPS) == ("64x64", 9)
 
 
-async def test_setting_a_field_to_what_the_environment_says_unpins_it(settings: Settings) -> None:
+async def test_setting_a_field_to_what_the_environment_says_unpins_it(settings: Settings, make: Make) -> None:
     """The environment's value follows the environment again."""
     store = make(settings, {"IMAGE_STEPS": "7"})
     await store.update(ImagesConfig(IMAGE_STEPS=9))
@@ -201,7 +206,7 @@ async def test_setting_a_field_to_what_the_environment_says_unpins_it(settings: 
 @pytest.mark.parametrize(
     ("variable", "value"), [("IMAGE_STEPS", "many"), ("COMFYUI_WORKFLOW_NODES", "{"), ("IMAGE_GENERATION_ENGINE", "x")]
 )
-async def test_a_bad_environment_variable_is_named(settings: Settings, variable: str, value: str) -> None:
+async def test_a_bad_environment_variable_is_named(settings: Settings, variable: str, value: str, make: Make) -> None:
     """The error says which variable to mend."""
     with pytest.raises(NotConfigured, match=variable):
         await make(settings, {variable: value}).read()
@@ -264,7 +269,7 @@ async def test_an_outcome_that_does_not_validate_is_refused(store: ConfigStore) 
         await store.update(ImagesConfig.model_validate({"COMFYUI_WORKFLOW_NODES": [{"node_ids": ["7"]}]}))
 
 
-async def test_twenty_writers_at_once_lose_nothing(settings: Settings) -> None:
+async def test_twenty_writers_at_once_lose_nothing(settings: Settings, make: Make) -> None:
     """Each update that succeeded is in the history exactly once, on top of the one before it."""
     steps = range(1, 21)
 
@@ -274,7 +279,7 @@ async def test_twenty_writers_at_once_lose_nothing(settings: Settings) -> None:
     assert sorted(result.version for result in results) == list(range(1, 21))
 
 
-async def test_of_twenty_writers_that_saw_the_same_version_one_wins(settings: Settings) -> None:
+async def test_of_twenty_writers_that_saw_the_same_version_one_wins(settings: Settings, make: Make) -> None:
     """With `If-Match` nobody overwrites what they did not see."""
     results = await asyncio.gather(
         *(make(settings).update(ImagesConfig(IMAGE_STEPS=step), if_match=frozenset({0})) for step in range(1, 21)),
@@ -285,7 +290,7 @@ async def test_of_twenty_writers_that_saw_the_same_version_one_wins(settings: Se
     assert len(history(settings)) == 1
 
 
-async def test_readers_only_ever_see_a_whole_configuration(settings: Settings) -> None:
+async def test_readers_only_ever_see_a_whole_configuration(settings: Settings, make: Make) -> None:
     """A key is never seen beside another update's URL, however often it is read meanwhile."""
     writer = make(settings)
 
@@ -307,7 +312,7 @@ async def test_readers_only_ever_see_a_whole_configuration(settings: Settings) -
     assert set(seen) <= whole
 
 
-async def test_a_configuration_is_read_again_when_its_time_is_up(settings: Settings) -> None:
+async def test_a_configuration_is_read_again_when_its_time_is_up(settings: Settings, make: Make) -> None:
     """Within the time to live nothing is asked; after it another process's update is seen."""
     clock = Clock()
     store = make(settings.model_copy(update={"config_ttl_seconds": 30}), clock=clock)
@@ -321,20 +326,23 @@ async def test_a_configuration_is_read_again_when_its_time_is_up(settings: Setti
 
 
 async def test_a_stale_configuration_serves_while_parameter_store_fails(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture, make: Make, without_parameter_store: Callable[[], None]
 ) -> None:
     """What was read once is used on, and the log says so."""
     store = make(settings)
     await store.update(ImagesConfig(IMAGE_STEPS=5))
-    store._aws = without_parameter_store()
+    without_parameter_store()
 
     assert (await store.read()).config.IMAGE_STEPS == 5
     assert "stale" in caplog.text
 
 
-async def test_without_an_earlier_read_the_failure_is_told(settings: Settings) -> None:
+async def test_without_an_earlier_read_the_failure_is_told(
+    settings: Settings, make: Make, without_parameter_store: Callable[[], None]
+) -> None:
     """There is nothing to serve."""
-    store = make(settings, aws=without_parameter_store())
+    store = make(settings)
+    without_parameter_store()
 
     with pytest.raises(StorageUnavailable, match="cannot be read"):
         await store.read()
@@ -357,8 +365,8 @@ async def test_a_write_past_the_lock_is_noticed(
     """Somebody who writes by hand in between leaves a trace in the log."""
     load = store._load
 
-    def load_and_interfere() -> Any:
-        found = load()
+    async def load_and_interfere() -> Any:
+        found = await load()
         boto3.client("ssm").put_parameter(
             Name=settings.config_parameter, Value="{}", Type="SecureString", Overwrite=True
         )
@@ -372,7 +380,11 @@ async def test_a_write_past_the_lock_is_noticed(
 
 async def test_a_failing_write_is_told(store: ConfigStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lock is let go of and the caller may try again."""
-    monkeypatch.setattr("image_gateway.config_store.ConfigStore._encoded", lambda _self, _values: "")
+
+    async def nothing(_store: ConfigStore, _values: Any) -> str:
+        return ""
+
+    monkeypatch.setattr("image_gateway.config_store.ConfigStore._encoded", nothing)
 
     with pytest.raises(StorageUnavailable, match="not stored"):
         await store.update(ImagesConfig(IMAGE_STEPS=1))
@@ -383,7 +395,7 @@ async def test_a_failing_write_is_told(store: ConfigStore, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("gone", ["object", "bucket"])
 async def test_a_long_value_that_is_gone_takes_nothing_else_away(
-    store: ConfigStore, settings: Settings, caplog: pytest.LogCaptureFixture, gone: str
+    store: ConfigStore, settings: Settings, caplog: pytest.LogCaptureFixture, gone: str, make: Make
 ) -> None:
     """The object was removed, or the stack has another bucket by now: the field is unset, and the log names it."""
     await store.update(ImagesConfig(COMFYUI_WORKFLOW=WORKFLOW, IMAGE_STEPS=7))

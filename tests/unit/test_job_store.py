@@ -6,9 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
-from image_gateway.aws import Aws
+from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.image_store import derived_job_id, new_job_id
@@ -470,16 +469,13 @@ class Contended(Aws):
         self.tries = 0
         self._reason = reason
         self._times = times
-        self.__dict__["dynamodb"] = self
 
-    def transact_write_items(self, **_arguments: Any) -> None:
-        self.tries += 1
-        if self.tries <= self._times:
-            reasons = [{"Code": "None"}, {"Code": self._reason}]
-            error: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
-            raise ClientError(error, "TransactWriteItems")
-
-    def get_item(self, **_arguments: Any) -> dict[str, Any]:
+    async def call(self, _service: str, operation: str, **_parameters: Any) -> dict[str, Any]:
+        if operation == "TransactWriteItems":
+            self.tries += 1
+            if self.tries <= self._times:
+                reasons = [{"Code": "None"}, {"Code": self._reason}]
+                raise AwsError("TransactionCanceledException", response={"CancellationReasons": reasons})
         return {}
 
 

@@ -1,6 +1,7 @@
 """Locks in the table, against moto's server."""
 
 import asyncio
+from collections.abc import Callable
 
 import boto3
 import pytest
@@ -27,11 +28,16 @@ class Time:
         await asyncio.sleep(0)
 
 
-def make(settings: Settings, time: Time) -> Locks:
-    return Locks(Aws(), settings, now=time.now, sleep=time.sleep)
+Make = Callable[[Settings, Time], Locks]
 
 
-async def test_only_one_holds_a_lock(settings: Settings) -> None:
+@pytest.fixture
+def make(aws: Aws) -> Make:
+    """Locks in a time of their own."""
+    return lambda settings, time: Locks(aws, settings, now=time.now, sleep=time.sleep)
+
+
+async def test_only_one_holds_a_lock(settings: Settings, make: Make) -> None:
     """A second holder waits for its turn and then gives up, unharmed."""
     time = Time()
     async with make(settings, time).hold("config"):
@@ -42,7 +48,7 @@ async def test_only_one_holds_a_lock(settings: Settings) -> None:
     assert time.seconds >= 1_800_000_000 + PATIENCE_SECONDS
 
 
-async def test_a_lock_is_free_again_after_a_failure(settings: Settings) -> None:
+async def test_a_lock_is_free_again_after_a_failure(settings: Settings, make: Make) -> None:
     """An error under the lock lets go of it."""
     time = Time()
     with pytest.raises(RuntimeError):
@@ -54,7 +60,7 @@ async def test_a_lock_is_free_again_after_a_failure(settings: Settings) -> None:
 
 
 async def test_a_dead_holder_is_succeeded_and_harms_nobody_when_it_wakes(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture, make: Make
 ) -> None:
     """After the lease another takes over; the late one does not release what is no longer its own."""
     time = Time()
@@ -70,16 +76,16 @@ async def test_a_dead_holder_is_succeeded_and_harms_nobody_when_it_wakes(
     await successor.__aexit__(None, None, None)
 
 
-async def test_locks_of_other_names_are_apart(settings: Settings) -> None:
+async def test_locks_of_other_names_are_apart(settings: Settings, make: Make) -> None:
     """A lock is held by its name."""
     time = Time()
     async with make(settings, time).hold("config"), make(settings, time).hold("other"):
         pass
 
 
-async def test_a_table_that_fails_is_told(settings: Settings) -> None:
+async def test_a_table_that_fails_is_told(settings: Settings, aws: Aws) -> None:
     """Nothing is done without the lock."""
-    locks = Locks(Aws(), settings.model_copy(update={"table": "no-such-table"}))
+    locks = Locks(aws, settings.model_copy(update={"table": "no-such-table"}))
 
     with pytest.raises(StorageUnavailable, match="lock"):
         async with locks.hold("config"):
@@ -87,16 +93,16 @@ async def test_a_table_that_fails_is_told(settings: Settings) -> None:
 
 
 async def test_a_lock_that_cannot_be_released_is_left_to_expire(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture, aws: Aws
 ) -> None:
     """What was done under it stands."""
-    async with Locks(Aws(), settings).hold("config"):
+    async with Locks(aws, settings).hold("config"):
         boto3.client("dynamodb").delete_table(TableName=settings.table)
 
     assert "expires by itself" in caplog.text
 
 
-async def test_as_many_hold_a_lock_as_it_has_places(settings: Settings) -> None:
+async def test_as_many_hold_a_lock_as_it_has_places(settings: Settings, make: Make) -> None:
     """Two of two get in, the third is turned away, and a place that is left is free again."""
     time = Time()
     async with make(settings, time).hold("engine", places=2):
@@ -108,7 +114,7 @@ async def test_as_many_hold_a_lock_as_it_has_places(settings: Settings) -> None:
             pass
 
 
-async def test_a_lease_and_patience_are_as_long_as_asked(settings: Settings) -> None:
+async def test_a_lease_and_patience_are_as_long_as_asked(settings: Settings, make: Make) -> None:
     """Who waits gives up after its own patience; a dead holder's place is free after its own lease."""
     time = Time()
     dead = make(settings, time).hold("engine", lease_seconds=100)

@@ -10,13 +10,14 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
 from image_gateway.fetch import MAX_BYTES
-from image_gateway.image_store import new_job_id
+from image_gateway.image_store import ImageStore, new_job_id
 from image_gateway.job_store import JobStore
 from image_gateway.models.forms import UploadForm
 from image_gateway.models.jobs import Job, JobPicture
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.tokens import Principal, Role
+from sandbox.embedded_aws import EmbeddedAws
 
 pytestmark = pytest.mark.anyio
 
@@ -32,12 +33,11 @@ def images(settings: Settings, aws: Aws) -> BucketImages:
     return BucketImages(aws, settings, JobStore(aws, settings))
 
 
-def on_aws(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> BucketImages:
+def on_aws(monkeypatch: pytest.MonkeyPatch, settings: Settings, aws: Aws) -> BucketImages:
     """The store as it is on AWS itself, in a newer region."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "eu-central-2")
-    aws = Aws()
     return BucketImages(aws, settings, JobStore(aws, settings))
 
 
@@ -66,12 +66,12 @@ ADDRESSES = {
 @pytest.mark.parametrize("kind", ADDRESSES)
 @pytest.mark.parametrize("query", ["", "?X-Amz-Signature=abc"])
 def test_a_virtual_hosted_address_is_an_id(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str, query: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str, query: str, aws: Aws
 ) -> None:
     """On AWS the bucket is the host; the signature is no part of what a URL means."""
     key, reference = ADDRESSES[kind]
 
-    found = on_aws(monkeypatch, settings).reference(
+    found = on_aws(monkeypatch, settings, aws).reference(
         f"https://{settings.bucket}.s3.eu-central-2.amazonaws.com/{key}{query}"
     )
 
@@ -89,14 +89,14 @@ def test_a_path_style_address_is_an_id(
 
 
 @pytest.fixture
-def embedded_url(settings: Settings, monkeypatch: pytest.MonkeyPatch, aws: Aws) -> Callable[[str], str]:
+def embedded_url(settings: Settings, embedded_aws: EmbeddedAws) -> Callable[[str], str]:
     """The address of a key of the bucket on moto's server."""
-    return lambda key: f"{aws.s3.meta.endpoint_url}/{settings.bucket}/{key}"
+    return lambda key: f"{embedded_aws.url}/{settings.bucket}/{key}"
 
 
 def test_a_signed_url_is_its_pictures_id(settings: Settings, aws: Aws, images: BucketImages) -> None:
     """What the gateway answers is what it understands."""
-    url = aws.s3.generate_presigned_url("get_object", Params={"Bucket": settings.bucket, "Key": PICTURE})
+    url = ImageStore(aws, settings).url(PICTURE)[0]
 
     assert images.reference(url) == f"{JOB}-3"
 
@@ -115,16 +115,18 @@ def test_a_signed_url_is_its_pictures_id(settings: Settings, aws: Aws, images: B
         "https://[{bucket}]/{key}",
     ],
 )
-def test_another_address_is_none_of_ours(settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_another_address_is_none_of_ours(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, aws: Aws
+) -> None:
     """What only looks like the bucket, or is no URL at all, is left to the guarded fetch."""
     text = url.replace("{bucket}", settings.bucket).replace("{key}", PICTURE)
 
-    assert on_aws(monkeypatch, settings).reference(text) is None
+    assert on_aws(monkeypatch, settings, aws).reference(text) is None
 
 
-def test_another_bucket_of_the_same_server_is_none_of_ours(aws: Aws, images: BucketImages) -> None:
+def test_another_bucket_of_the_same_server_is_none_of_ours(embedded_aws: EmbeddedAws, images: BucketImages) -> None:
     """Path-style addresses of other buckets share the host."""
-    assert images.reference(f"{aws.s3.meta.endpoint_url}/other/{PICTURE}") is None
+    assert images.reference(f"{embedded_aws.url}/other/{PICTURE}") is None
 
 
 @pytest.mark.parametrize(

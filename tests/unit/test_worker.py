@@ -66,9 +66,9 @@ def test_delays_grow_and_never_fall_short_of_what_the_engine_asks() -> None:
     assert _delay(1, 5000) == LONGEST_DELAY
 
 
-async def test_a_bucket_that_fails_is_told(settings: Settings) -> None:
+async def test_a_bucket_that_fails_is_told(settings: Settings, aws: Aws) -> None:
     """Neither reading nor writing passes for what it is not."""
-    documents = Documents(Aws(), settings.model_copy(update={"bucket": "no-such-bucket"}))
+    documents = Documents(aws, settings.model_copy(update={"bucket": "no-such-bucket"}))
 
     with pytest.raises(StorageUnavailable, match="stored"):
         await documents.put("a.json", {})

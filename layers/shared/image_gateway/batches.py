@@ -4,14 +4,13 @@ The jobs count themselves off as they end. Whoever then finds none left writes t
 such a job comes twice, until the item says that they are written: a crash in between loses nothing.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from image_gateway import job_pages
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError
 from image_gateway.documents import Documents
 from image_gateway.errors import StorageUnavailable
 from image_gateway.job_store import read_item
@@ -50,7 +49,7 @@ class Batches:
     """Batches of one deployment.
 
     Args:
-        aws: clients; DynamoDB.
+        aws: DynamoDB.
         settings: names the table, and how many days a job is remembered.
         documents: where results go.
         clock: seconds since 1970.
@@ -67,7 +66,7 @@ class Batches:
 
     async def get(self, batch_id: str) -> Batch | None:
         """The batch of that id, as it is now."""
-        found = await self._call("get_item", TableName=self._table, Key=_key(batch_id), ConsistentRead=True)
+        found = await self._call("GetItem", TableName=self._table, Key=_key(batch_id), ConsistentRead=True)
         if "Item" not in found:
             return None
         item = found["Item"]
@@ -98,7 +97,7 @@ class Batches:
         }
         try:
             await self._call(
-                "put_item", TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
+                "PutItem", TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
             )
         except StorageUnavailable as error:
             if "ConditionalCheckFailed" not in error.detail:
@@ -136,7 +135,7 @@ class Batches:
             keys = [job_pages.key(job_id) for job_id in job_ids[first : first + _MOST_AT_ONCE]]
             wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
             while wanted:
-                answer = await self._call("batch_get_item", RequestItems=wanted)
+                answer = await self._call("BatchGetItem", RequestItems=wanted)
                 jobs = [read_item(item) for item in answer["Responses"].get(self._table, ())]
                 found |= {job.id: job for job in jobs}
                 wanted = answer.get("UnprocessedKeys")
@@ -144,7 +143,7 @@ class Batches:
 
     async def _set(self, batch_id: str, name: str, value: dict[str, Any]) -> None:
         await self._call(
-            "update_item",
+            "UpdateItem",
             TableName=self._table,
             Key=_key(batch_id),
             UpdateExpression="SET #name = :value",
@@ -154,9 +153,9 @@ class Batches:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return await asyncio.to_thread(getattr(self._aws.dynamodb, operation), **arguments)
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The batch was not kept: {error_code(error)}", retry_after=1) from error
+            return await self._aws.call("dynamodb", operation, **arguments)
+        except AwsError as error:
+            raise StorageUnavailable(f"The batch was not kept: {error.code}", retry_after=1) from error
 
 
 def _told(line: dict[str, Any], jobs: dict[str, Job]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ document too long, lie in the bucket under the SHA-256 of their content; the doc
 The parameter's version is the configuration's version: its `ETag`.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -18,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError, Bucket
 from image_gateway.config_merge import fallback, merge
 from image_gateway.errors import PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.locks import Locks
@@ -53,7 +52,7 @@ class ConfigStore:
     """Reads and replaces the configuration of one deployment.
 
     Args:
-        aws: clients; Parameter Store for the document, S3 for long values.
+        aws: Parameter Store for the document, S3 for long values.
         settings: names the parameter, the bucket and how long a read is used.
         locks: lets writers take turns.
         environ: where fields that are not stored are looked up before their defaults.
@@ -70,6 +69,7 @@ class ConfigStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._aws = aws
+        self._bucket = Bucket(aws, settings.bucket)
         self._settings = settings
         self._locks = locks
         self._environ = environ
@@ -88,7 +88,7 @@ class ConfigStore:
         if self._cached and self._clock() - self._read_at < self._settings.config_ttl_seconds:
             return self._cached
         try:
-            return self._remember(await asyncio.to_thread(self._load))
+            return self._remember(await self._load())
         except StorageUnavailable:
             if self._cached is None:
                 raise
@@ -109,7 +109,7 @@ class ConfigStore:
             TooLarge: the document would not fit into a parameter.
         """
         async with self._locks.hold("config"):
-            current = await asyncio.to_thread(self._load)
+            current = await self._load()
             if if_match is not None and current.version not in if_match:
                 raise PreconditionFailed(
                     f"The configuration is at version {current.version} by now: read it again and repeat the change"
@@ -117,31 +117,33 @@ class ConfigStore:
             config = merge(current.config, changes)
             if config == current.config:
                 return self._remember(current)
-            return self._remember(await asyncio.to_thread(self._save, config, current.version))
+            return self._remember(await self._save(config, current.version))
 
     def _remember(self, found: VersionedConfig) -> VersionedConfig:
         self._cached, self._read_at = found, self._clock()
         return found
 
-    def _load(self) -> VersionedConfig:
+    async def _load(self) -> VersionedConfig:
         base = fallback(self._environ)
         try:
-            found = self._aws.ssm.get_parameter(Name=self._settings.config_parameter, WithDecryption=True)
+            found = await self._aws.call(
+                "ssm", "GetParameter", Name=self._settings.config_parameter, WithDecryption=True
+            )
             version = found["Parameter"]["Version"]
             document = {}
             for name, value in _document(found["Parameter"]["Value"]).items():
                 if not _REFERENCE.fullmatch(str(value)):
                     document[name] = value
-                elif (long_value := self._resolved(value)) is not _GONE:
+                elif (long_value := await self._resolved(value)) is not _GONE:
                     document[name] = long_value
                 else:
                     # One lost object must not take everything else away; who needs the field is told that it is unset.
                     logger.error("a long configuration value is gone", extra={"field": name, "object": value})
             return VersionedConfig(ImagesConfig.model_validate({**base, **document}), version)
-        except self._aws.errors as error:
-            if error_code(error) == "ParameterNotFound":
+        except AwsError as error:
+            if error.code == "ParameterNotFound":
                 return VersionedConfig(ImagesConfig.model_validate(base), 0)
-            raise StorageUnavailable(f"The configuration cannot be read: {error_code(error)}", retry_after=1) from error
+            raise StorageUnavailable(f"The configuration cannot be read: {error.code}", retry_after=1) from error
         except ValidationError as error:
             fields = ", ".join(sorted({".".join(map(str, item["loc"])) or item["msg"] for item in error.errors()}))
             raise StorageUnavailable(
@@ -149,13 +151,15 @@ class ConfigStore:
                 "from the parameter's history"
             ) from None
 
-    def _save(self, config: ImagesConfig, expected: int) -> VersionedConfig:
+    async def _save(self, config: ImagesConfig, expected: int) -> VersionedConfig:
         base = ImagesConfig.model_validate(fallback(self._environ)).model_dump()
         values = {name: value for name, value in config.model_dump().items() if value != base[name]}
         try:
-            text = self._encoded(values)
+            text = await self._encoded(values)
             options: dict[str, Any] = {"KeyId": self._settings.kms_key_id} if self._settings.kms_key_id else {}
-            put = self._aws.ssm.put_parameter(
+            put = await self._aws.call(
+                "ssm",
+                "PutParameter",
                 Name=self._settings.config_parameter,
                 Value=text,
                 Type="SecureString",
@@ -163,8 +167,8 @@ class ConfigStore:
                 Overwrite=True,
                 **options,
             )
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The configuration was not stored: {error_code(error)}", retry_after=1) from error
+        except AwsError as error:
+            raise StorageUnavailable(f"The configuration was not stored: {error.code}", retry_after=1) from error
         if put["Version"] != expected + 1:
             # Only somebody who writes the parameter without the lock (the console, say) comes between.
             logger.warning(
@@ -173,32 +177,32 @@ class ConfigStore:
             )
         return VersionedConfig(config, put["Version"])
 
-    def _encoded(self, values: dict[str, Any]) -> str:
+    async def _encoded(self, values: dict[str, Any]) -> str:
         """The document, short enough for a free parameter where moving long values to the bucket can make it so."""
-        document = {name: self._moved(value) if _must_move(name, value) else value for name, value in values.items()}
+        document = {
+            name: await self._moved(value) if _must_move(name, value) else value for name, value in values.items()
+        }
         movable = sorted(
             (name for name in document if name not in SECRETS), key=lambda name: -len(json.dumps(document[name]))
         )
         while len(text := _dumps(document)) > STANDARD_BYTES and movable:
             name = movable.pop(0)
             if len(json.dumps(document[name])) > len(self._uri("0" * 64)) + 2:
-                document[name] = self._moved(values[name])
+                document[name] = await self._moved(values[name])
         if len(text) > ADVANCED_BYTES:
             raise TooLarge(
                 f"The configuration takes {len(text)} bytes of the {ADVANCED_BYTES} a parameter holds: shorten the keys"
             )
         return text
 
-    def _moved(self, value: Any) -> str:
+    async def _moved(self, value: Any) -> str:
         """Put a value into the bucket under its hash; answer its URI."""
         body = json.dumps(value).encode()
         digest = hashlib.sha256(body).hexdigest()
-        self._aws.s3.put_object(
-            Bucket=self._settings.bucket, Key=f"config/{digest}.json", Body=body, ContentType="application/json"
-        )
+        await self._bucket.put(f"config/{digest}.json", body, "application/json")
         return self._uri(digest)
 
-    def _resolved(self, uri: str) -> Any:
+    async def _resolved(self, uri: str) -> Any:
         """The value behind a URI of ours, read once, as content never changes under its hash; `_GONE` where it is not.
 
         A parameter can outlive its bucket: the bucket of a stack that was deleted and deployed anew is another one.
@@ -208,13 +212,13 @@ class ConfigStore:
             if bucket != self._settings.bucket:
                 return _GONE
             try:
-                found = self._aws.s3.get_object(Bucket=bucket, Key=key)
-            except self._aws.errors as error:
+                found = await self._bucket.get(key)
+            except AwsError as error:
                 # S3 answers 403 for what is not there to those who may not list the bucket.
-                if error_code(error) in ("NoSuchKey", "AccessDenied"):
+                if error.code in ("NoSuchKey", "AccessDenied"):
                     return _GONE
                 raise
-            self._long_values[uri] = json.loads(found["Body"].read())
+            self._long_values[uri] = json.loads(found)
         return self._long_values[uri]
 
     def _uri(self, digest: str) -> str:

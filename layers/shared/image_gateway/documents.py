@@ -1,10 +1,9 @@
 """JSON documents and request files in the bucket."""
 
-import asyncio
 import json
 from typing import Any
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
 from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
 from image_gateway.settings import Settings
 
@@ -16,13 +15,12 @@ class Documents:
     """Objects of the bucket that are not pictures.
 
     Args:
-        aws: clients; S3.
+        aws: S3.
         settings: names the bucket.
     """
 
     def __init__(self, aws: Aws, settings: Settings) -> None:
-        self._aws = aws
-        self._bucket = settings.bucket
+        self._bucket = Bucket(aws, settings.bucket)
 
     async def put(self, key: str, document: Any) -> None:
         """Store a document as JSON.
@@ -32,11 +30,9 @@ class Documents:
         """
         body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
         try:
-            await asyncio.to_thread(
-                self._aws.s3.put_object, Bucket=self._bucket, Key=key, Body=body, ContentType="application/json"
-            )
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"{key} was not stored: {error_code(error)}", retry_after=1) from error
+            await self._bucket.put(key, body, "application/json")
+        except AwsError as error:
+            raise StorageUnavailable(f"{key} was not stored: {error.code}", retry_after=1) from error
 
     async def get(self, key: str) -> Any:
         """A document that was put.
@@ -61,18 +57,11 @@ class Documents:
             TooLarge: it has more than `most` bytes.
             StorageUnavailable: the bucket does not give it.
         """
-        which: dict[str, str] = {"VersionId": version_id} if version_id else {"IfMatch": etag} if etag else {}
-
-        def load() -> bytes:
-            found = self._aws.s3.get_object(Bucket=self._bucket, Key=key, **which)  # type: ignore[arg-type]  # names
-            if most is not None and found["ContentLength"] > most:
-                found["Body"].close()
-                raise TooLarge(f"The file is over {most} bytes")
-            return found["Body"].read()
-
         try:
-            return await asyncio.to_thread(load)
-        except self._aws.errors as error:
-            if error_code(error) in _GONE:
+            return await self._bucket.get(key, version_id=version_id, etag="" if version_id else etag, most=most)
+        except AwsError as error:
+            if error.code == TOO_LARGE:
+                raise TooLarge(f"The file is over {most} bytes") from None
+            if error.code in _GONE:
                 raise NotFound(f"{key} is gone, or another by now") from error
-            raise StorageUnavailable(f"{key} cannot be read: {error_code(error)}", retry_after=1) from error
+            raise StorageUnavailable(f"{key} cannot be read: {error.code}", retry_after=1) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from image_gateway.aws import Aws
+from image_gateway.aws import Aws, create_client
 from image_gateway.batches import Batches
 from image_gateway.config_merge import with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
@@ -38,12 +38,13 @@ class Gateway:
 
     Args:
         settings: what the template says.
-        aws: clients; made from the environment by default.
+        aws: where the stores are; by default what the environment names, over connections of the gateway's own.
     """
 
     def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
         self.settings = settings
-        self.aws = aws or Aws()
+        self._own_aws = Aws(lambda: create_client(self._ssl))
+        self.aws = aws or self._own_aws
 
     @cached_property
     def configs(self) -> ConfigStore:
@@ -173,6 +174,7 @@ class Gateway:
             await self._client.aclose()
         if "_fetcher" in self.__dict__:
             await self._fetcher.aclose()
+        await self._own_aws.aclose()
 
     def _connection(self, config: ImagesConfig, timeout: float | None = None) -> Connection:
         return Connection(

@@ -1,6 +1,5 @@
 """Pictures in the bucket: `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, read through presigned URLs."""
 
-import asyncio
 import hashlib
 import secrets
 import time
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError, Bucket
 from image_gateway.errors import StorageUnavailable
 from image_gateway.imagetype import ImageType
 from image_gateway.settings import Settings
@@ -42,13 +41,12 @@ class ImageStore:
     """Stores pictures and signs URLs to them.
 
     Args:
-        aws: clients; S3.
+        aws: S3.
         settings: names the bucket and the life of a URL.
     """
 
     def __init__(self, aws: Aws, settings: Settings) -> None:
-        self._aws = aws
-        self._bucket = settings.bucket
+        self._bucket = Bucket(aws, settings.bucket)
         self._expiry = settings.url_expiry_seconds
 
     async def put(self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]) -> str:
@@ -66,16 +64,10 @@ class ImageStore:
         """
         key = f"{_folder(job_id)}/{number}.{kind.extension}"
         try:
-            await asyncio.to_thread(
-                self._aws.s3.put_object,
-                Bucket=self._bucket,
-                Key=key,
-                Body=data,
-                ContentType=kind.content_type,
-                Metadata={name: quote(value, safe=" /:;,.@+()[]=") for name, value in metadata.items() if value},
-            )
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The picture was not stored: {error_code(error)}", may_have_cost=True) from error
+            text = {name: quote(value, safe=" /:;,.@+()[]=") for name, value in metadata.items() if value}
+            await self._bucket.put(key, data, kind.content_type, text)
+        except AwsError as error:
+            raise StorageUnavailable(f"The picture was not stored: {error.code}", may_have_cost=True) from error
         return key
 
     async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:
@@ -86,11 +78,9 @@ class ImageStore:
         """
         key = f"inputs/{job_id}/{name}"
         try:
-            await asyncio.to_thread(
-                self._aws.s3.put_object, Bucket=self._bucket, Key=key, Body=data, ContentType=content_type
-            )
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The input was not stored: {error_code(error)}", retry_after=1) from error
+            await self._bucket.put(key, data, content_type)
+        except AwsError as error:
+            raise StorageUnavailable(f"The input was not stored: {error.code}", retry_after=1) from error
         return key
 
     async def get(self, key: str) -> bytes:
@@ -99,20 +89,14 @@ class ImageStore:
         Raises:
             StorageUnavailable: the bucket does not give it.
         """
-
-        def read() -> bytes:
-            return self._aws.s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-
         try:
-            return await asyncio.to_thread(read)
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"{key} cannot be read: {error_code(error)}", retry_after=1) from error
+            return await self._bucket.get(key)
+        except AwsError as error:
+            raise StorageUnavailable(f"{key} cannot be read: {error.code}", retry_after=1) from error
 
     def url(self, key: str) -> tuple[str, datetime]:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
-        url = self._aws.s3.generate_presigned_url(
-            "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=self._expiry
-        )
+        url = self._bucket.url(key, self._expiry)
         return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
 
 

@@ -1,11 +1,10 @@
 """What the rest of an account is told when a job ends: an EventBridge event without URL, prompt or secret."""
 
-import asyncio
 import json
 import logging
 from typing import TYPE_CHECKING
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 
@@ -21,7 +20,7 @@ class JobEvents:
     """Publishes `Image Job Succeeded`, `Image Job Failed` and `Image Job Canceled`.
 
     Args:
-        aws: clients; EventBridge.
+        aws: EventBridge.
         settings: names the bus and the bucket.
     """
 
@@ -41,10 +40,10 @@ class JobEvents:
             "EventBusName": self._bus,
         }
         try:
-            answer = await asyncio.to_thread(self._aws.events.put_events, Entries=[entry])
+            answer = await self._aws.call("events", "PutEvents", Entries=[entry])
             refused = answer["Entries"][0].get("ErrorCode") if answer["FailedEntryCount"] else None
-        except self._aws.errors as error:
-            refused = error_code(error)
+        except AwsError as error:
+            refused = error.code
         if refused:
             logger.error("a job's end was not told", extra={"job_id": job.id, "error": refused})
 

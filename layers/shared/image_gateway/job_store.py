@@ -8,12 +8,13 @@ after which DynamoDB removes it.
 import asyncio
 import random
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from image_gateway import job_pages
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.job_pages import JOB
@@ -38,7 +39,7 @@ class JobStore:
     """Jobs of one deployment.
 
     Args:
-        aws: clients; DynamoDB.
+        aws: DynamoDB.
         settings: names the table, and how many days a job is remembered.
         clock: seconds since 1970.
     """
@@ -67,7 +68,7 @@ class JobStore:
             item |= _lease(holder, self._clock() + lease_seconds)
         put = {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
         if claim is None:
-            return None if await self._write("put_item", **put) else job.id
+            return None if await self._write("PutItem", **put) else job.id
         return await self._create_claimed(job, put, claim)
 
     async def _create_claimed(self, job: Job, put: dict[str, Any], claim: Claim) -> str | None:
@@ -86,7 +87,7 @@ class JobStore:
         for _ in range(_TRIES):
             if await self._transact(writes):
                 return None
-            found = (await self._call("get_item", Key={"pk": item["pk"]}, ConsistentRead=True)).get("Item")
+            found = (await self._call("GetItem", Key={"pk": item["pk"]}, ConsistentRead=True)).get("Item")
             if found is not None and float(found["expires_at"]["N"]) >= self._clock():
                 if found["body"]["S"] != claim.body:
                     raise InvalidRequest("The Idempotency-Key was used for another request", field="Idempotency-Key")
@@ -95,7 +96,7 @@ class JobStore:
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, as it is now."""
-        found = await self._call("get_item", Key=job_pages.key(job_id), ConsistentRead=True)
+        found = await self._call("GetItem", Key=job_pages.key(job_id), ConsistentRead=True)
         return read_item(found["Item"]) if "Item" in found else None
 
     async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
@@ -123,7 +124,7 @@ class JobStore:
             values[":now"] = {"N": str(int(self._clock()))}
         item = self._item(job) | _lease(holder, self._clock() + seconds)
         taken = await self._write(
-            "put_item",
+            "PutItem",
             Item=item,
             ConditionExpression=condition,
             ExpressionAttributeNames={"#status": "status"},
@@ -182,7 +183,7 @@ class JobStore:
         while True:
             position = {"ExclusiveStartKey": start} if start else {}
             # One more than is left tells whether there is another page.
-            found = await self._call("query", Limit=limit - len(jobs) + 1, **position, **query)
+            found = await self._call("Query", Limit=limit - len(jobs) + 1, **position, **query)
             jobs += [read_item(item) for item in found["Items"]]
             start = found.get("LastEvaluatedKey")
             if len(jobs) > limit:
@@ -194,7 +195,7 @@ class JobStore:
         """Store a job's new state; a line of a request file that has ended is counted off in the same write."""
         put = {"Item": self._item(job), **condition}
         if job.batch is None or not job.ended:
-            return await self._write("put_item", **put)
+            return await self._write("PutItem", **put)
         count = {
             "TableName": self._table,
             "Key": {"pk": {"S": f"batch#{job.batch}"}},
@@ -215,26 +216,26 @@ class JobStore:
 
     async def _write(self, operation: str, **arguments: Any) -> bool:
         try:
-            await asyncio.to_thread(getattr(self._aws.dynamodb, operation), TableName=self._table, **arguments)
-        except self._aws.errors as error:
-            if error_code(error) == "ConditionalCheckFailedException":
+            await self._aws.call("dynamodb", operation, TableName=self._table, **arguments)
+        except AwsError as error:
+            if error.code == "ConditionalCheckFailedException":
                 return False
-            raise StorageUnavailable(f"The job was not stored: {error_code(error)}", retry_after=1) from error
+            raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
         return True
 
     async def _transact(self, writes: list[dict[str, Any]]) -> bool:
         """Do all writes or none. False where a condition does not hold."""
         for attempt in range(_TRIES):
             try:
-                await asyncio.to_thread(self._aws.dynamodb.transact_write_items, TransactItems=writes)  # type: ignore[arg-type]  # TypedDicts
-            except self._aws.errors as error:
-                reasons = {
-                    reason.get("Code") for reason in getattr(error, "response", {}).get("CancellationReasons", [])
-                }
+                # By its token, a transaction that is sent again because its answer was lost is done once.
+                once = str(uuid.uuid4())
+                await self._aws.call("dynamodb", "TransactWriteItems", TransactItems=writes, ClientRequestToken=once)
+            except AwsError as error:
+                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
                 if "ConditionalCheckFailed" in reasons:
                     return False
                 if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
-                    raise StorageUnavailable(f"The job was not stored: {error_code(error)}", retry_after=1) from error
+                    raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
             else:
                 return True
@@ -242,9 +243,9 @@ class JobStore:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return await asyncio.to_thread(getattr(self._aws.dynamodb, operation), TableName=self._table, **arguments)
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The job cannot be read: {error_code(error)}", retry_after=1) from error
+            return await self._aws.call("dynamodb", operation, TableName=self._table, **arguments)
+        except AwsError as error:
+            raise StorageUnavailable(f"The job cannot be read: {error.code}", retry_after=1) from error
 
 
 def _lease(holder: str, until: float) -> "dict[str, AttributeValueTypeDef]":

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from image_gateway.aws import Aws
+from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
 
@@ -23,7 +23,7 @@ class Locks:
     """Named locks, each an item that one conditional put makes and one conditional delete removes.
 
     Args:
-        aws: clients; DynamoDB.
+        aws: DynamoDB.
         settings: names the table.
         now: seconds since 1970.
         sleep: waits, in seconds.
@@ -74,19 +74,21 @@ class Locks:
         try:
             yield
         finally:
-            await asyncio.to_thread(self._release, place, holder)
+            await self._release(place, holder)
 
     async def _place(self, name: str, places: int, holder: str, seconds: float) -> str | None:
         for number in range(places):
             place = f"{name}#{number}" if places > 1 else name
-            if await asyncio.to_thread(self._take, place, holder, seconds):
+            if await self._take(place, holder, seconds):
                 return place
         return None
 
-    def _take(self, name: str, holder: str, seconds: float) -> bool:
+    async def _take(self, name: str, holder: str, seconds: float) -> bool:
         now = self._now()
         try:
-            self._aws.dynamodb.put_item(
+            await self._aws.call(
+                "dynamodb",
+                "PutItem",
                 TableName=self._table,
                 Item={
                     "pk": {"S": f"lock#{name}"},
@@ -96,22 +98,24 @@ class Locks:
                 ConditionExpression="attribute_not_exists(pk) OR expires_at < :now",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}},
             )
-        except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        except self._aws.errors as error:
+        except AwsError as error:
+            if error.code == "ConditionalCheckFailedException":
+                return False
             raise StorageUnavailable("The lock cannot be taken: the table does not answer", retry_after=1) from error
         return True
 
-    def _release(self, name: str, holder: str) -> None:
+    async def _release(self, name: str, holder: str) -> None:
         try:
-            self._aws.dynamodb.delete_item(
+            await self._aws.call(
+                "dynamodb",
+                "DeleteItem",
                 TableName=self._table,
                 Key={"pk": {"S": f"lock#{name}"}},
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
-        except self._aws.dynamodb.exceptions.ConditionalCheckFailedException:
-            logger.warning("a lock outlived its lease", extra={"lock": name})
-        except self._aws.errors:
+        except AwsError as error:
+            outlived = error.code == "ConditionalCheckFailedException"
             # The work under it is done and the lock expires by itself: failing now would report a write that succeeded.
-            logger.warning("a lock was not released and expires by itself", extra={"lock": name})
+            told = "a lock outlived its lease" if outlived else "a lock was not released and expires by itself"
+            logger.warning(told, extra={"lock": name})

@@ -1,11 +1,10 @@
 """The queue of jobs: messages that hold a job's id and nothing else. What cannot be read goes to the dead letters."""
 
-import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 
@@ -21,7 +20,7 @@ class JobQueue:
     """Sends jobs to the worker.
 
     Args:
-        aws: clients; SQS.
+        aws: SQS.
         settings: names the queue and the one of dead letters.
     """
 
@@ -37,7 +36,7 @@ class JobQueue:
             StorageUnavailable: the queue does not take it.
         """
         await self._call(
-            "send_message",
+            "SendMessage",
             QueueUrl=self._url,
             MessageBody=_body(job_id),
             DelaySeconds=min(round(delay_seconds), LONGEST_DELAY),
@@ -50,7 +49,7 @@ class JobQueue:
             StorageUnavailable: the queue does not take all of them.
         """
         entries = [{"Id": str(number), "MessageBody": _body(job_id)} for number, job_id in enumerate(job_ids)]
-        answer = await self._call("send_message_batch", QueueUrl=self._url, Entries=entries)
+        answer = await self._call("SendMessageBatch", QueueUrl=self._url, Entries=entries)
         if refused := answer.get("Failed"):
             raise StorageUnavailable(f"{len(refused)} jobs were not queued: {refused[0]['Code']}", retry_after=1)
 
@@ -60,7 +59,7 @@ class JobQueue:
         Raises:
             StorageUnavailable: the queue does not take it.
         """
-        await self._call("send_message", QueueUrl=self._url, MessageBody=body)
+        await self._call("SendMessage", QueueUrl=self._url, MessageBody=body)
 
     async def bury(self, body: str, reason: str) -> bool:
         """Put a message among the dead letters, with the reason.
@@ -74,7 +73,7 @@ class JobQueue:
         if not self._dead_letters:
             return False
         attributes = {REASON: {"DataType": "String", "StringValue": reason}}
-        await self._call("send_message", QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes)
+        await self._call("SendMessage", QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes)
         return True
 
     async def bury_job(self, job_id: str, reason: str) -> bool:
@@ -83,9 +82,9 @@ class JobQueue:
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         try:
-            return await asyncio.to_thread(getattr(self._aws.sqs, operation), **arguments)
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The message was not queued: {error_code(error)}", retry_after=1) from error
+            return await self._aws.call("sqs", operation, **arguments)
+        except AwsError as error:
+            raise StorageUnavailable(f"The message was not queued: {error.code}", retry_after=1) from error
 
 
 def _body(job_id: str) -> str:

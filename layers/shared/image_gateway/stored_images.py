@@ -1,13 +1,12 @@
 """Pictures and uploads of this deployment as inputs of edits: by id or by presigned URL, for their owner."""
 
-import asyncio
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from urllib.parse import unquote, urlsplit
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
 from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
 from image_gateway.fetch import MAX_BYTES
 from image_gateway.job_store import JobStore
@@ -29,14 +28,13 @@ class BucketImages:
     """Reads pictures and uploads from the bucket, and lets callers upload.
 
     Args:
-        aws: clients; S3.
+        aws: S3.
         settings: names the bucket.
         jobs: says which pictures a job has and whose they are.
     """
 
     def __init__(self, aws: Aws, settings: Settings, jobs: JobStore) -> None:
-        self._aws = aws
-        self._bucket = settings.bucket
+        self._bucket = Bucket(aws, settings.bucket)
         self._jobs = jobs
 
     def reference(self, url: str) -> str | None:
@@ -67,9 +65,9 @@ class BucketImages:
             StorageUnavailable: the bucket or the table does not answer.
         """
         if reference.startswith("upload-"):
-            return await asyncio.to_thread(self._get, _upload_key(principal, reference.removeprefix("upload-")))
+            return await self._get(_upload_key(principal, reference.removeprefix("upload-")))
         key = await self.key(reference, principal)
-        return None if key is None else await asyncio.to_thread(self._get, key)
+        return None if key is None else await self._get(key)
 
     async def key(self, picture_id: str, principal: Principal) -> str | None:
         """Where the picture of that id lies; None where there is none, or where it is somebody else's."""
@@ -82,34 +80,30 @@ class BucketImages:
     def upload(self, form: UploadForm, principal: Principal) -> Upload:
         """A presigned POST, bound to the type and the greatest size that were said."""
         upload_id = str(uuid.uuid4())
-        post = self._aws.s3.generate_presigned_post(
-            self._bucket,
+        fields = self._bucket.form(
             _upload_key(principal, upload_id),
-            Fields={"Content-Type": form.content_type},
-            Conditions=[{"Content-Type": form.content_type}, ["content-length-range", 1, form.bytes]],
-            ExpiresIn=UPLOAD_SECONDS,
+            {"Content-Type": form.content_type},
+            [{"Content-Type": form.content_type}, ["content-length-range", 1, form.bytes]],
+            UPLOAD_SECONDS,
         )
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=UPLOAD_SECONDS)
-        return Upload(id=f"upload-{upload_id}", url=post["url"], fields=post["fields"], expires_at=expires_at)
+        return Upload(id=f"upload-{upload_id}", url=self._bucket.address, fields=fields, expires_at=expires_at)
 
-    def _get(self, key: str) -> bytes | None:
+    async def _get(self, key: str) -> bytes | None:
         try:
-            found = self._aws.s3.get_object(Bucket=self._bucket, Key=key)
-            if found["ContentLength"] > MAX_BYTES:
-                found["Body"].close()
-                raise TooLarge(f"The picture is over {MAX_BYTES // 1_000_000} MB")
-            return found["Body"].read()
-        except self._aws.errors as error:
-            if error_code(error) in _MISSING:
+            return await self._bucket.get(key, most=MAX_BYTES)
+        except AwsError as error:
+            if error.code == TOO_LARGE:
+                raise TooLarge(f"The picture is over {MAX_BYTES // 1_000_000} MB") from None
+            if error.code in _MISSING:
                 return None
-            raise StorageUnavailable(f"The picture cannot be read: {error_code(error)}", retry_after=1) from error
+            raise StorageUnavailable(f"The picture cannot be read: {error.code}", retry_after=1) from error
 
     @cached_property
     def _address(self) -> tuple[str, str]:
         """Host and path under which presigned URLs reach the bucket."""
-        url = self._aws.s3.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": "key"})
-        parts = urlsplit(url)
-        return parts.netloc.lower(), parts.path.removesuffix("key")
+        parts = urlsplit(self._bucket.address)
+        return parts.netloc.lower(), parts.path
 
 
 def _upload_key(principal: Principal, upload_id: str) -> str:
