@@ -3,19 +3,24 @@
 from fastapi import Response
 
 from image_gateway.http import (
+    ANSWERED,
+    EDIT_BODY,
     SUBMITTED,
     Access,
+    EditParamsDep,
     GatewayDep,
+    OpenAISubmittingDep,
     PrincipalDep,
     SubmittingDep,
     access,
     create_app,
     lambda_handler,
+    results,
 )
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.pictures import Picture, Upload
 
-app = create_app()
+app = create_app(results())
 
 
 @app.post(
@@ -31,9 +36,20 @@ async def edit(
 ) -> list[Picture] | Response:
     """Edit one picture, or make one from up to 16, with the configured engine."""
     # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
-    await gateway.service.enabled(edit=True)
+    await submitting.admit(form)
     images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
     return await submitting.submit(form, images, mask)
+
+
+@app.post("/v1/images/edits", tags=["OpenAI"], responses=ANSWERED, openapi_extra=EDIT_BODY)
+@access(Access.USER)
+async def openai_edits(
+    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submitting: OpenAISubmittingDep
+) -> Response:
+    """Edit pictures as the OpenAI API does: a form with files, or JSON. The model's name may name the engine."""
+    await submitting.admit(params)
+    images, mask = await gateway.inputs.resolve(params.image, params.mask, principal)
+    return await submitting.submit(params, images, mask)
 
 
 @app.post("/api/v1/images/uploads", tags=["images"], status_code=201)

@@ -2,11 +2,22 @@
 
 from fastapi import Response
 
-from image_gateway.http import SUBMITTED, Access, SubmittingDep, access, create_app, lambda_handler
+from image_gateway.http import (
+    ANSWERED,
+    SUBMITTED,
+    Access,
+    OpenAISubmittingDep,
+    SubmittingDep,
+    access,
+    create_app,
+    lambda_handler,
+    results,
+)
 from image_gateway.models.forms import CreateImageForm
+from image_gateway.models.openai import ImageGenerateParams
 from image_gateway.models.pictures import Picture
 
-app = create_app()
+app = create_app(results())
 
 
 @app.post(
@@ -20,6 +31,13 @@ app = create_app()
 async def generations(form: CreateImageForm, submitting: SubmittingDep) -> list[Picture] | Response:
     """Generate pictures with the configured engine; they are stored, and answered as presigned URLs."""
     return await submitting.submit(form)
+
+
+@app.post("/v1/images/generations", tags=["OpenAI"], responses=ANSWERED)
+@access(Access.USER)
+async def openai_generations(params: ImageGenerateParams, submitting: OpenAISubmittingDep) -> Response:
+    """Generate pictures as the OpenAI API does; the model's name may name the engine."""
+    return await submitting.submit(params)
 
 
 handler = lambda_handler(app)

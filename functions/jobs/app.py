@@ -8,24 +8,22 @@ from fastapi.responses import RedirectResponse
 from image_gateway.cancellation import Cancellation
 from image_gateway.errors import Forbidden
 from image_gateway.http import (
-    MAX_HOPS,
-    NOT_DONE,
     Access,
     GatewayDep,
     JobDep,
     PictureUrlDep,
     PrincipalDep,
-    WaitingDep,
     access,
     create_app,
     lambda_handler,
+    results,
 )
 from image_gateway.models.jobs import Status
-from image_gateway.models.pictures import JobInfo, JobPage, Picture
-from image_gateway.presentation import describe, pictures
+from image_gateway.models.pictures import JobInfo, JobPage
+from image_gateway.presentation import describe
 from image_gateway.tokens import Role
 
-app = create_app()
+app = create_app(results(documented=True))
 
 
 @app.get("/api/v1/images/jobs", tags=["jobs"], response_model_exclude_none=True)
@@ -53,26 +51,6 @@ async def list_jobs(
 async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """A job, with fresh URLs of its pictures."""
     return describe(job, gateway.images, principal)
-
-
-@app.get(
-    "/api/v1/images/jobs/{id}/result",
-    tags=["jobs"],
-    response_model=list[Picture],
-    response_model_exclude_none=True,
-    responses=NOT_DONE,
-)
-@access(Access.USER)
-async def result(
-    job: JobDep,
-    gateway: GatewayDep,
-    waiting: WaitingDep,
-    wait: Annotated[int | None, Query(ge=0, description="Seconds to wait at most.")] = None,
-    hop: Annotated[int, Query(ge=0, le=MAX_HOPS, description="How often the caller was sent on.")] = 0,
-) -> list[Picture] | Response:
-    """What the request of the job would have been answered: its pictures, or its error. Waits for the job's end."""
-    job = await waiting.until_ended(job, wait)
-    return pictures(job, gateway.images) if job.ended else waiting.send_on(job, "", hop + 1)
 
 
 @app.delete("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)

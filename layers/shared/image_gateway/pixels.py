@@ -63,7 +63,7 @@ def normalise(data: bytes, *, field: str) -> InputImage:
     """
     with _refusals(field), _open(data, field) as opened:
         lossless = opened.format in _LOSSLESS
-        picture = _colours(_upright(opened))
+        picture = srgb(_upright(opened))
         return _encoded(picture, "PNG" if lossless or picture.mode == "RGBA" else "JPEG")
 
 
@@ -153,7 +153,7 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if method is None else picture.transpose(method)
 
 
-def _colours(picture: Image.Image) -> Image.Image:
+def srgb(picture: Image.Image) -> Image.Image:
     """The picture in sRGB, as RGBA where anything in it may be transparent, else as RGB.
 
     Where a colour profile cannot be used, the pixels keep their values.

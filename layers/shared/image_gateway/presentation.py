@@ -13,9 +13,18 @@ def pictures(job: Job, images: ImageStore) -> list[Picture]:
     Raises:
         GatewayError: it did not succeed; the error it ended with.
     """
+    return _pictures(succeeded(job), images)
+
+
+def succeeded(job: Job) -> Job:
+    """A job that has ended, if it succeeded.
+
+    Raises:
+        GatewayError: it did not; the error it ended with.
+    """
     if job.status != "succeeded":
         raise error_of(job)
-    return _pictures(job, images)
+    return job
 
 
 def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:

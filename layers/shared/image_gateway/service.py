@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from image_gateway.config_store import ConfigStore
+from image_gateway.engine_choice import EngineChoice, choice_of
 from image_gateway.engines.base import Engine, EngineImage, EngineResult, ImageRequest, InputImage, PromptWriter
 from image_gateway.errors import Disabled, EngineUnavailable, GatewayError
 from image_gateway.image_store import ImageStore
@@ -14,6 +15,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import MAX_PROMPT, CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobPicture
+from image_gateway.output_formats import OutputFormats
 from image_gateway.telemetry import JobFigures
 
 REWRITE = (
@@ -50,6 +52,7 @@ class ImageService:
         self._images = images
         self._engine = engine
         self._prompt_writer = prompt_writer
+        self._formats = OutputFormats()
 
     async def enabled(self, *, edit: bool = False) -> ImagesConfig:
         """The configuration, if it lets pictures be made or edited.
@@ -88,17 +91,20 @@ class ImageService:
         edit = isinstance(form, EditImageForm)
         try:
             config = await self.enabled(edit=edit)
-            figures.engine = job.engine = config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE
-            engine = self._engine(job.engine, config, edit=edit)
-            request = replace(_request(form, config, job.id), images=tuple(images), mask=mask)
-            figures.model = job.model = request.model or ""
+            choice = choice_of(job, form.model, config)
+            figures.engine = job.engine = choice.engine
+            figures.model = job.model = choice.model or ""
+            engine = self._engine(choice.engine, config, edit=edit)
+            request = replace(_request(form, choice, config, job.id), images=tuple(images), mask=mask)
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
             with figures.timed("engine_ms"):
                 result = await (engine.edit(request) if edit else self._generate(engine, request, config))
-            job.warnings = [*job.warnings, *result.warnings]
             job.usage = result.usage
+            job.told = result.told
             with figures.timed("store_ms"):
-                await self._store(job, figures, result.images)
+                pictures = await self._formats.apply(request, result)
+                job.warnings = [*job.warnings, *result.warnings]
+                await self._store(job, figures, pictures)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             figures.succeeded()
         except GatewayError as error:
@@ -166,40 +172,48 @@ class ImageService:
             raise EngineUnavailable(f"The engine answered what cannot be used: {error}", may_have_cost=True) from None
         metadata = {"engine": job.engine, "model": job.model, "job": job.id}
         key = await self._images.put(job.id, number, image.data, kind, metadata)
-        return JobPicture(
+        picture = JobPicture(
             key=key,
             content_type=kind.content_type,
             width=kind.width,
             height=kind.height,
             seed=image.seed,
             revised_prompt=image.revised_prompt,
+            size=len(image.data),
         )
+        if job.door == "openai" and job.response_format == "b64_json":
+            picture.keep(image.data)
+        return picture
 
 
-def _request(form: CreateImageForm | EditImageForm, config: ImagesConfig, job_id: str) -> ImageRequest:
+def _request(
+    form: CreateImageForm | EditImageForm, choice: EngineChoice, config: ImagesConfig, job_id: str
+) -> ImageRequest:
     """What the engine is asked: the form's own values, else the configuration's, else nothing."""
-    steps: int | None = None
-    style: str | None = None
     if isinstance(form, EditImageForm):
-        default_size, default_model = config.IMAGE_EDIT_SIZE, config.IMAGE_EDIT_MODEL
+        default_size, default_steps, style, input_fidelity = config.IMAGE_EDIT_SIZE, None, None, form.input_fidelity
     else:
-        default_size, default_model = config.IMAGE_SIZE, config.IMAGE_GENERATION_MODEL
-        steps, style = form.steps if form.steps is not None else config.IMAGE_STEPS, form.style
+        default_size, default_steps, style, input_fidelity = config.IMAGE_SIZE, config.IMAGE_STEPS, form.style, None
     size = form.size if form.size is not None else default_size or ""
     return ImageRequest(
         job_id=job_id,
         prompt=form.prompt,
-        model=form.model or default_model or None,
+        model=choice.model,
         size=Size.parse(size),
         auto_size=size == "auto",
         n=form.n or 1,
-        steps=steps,
+        steps=form.steps if form.steps is not None else default_steps,
         negative_prompt=form.negative_prompt or None,
         seed=form.seed,
         quality=form.quality,
         background=form.background,
         output_format=form.output_format,
+        output_compression=form.output_compression,
         style=style,
+        moderation=form.moderation,
+        input_fidelity=input_fidelity,
+        user=form.user,
+        safety_identifier=form.safety_identifier,
         asked=frozenset(form.asked()),
     )
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from image_gateway.engine_choice import EngineChoice, choose
 from image_gateway.engines.base import InputImage
 from image_gateway.errors import StorageUnavailable
 from image_gateway.idempotency import Claim
@@ -14,8 +15,9 @@ from image_gateway.image_store import ImageStore, new_job_id
 from image_gateway.job_events import JobEvents
 from image_gateway.job_runner import attempt, error_of, fail
 from image_gateway.job_store import JobStore
+from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Door, Job, now
+from image_gateway.models.jobs import Door, Job, ResponseFormat, now
 from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
@@ -63,6 +65,22 @@ class Submission:
         self._sleep = sleep
         self._clock = clock
 
+    async def admit(
+        self, form: CreateImageForm | EditImageForm, principal: Principal, door: Door = "images"
+    ) -> tuple[ImagesConfig, EngineChoice]:
+        """Tell which engine and model a request gets; with the configuration that says so.
+
+        Raises:
+            Disabled: generation or editing is switched off.
+            Forbidden: the caller may not use that engine or that model.
+        """
+        edit = isinstance(form, EditImageForm)
+        config = await self._service.enabled(edit=edit)
+        # Other doors' names come from the engine's own list, where what stands before a slash may be part of the name.
+        choice = choose(config, form.model, edit=edit, by_name=door == "openai")
+        principal.require(choice.engine, choice.model)
+        return config, choice
+
     async def submit(
         self,
         form: CreateImageForm | EditImageForm,
@@ -71,6 +89,7 @@ class Submission:
         images: Sequence[InputImage] = (),
         mask: InputImage | None = None,
         door: Door = "images",
+        response_format: ResponseFormat = "b64_json",
         queue: bool = False,
         claim: Claim | None = None,
     ) -> Job:
@@ -82,6 +101,7 @@ class Submission:
             images: the pictures to edit.
             mask: their mask.
             door: the API the request came through.
+            response_format: how the OpenAI door is to answer.
             queue: have the worker do it, however quick the engine is.
             claim: by what the same request is known again.
 
@@ -91,17 +111,21 @@ class Submission:
 
         Raises:
             Disabled: generation or editing is switched off.
+            Forbidden: the caller may not use the engine or the model.
             InvalidRequest: the claim's key was used for another request.
             StorageUnavailable: the job could not be stored or queued; nothing was paid for.
         """
-        edit = isinstance(form, EditImageForm)
-        config = await self._service.enabled(edit=edit)
+        config, choice = await self.admit(form, principal, door)
         job = Job(
             id=new_job_id(),
-            kind="edit" if edit else "generation",
+            kind="edit" if isinstance(form, EditImageForm) else "generation",
             owner=principal.owner,
             door=door,
-            engine=config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE,
+            engine=choice.engine,
+            model=choice.model or "",
+            # What was allowed to a limited token is done as it was allowed, or not at all.
+            pinned=choice.named or principal.engines is not None or principal.models is not None,
+            response_format=response_format,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 
 from image_gateway.batches import Batches
 from image_gateway.config_store import ConfigStore
+from image_gateway.engine_choice import engine_of
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineTimeout, GatewayError, Interrupted, NotConfigured, StorageUnavailable
 from image_gateway.job_events import JobEvents
@@ -118,7 +119,7 @@ class Worker:
 
     async def _work(self, job: Job, remaining: Remaining) -> bool:
         config = (await self._configs.read()).config
-        name = config.IMAGE_EDIT_ENGINE if job.kind == "edit" else config.IMAGE_GENERATION_ENGINE
+        name = engine_of(job, config)
         needed = config.IMAGE_ENGINE_TIMEOUT + MARGIN_SECONDS
         if needed >= self._longest:
             said = f"IMAGE_ENGINE_TIMEOUT must be below the worker's own limit of {self._longest:g} s by 30 s"

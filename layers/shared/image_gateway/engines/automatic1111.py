@@ -13,7 +13,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, overlay, unsupported
+from image_gateway.engines.base import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, overlay, unsupported
 from image_gateway.engines.decode import decode_base64
 from image_gateway.engines.fanout import gather
 from image_gateway.engines.http import Connection, EngineServer
@@ -23,7 +23,7 @@ from image_gateway.models.fields import Size
 from image_gateway.models.pictures import ModelInfo
 
 _NAME = "automatic1111"
-_UNSUPPORTED = ("quality", "background", "output_format", "style")
+_UNSUPPORTED = ("quality", "background", "style", *OPENAI_ONLY)
 _SEED_IN_PNG = re.compile(rb"tEXtparameters\0.*?\nSteps: [^\n]*?\bSeed: (\d+)", re.DOTALL)
 _WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft")
 _HASH = re.compile(r"\s*\[[0-9a-f]+\]$", re.IGNORECASE)

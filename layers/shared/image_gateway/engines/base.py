@@ -6,6 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 from image_gateway.models.fields import Size
 from image_gateway.models.pictures import ModelInfo
 
+OPENAI_ONLY = ("moderation", "input_fidelity", "user", "safety_identifier")
+"""Fields of a request that only the OpenAI API has a word for."""
+
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
@@ -44,7 +47,12 @@ class ImageRequest:
     quality: str | None = None
     background: str | None = None
     output_format: str | None = None
+    output_compression: int | None = None
     style: str | None = None
+    moderation: str | None = None
+    input_fidelity: str | None = None
+    user: str | None = field(default=None, repr=False)
+    safety_identifier: str | None = field(default=None, repr=False)
     asked: frozenset[str] = frozenset()
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None
@@ -61,11 +69,21 @@ class EngineImage:
 
 @dataclass(slots=True)
 class EngineResult:
-    """Pictures in the order asked for, and what was not done as asked."""
+    """Pictures in the order asked for, and what was not done as asked.
+
+    Attributes:
+        images: the pictures.
+        warnings: what was not done as asked.
+        usage: token counts, where the engine tells them.
+        told: `quality` and `background` of the pictures, where the engine tells them.
+        settled: `output_format` and `output_compression`, where the gateway need not see to them any more.
+    """
 
     images: list[EngineImage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     usage: dict[str, Any] | None = None
+    told: dict[str, str] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, InputImage, unsupported
+from image_gateway.engines.base import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, InputImage, unsupported
 from image_gateway.engines.comfyui_mask import as_alpha, everything, opaque_colours
 from image_gateway.engines.comfyui_run import Outcome, OutputFile, Runner, run_ids
 from image_gateway.engines.comfyui_server import ComfyUIServer, Missing
@@ -142,7 +142,7 @@ class ComfyUIEngine:
         if len(result.images) > request.n:
             result.warnings.append(f"the workflow saved {len(result.images)} pictures for n={request.n}")
         result.warnings += template.ignored(request)
-        result.warnings += unsupported(request, "comfyui", "quality", "background", "output_format", "style")
+        result.warnings += unsupported(request, "comfyui", "quality", "background", "style", *OPENAI_ONLY)
         return result
 
     async def _run(self, job: "_Job", number: int, **changed: Any) -> EngineResult:

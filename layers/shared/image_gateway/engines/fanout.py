@@ -30,6 +30,8 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
         result.images += part.images
         result.warnings += [warning for warning in part.warnings if warning not in result.warnings]
         result.usage = _added(result.usage, part.usage)
+        result.told = {**part.told, **result.told}
+        result.settled |= part.settled
     if failed:
         reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
         result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, unsupported
+from image_gateway.engines.base import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, unsupported
 from image_gateway.engines.decode import decode_base64
 from image_gateway.engines.fanout import gather
 from image_gateway.engines.gemini_answers import (
@@ -34,7 +34,7 @@ _NAME = "gemini"
 _OFFICIAL = ("https", "generativelanguage.googleapis.com", 443)
 _PREDICTIONS_PER_CALL = 4
 _MODEL_PAGES = 20
-_UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "output_format", "style")
+_UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "style", *OPENAI_ONLY)
 _MAKES_IMAGES = re.compile(r"image|banana", re.IGNORECASE)
 
 Shape = Mapping[str, str]

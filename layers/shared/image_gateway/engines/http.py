@@ -229,7 +229,9 @@ class EngineServer:
         if 400 <= status < 500:
             error = body.get("error") if isinstance(body, dict) else None
             named = error if isinstance(error, dict) else {}
-            return EngineRejected(said, engine_code=named.get("code"), param=named.get("param"))
+            param = named.get("param")
+            field = param if isinstance(param, str) else None
+            return EngineRejected(said, engine_code=named.get("code"), param=param, field=field)
         if status == 503:
             return EngineUnavailable(said, retry_after=wait)
         if status == 504:

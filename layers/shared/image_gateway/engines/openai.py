@@ -33,6 +33,7 @@ _REFUSES_N = re.compile(
     r"['\"`]n['\"`]|\bn ?(=|must|should)|\bnumber of images\b|\b(one|single) image\b", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
+_OUTPUT = ("output_format", "output_compression")
 _AZURE = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
@@ -45,6 +46,7 @@ class _Call:
     items: list[Any]
     usage: dict[str, Any] | None
     warnings: list[str]
+    told: dict[str, str]
 
 
 class OpenAIEngine:
@@ -81,7 +83,8 @@ class OpenAIEngine:
 
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`POST /images/edits`, multipart: `image` for one input, `image[]` for more, `mask` with alpha."""
-        body: dict[str, Any] = {"prompt": request.prompt, **_options(request)}
+        fidelity = {"input_fidelity": request.input_fidelity} if request.input_fidelity else {}
+        body: dict[str, Any] = {"prompt": request.prompt, **_options(request), **fidelity}
         try:
             result = await self._edited(request, body, "image" if len(request.images) == 1 else "image[]")
         except EngineRejected as error:
@@ -155,6 +158,7 @@ class OpenAIEngine:
             missing = range(count - len(first.items))
             result = await gather([_read(server, first), *(one(first.body) for _ in missing)])
         result.warnings[:0] = warnings
+        result.settled = frozenset(self._params or ()) & frozenset(_OUTPUT) | result.settled
         return result
 
 
@@ -169,7 +173,8 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: Encode, path
             if name is None:
                 raise
             body = {field: value for field, value in body.items() if field != name}
-            warnings.append(f"{name} is not known to this model and was left out")
+            if name not in _OUTPUT:
+                warnings.append(f"{name} is not known to this model and was left out")
         else:
             break
     items = answer.get("data") if isinstance(answer, dict) else None
@@ -179,13 +184,15 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: Encode, path
         said = server.message(answer) or "no explanation"
         raise EngineUnavailable(f"openai answered without pictures: {said}", may_have_cost=True)
     usage = answer.get("usage")
-    return _Call(body, items, usage if isinstance(usage, dict) else None, warnings)
+    told = {name: answer[name] for name in ("quality", "background") if isinstance(answer.get(name), str)}
+    return _Call(body, items, usage if isinstance(usage, dict) else None, warnings, told)
 
 
 async def _read(server: EngineServer, call: _Call) -> EngineResult:
     result = await gather(_picture(server, item) for item in call.items)
-    result.usage = call.usage
+    result.usage, result.told = call.usage, call.told
     result.warnings += call.warnings
+    result.settled = frozenset({"output_compression"} & call.body.keys())
     return result
 
 
@@ -210,7 +217,11 @@ def _options(request: ImageRequest) -> dict[str, Any]:
         "quality": request.quality,
         "background": request.background,
         "output_format": request.output_format,
+        "output_compression": request.output_compression,
         "style": request.style,
+        "moderation": request.moderation,
+        "user": request.user,
+        "safety_identifier": request.safety_identifier,
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -1,23 +1,30 @@
 """HTTP by API Gateway: routes with declared access, problem documents, jobs that are waited for, one handler each."""
 
 from image_gateway.http.app import create_app, lambda_handler
+from image_gateway.http.openai_door import ANSWERED, WARNINGS, OpenAISubmittingDep, warnings_header
+from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.http.owned import JobDep, PictureUrlDep
-from image_gateway.http.routing import Access, GatewayDep, PrincipalDep, access
+from image_gateway.http.results import results
+from image_gateway.http.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
 from image_gateway.http.submitting import SUBMITTED, SubmittingDep
-from image_gateway.http.waiting import MAX_HOPS, NOT_DONE, WaitingDep
 
 __all__ = [
-    "MAX_HOPS",
-    "NOT_DONE",
+    "ANSWERED",
+    "EDIT_BODY",
     "SUBMITTED",
+    "WARNINGS",
     "Access",
+    "EditParamsDep",
     "GatewayDep",
+    "GuardedRoute",
     "JobDep",
+    "OpenAISubmittingDep",
     "PictureUrlDep",
     "PrincipalDep",
     "SubmittingDep",
-    "WaitingDep",
     "access",
     "create_app",
     "lambda_handler",
+    "results",
+    "warnings_header",
 ]

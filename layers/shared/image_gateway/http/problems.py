@@ -18,6 +18,7 @@ from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unau
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 async def on_gateway_error(request: Request, error: Exception) -> JSONResponse:
@@ -65,7 +66,7 @@ def answer(request: Request, error: GatewayError, errors: Sequence[Mapping[str, 
     """The HTTP answer that `error` stands for, in the shape of the door the request came through."""
     headers: dict[str, str] = {}
     if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if error.may_have_cost or not error.should_retry:
@@ -98,9 +99,10 @@ def _render(  # noqa: PLR0917 - the parts of one document
 ) -> JSONResponse:
     request.state.outcome = code
     if request.url.path.startswith("/v1/"):
-        kind = "invalid_request_error" if status < 500 else "server_error"
+        kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
-        return JSONResponse(body, status, dict(headers))
+        # The OpenAI API has one status for all that is wrong with a request.
+        return JSONResponse(body, 400 if status == 422 else status, dict(headers))
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     body["request_id"] = request_id(request)
     if field:

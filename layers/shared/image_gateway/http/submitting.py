@@ -1,7 +1,7 @@
 """Submitting over HTTP: the headers that say how to wait and which request is the same, and the answers."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
@@ -13,7 +13,7 @@ from image_gateway.http.routing import GatewayDep, PrincipalDep
 from image_gateway.http.waiting import NOT_DONE, WaitingDep
 from image_gateway.idempotency import claim_for
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Job
+from image_gateway.models.jobs import Door, Job, ResponseFormat
 from image_gateway.models.pictures import JobInfo, Picture
 from image_gateway.presentation import describe, pictures
 
@@ -48,7 +48,14 @@ class Submitting:
         principal: who submits.
         waiting: for the job.
         response: takes the headers of an answer that holds pictures.
+
+    Attributes:
+        door: the API that is submitted by.
+        location: where a job is found, relative to the path that submits.
     """
+
+    door: ClassVar[Door] = "images"
+    location: ClassVar[str] = "jobs/{id}"
 
     def __init__(
         self,
@@ -65,16 +72,33 @@ class Submitting:
         self._waiting = waiting
         self._response = response
 
+    async def admit(self, form: CreateImageForm | EditImageForm) -> None:
+        """Turn away whom a switch or a limit keeps from what is asked for, before anything is done for it."""
+        await self._gateway.submission.admit(form, self._principal, self.door)
+
     async def submit(
         self, form: CreateImageForm | EditImageForm, images: Sequence[InputImage] = (), mask: InputImage | None = None
     ) -> list[Picture] | Response:
         """Make a job of the request and wait for it; gives its pictures, or an answer that says where they will be."""
+        job = await self.job(form, images, mask)
+        return job if isinstance(job, Response) else pictures(job, self._gateway.images)
+
+    async def job(
+        self,
+        form: CreateImageForm | EditImageForm,
+        images: Sequence[InputImage],
+        mask: InputImage | None,
+        response_format: ResponseFormat = "b64_json",
+    ) -> Job | Response:
+        """The request's job when it has ended, or the answer that says where its result will be."""
         prefer = self._prefer
         job = await self._gateway.submission.submit(
             form,
             self._principal,
             images=images,
             mask=mask,
+            door=self.door,
+            response_format=response_format,
             # A job that is done while its caller waits takes as long as it takes.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim_for(
@@ -86,7 +110,7 @@ class Submitting:
         job = await self._waiting.until_ended(job, prefer.wait)
         if job.ended:
             self._response.headers.update(self._applied())
-            return pictures(job, self._gateway.images)
+            return job
         if prefer.respond_async:
             return self._accepted(job)
         answer = self._waiting.send_on(job, f"jobs/{job.id}/", 1)
@@ -95,7 +119,7 @@ class Submitting:
 
     def _accepted(self, job: Job) -> Response:
         described = describe(job, self._gateway.images, self._principal)
-        headers = {"Location": f"jobs/{job.id}", **self._applied("respond-async")}
+        headers = {"Location": self.location.format(id=job.id), **self._applied("respond-async")}
         return JSONResponse(described.model_dump(mode="json", exclude_none=True), 202, headers)
 
     def _applied(self, *preferences: str) -> dict[str, str]:

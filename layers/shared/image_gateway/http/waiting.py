@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
 
@@ -71,21 +72,26 @@ class Waiting:
         allowed = self.longest if wished is None else min(self.longest, wished)
         return await self._submission.wait(job, seconds_left(self._event, allowed))
 
-    def send_on(self, job: Job, folder: str, hop: int) -> Response:
+    def send_on(
+        self, job: Job, folder: str, hop: int, *, most: int = MAX_HOPS, query: Mapping[str, str] | None = None
+    ) -> Response:
         """Redirect the caller to the job's result.
 
         Args:
             job: which has not ended.
             folder: where the result is, relative to the request's path; empty or ending with a slash.
             hop: how often the caller has been sent on with this.
+            most: how often that may be.
+            query: what else the result needs to know.
 
         Raises:
             EngineTimeout: that is too often.
         """
-        if hop > MAX_HOPS:
+        if hop > most:
             said = f"The job {job.id} has not ended yet. It goes on: ask for it later instead of sending it again"
             raise EngineTimeout(said, may_have_cost=True)
-        return not_done(self._request, job.id, f"{folder}result?wait={math.ceil(self.longest)}&hop={hop}")
+        asked = urlencode({"wait": math.ceil(self.longest), "hop": hop, **(query or {})})
+        return not_done(self._request, job.id, f"{folder}result?{asked}")
 
 
 WaitingDep = Annotated[Waiting, Depends(Waiting)]

@@ -34,10 +34,17 @@ def _not_blank(text: str) -> str:
     return text
 
 
+InputPictures = Annotated[str | list[str], BeforeValidator(_one_to_sixteen)]
 Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT), AfterValidator(_not_blank)]
 Count = Annotated[int, Field(ge=1, le=10)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
+Steps = Annotated[int | None, Field(ge=0, le=10_000, description="Diffusion steps, where the engine has them.")]
+Compression = Annotated[int | None, Field(ge=0, le=100, description="Quality of a jpeg or webp, 0 to 100.")]
 Word = Annotated[str, Field(max_length=256)]
+EndUser = Annotated[
+    str | None,
+    Field(max_length=512, repr=False, description="Whom of yours the picture is for, where the engine has it."),
+]
 
 
 class Form(BaseModel):
@@ -72,21 +79,25 @@ class CreateImageForm(Form):
     model: Word | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
     n: Count = Field(1, description="How many pictures.")
-    steps: int | None = Field(None, ge=0, le=10_000, description="Diffusion steps, where the engine has them.")
+    steps: Steps = None
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
         None, description="What the picture should not show, where the engine has it."
     )
     seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
     quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
     background: Word | None = Field(None, description="transparent, opaque or auto.")
-    output_format: Word | None = Field(None, description="png, webp or jpeg.")
+    output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
+    output_compression: Compression = None
     style: Word | None = Field(None, description="As the engine has it.")
+    moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
+    user: EndUser = None
+    safety_identifier: EndUser = None
 
 
 class EditImageForm(Form):
     """The body of an edit."""
 
-    image: Annotated[str | list[str], BeforeValidator(_one_to_sixteen)] = Field(
+    image: InputPictures = Field(
         repr=False,
         description="One picture or up to 16: data URLs, base64, http(s) URLs, or ids of pictures and uploads.",
     )
@@ -103,7 +114,13 @@ class EditImageForm(Form):
     )
     seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
     quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
-    output_format: Word | None = Field(None, description="png, webp or jpeg.")
+    output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
+    output_compression: Compression = None
+    steps: Steps = None
+    input_fidelity: Word | None = Field(None, description="high or low, where the engine has it.")
+    moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
+    user: EndUser = None
+    safety_identifier: EndUser = None
 
 
 class UploadForm(BaseModel):

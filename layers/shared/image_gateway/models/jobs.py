@@ -3,11 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 Kind = Literal["generation", "edit"]
 Door = Literal["images", "openai", "sqs", "eventbridge", "s3"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
+ResponseFormat = Literal["b64_json", "url"]
 
 ENDED: tuple[Status, ...] = ("succeeded", "failed", "canceled")
 """States that a job never leaves."""
@@ -27,11 +28,22 @@ class JobPicture(BaseModel):
     height: int | None = None
     seed: int | None = None
     revised_prompt: str | None = None
+    size: int | None = Field(None, description="In bytes.")
+    _data: bytes | None = PrivateAttr(None)
 
     @property
     def number(self) -> int:
         """Its place among the job's pictures, from 0."""
         return int(self.key.rpartition("/")[2].partition(".")[0])
+
+    def keep(self, data: bytes) -> None:
+        """Keep the encoded picture for whoever answers with it, in this process; the record has no bytes."""
+        self._data = data
+
+    def take(self) -> bytes | None:
+        """The encoded picture, once, where it was kept."""
+        data, self._data = self._data, None
+        return data
 
 
 class JobError(BaseModel):
@@ -51,6 +63,8 @@ class Job(BaseModel):
 
     `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket. `batch` and `line` say which
     line of which request file a job is. Times are UTC. The prompt is in `request`, so a job's `repr` does not show it.
+    A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by then. `told` is what the
+    engine told of all pictures: `quality` and `background`. `response_format` is for the OpenAI door's answer.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -67,6 +81,8 @@ class Job(BaseModel):
     line: int | None = None
     engine: str = ""
     model: str = ""
+    pinned: bool = False
+    response_format: ResponseFormat = "b64_json"
     attempts: int = 0
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
@@ -74,6 +90,7 @@ class Job(BaseModel):
     pictures: list[JobPicture] = []
     warnings: list[str] = []
     usage: dict[str, Any] | None = None
+    told: dict[str, str] = {}
     error: JobError | None = None
 
     @property

@@ -1,0 +1,81 @@
+"""Reads `multipart/form-data` (RFC 7578) that is in memory, which no request to a function is too long for (6 MB).
+
+The standard library reads headers; a package for forms would be imported at every start of every function.
+"""
+
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import HeaderParser
+
+from image_gateway.errors import InvalidRequest
+
+MAX_PARTS = 100
+"""Most parts of a form."""
+
+_MAX_HEADERS = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a form.
+
+    Attributes:
+        name: of the field.
+        data: its bytes.
+        is_file: whether it came with a file's name.
+    """
+
+    name: str
+    data: bytes
+    is_file: bool
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of that type is a form with files."""
+    return _header(content_type).get_content_type() == "multipart/form-data"
+
+
+def read_form(content_type: str, body: bytes) -> list[Part]:
+    """The parts of a form, in their order.
+
+    Args:
+        content_type: of the request, with its boundary.
+        body: the whole request body.
+
+    Raises:
+        InvalidRequest: it is not such a form, it does not end, or it has more than `MAX_PARTS`.
+    """
+    boundary = _header(content_type).get_param("boundary")
+    if not isinstance(boundary, str) or not 1 <= len(boundary) <= 200 or not boundary.isascii():
+        raise InvalidRequest("The form's Content-Type has no boundary: let the HTTP client set it")
+    chunks = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MAX_PARTS + 2)
+    parts: list[Part] = []
+    for chunk in chunks[1:]:
+        if chunk.startswith(b"--"):
+            return parts
+        if len(parts) == MAX_PARTS:
+            raise InvalidRequest(f"The form has more than {MAX_PARTS} parts")
+        # Nothing but blanks follows a boundary on its line. A part without headers begins with the empty line.
+        line, _, rest = chunk.partition(b"\r\n")
+        headers, found, data = (b"\r\n" + rest).partition(b"\r\n\r\n")
+        if line.strip(b" \t") or not found:
+            break
+        parts.append(_part(headers, data))
+    raise InvalidRequest("The form does not begin or end: it was cut off, or its boundary is wrong")
+
+
+def _part(headers: bytes, data: bytes) -> Part:
+    if len(headers) > _MAX_HEADERS:
+        raise InvalidRequest("A part of the form has too long headers")
+    # Browsers and clients write names as UTF-8 as they are.
+    message = HeaderParser().parsestr(headers.lstrip(b"\r\n").decode(errors="replace"), headersonly=True)
+    name = message.get_param("name", header="content-disposition")
+    if message.get_content_disposition() != "form-data" or not isinstance(name, str):
+        raise InvalidRequest("A part of the form has no name")
+    return Part(name, data, is_file=message.get_param("filename", header="content-disposition") is not None)
+
+
+def _header(content_type: str) -> Message:
+    message = Message()
+    message["content-type"] = content_type
+    return message

@@ -1,0 +1,86 @@
+"""Bodies of the OpenAI door's edits: JSON, or a form with files."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from image_gateway.errors import InvalidRequest
+from image_gateway.http.multipart import Part, is_form, read_form
+from image_gateway.models.openai import ImageEditParams
+
+_IMAGES = re.compile(r"images?(\[\d*\])?")
+
+EDIT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "allOf": [{"$ref": "#/components/schemas/ImageEditParams"}],
+                    "description": "`image`, or `image[]` for each of several, and `mask` are files or texts.",
+                },
+                "encoding": {"image": {"contentType": "image/png, image/jpeg, image/webp"}},
+            },
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/ImageEditParams"},
+                "example": {
+                    "prompt": "make it night",
+                    "images": [{"image_url": "data:image/png;base64,iVBORw0KGgo…"}],
+                    "model": "gpt-image-2",
+                },
+            },
+        },
+    }
+}
+"""For the documentation of the route."""
+
+
+async def _edit_params(request: Request) -> ImageEditParams:
+    content_type = request.headers.get("content-type", "")
+    body = await request.body()
+    fields = _fields(read_form(content_type, body)) if is_form(content_type) else _json(body)
+    try:
+        return ImageEditParams.model_validate(fields)
+    except ValidationError as error:
+        problems = [{**item, "loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+        raise RequestValidationError(problems) from None
+
+
+EditParamsDep = Annotated[ImageEditParams, Depends(_edit_params)]
+"""What an edit asks for."""
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is neither JSON nor a form (multipart/form-data)") from None
+
+
+def _fields(parts: Iterable[Part]) -> dict[str, Any]:
+    """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing."""
+    fields: dict[str, Any] = {}
+    images: list[str] = []
+    for part in parts:
+        text = f"data:;base64,{base64.b64encode(part.data).decode()}" if part.is_file else _text(part)
+        if _IMAGES.fullmatch(part.name):
+            images.append(text)
+        elif text:
+            fields[part.name] = text
+    if images:
+        fields["image"] = images[0] if len(images) == 1 else images
+    return fields
+
+
+def _text(part: Part) -> str:
+    try:
+        return part.data.decode()
+    except UnicodeDecodeError:
+        said = f"{part.name}: is neither a file nor UTF-8 text"
+        raise InvalidRequest(said, field=part.name[:64]) from None

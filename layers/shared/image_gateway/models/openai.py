@@ -1,0 +1,177 @@
+"""What callers of the OpenAI Images API send and get.
+
+Names and types are those of OpenAI's API reference and SDK (`openai` 3.54), and `seed`, `negative_prompt` and `steps`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from image_gateway.models.forms import CreateImageForm, EditImageForm, InputPictures, Word
+from image_gateway.models.jobs import ResponseFormat
+
+_INPUTS = ("image", "images")
+_TWICE = object()
+
+
+def _not_streamed(value: object) -> object:
+    if value is True or (isinstance(value, str) and value.lower() == "true"):
+        raise PydanticCustomError("stream", "is not available here: leave it out, or send false")
+    return value
+
+
+def _without_nulls(data: Any) -> Any:
+    """OpenAI's clients send null for what they leave to the API."""
+    return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+def _text_of(picture: object) -> object:
+    """The text that stands for a picture: itself, or as OpenAI's JSON wraps it."""
+    if not isinstance(picture, dict):
+        return picture
+    given = [picture[name] for name in ("image_url", "file_id") if picture.get(name) is not None]
+    if len(given) != 1 or not isinstance(given[0], str):
+        raise PydanticCustomError("image", "must have either image_url or file_id, as a text")
+    return given[0]
+
+
+def _texts(images: object) -> object:
+    if images is _TWICE:
+        raise PydanticCustomError("image", "is the same as images: send one of them")
+    return [_text_of(picture) for picture in images] if isinstance(images, list) else _text_of(images)
+
+
+Model = Annotated[
+    Word | None,
+    Field(
+        description="`engine/model` for an engine that is configured; any other name is one of the configured engine.",
+        examples=["gemini/gemini-3-pro-image"],
+    ),
+]
+Background = Annotated[Literal["transparent", "opaque", "auto"] | None, Field(description="Where the engine has it.")]
+Format = Annotated[
+    Literal["png", "jpeg", "webp"] | None, Field(description="Whatever the engine makes: it is converted.")
+]
+Moderation = Annotated[Literal["low", "auto"] | None, Field(description="Where the engine has it.")]
+Answer = Annotated[
+    ResponseFormat,
+    Field(description="`b64_json`: base64 in the answer. `url`: presigned URLs.", exclude=True),
+]
+Stream = Annotated[bool, Field(description="Only false.", exclude=True), BeforeValidator(_not_streamed)]
+
+
+class ImageGenerateParams(CreateImageForm):
+    """The body of `POST /v1/images/generations`. Fields of OpenAI's that mean nothing here are named in a warning."""
+
+    model: Model = None
+    background: Background = None
+    output_format: Format = None
+    moderation: Moderation = None
+    response_format: Answer = "b64_json"
+    stream: Stream = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, data: Any) -> Any:
+        return _without_nulls(data)
+
+
+class ImageEditParams(EditImageForm):
+    """The body of `POST /v1/images/edits`, as JSON or as a form with files."""
+
+    image: Annotated[InputPictures, BeforeValidator(_texts)] = Field(
+        repr=False,
+        description="One picture or up to 16: files in a form; in JSON data URLs, base64, http(s) URLs, or ids of "
+        "pictures and uploads, each as a text or as `image_url` or `file_id` of an object. `images` is the same.",
+    )
+    mask: Annotated[str | None, BeforeValidator(_text_of)] = Field(
+        None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
+    )
+    model: Model = None
+    background: Background = None
+    output_format: Format = None
+    moderation: Moderation = None
+    response_format: Answer = "b64_json"
+    stream: Stream = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_list_of_images(cls, data: Any) -> Any:
+        """`images`, as OpenAI names it in JSON, is `image`; both hold texts or objects that hold one."""
+        if not isinstance(data, dict):
+            return data
+        data = _without_nulls(data)
+        given = {name: data.pop(name) for name in _INPUTS if name in data}
+        if given:
+            data["image"] = next(iter(given.values())) if len(given) == 1 else _TWICE
+        return data
+
+
+class OpenAIImage(BaseModel):
+    """One picture of an answer."""
+
+    b64_json: str | None = Field(None, description="The encoded picture in base64.")
+    url: str | None = Field(None, description="Presigned URL.")
+    revised_prompt: str | None = Field(None, description="Where the prompt was rewritten.")
+
+
+class InputTokens(BaseModel):
+    """Tokens that went in."""
+
+    text_tokens: int
+    image_tokens: int
+
+
+class Usage(BaseModel):
+    """Token counts."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_tokens_details: InputTokens
+    output_tokens_details: InputTokens | None = None
+
+
+class ImagesResponse(BaseModel):
+    """An answer with pictures."""
+
+    created: int = Field(description="Seconds since 1970.")
+    data: list[OpenAIImage]
+    background: Literal["transparent", "opaque"] | None = Field(None, description="Where the engine tells.")
+    output_format: str | None = Field(None, description="Of the first picture, told by its bytes.")
+    quality: str | None = Field(None, description="Where the engine tells.")
+    size: str | None = Field(None, description="WIDTHxHEIGHT of the first picture, in pixels.")
+    usage: Usage | None = Field(None, description="Where the engine tells all of it.")
+    warnings: list[str] | None = Field(None, description="What was not done as asked.")
+
+
+class OpenAIModel(BaseModel):
+    """A model."""
+
+    id: str = Field(description="What a request names it by.")
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Not known, so 0.")
+    owned_by: str = Field(description="Its engine.")
+
+
+class OpenAIModels(BaseModel):
+    """All models of all engines that are configured."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]
+
+
+class OpenAIProblem(BaseModel):
+    """What is wrong."""
+
+    message: str
+    type: str = Field(description="`invalid_request_error`, `rate_limit_error`, `server_error`, …")
+    param: str | None = Field(None, description="The field at fault.")
+    code: str = Field(description="As in problem documents.")
+
+
+class OpenAIError(BaseModel):
+    """An error as the OpenAI API answers it."""
+
+    error: OpenAIProblem
