@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: lambda-python help demo run test check format build token openapi clean
+.PHONY: lambda-python help demo run test check format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -15,6 +15,8 @@ BUILD_DIR ?= .aws-sam/build
 LAMBDA_PYTHON ?= 3.13
 ROLE ?= admin
 NAME ?= $(ROLE)
+QUICK ?=
+RESULTS ?= .build/bench/results
 # Through the environment, any text reaches a program as it is.
 export ENGINE SIZE PROMPT STACK ROLE NAME
 
@@ -48,6 +50,13 @@ $(UV):
 $(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@echo "Setting up: SAM CLI and cfn-lint …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
+	@touch $@
+
+# What `make bench` draws and serves with; what it measures brings its own.
+BENCH_ENV := .venv-bench
+$(BENCH_ENV)/.ready: $(UV) uv.lock pyproject.toml
+	@echo "Setting up: the benchmarks …" >&2
+	@UV_PROJECT_ENVIRONMENT=$(BENCH_ENV) $(UV) sync --quiet --locked --only-group bench --python $(PYTHON)
 	@touch $@
 
 LAYERS := layers/shared/requirements.txt layers/imaging/requirements.txt
@@ -106,8 +115,20 @@ build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_6
 		--parameter-overrides Architecture=$(ARCHITECTURE) && \
 	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
+# From what is built for this machine, under Lambda's Python, beside a folder that stands for what its runtime brings.
+bench: MACHINE := $(subst aarch64,arm64,$(shell uname -m))
+bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usual handler (QUICK=1 RESULTS=)
+	@mkdir -p .build/bench
+	@$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
+		{ cat .build/bench/build.log; exit 1; }
+	@$(UV) export --quiet --locked --only-group runtime --no-emit-project --no-header -o .build/bench/runtime.txt
+	@$(UV) pip install --quiet --require-hashes --target .build/bench/runtime --python "$$($(FIND_PYTHON))" \
+		-r .build/bench/runtime.txt
+	@$(BENCH_ENV)/bin/python -m tests.benchmarks --python "$$($(FIND_PYTHON))" --built .build/bench --results "$(RESULTS)" \
+		$(if $(QUICK),--quick)
+
 token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)
+	rm -rf .venv .venv-uv $(SAM_ENV) $(BENCH_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)

@@ -1,0 +1,29 @@
+"""What AWS and engines charge, in US dollars, as the README's costs have it: us-east-1, without free tiers.
+
+Found on 22 November 2026, partly in stored copies and in articles that quote the pages: "AWS Lambda pricing" (arm64),
+"Amazon API Gateway pricing" (HTTP API), "Amazon DynamoDB pricing" (on demand), "Amazon SQS pricing", "Amazon
+EventBridge pricing", "Amazon S3 pricing"; of pictures "OpenAI API pricing", as quoted at
+community.openai.com/t/1371851.
+"""
+
+from typing import Final
+
+MILLION: Final = 1e6
+
+LAMBDA_GB_SECOND: Final = 0.0000133334
+LAMBDA_REQUEST: Final = 0.20 / MILLION
+HTTP_API_REQUEST: Final = 1.00 / MILLION
+DYNAMODB_WRITE_UNIT: Final = 0.625 / MILLION
+DYNAMODB_READ_UNIT: Final = 0.125 / MILLION
+SQS_REQUEST: Final = 0.40 / MILLION
+EVENT: Final = 1.00 / MILLION
+S3_PUT: Final = 0.005 / 1_000
+
+CPU_MEGABYTES: Final = 1_769
+"""Memory in MB with which a function has one whole processor ("Configure Lambda function memory")."""
+
+PICTURES: Final = {
+    "gpt-image-1-mini, low, 1024x1024": 0.002176,
+    "gpt-image-1.5, medium, 1024x1024": 0.033792,
+}
+"""Price of one picture."""
