@@ -3,29 +3,17 @@
 import json
 import logging
 import os
-import threading
 from typing import Any, Final, Self
 
 import boto3
-from moto.dynamodb.responses import DynamoHandler
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from sandbox import mended_moto
 from sandbox.template import REGION, Template
 
 __all__ = ["REGION", "EmbeddedAws"]
 
 _QUEUE_ATTRIBUTES: Final = ("VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled")
-
-_DYNAMODB_TURN: Final = threading.RLock()
-
-
-_serve: Final = DynamoHandler.call_action
-
-
-def _serve_in_turn(handler: DynamoHandler) -> Any:
-    """Serve DynamoDB's requests one after the other: moto's transactions undo what others write meanwhile."""
-    with _DYNAMODB_TURN:
-        return _serve(handler)
 
 
 class EmbeddedAws:
@@ -41,7 +29,7 @@ class EmbeddedAws:
 
     def __enter__(self) -> Self:
         """Start the server on a free port."""
-        DynamoHandler.call_action = _serve_in_turn  # type: ignore[method-assign]  # moto offers no other way in
+        mended_moto.mend()
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"

@@ -38,14 +38,14 @@ def results(worker: WorkerDeployment) -> Any:
 
 
 def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "SandboxState") -> None:
-    """190 succeed, 10 are reported by number, and there is one manifest, though every message comes twice."""
+    """190 succeed, 10 are reported by number, and there is one manifest, though every message comes three times."""
     bad = {
         number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
     }
     created = worker.upload("requests/summer/foxes.jsonl", [bad.get(n, line(n)) for n in range(1, 201)])
 
     worker.deliver(record(created), record(created), record(created))
-    worker.work_off(copies=2, batch=20)
+    worker.work_off(batch=20)
 
     found = results(worker)
     assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {

@@ -1,0 +1,162 @@
+"""moto with what the sandbox mends: transactions that leave others alone, and connections that are kept."""
+
+import http.client
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+from sandbox.embedded_aws import EmbeddedAws
+
+NAMES = {"pk": "S", "sk": "S"}
+
+
+@pytest.fixture(params=[("pk",), ("pk", "sk")], ids=["hash key", "hash and range key"])
+def table(embedded_aws: EmbeddedAws, request: pytest.FixtureRequest) -> str:
+    """A table with one item, `one`, whose `count` is 1."""
+    name, kinds = f"mended-{uuid.uuid4().hex[:8]}", ("HASH", "RANGE")
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in request.param],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(request.param, kinds, strict=False)],  # type: ignore[typeddict-item]  # literals
+    )
+    boto3.client("dynamodb").put_item(TableName=name, Item={**key(name, "one"), "count": {"N": "1"}})
+    return name
+
+
+def key(name: str, value: str) -> dict[str, Any]:
+    described = boto3.client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
+    return {part["AttributeName"]: {"S": value} for part in described}
+
+
+def count(table: str) -> str:
+    found = boto3.client("dynamodb").get_item(TableName=table, Key=key(table, "one"))
+    return found["Item"]["count"]["N"]
+
+
+def increment(table: str) -> dict[str, Any]:
+    return {
+        "TableName": table,
+        "Key": key(table, "one"),
+        "UpdateExpression": "ADD #count :one",
+        "ExpressionAttributeNames": {"#count": "count"},
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+
+
+def test_a_transaction_that_fails_changes_nothing(table: str) -> None:
+    """An update, a new item and a removal are undone together when another condition does not hold."""
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.put_item(TableName=table, Item=key(table, "two"))
+    writes: list[Any] = [
+        {"Update": increment(table)},
+        {"Put": {"TableName": table, "Item": key(table, "three")}},
+        {"Delete": {"TableName": table, "Key": key(table, "two")}},
+        {
+            "ConditionCheck": {
+                "TableName": table,
+                "Key": key(table, "four"),
+                "ConditionExpression": "attribute_exists(pk)",
+            }
+        },
+    ]
+
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        dynamodb.transact_write_items(TransactItems=writes)
+
+    items = dynamodb.scan(TableName=table)["Items"]
+    assert sorted(item["pk"]["S"] for item in items) == ["one", "two"]
+    assert count(table) == "1"
+
+
+def test_a_transaction_that_succeeds_stands(table: str) -> None:
+    """All its writes are there."""
+    writes: list[Any] = [{"Update": increment(table)}, {"Put": {"TableName": table, "Item": key(table, "two")}}]
+
+    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+
+    assert count(table) == "2"
+    assert boto3.client("dynamodb").scan(TableName=table)["Count"] == 2
+
+
+def test_transactions_that_fail_leave_the_writes_of_others(table: str) -> None:
+    """Increments beside failing transactions are all counted."""
+    dynamodb = boto3.client("dynamodb")
+    check = {"TableName": table, "Key": key(table, "none"), "ConditionExpression": "attribute_exists(pk)"}
+    writes: list[Any] = [{"ConditionCheck": check}]
+    change = increment(table)
+
+    def write(number: int) -> None:
+        if number % 2:
+            dynamodb.update_item(**change)
+            return
+        with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+            dynamodb.transact_write_items(TransactItems=writes)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(40)))
+
+    assert count(table) == "21"
+
+
+def test_a_connection_is_kept(embedded_aws: EmbeddedAws) -> None:
+    """One request after another goes by the same connection, whatever they send and get."""
+    bucket = f"mended-{uuid.uuid4().hex[:8]}"
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x" * 70_000)
+    host, _, port = embedded_aws.url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.connect()
+    opened = connection.sock
+    found = []
+
+    for method, action, body in (
+        ("PUT", "put_object", b"sent " * 20_000),
+        ("HEAD", "head_object", b""),
+        ("GET", "get_object", b""),
+        ("DELETE", "delete_object", b""),
+        ("GET", "get_object", b""),
+    ):
+        url = s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": "key"})
+        connection.request(method, url.removeprefix(embedded_aws.url), body)
+        answer = connection.getresponse()
+        found.append((answer.status, answer.headers["Content-Length"], len(answer.read())))
+
+    assert [(status, length) for status, _said, length in found[:4]] == [(200, 0), (200, 0), (200, 100_000), (204, 0)]
+    assert found[1][1] == "100000"
+    assert found[4][0] == 404
+    assert connection.sock is opened
+    connection.close()
+
+
+@pytest.mark.usefixtures("embedded_aws")
+def test_a_body_of_unknown_length_is_read() -> None:
+    """What is sent in chunks is stored whole."""
+    bucket = f"mended-{uuid.uuid4().hex[:8]}"
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "key"})
+
+    httpx.put(url, content=iter([b"one ", b"two"]), trust_env=False).raise_for_status()
+
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"one two"
+
+
+def test_a_defect_of_motos_is_an_answer(embedded_aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that moto trips over gets a 500, and the next one its answer."""
+
+    def trip(*_: object) -> None:
+        raise RuntimeError("planted defect")
+
+    with httpx.Client(trust_env=False) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(DomainDispatcherApplication, "get_application", trip)
+            assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 500
+        assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 200
