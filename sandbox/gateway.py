@@ -13,7 +13,8 @@ import httpx
 from image_gateway.aws import Aws
 from image_gateway.job_events import SOURCE
 from image_gateway.settings import Settings
-from image_gateway.tokens import Role, TokenStore, new_token
+from image_gateway.token_registry import TokenRegistry, new_token
+from image_gateway.tokens import Role
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import SandboxState
@@ -109,9 +110,9 @@ class Sandbox:
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
         self.settings = Settings.from_environment(functions[0].environment)
-        tokens = TokenStore(Aws(), self.settings)
-        tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
-        tokens.create("sandbox user", Role.USER, token=self.user_token)
+        tokens = TokenRegistry(Aws(), self.settings)
+        await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
+        await tokens.create("sandbox user", Role.USER, token=self.user_token)
         for name, state in self.engines.items():
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))

@@ -4,11 +4,21 @@ from typing import Annotated, Literal
 
 from fastapi import Header, Response
 
+from functions.config import openai_models, tokens
 from image_gateway import documentation
 from image_gateway.config_merge import with_credentials
 from image_gateway.engines import REGISTRY
-from image_gateway.errors import PreconditionFailed
-from image_gateway.http import Access, GatewayDep, access, create_app, lambda_handler
+from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
+from image_gateway.http import (
+    ASKING,
+    Access,
+    GatewayDep,
+    PrincipalDep,
+    access,
+    create_app,
+    lambda_handler,
+    refusals,
+)
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.pictures import Health, ModelInfo
@@ -16,10 +26,10 @@ from image_gateway.models.pictures import Health, ModelInfo
 VERIFY_SECONDS = 20.0
 """How long an engine may take to say who it is: API Gateway answers for us after 30 s."""
 
-app = create_app()
+app = create_app(tokens.router, openai_models.router)
 
 
-@app.get("/api/v1/images/config", tags=["configuration"])
+@app.get("/api/v1/images/config", tags=["configuration"], responses=refusals(NotConfigured))
 @access(Access.ADMIN)
 async def read_config(gateway: GatewayDep, response: Response) -> ImagesConfig:
     """Every field of the configuration; secrets that are set are masked. The `ETag` is its version."""
@@ -28,7 +38,11 @@ async def read_config(gateway: GatewayDep, response: Response) -> ImagesConfig:
     return found.config.masked()
 
 
-@app.post("/api/v1/images/config/update", tags=["configuration"])
+@app.post(
+    "/api/v1/images/config/update",
+    tags=["configuration"],
+    responses=refusals(NotConfigured, PreconditionFailed, TooLarge, StorageUnavailable, Busy),
+)
 @access(Access.ADMIN)
 async def update_config(
     changes: ImagesConfig,
@@ -42,7 +56,7 @@ async def update_config(
     return stored.config.masked()
 
 
-@app.post("/api/v1/images/verify", tags=["configuration"])
+@app.post("/api/v1/images/verify", tags=["configuration"], responses=refusals(*ASKING))
 @access(Access.ADMIN)
 async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
     """Ask an engine whether it can be used with this URL and key. Nothing is stored."""
@@ -53,7 +67,7 @@ async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
     return True
 
 
-@app.get("/api/v1/images/config/url/verify", tags=["configuration"])
+@app.get("/api/v1/images/config/url/verify", tags=["configuration"], responses=refusals(*ASKING))
 @access(Access.ADMIN)
 async def verify_configured(gateway: GatewayDep) -> Literal[True]:
     """Ask the configured engine whether it can be used."""
@@ -62,12 +76,14 @@ async def verify_configured(gateway: GatewayDep) -> Literal[True]:
     return True
 
 
-@app.get("/api/v1/images/models", tags=["images"])
+@app.get("/api/v1/images/models", tags=["images"], responses=refusals(*ASKING))
 @access(Access.USER)
-async def models(gateway: GatewayDep) -> list[ModelInfo]:
-    """The models that the configured engine offers, asked of the engine itself."""
+async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo]:
+    """The models that the configured engine offers and the token may use, asked of the engine itself."""
     config = (await gateway.configs.read()).config
-    return await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).models()
+    principal.require_engine(config.IMAGE_GENERATION_ENGINE)
+    found = await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).models()
+    return [model for model in found if principal.may_use(model.id)]
 
 
 @app.get("/health", tags=["service"])

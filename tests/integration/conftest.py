@@ -38,9 +38,10 @@ from tests.integration.working import WorkerThread
 
 FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
     (config_app, config_handler),
+    # Before the two functions that serve results as well, for those who come by their own URLs.
+    (jobs_app, jobs_handler),
     (generate_app, generate_handler),
     (edit_app, edit_handler),
-    (jobs_app, jobs_handler),
 )
 
 
@@ -110,6 +111,10 @@ class Deployment:
             text = base64.b64decode(text).decode()
         return Answer(answer["statusCode"], answer["headers"], text)
 
+    def token(self, name: str, role: Role = Role.USER, **options: Any) -> str:
+        """Make a token."""
+        return run(self.gateway.token_registry.create(name, role, **options)).token
+
     def configure(self, **fields: Any) -> Any:
         """Update the configuration as an administrator."""
         answer = self.call("POST", "/api/v1/images/config/update", fields)
@@ -172,8 +177,8 @@ def deployment(gateway: Gateway) -> Iterator[Deployment]:
     """A deployment with one admin's and one user's token."""
     made = Deployment(gateway)
     for role in Role:
-        made.tokens[role.name.lower()] = gateway.tokens.create(f"the {role.name.lower()}", role)
-    made.tokens["stranger"] = gateway.tokens.create("another user", Role.USER)
+        made.tokens[role.name.lower()] = made.token(f"the {role.name.lower()}", role)
+    made.tokens["stranger"] = made.token("another user", Role.USER)
     made.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
     yield made
     run(made.gateway.aclose())

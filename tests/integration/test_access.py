@@ -31,6 +31,14 @@ RULES = {
     ("GET", "/api/v1/images/jobs/{id}/result"): USER,
     ("DELETE", "/api/v1/images/jobs/{id}"): USER,
     ("GET", "/api/v1/images/{id}"): USER,
+    ("POST", "/v1/images/generations"): USER,
+    ("POST", "/v1/images/edits"): USER,
+    ("GET", "/v1/images/jobs/{id}/result"): USER,
+    ("GET", "/v1/models"): USER,
+    ("GET", "/v1/models/{id:path}"): USER,
+    ("GET", "/api/v1/images/tokens"): ADMIN,
+    ("POST", "/api/v1/images/tokens"): ADMIN,
+    ("DELETE", "/api/v1/images/tokens/{id}"): ADMIN,
     ("GET", "/health"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
@@ -65,7 +73,7 @@ def test_a_route_lets_in_whom_it_should(deployment: "Deployment", route: tuple[s
 
     if rule is not PUBLIC and role in (None, "garbage"):
         assert (answer.status, answer.json["code"]) == (401, "unauthorized")
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.headers["www-authenticate"] == ("Bearer" if role is None else 'Bearer error="invalid_token"')
     elif rule is ADMIN and role == "user":
         assert (answer.status, answer.json["code"]) == (403, "forbidden")
         assert "admin" in answer.json["detail"]

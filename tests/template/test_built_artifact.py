@@ -24,7 +24,8 @@ from starlette.types import ASGIApp
 
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
-from image_gateway.tokens import Role, TokenStore
+from image_gateway.token_registry import TokenRegistry
+from image_gateway.tokens import Role
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.painter import paint
@@ -32,6 +33,7 @@ from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
 from sandbox.lambda_environment import Environment
 from sandbox.template import ROOT, Template
+from tests.template.test_template import ALLOWED, as_list
 
 pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
 
@@ -178,8 +180,8 @@ async def deployed(artifact: Artifact, embedded_aws: EmbeddedAws, tmp_path: Path
     template = Template(parameters={"ConfigTtlSeconds": "0"})
     template.values.update({"Bucket": name, "Table": name, "AWS::StackName": name})
     embedded_aws.deploy(template)
-    store = TokenStore(Aws(), Settings.from_environment(template.functions()[0].environment))
-    tokens = {role: await asyncio.to_thread(store.create, role.name, role) for role in Role}
+    registry = TokenRegistry(Aws(), Settings.from_environment(template.functions()[0].environment))
+    tokens = {role: (await registry.create(role.name, role)).token for role in Role}
     async with AsyncExitStack() as stack:
         yield Deployed(artifact, template, embedded_aws.variables, tmp_path / "log", tokens, stack)
 
@@ -341,3 +343,104 @@ def test_the_default_build_is_for_arm64(arm64_build: Path, layer: str) -> None:
     assert found
     assert set(found.values()) == {ELF_MACHINES["arm64"]}
     assert all("cpython-313-aarch64" in name for name in found if "cpython" in name)
+
+
+@pytest.fixture(scope="session")
+def deployed_resources(artifact: Artifact) -> dict[str, Any]:
+    """The resources that CloudFormation gets of the built template, once SAM has translated it."""
+    python = ROOT / ".venv-template/bin/python"
+    done = run(str(python), str(ROOT / "tests/template/translation.py"), str(artifact.folder / "template.yaml"))
+    assert done.returncode == 0, done.stderr
+    resources: dict[str, Any] = json.loads(done.stdout)["Resources"]
+    return resources
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_built_function_may_do_exactly_this(deployed_resources: dict[str, Any], function: str) -> None:
+    """A function has a role of its own, which may do action by action what is allowed, and use an operator's key."""
+    role = deployed_resources[f"{function}Role"]["Properties"]
+    policy, key_policy = role["Policies"]
+    found = {
+        statement["Sid"]: (as_list(statement["Action"]), statement["Resource"], statement.get("Condition"))
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+
+    assert deployed_resources[function]["Properties"]["Role"] == {"Fn::GetAtt": [f"{function}Role", "Arn"]}
+    assert found == ALLOWED[function]
+    assert {statement["Effect"] for statement in policy["PolicyDocument"]["Statement"]} == {"Allow"}
+    condition, with_key, without = key_policy["Fn::If"]
+    assert (condition, without) == ("HasKmsKey", {"Ref": "AWS::NoValue"})
+    assert {one["Resource"]["Ref"] for one in with_key["PolicyDocument"]["Statement"]} == {"KmsKeyArn"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_built_function_has_only_what_lambda_needs_beside(deployed_resources: dict[str, Any], function: str) -> None:
+    """Beside its own policy a role lets a function write logs and traces and, where it may join one, use a network."""
+    role = deployed_resources[f"{function}Role"]["Properties"]
+    managed = ["service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"]
+    if "VpcConfig" in TEMPLATE.resource(function):
+        managed.append("service-role/AWSLambdaVPCAccessExecutionRole")
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+
+    assert role["ManagedPolicyArns"] == [f"arn:aws:iam::aws:policy/{name}" for name in managed]
+    assert (trusted["Principal"], trusted["Action"]) == ({"Service": ["lambda.amazonaws.com"]}, ["sts:AssumeRole"])
+    assert deployed_resources[function]["Properties"]["TracingConfig"] == {"Mode": "Active"}
+
+
+def test_there_are_no_other_roles_and_policies(deployed_resources: dict[str, Any]) -> None:
+    """Each function has one role and there is no further one; what others may do is said by the policies that are known."""
+    kinds = {name: resource["Type"] for name, resource in deployed_resources.items()}
+    identities = {name for name, kind in kinds.items() if kind.startswith("AWS::IAM::")}
+    policies = {name for name, kind in kinds.items() if kind.endswith("Policy")}
+
+    assert identities == {f"{function}Role" for function in FUNCTIONS}
+    assert policies == {"BucketPolicy", "JobQueuePolicy", "DeadLettersPolicy"}
+
+
+def test_only_the_config_function_can_write_the_configuration(deployed_resources: dict[str, Any]) -> None:
+    """Of all roles, one may replace the parameter, and none may remove it or read another."""
+    actions = {
+        (name, action)
+        for name, resource in deployed_resources.items()
+        if resource["Type"] == "AWS::IAM::Role"
+        for statement in resource["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        if action.startswith("ssm:")
+    }
+
+    assert {name for name, action in actions if action != "ssm:GetParameter"} == {"ConfigFunctionRole"}
+    assert {action for _, action in actions} == {"ssm:GetParameter", "ssm:PutParameter"}
+
+
+def test_strangers_reach_functions_only_through_their_routes(deployed_resources: dict[str, Any]) -> None:
+    """API Gateway may invoke each function for its own routes; anybody may only with a function URL, if it is deployed."""
+    permissions = {
+        name: resource for name, resource in deployed_resources.items() if resource["Type"] == "AWS::Lambda::Permission"
+    }
+    routes = {
+        f"/{route.method}{route.path}".replace(f"{{{name}}}", "*")
+        for function in TEMPLATE.functions()
+        for route in function.routes
+        for name in [re.sub(r"^.*\{|\}.*$", "", route.path)]
+    }
+    by_api = {
+        resource["Properties"]["SourceArn"]["Fn::Sub"][0].partition("${__Stage__}")[2]
+        for resource in permissions.values()
+        if resource["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    }
+    by_anybody = {name for name, resource in permissions.items() if resource["Properties"]["Principal"] == "*"}
+
+    assert by_api == routes
+    assert by_anybody == {
+        f"{name}{part}" for name in ("Generate", "Edit") for part in ("UrlPermission", "UrlInvokePermission")
+    }
+    assert {deployed_resources[name]["Condition"] for name in by_anybody} == {"HasFunctionUrl"}
+
+
+def test_the_built_api_is_closed_to_pages(deployed_resources: dict[str, Any]) -> None:
+    """In the API that CloudFormation gets, CORS is there only under the condition that origins are named."""
+    condition, cors, without = deployed_resources["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]["Fn::If"]
+
+    assert (condition, without) == ("HasCorsOrigins", {"Ref": "AWS::NoValue"})
+    assert cors["allowOrigins"] == {"Fn::Split": [",", ""]}
+    assert "authorization" in cors["allowHeaders"]

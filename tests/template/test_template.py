@@ -21,6 +21,7 @@ CONFIG_PARAMETER = {
     "parameter/image-gateway/${AWS::StackName}/config"
 }
 TABLE = {"Fn::GetAtt": ["Table", "Arn"]}
+LISTED = {"Fn::Sub": "${Table.Arn}/index/listed"}
 JOB_QUEUE = {"Fn::GetAtt": ["JobQueue", "Arn"]}
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
 BUS = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"}
@@ -45,6 +46,14 @@ def items(*prefixes: str) -> dict[str, Any]:
     }
 
 
+def listed(what: str) -> dict[str, Any]:
+    """The condition that a query of the index over all asks for items of one kind."""
+    return {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [what]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
 Statement = tuple[list[str], Any, dict[str, Any] | None]
 
 READS_CONFIGURATION: dict[str, Statement] = {
@@ -55,12 +64,32 @@ QUEUES_JOBS: dict[str, Statement] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEU
 TELLS_OF_JOBS: dict[str, Statement] = {
     "TellOfJobs": (["events:PutEvents"], BUS, {"StringEquals": {"events:source": "image-gateway"}})
 }
+NOTES_USE: dict[str, Statement] = {
+    "NoteTheUseOfTokens": (
+        ["dynamodb:UpdateItem"],
+        TABLE,
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token-id#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "last_used_at"]},
+            "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+            "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+        },
+    )
+}
 
 ALLOWED: dict[str, dict[str, Statement]] = {
     "ConfigFunction": {
         "ReadAndReplaceTheConfiguration": (["ssm:GetParameter", "ssm:PutParameter"], CONFIG_PARAMETER, None),
         "ReadAndWriteLongValues": (["s3:GetObject", "s3:PutObject"], objects("config"), None),
-        "LookUpTokens": (["dynamodb:GetItem"], TABLE, items("token")),
+        **NOTES_USE,
+        "LookUpTokens": (["dynamodb:GetItem"], TABLE, items("token", "token-id")),
+        "ListTokens": (["dynamodb:Query"], LISTED, listed("token")),
+        "MakeAndRevokeTokens": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("token", "token-id")),
+        "CountAdministrators": (
+            ["dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"],
+            TABLE,
+            items("token-count"),
+        ),
         "TakeTurnsByALock": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock")),
     },
     "GenerateFunction": {
@@ -68,6 +97,7 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         **QUEUES_JOBS,
         **TELLS_OF_JOBS,
         "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+        **NOTES_USE,
         "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
     },
@@ -78,6 +108,7 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "StoreAndSignPictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
         "KeepInputs": (["s3:PutObject"], objects("inputs"), None),
         "ReadAndSignUploads": (["s3:GetObject", "s3:PutObject"], objects("uploads"), None),
+        **NOTES_USE,
         "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
     },
@@ -87,11 +118,9 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         **TELLS_OF_JOBS,
         "SignPictures": (["s3:GetObject"], objects("images"), None),
         "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
-        "ListJobs": (
-            ["dynamodb:Query"],
-            [{"Fn::Sub": "${Table.Arn}/index/by-owner"}, {"Fn::Sub": "${Table.Arn}/index/listed"}],
-            None,
-        ),
+        **NOTES_USE,
+        "ListJobsOfAnOwner": (["dynamodb:Query"], {"Fn::Sub": "${Table.Arn}/index/by-owner"}, None),
+        "ListAllJobs": (["dynamodb:Query"], LISTED, listed("job")),
         "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
         "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
     },

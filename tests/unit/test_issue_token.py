@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from image_gateway import issue_token
 from image_gateway.aws import Aws
+from image_gateway.runtime import run
 from image_gateway.settings import Settings
 from image_gateway.tokens import Role, TokenStore
 from sandbox.template import ROOT
@@ -41,13 +42,12 @@ def stack(settings: Settings) -> str:
     )
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("role", Role)
-async def test_a_token_is_good_at_once(stack: str, settings: Settings, role: Role) -> None:
+def test_a_token_is_good_at_once(stack: str, settings: Settings, role: Role) -> None:
     """The token that is issued for a stack authenticates there, with the role and the name that were given."""
     token = issue_token.issue(stack, role, "my laptop")
 
-    principal = await TokenStore(Aws(), settings).authenticate(token)
+    principal = run(TokenStore(Aws(), settings).authenticate(token))
     assert principal is not None
     assert (principal.role, principal.name) == (role, "my laptop")
 
@@ -68,8 +68,7 @@ def test_a_stack_of_something_else() -> None:
         issue_token.issue(name, Role.ADMIN, "x")
 
 
-@pytest.mark.anyio
-async def test_the_command_prints_the_token(
+def test_the_command_prints_the_token(
     stack: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command prints the token and nothing else; without a role it is an administrator's."""
@@ -77,7 +76,7 @@ async def test_the_command_prints_the_token(
 
     issue_token.main()
 
-    principal = await TokenStore(Aws(), settings).authenticate(capsys.readouterr().out.strip())
+    principal = run(TokenStore(Aws(), settings).authenticate(capsys.readouterr().out.strip()))
     assert principal is not None
     assert principal.role is Role.ADMIN
 

@@ -6,6 +6,7 @@
     │   ├── InvalidImage        400 invalid_image
     │   └── InvalidUrl          400 invalid_url
     ├── Unauthorized            401 unauthorized
+    │   └── InvalidToken        401 unauthorized
     ├── Forbidden               403 forbidden
     │   └── Disabled            403 disabled
     ├── NotFound                404 not_found
@@ -86,9 +87,16 @@ class InvalidUrl(InvalidRequest):
 
 
 class Unauthorized(GatewayError):
-    """No credentials, or wrong ones."""
+    """No credentials. `challenge` is the `WWW-Authenticate` header of the answer (RFC 6750, section 3)."""
 
     status, code, title = 401, "unauthorized", "Authentication is required"
+    challenge: ClassVar[str] = "Bearer"
+
+
+class InvalidToken(Unauthorized):
+    """A token that is nobody's: unknown, malformed, expired or revoked."""
+
+    challenge = 'Bearer error="invalid_token"'
 
 
 class Forbidden(GatewayError):

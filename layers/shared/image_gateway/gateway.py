@@ -26,6 +26,7 @@ from image_gateway.service import ImageService
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
+from image_gateway.token_registry import TokenRegistry
 from image_gateway.tokens import TokenStore
 from image_gateway.worker import Worker
 
@@ -55,6 +56,11 @@ class Gateway:
     def tokens(self) -> TokenStore:
         """Who may do what."""
         return TokenStore(self.aws, self.settings)
+
+    @cached_property
+    def token_registry(self) -> TokenRegistry:
+        """Tokens, made and revoked."""
+        return TokenRegistry(self.aws, self.settings)
 
     @cached_property
     def images(self) -> ImageStore:

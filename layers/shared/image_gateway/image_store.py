@@ -12,24 +12,19 @@ from image_gateway.aws import Aws, AwsError, Bucket
 from image_gateway.errors import StorageUnavailable
 from image_gateway.imagetype import ImageType
 from image_gateway.settings import Settings
+from image_gateway.uuid7 import uuid7
 
 
 def new_job_id() -> str:
     """A UUID of version 7 (RFC 9562): sorts by time, and tells the day under which the job's pictures lie."""
-    return _uuid7(time.time_ns() // 1_000_000, secrets.randbits(80))
+    return uuid7(time.time_ns() // 1_000_000, secrets.randbits(80))
 
 
 def derived_job_id(moment: datetime, *parts: str) -> str:
     """The same UUID of version 7 for the same moment and parts: a message that comes twice is one job."""
     milliseconds = int(moment.timestamp() * 1000)
     random_part = int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:10], "big")
-    return _uuid7(milliseconds, random_part)
-
-
-def _uuid7(milliseconds: int, random_part: int) -> str:
-    value = (milliseconds << 80) | random_part
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    return str(uuid.UUID(int=(value & ~(0x3 << 62)) | (0x2 << 62)))
+    return uuid7(milliseconds, random_part)
 
 
 def job_time(job_id: str) -> datetime:
@@ -81,6 +76,19 @@ class ImageStore:
             await self._bucket.put(key, data, content_type)
         except AwsError as error:
             raise StorageUnavailable(f"The input was not stored: {error.code}", retry_after=1) from error
+        return key
+
+    async def put_answer(self, job_id: str, body: bytes | bytearray) -> str:
+        """Store the answer (JSON) of a job that is too long to be given directly, and give its key.
+
+        Raises:
+            StorageUnavailable: the bucket does not take it.
+        """
+        key = f"answers/{job_id}.json"
+        try:
+            await self._bucket.put(key, memoryview(body), "application/json")
+        except AwsError as error:
+            raise StorageUnavailable(f"The answer was not stored: {error.code}", may_have_cost=True) from error
         return key
 
     async def get(self, key: str) -> bytes:

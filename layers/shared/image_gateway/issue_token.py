@@ -11,8 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from image_gateway.aws import Aws
 from image_gateway.errors import GatewayError
+from image_gateway.runtime import run
 from image_gateway.settings import Settings
-from image_gateway.tokens import Role, TokenStore
+from image_gateway.token_registry import TokenRegistry
+from image_gateway.tokens import Role
 
 
 def issue(stack: str, role: Role, name: str) -> str:
@@ -30,7 +32,7 @@ def issue(stack: str, role: Role, name: str) -> str:
     settings = Settings(
         config_parameter=outputs["ConfigParameterName"], bucket=outputs["BucketName"], table=outputs["TableName"]
     )
-    return TokenStore(Aws(), settings).create(name, role)
+    return run(TokenRegistry(Aws(), settings).create(name, role)).token
 
 
 def main() -> None:

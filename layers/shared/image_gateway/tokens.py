@@ -1,20 +1,36 @@
-"""Bearer tokens: `igw_` and 32 random bytes. The table knows only their SHA-256."""
+"""Bearer tokens: who sends one, and what they may do. The table knows only a token's SHA-256.
+
+A token is looked up by that hash as the key of an item, so nothing here compares secrets. What the time of a lookup
+tells is about hashes: to use it, somebody would have to find texts whose hashes begin as a stored one does, and would
+end with a hash, not with the 256 random bits that it was made of.
+"""
 
 import asyncio
 import hashlib
+import logging
 import re
-import secrets
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
-from image_gateway.aws import Aws, error_code
+from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings
 
-_TOKEN = re.compile(r"[!-~]{1,256}")
+logger = logging.getLogger(__name__)
+
+TOKEN = re.compile(r"[!-~]{1,256}")
+"""The form of a token; those that are made here are `igw_` and 32 random bytes."""
+
+_USE_SECONDS = 3600
+"""A token's last use is recorded at most that often."""
+_DUE = "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :due)"
+"""Another process may have recorded it; and what is revoked must not come back."""
+_PATIENCE_SECONDS = 0.5
+"""How long an answer waits for that at most."""
 
 
 class Role(IntEnum):
@@ -49,20 +65,32 @@ class Principal:
         Raises:
             Forbidden: it may not.
         """
-        if self.engines is not None and engine not in self.engines:
-            raise Forbidden(f"This token may not use the engine {engine}", field="model")
+        self.require_engine(engine)
         if self.models is not None and (model or "") not in self.models:
             raise Forbidden(f"This token may only use these models: {', '.join(sorted(self.models))}", field="model")
 
+    def require_engine(self, engine: str) -> None:
+        """Return if this caller may use the engine with one model or another.
 
-def digest(token: str) -> str:
-    """What the table knows of a token: the SHA-256 of its text, in hex."""
-    return hashlib.sha256(token.encode()).hexdigest()
+        Raises:
+            Forbidden: it may not.
+        """
+        if self.engines is not None and engine not in self.engines:
+            raise Forbidden(f"This token may not use the engine {engine}", field="model")
+
+    def may_use(self, model: str) -> bool:
+        """Whether this caller may use the model, of an engine that it may use."""
+        return self.models is None or model in self.models
 
 
-def new_token() -> str:
-    """A token nobody has seen."""
-    return f"igw_{secrets.token_urlsafe(32)}"
+def hash_key(token: str) -> dict[str, Any]:
+    """The key of the item that authentication looks up: all the table knows of a token's text."""
+    return {"pk": {"S": f"token#{hashlib.sha256(token.encode()).hexdigest()}"}}
+
+
+def id_key(token_id: str) -> dict[str, Any]:
+    """The key of the item that a token is listed by."""
+    return {"pk": {"S": f"token-id#{token_id}"}}
 
 
 class TokenStore:
@@ -80,6 +108,7 @@ class TokenStore:
         self._ttl = settings.token_ttl_seconds
         self._now = now
         self._known: dict[str, tuple[float, Principal]] = {}
+        self._noted: dict[str, float] = {}
 
     async def authenticate(self, token: str) -> Principal | None:
         """Whose token this is, or None. What has not the form of a token costs no lookup.
@@ -87,53 +116,44 @@ class TokenStore:
         Raises:
             StorageUnavailable: the table cannot be read.
         """
-        if not _TOKEN.fullmatch(token):
+        if not TOKEN.fullmatch(token):
             return None
-        key, now = digest(token), self._now()
-        looked_up_at, principal = self._known.get(key, (float("-inf"), None))
+        key, now = hash_key(token), self._now()
+        hashed = key["pk"]["S"]
+        looked_up_at, principal = self._known.get(hashed, (float("-inf"), None))
         if principal is None or now - looked_up_at >= self._ttl:
-            self._known.pop(key, None)
-            principal = await asyncio.to_thread(self._find, key)
+            self._known.pop(hashed, None)
+            principal = await self._find(key)
             if principal is None:
                 return None
-            self._known[key] = (now, principal)
+            self._known[hashed] = (now, principal)
         return principal if principal.expires_at is None or now < principal.expires_at else None
 
-    def create(self, name: str, role: Role, *, token: str | None = None, expires_at: float | None = None) -> str:
-        """Store a token and give its text, which nothing can show again.
+    @asynccontextmanager
+    async def noting_use(self, principal: Principal) -> AsyncIterator[None]:
+        """Record, while the block runs, that a token is in use: at most once an hour, and whether or not it succeeds.
 
-        Args:
-            name: for people.
-            role: what it may do.
-            token: a text chosen by the caller; by default a new one.
-            expires_at: seconds since 1970.
-
-        Raises:
-            ValueError: `token` has not the form of a token.
-            StorageUnavailable: the table cannot be written.
+        A function may be frozen once it has answered, so the block's end waits for the write, but not for long.
         """
-        token = token or new_token()
-        if not _TOKEN.fullmatch(token):
-            raise ValueError("a token is 1 to 256 printable ASCII characters without spaces")
-        item = {
-            "pk": {"S": f"token#{digest(token)}"},
-            "token_id": {"S": uuid.uuid4().hex[:16]},
-            "name": {"S": name},
-            "role": {"S": role.name.lower()},
-        }
-        if expires_at is not None:
-            item["token_expires_at"] = {"N": str(int(expires_at))}
+        now = self._now()
+        if now - self._noted.get(principal.id, float("-inf")) < _USE_SECONDS:
+            yield
+            return
+        self._noted[principal.id] = now
+        noting = asyncio.create_task(self._note_use(principal.id, now))
         try:
-            self._aws.dynamodb.put_item(TableName=self._table, Item=item)
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The token was not stored: {error_code(error)}") from error
-        return token
+            yield
+        finally:
+            await asyncio.wait({noting}, timeout=_PATIENCE_SECONDS)
+            if noting.cancel():
+                _not_noted(principal.id, "it took too long")
 
-    def _find(self, key: str) -> Principal | None:
+    async def _find(self, key: dict[str, Any]) -> Principal | None:
         try:
-            found = self._aws.dynamodb.get_item(TableName=self._table, Key={"pk": {"S": f"token#{key}"}})
-        except self._aws.errors as error:
-            raise StorageUnavailable(f"The token cannot be checked: {error_code(error)}", retry_after=1) from error
+            # Of a token that was revoked a moment ago, another copy of the table may not know yet.
+            found = await self._aws.call("dynamodb", "GetItem", TableName=self._table, Key=key, ConsistentRead=True)
+        except AwsError as error:
+            raise StorageUnavailable(f"The token cannot be checked: {error.code}", retry_after=1) from error
         item = found.get("Item")
         if item is None:
             return None
@@ -143,4 +163,25 @@ class TokenStore:
             name=item["name"]["S"],
             role=Role[item["role"]["S"].upper()],
             expires_at=float(expires["N"]) if expires else None,
+            engines=frozenset(item["engines"]["SS"]) if "engines" in item else None,
+            models=frozenset(item["models"]["SS"]) if "models" in item else None,
         )
+
+    async def _note_use(self, token_id: str, now: float) -> None:
+        try:
+            await self._aws.call(
+                "dynamodb",
+                "UpdateItem",
+                TableName=self._table,
+                Key=id_key(token_id),
+                UpdateExpression="SET last_used_at = :now",
+                ConditionExpression=_DUE,
+                ExpressionAttributeValues={":now": {"N": str(int(now))}, ":due": {"N": str(int(now) - _USE_SECONDS)}},
+            )
+        except AwsError as error:
+            if error.code != "ConditionalCheckFailedException":
+                _not_noted(token_id, error.code)
+
+
+def _not_noted(token_id: str, why: str) -> None:
+    logger.warning("the last use of a token was not recorded", extra={"token_id": token_id, "error": why})

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from mangum import Mangum
 from starlette.exceptions import HTTPException
@@ -31,8 +31,11 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 """What Lambda calls: an event and a context in, API Gateway's answer (payload format 2.0) out."""
 
 
-def create_app() -> FastAPI:
-    """An application whose every route must declare who may use it; its gateway is made when first needed."""
+def create_app(*routers: APIRouter) -> FastAPI:
+    """An application with the routes of `routers`, whose every route must declare who may use it.
+
+    Its gateway is made when first needed.
+    """
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
@@ -43,6 +46,7 @@ def create_app() -> FastAPI:
         telemetry={"tracing": False, "metrics": False},
     )
     app.router.route_class = GuardedRoute
+    app.router.routes += [route for router in routers for route in router.routes]
     app.state.gateway = from_environment
     app.add_exception_handler(GatewayError, on_gateway_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
@@ -52,7 +56,14 @@ def create_app() -> FastAPI:
 
 
 def lambda_handler(app: FastAPI) -> Handler:
-    """The handler of a function that API Gateway calls; it runs on the process's event loop."""
+    """The handler of a function that API Gateway calls; it runs on the process's event loop.
+
+    Raises:
+        TypeError: a route came into the application by a way that checks no tokens, such as a router of another class.
+    """
+    for route in app.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route} does not check who uses it: its router needs route_class=GuardedRoute")
     # Mangum logs each request's path by itself; `RequestLog` says more, and only route templates.
     logging.getLogger("mangum.http").setLevel(logging.WARNING)
     # botocore says at every start where it found credentials.

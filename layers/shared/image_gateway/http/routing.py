@@ -7,10 +7,12 @@ from typing import Annotated, Any, TypeVar, cast
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from image_gateway.errors import Forbidden, Unauthorized
+from image_gateway.errors import Forbidden, InvalidToken, NotFound, StorageUnavailable, Unauthorized
 from image_gateway.gateway import Gateway
+from image_gateway.http.refusals import refusals
+from image_gateway.models.openai import OpenAIError
 from image_gateway.models.pictures import Problem
-from image_gateway.tokens import Principal, Role
+from image_gateway.tokens import Principal, Role, TokenStore
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -44,7 +46,11 @@ class GuardedRoute(APIRoute):
         answers = dict(options.pop("responses", None) or {})
         if rule is not Access.PUBLIC:
             options["openapi_extra"] = {"security": [{"bearer": []}], **(options.get("openapi_extra") or {})}
-            answers = {401: {"model": Problem}, 403: {"model": Problem}, **answers}
+            missing = (NotFound,) if "{" in path else ()
+            common = refusals(Unauthorized, Forbidden, *missing, StorageUnavailable)
+            # Named once for the document to have it: FastAPI prepares each model at every cold start.
+            common[401]["model"] = OpenAIError if path.startswith("/v1/") else Problem
+            answers = {**common, **answers}
         super().__init__(path, endpoint, responses=answers, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -52,9 +58,16 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            if self.rule.value is not None:
-                request.state.principal = await _authorised(request, self.rule.value)
-            return await handle(request)
+            needed = self.rule.value
+            if needed is None:
+                return await handle(request)
+            tokens = _gateway(request).tokens
+            principal = await _authenticated(request, tokens)
+            async with tokens.noting_use(principal):
+                if principal.role < needed:
+                    raise Forbidden(f"This needs a token of role {needed.name.lower()}")
+                request.state.principal = principal
+                return await handle(request)
 
         return guarded
 
@@ -74,13 +87,16 @@ PrincipalDep = Annotated[Principal, Depends(_principal)]
 """Who is calling; only on routes that are not public."""
 
 
-async def _authorised(request: Request, needed: Role) -> Principal:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+async def _authenticated(request: Request, tokens: TokenStore) -> Principal:
+    """Whose token the request's one `Authorization` header holds; nothing else of the request is looked at."""
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise InvalidToken("Send one Authorization header")
+    scheme, _, token = "".join(headers).partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
         raise Unauthorized("Send a token: Authorization: Bearer igw_…")
-    principal = await _gateway(request).tokens.authenticate(token.strip())
+    principal = await tokens.authenticate(token)
     if principal is None:
-        raise Unauthorized("The token is not valid, or no longer")
-    if principal.role < needed:
-        raise Forbidden(f"This needs a token of role {needed.name.lower()}")
+        raise InvalidToken("The token is not valid, or no longer")
     return principal

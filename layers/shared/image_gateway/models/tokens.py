@@ -1,0 +1,86 @@
+"""What is asked and answered about tokens."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from image_gateway.models.fields import EngineName
+
+RoleName = Literal["user", "admin"]
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _rfc3339(value: object) -> object:
+    if value is not None and not (isinstance(value, str) and _RFC3339.fullmatch(value)):
+        raise PydanticCustomError("timestamp", "must be a time with its zone, for example 2027-01-31T12:00:00Z")
+    return value
+
+
+def _whole_utc_second(moment: datetime) -> datetime:
+    try:
+        moment = moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        raise PydanticCustomError("timestamp", "must be a time before the year 10000") from None
+    if moment <= datetime.now(UTC):
+        raise PydanticCustomError("timestamp", "must be in the future")
+    return moment
+
+
+def _name(text: str) -> str:
+    text = text.strip()
+    if not text or not text.isprintable():
+        raise PydanticCustomError("name", "must be 1 to 100 printable characters")
+    return text
+
+
+Expiry = Annotated[AwareDatetime, AfterValidator(_whole_utc_second)]
+Engines = Annotated[frozenset[EngineName], Field(min_length=1)]
+Models = Annotated[frozenset[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1, max_length=100)]
+
+
+class TokenForm(BaseModel):
+    """A token to be made."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)] = Field(
+        description="For people: whose it is, or what for.", examples=["the newsroom"]
+    )
+    role: RoleName = Field(description="`user` makes pictures; `admin` also reads and changes everything else.")
+    expires_at: Annotated[Expiry | None, BeforeValidator(_rfc3339)] = Field(
+        None, description="When it stops working, to the second, with its zone; absent or null: never."
+    )
+    engines: Engines | None = Field(None, description="The engines it may use; absent or null: all.")
+    models: Models | None = Field(
+        None, description="The models it may use, as requests and the configuration name them; absent or null: all."
+    )
+
+
+class TokenInfo(BaseModel):
+    """A token, without its secret. Times are UTC."""
+
+    id: str = Field(description="Jobs and pictures of this token are owned by `token:{id}`.")
+    name: str
+    role: RoleName
+    created_at: datetime
+    expires_at: datetime | None = Field(description="When it stops working; null: never.")
+    last_used_at: datetime | None = Field(description="Recorded at most once an hour; null: not yet used.")
+    engines: list[str] | None = Field(description="The engines it may use; null: all.")
+    models: list[str] | None = Field(description="The models it may use; null: all.")
+
+
+class NewToken(TokenInfo):
+    """A token that was just made, with its secret, which nothing can show again."""
+
+    token: str = Field(repr=False, description="The secret: send it as `Authorization: Bearer …`.")
+
+
+class TokenPage(BaseModel):
+    """Tokens, the newest first."""
+
+    tokens: list[TokenInfo]
+    cursor: str | None = Field(None, description="Gives the next page; absent after the last one.")
