@@ -101,7 +101,7 @@ class Sandbox:
         aws = self._stack.enter_context(EmbeddedAws())
         self.template = Template(parameters=self._parameters, stack=self._name, sqs_url=aws.url)
         functions = self.template.functions()
-        service = LambdaService(functions, aws.variables, self._log)
+        self.functions = service = LambdaService(functions, aws.variables, self._log)
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service), self._port)

@@ -238,6 +238,7 @@ class LambdaService:
         self._cwd = cwd
         self._turns = {name: asyncio.Semaphore(concurrency) for name in self._functions}
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
+        self._busy: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._started: list[Environment] = []
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -259,6 +260,10 @@ class LambdaService:
         for name in self._functions:
             self._idle[name].append(await self._new(name))
 
+    def at_work(self, name: str) -> list[int]:
+        """The ids of a function's processes that have an event right now."""
+        return [environment.pid for environment in self._busy[name] if environment.alive]
+
     async def stop(self) -> None:
         """End every event that is under way, and every process."""
         for running in self._running:
@@ -269,9 +274,11 @@ class LambdaService:
     async def _run(self, name: str, event: dict[str, Any]) -> Any:
         async with self._turns[name]:
             environment = await self._environment(name)
+            self._busy[name].append(environment)
             try:
                 return await environment.invoke(event)
             finally:
+                self._busy[name].remove(environment)
                 self._idle[name].append(environment)
 
     def _ended(self, running: asyncio.Task[Any]) -> None:

@@ -305,6 +305,24 @@ async def test_more_events_wait_for_their_turn(service: Make) -> None:
     assert sorted(answer["calls"] for answer in answers) == [1, 2, 3, 4]
 
 
+async def test_processes_at_work_are_known(service: Make, tmp_path: Path) -> None:
+    """While events are under way the processes that have them are named; a killed one is not, and neither is an idle one."""
+    functions = service("meet")
+    (tmp_path / "met").mkdir()
+    event = {"folder": str(tmp_path / "met"), "count": 3}
+    invocations = [asyncio.create_task(functions.invoke("meet", event)) for _ in range(2)]
+    await eventually(lambda: len(list((tmp_path / "met").iterdir())) == 2)
+    first, second = functions.at_work("meet")
+
+    os.kill(first, signal.SIGKILL)
+    await eventually(lambda: functions.at_work("meet") == [second])
+    (tmp_path / "met" / "third").touch()
+    await asyncio.gather(*invocations, return_exceptions=True)
+
+    assert sorted(path.name for path in (tmp_path / "met").iterdir()) == sorted([str(first), str(second), "third"])
+    assert functions.at_work("meet") == []
+
+
 async def test_a_failed_event_leaves_its_environment_warm(service: Make) -> None:
     """After an exception the same process takes the next event: failures do not pile up processes."""
     functions = service("fail")

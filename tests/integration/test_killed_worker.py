@@ -1,0 +1,197 @@
+"""SIGKILL to the worker's processes in the middle of jobs: real queue, real leases, and processes as Lambda has them.
+
+All of it happens once, in about 45 s, most of which a lease takes to run out; the tests look at what came of it.
+"""
+
+import asyncio
+import base64
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.s3.models import S3Backend
+
+from sandbox.gateway import Sandbox
+from tests.integration.pictures import encoded
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("killed worker")]
+
+WORKER = "WorkerFunction"
+PARAMETERS = {
+    # A lease is as long as an invocation may be, and a message comes back as often as the queue allows meanwhile.
+    "WorkerTimeoutSeconds": "36",
+    "QueueVisibilitySeconds": "14",
+}
+ENGINE_SECONDS = 3.0
+
+
+class Gate:
+    """Holds the second picture of a job back on its way into the bucket, and lets it go lost."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.opened = threading.Event()
+        self._put = S3Backend.put_object
+        self._pictures = 0
+        self._counting = threading.Lock()
+
+    def put(self, backend: S3Backend, bucket: str, key: str, *rest: Any, **options: Any) -> Any:
+        """As `S3Backend.put_object`, with the gate before it."""
+        if key.startswith("images/") and not self.opened.is_set():
+            with self._counting:
+                self._pictures += 1
+                second = self._pictures == 2
+            if second:
+                self.reached.set()
+                self.opened.wait(120)
+                raise ConnectionAbortedError("whoever sent this is dead")
+        return self._put(backend, bucket, key, *rest, **options)
+
+
+@dataclass
+class Aftermath:
+    """What came of three jobs whose worker was killed.
+
+    Attributes:
+        stored_at_death: keys of the pictures that were in the bucket when the worker died.
+        killed: ids of the processes that were killed.
+        jobs: each job as its owner sees it at the end, by what it was doing.
+        keys: all pictures in the bucket, by job id.
+        told: how often the account was told of the end of each job.
+        asked: how often each engine was asked to make pictures.
+    """
+
+    stored_at_death: list[str] = field(default_factory=list)
+    killed: list[int] = field(default_factory=list)
+    jobs: dict[str, Any] = field(default_factory=dict)
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    told: dict[str, list[str]] = field(default_factory=dict)
+    asked: dict[str, int] = field(default_factory=dict)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.02)
+
+
+async def submit(sandbox: Sandbox, path: str, **form: Any) -> str:
+    """Have the worker do a request; gives the job's id."""
+    headers = {"Prefer": "respond-async"}
+    answer = await sandbox.request(
+        "POST", f"/api/v1/images/{path}", token=sandbox.user_token, json=form, headers=headers
+    )
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+async def ended(sandbox: Sandbox, job_id: str) -> Any:
+    """The job, as soon as it has ended."""
+    deadline = time.monotonic() + 150
+    while time.monotonic() < deadline:
+        answer = await sandbox.request("GET", f"/api/v1/images/jobs/{job_id}", token=sandbox.user_token)
+        if answer.json()["status"] not in ("queued", "running"):
+            return answer.json()
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"the job stays {answer.json()['status']}")
+
+
+def asked(sandbox: Sandbox, engine: str, ending: str) -> int:
+    return sum(one.method == "POST" and one.path.endswith(ending) for one in sandbox.engines[engine].record)
+
+
+def stored(sandbox: Sandbox) -> list[str]:
+    found = boto3.client("s3").list_objects_v2(Bucket=sandbox.settings.bucket, Prefix="images/")
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
+async def kill_in_the_middle(sandbox: Sandbox, gate: Gate) -> Aftermath:
+    """Bring one job to between its pictures, and two to where their engines are at work; then kill the worker."""
+    after = Aftermath()
+    await sandbox.configure(IMAGE_ENGINE_TIMEOUT=6, IMAGE_GENERATION_ENGINE="comfyui", IMAGE_GENERATION_MODEL="")
+    ids = {"storing": await submit(sandbox, "generations", prompt="a fox", size="64x64", n=2)}
+    await eventually(lambda: gate.reached.is_set() and len(stored(sandbox)) == 1)
+    for name in ("comfyui", "openai"):
+        sandbox.engines[name].knobs.latency = ENGINE_SECONDS
+    ids["comfyui"] = await submit(sandbox, "generations", prompt="a hen", size="64x64", n=2)
+    photo = base64.b64encode(encoded()).decode()
+    ids["openai"] = await submit(sandbox, "edit", prompt="a hat", image=photo)
+    await eventually(lambda: asked(sandbox, "comfyui", "/prompt") == 2 and asked(sandbox, "openai", "/edits") == 1)
+
+    after.killed = sandbox.functions.at_work(WORKER)
+    for process in after.killed:
+        os.kill(process, signal.SIGKILL)
+    await eventually(lambda: not sandbox.functions.at_work(WORKER))
+    after.stored_at_death = stored(sandbox)
+    gate.opened.set()
+
+    after.jobs = {name: await ended(sandbox, job_id) for name, job_id in ids.items()}
+    after.keys = {name: [key for key in stored(sandbox) if job_id in key] for name, job_id in ids.items()}
+    events = [event["detail"] for event in await sandbox.events()]
+    after.told = {name: [one["status"] for one in events if one["id"] == ids[name]] for name in ids}
+    after.asked = {"comfyui": asked(sandbox, "comfyui", "/prompt"), "openai": asked(sandbox, "openai", "/edits")}
+    return after
+
+
+@pytest.fixture(scope="module")
+def aftermath() -> Iterator[Aftermath]:
+    """Kill a worker, and wait for what comes of its jobs."""
+    gate = Gate()
+
+    async def run() -> Aftermath:
+        with tempfile.TemporaryFile() as log:
+            async with Sandbox(log=log, parameters=PARAMETERS) as sandbox:
+                return await kill_in_the_middle(sandbox, gate)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(S3Backend, "put_object", lambda *sent, **options: gate.put(*sent, **options))  # noqa: PLW0108 - a method would not get the backend
+        try:
+            yield asyncio.run(run())
+        finally:
+            gate.opened.set()
+
+
+def test_the_worker_was_killed_at_work(aftermath: Aftermath) -> None:
+    """Every process that did the jobs is dead, when one of two pictures was stored and nothing had ended."""
+    assert aftermath.killed
+    assert len(aftermath.stored_at_death) == 1
+    assert not [process for process in aftermath.killed if Path(f"/proc/{process}").exists()]
+
+
+def test_a_job_of_an_engine_that_may_have_been_paid_is_interrupted(aftermath: Aftermath) -> None:
+    """The engine is not asked a second time: the job says that it may have cost, and shows nothing."""
+    job = aftermath.jobs["openai"]
+
+    assert (job["status"], job["error"]["code"]) == ("failed", "interrupted")
+    assert aftermath.asked["openai"] == 1
+    assert aftermath.keys["openai"] == []
+    assert aftermath.told["openai"] == ["failed"]
+
+
+def test_a_run_of_comfyui_is_found_again(aftermath: Aftermath) -> None:
+    """The job is taken up by another process, which starts no second run: one set of pictures, told of once."""
+    job = aftermath.jobs["comfyui"]
+
+    assert (job["status"], job["attempts"], len(job["pictures"])) == ("succeeded", 2, 2)
+    assert len(aftermath.keys["comfyui"]) == 2
+    assert aftermath.told["comfyui"] == ["succeeded"]
+    assert aftermath.asked["comfyui"] == 2, "one run each for the two jobs of comfyui"
+
+
+def test_a_job_that_died_between_its_pictures_has_one_set(aftermath: Aftermath) -> None:
+    """The picture that was stored is written again in its place, and the one that was lost comes with it."""
+    job = aftermath.jobs["storing"]
+
+    assert (job["status"], job["attempts"], len(job["pictures"])) == ("succeeded", 2, 2)
+    assert len(aftermath.keys["storing"]) == 2
+    assert set(aftermath.stored_at_death) < set(aftermath.keys["storing"])
+    assert aftermath.told["storing"] == ["succeeded"]
