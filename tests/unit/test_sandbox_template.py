@@ -11,6 +11,9 @@ Parameters:
   Days: {Type: Number, Default: 7}
   Hosts: {Type: String}
   Seconds: {Type: Number, Default: 12}
+Conditions:
+  HasHosts: !Not [!Equals [!Join ["", !Ref Hosts], ""]]
+  IsBoth: !And [!Condition HasHosts, !Condition HasHosts]
 Globals:
   Function:
     MemorySize: 512
@@ -144,6 +147,30 @@ def test_what_cannot_be_resolved_is_named(small: Path, value: object) -> None:
     """What the sandbox does not know, or a name that the template does not have, is an error that says so."""
     with pytest.raises(KeyError, match=r"ImportValue|\['a'\]|Nothing"):
         Template(small).resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "chosen"), [("", "public"), ("a.example", "private"), ("a.example,b.example", "private")]
+)
+def test_a_condition_decides(small: Path, hosts: str, chosen: str) -> None:
+    """Of the two values of an `If` the one counts that the parameters' values make right."""
+    template = Template(small, {"Hosts": hosts})
+
+    assert template.resolve({"Fn::If": ["HasHosts", "private", "public"]}) == chosen
+    assert template.holds("HasHosts") is (chosen == "private")
+
+
+def test_a_list_is_joined(small: Path) -> None:
+    """A list parameter's items are joined by another separator."""
+    template = Template(small, {"Hosts": "a.example,b.example"})
+
+    assert template.resolve({"Fn::Join": ["; ", {"Ref": "Hosts"}]}) == "a.example; b.example"
+
+
+def test_a_condition_that_cannot_be_decided(small: Path) -> None:
+    """A condition of a form that the sandbox does not know is an error that shows it."""
+    with pytest.raises(KeyError, match="Fn::And"):
+        Template(small).holds("IsBoth")
 
 
 def test_scalars_are_text(small: Path) -> None:
