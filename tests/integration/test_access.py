@@ -1,44 +1,87 @@
 """Every route with every kind of credentials."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from fastapi import APIRouter
 
 from functions.config.app import app as config_app
 from functions.edit.app import app as edit_app
 from functions.generate.app import app as generate_app
 from functions.jobs.app import app as jobs_app
-from image_gateway.http import Access, access, create_app
+from image_gateway.http import Access, access, create_app, lambda_handler
 from image_gateway.http.routing import GuardedRoute
+from image_gateway.runtime import run
+from image_gateway.tokens import Role
+from tests.integration.pictures import RED, encoded, text
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Deployment
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp
+
+    from tests.integration.conftest import Answer, Deployment
 
 APPS = (config_app, generate_app, edit_app, jobs_app)
-PUBLIC, USER, ADMIN = Access.PUBLIC, Access.USER, Access.ADMIN
 
-RULES = {
+NOBODY, NO_TOKEN, LOW, IN = '401 Bearer error="invalid_token"', "401 Bearer", "403", "let in"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Who may use a route, what each kind of credentials is answered there, and the body to send."""
+
+    rule: Access
+    none: str = NO_TOKEN
+    garbage: str = NOBODY
+    expired: str = NOBODY
+    revoked: str = NOBODY
+    user: str = IN
+    admin: str = IN
+    limited: str = IN
+    body: Any = None
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """What each kind of credentials is answered."""
+        return {name: getattr(self, name) for name in CREDENTIALS}
+
+
+CREDENTIALS = ("none", "garbage", "expired", "revoked", "user", "admin", "limited")
+"""The last one is a user's token for another engine than the configured one."""
+
+PUBLIC = Row(Access.PUBLIC, none=IN, garbage=IN, expired=IN, revoked=IN)
+ADMIN = Row(Access.ADMIN, user=LOW, limited=LOW)
+USER = Row(Access.USER)
+ENGINE = Row(Access.USER, limited=LOW)
+MAKE = Row(Access.USER, limited=LOW, body={"prompt": "a heron"})
+EDIT = Row(Access.USER, limited=LOW, body={"prompt": "a hat", "image": text(encoded(RED))})
+
+TABLE = {
     ("GET", "/api/v1/images/config"): ADMIN,
     ("POST", "/api/v1/images/config/update"): ADMIN,
     ("POST", "/api/v1/images/verify"): ADMIN,
     ("GET", "/api/v1/images/config/url/verify"): ADMIN,
-    ("GET", "/api/v1/images/models"): USER,
-    ("POST", "/api/v1/images/generations"): USER,
-    ("POST", "/api/v1/images/edit"): USER,
+    ("GET", "/api/v1/images/tokens"): ADMIN,
+    ("POST", "/api/v1/images/tokens"): ADMIN,
+    ("DELETE", "/api/v1/images/tokens/{id}"): ADMIN,
+    ("GET", "/api/v1/images/models"): ENGINE,
+    ("POST", "/api/v1/images/generations"): MAKE,
+    ("POST", "/api/v1/images/edit"): EDIT,
     ("POST", "/api/v1/images/uploads"): USER,
     ("GET", "/api/v1/images/jobs"): USER,
     ("GET", "/api/v1/images/jobs/{id}"): USER,
     ("GET", "/api/v1/images/jobs/{id}/result"): USER,
     ("DELETE", "/api/v1/images/jobs/{id}"): USER,
     ("GET", "/api/v1/images/{id}"): USER,
-    ("POST", "/v1/images/generations"): USER,
-    ("POST", "/v1/images/edits"): USER,
+    ("POST", "/v1/images/generations"): MAKE,
+    ("POST", "/v1/images/edits"): EDIT,
     ("GET", "/v1/images/jobs/{id}/result"): USER,
     ("GET", "/v1/models"): USER,
     ("GET", "/v1/models/{id:path}"): USER,
-    ("GET", "/api/v1/images/tokens"): ADMIN,
-    ("POST", "/api/v1/images/tokens"): ADMIN,
-    ("DELETE", "/api/v1/images/tokens/{id}"): ADMIN,
     ("GET", "/health"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
@@ -59,26 +102,74 @@ def declared() -> dict[tuple[str, str], Access]:
 
 def test_the_table_lists_every_route_there_is() -> None:
     """A new route must be entered here with its rule, and no route is without one."""
-    assert declared() == RULES
+    assert declared() == {route: row.rule for route, row in TABLE.items()}
     assert all(isinstance(route, GuardedRoute) for app in APPS for route in app.routes)
 
 
-@pytest.mark.parametrize("route", RULES, ids=" ".join)
-@pytest.mark.parametrize("role", [None, "garbage", "user", "admin"])
-def test_a_route_lets_in_whom_it_should(deployment: "Deployment", route: tuple[str, str], role: str | None) -> None:
-    """No token or a wrong one is 401 with the challenge, too small a role 403, and nobody else is turned away."""
-    method, path = route
-    answer = deployment.call(method, path, raw=b"{" if method == "POST" else None, role=role)
-    rule = RULES[route]
+@pytest.fixture
+def credentials(generating: "Deployment") -> "Deployment":
+    """A deployment that generates and edits, with a token of each kind."""
+    config = generating.call("GET", "/api/v1/images/config").json
+    generating.configure(
+        ENABLE_IMAGE_EDIT=True,
+        IMAGE_EDIT_ENGINE="openai",
+        IMAGE_EDIT_MODEL="gpt-image-2",
+        IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
+        IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
+    )
+    revoked = run(generating.gateway.token_registry.create("revoked", Role.ADMIN))
+    run(generating.gateway.token_registry.delete(revoked.id))
+    generating.tokens |= {
+        "expired": generating.token("expired", Role.ADMIN, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
+        "revoked": revoked.token,
+        "limited": generating.token("limited", engines={"comfyui"}),
+    }
+    return generating
 
-    if rule is not PUBLIC and role in (None, "garbage"):
-        assert (answer.status, answer.json["code"]) == (401, "unauthorized")
-        assert answer.headers["www-authenticate"] == ("Bearer" if role is None else 'Bearer error="invalid_token"')
-    elif rule is ADMIN and role == "user":
-        assert (answer.status, answer.json["code"]) == (403, "forbidden")
-        assert "admin" in answer.json["detail"]
-    else:
-        assert answer.status not in (401, 403)
+
+def outcome(answer: "Answer") -> str:
+    """How an answer reads in the table; refusals have the shape of their door."""
+    if answer.status not in (401, 403):
+        return IN
+    code = answer.json["error"]["code"] if "error" in answer.json else answer.json["code"]
+    assert code == {401: "unauthorized", 403: "forbidden"}[answer.status]
+    return f"{answer.status} {answer.headers.get('www-authenticate', '')}".strip()
+
+
+@pytest.mark.parametrize("route", TABLE, ids=" ".join)
+def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[str, str]) -> None:
+    """Every kind of credentials is answered as the table says, and nothing ends in a defect."""
+    method, path = route
+    row = TABLE[route]
+    raw = b"{" if method == "POST" and row.body is None else None
+
+    answers = {
+        name: credentials.call(method, path, row.body, raw=raw, role=None if name == "none" else name)
+        for name in CREDENTIALS
+    }
+
+    assert {name: outcome(answer) for name, answer in answers.items()} == row.answers
+    assert not [name for name, answer in answers.items() if answer.status >= 500]
+
+
+def test_limits_leave_administration_alone(deployment: "Deployment") -> None:
+    """An administrator's token for one engine may still read and change everything else."""
+    deployment.tokens["limited"] = deployment.token("limited", Role.ADMIN, engines={"comfyui"}, models={"x"})
+
+    assert deployment.call("GET", "/api/v1/images/config", role="limited").status == 200
+    assert deployment.call("GET", "/api/v1/images/tokens", role="limited").status == 200
+
+
+def test_what_a_revoked_token_made_stays(generating: "Deployment") -> None:
+    """Jobs of a token that is gone are there for administrators."""
+    made = run(generating.gateway.token_registry.create("gone", Role.USER))
+    generating.tokens["gone"] = made.token
+    assert generating.call("POST", "/api/v1/images/generations", {"prompt": "a heron"}, role="gone").status == 200
+
+    generating.call("DELETE", f"/api/v1/images/tokens/{made.id}")
+
+    (job,) = generating.call("GET", f"/api/v1/images/jobs?owner=token:{made.id}").json["jobs"]
+    assert job["owner"] == f"token:{made.id}"
 
 
 def test_a_route_without_a_rule_cannot_be_made() -> None:
@@ -104,36 +195,113 @@ def test_a_route_with_a_rule_can_be_made() -> None:
     assert [route.rule for route in app.routes if isinstance(route, GuardedRoute)] == [Access.ADMIN]
 
 
+def test_a_router_of_another_kind_is_refused() -> None:
+    """A route that checks nothing is an error when the function is imported, whichever way it came in."""
+    router = APIRouter()
+
+    @router.get("/open")
+    @access(Access.ADMIN)
+    async def unchecked() -> None:
+        """Has a rule that nothing looks at."""
+
+    with pytest.raises(TypeError, match="GuardedRoute"):
+        lambda_handler(create_app(router))
+    app = create_app()
+    app.include_router(router)
+    with pytest.raises(TypeError, match="GuardedRoute"):
+        lambda_handler(app)
+
+
+CONFIG = "/api/v1/images/config"
+
+
 @pytest.mark.parametrize(
-    ("header", "status"),
-    [
-        ("Bearer {token}", 200),
-        ("bearer {token}", 200),
-        ("BEARER   {token}  ", 200),
-        ("Bearer", 401),
-        ("Bearer ", 401),
-        ("Basic {token}", 401),
-        ("{token}", 401),
-        ("Bearer {token} {token}", 401),
-        ("Bearer {token},Bearer {token}", 401),
-        ("Bearer " + "x" * 100_000, 401),
-        ("Bearer {token}\0", 401),
-        ("Bearer igw_\u00fc", 401),
-    ],
+    "header",
+    ["Bearer {token}", "bearer {token}", "BEARER {token}", "bEaReR   {token}  "],
 )
-def test_only_one_well_formed_bearer_token_opens(deployment: "Deployment", header: str, status: int) -> None:
-    """Tricks with the header lead nowhere, and never to a 500."""
+def test_a_well_formed_header_opens(deployment: "Deployment", header: str) -> None:
+    """The scheme may have any case, and more than one space after it (RFC 9110, sections 11.1 and 11.4)."""
     value = header.replace("{token}", deployment.tokens["admin"])
 
-    answer = deployment.call("GET", "/api/v1/images/config", role=None, headers={"Authorization": value})
-
-    assert answer.status == status
+    assert deployment.call("GET", CONFIG, role=None, headers={"Authorization": value}).status == 200
 
 
-def test_a_token_in_the_query_string_does_not_open(deployment: "Deployment") -> None:
-    """URLs end up in logs."""
+@pytest.mark.parametrize(
+    ("header", "outcome"),
+    [
+        ("", NO_TOKEN),
+        ("Bearer", NO_TOKEN),
+        ("Bearer ", NO_TOKEN),
+        ("Basic {token}", NO_TOKEN),
+        ("{token}", NO_TOKEN),
+        ("Bearer\t{token}", NO_TOKEN),
+        ("Bearer\n{token}", NO_TOKEN),
+        ("Bearer\u00a0{token}", NO_TOKEN),
+        (" Bearer {token}", NO_TOKEN),
+        ("\uff22earer {token}", NO_TOKEN),
+        ("Bearer:{token}", NO_TOKEN),
+        ("Bearer \t{token}", NOBODY),
+        ("Bearer {token}\t", NOBODY),
+        ("Bearer {token} {token}", NOBODY),
+        ("Bearer {token},Bearer {token}", NOBODY),
+        ("Bearer {token}, Bearer {token}", NOBODY),
+        ("Bearer Bearer {token}", NOBODY),
+        ("Bearer " + "x" * 100_000, NOBODY),
+        ("Bearer {token}" + " " * 100_000 + "x", NOBODY),
+        ("Bearer {token}\0", NOBODY),
+        ("Bearer {token}\n", NOBODY),
+        ("Bearer {token}\r\nX-Other: 1", NOBODY),
+        ("Bearer igw_\u00fc", NOBODY),
+        ("Bearer {token}\u200b", NOBODY),
+        ("Bearer \U0001f511", NOBODY),
+    ],
+)
+def test_tricks_with_the_header_lead_nowhere(deployment: "Deployment", header: str, outcome: str) -> None:
+    """They are a 401 that repeats nothing of what was sent, and the table is not even asked."""
+    token = deployment.tokens["admin"]
+    deployment.redeploy(table="no-such-table")
+    value = header.replace("{token}", token)
+
+    answer = deployment.call("GET", CONFIG, role=None, headers={"Authorization": value})
+
+    assert f"{answer.status} {answer.headers['www-authenticate']}" == outcome
+    assert token not in answer.text
+    assert len(answer.text) < 500
+
+
+def test_what_could_be_a_token_is_looked_up(deployment: "Deployment") -> None:
+    """Without the table nobody is let in, and the answer says that it is not the token's fault."""
+    deployment.redeploy(table="no-such-table")
+
+    answer = deployment.call("GET", CONFIG)
+
+    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
+
+
+@pytest.mark.parametrize("second", ["Bearer {token}", "Bearer other", "Basic abc", ""])
+def test_two_headers_do_not_open(deployment: "Deployment", serve: "Callable[[ASGIApp], str]", second: str) -> None:
+    """A server that passes both on leaves no doubt about which one counts: none. API Gateway joins them by a comma."""
+    deployment.take_over()
+    url = serve(config_app) + CONFIG
+    token = deployment.tokens["admin"]
+    pair = [("Authorization", f"Bearer {token}"), ("Authorization", second.replace("{token}", token))]
+
+    assert httpx.get(url, headers=pair[:1], trust_env=False).status_code == 200
+    for headers in (pair, pair[::-1]):
+        answer = httpx.get(url, headers=headers, trust_env=False)
+        assert f"{answer.status_code} {answer.headers['www-authenticate']}" == NOBODY
+
+
+def test_a_token_elsewhere_does_not_open(deployment: "Deployment") -> None:
+    """URLs and cookies end up in logs and other requests: a token there is not looked at."""
     token = deployment.tokens["admin"]
 
-    answer = deployment.call("GET", f"/api/v1/images/config?token={token}&access_token={token}", role=None)
+    answers = [
+        deployment.call("GET", f"{CONFIG}?token={token}&access_token={token}", role=None),
+        deployment.call("GET", CONFIG, role=None, headers={"Cookie": f"access_token={token}"}),
+        deployment.call("GET", CONFIG, role=None, headers={"X-Api-Key": token}),
+        deployment.call("GET", f"{CONFIG}?access_token={token}", role="garbage"),
+    ]
 
-    assert answer.status == 401
+    assert [outcome(answer) for answer in answers] == [NO_TOKEN, NO_TOKEN, NO_TOKEN, NOBODY]
+    assert not [answer for answer in answers if token in answer.text]
