@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
+from image_gateway.errors import InvalidRequest
 from sandbox.template import ROOT, Template
 
 TARGET = ROOT / "layers/shared/image_gateway/openapi.json"
@@ -31,23 +32,34 @@ def document() -> dict[str, Any]:
     found["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `igw_` and 43 characters."}
     }
-    _use_problems(found)
+    for name in ("HTTPValidationError", "ValidationError"):
+        found["components"]["schemas"].pop(name, None)
+    for path, operations in found["paths"].items():
+        for operation in operations.values():
+            operation["responses"] = _answers(operation, openai=path.startswith("/v1/"))
     return found
 
 
-def _use_problems(found: dict[str, Any]) -> None:
-    """FastAPI documents its own shape for what does not validate; the gateway answers problem documents."""
-    schemas = found["components"]["schemas"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    for operations in found["paths"].values():
-        for operation in operations.values():
-            answers = operation["responses"]
-            for status in [status for status in answers if status >= "400"]:
-                answers[status] = {"description": answers[status]["description"], "content": content}
-            if operation.get("security"):
-                answers["default"] = {"description": "Any other error", "content": content}
+def _answers(operation: dict[str, Any], *, openai: bool) -> dict[str, Any]:
+    """An operation's answers in the order of their statuses, with the errors in the shape of their door.
+
+    FastAPI documents a shape of its own for what does not validate.
+    """
+    answers: dict[str, Any] = dict(operation["responses"])
+    if "422" in answers:
+        answers["422"] = {"description": f"`{InvalidRequest.code}`"}
+        if openai:
+            # The OpenAI API has one status for all that is wrong with a request.
+            codes = [answers.pop("422")["description"], answers.pop("400", {}).get("description")]
+            answers["400"] = {"description": ", ".join(code for code in codes if code)}
+    if operation.get("security"):
+        answers["default"] = {"description": "Any other error"}
+    kind, name = ("application/json", "OpenAIError") if openai else ("application/problem+json", "Problem")
+    content = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    for status in answers:
+        if status >= "400":
+            answers[status] = {"description": answers[status]["description"], "content": content}
+    return {status: answers[status] for status in sorted(answers)}
 
 
 def main(arguments: list[str]) -> int:

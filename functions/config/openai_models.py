@@ -2,14 +2,24 @@
 
 from fastapi import APIRouter, Response
 
-from image_gateway.http import WARNINGS, Access, GatewayDep, GuardedRoute, PrincipalDep, access, warnings_header
+from image_gateway.http import (
+    ASKING,
+    WARNINGS,
+    Access,
+    GatewayDep,
+    GuardedRoute,
+    PrincipalDep,
+    access,
+    refusals,
+    warnings_header,
+)
 from image_gateway.model_list import ModelList
 from image_gateway.models.openai import OpenAIModel, OpenAIModels
 
 router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
 
 
-@router.get("/v1/models")
+@router.get("/v1/models", responses=refusals(*ASKING))
 @access(Access.USER)
 async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: Response) -> OpenAIModels:
     """The models of all engines that are configured, asked of the engines themselves."""
@@ -19,8 +29,8 @@ async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: 
     return OpenAIModels(data=models)
 
 
-@router.get("/v1/models/{id:path}")
+@router.get("/v1/models/{id:path}", responses=refusals(*ASKING))
 @access(Access.USER)
-async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:  # noqa: A002 - its name in the path
+async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:
     """One model, by the name that a request would give it."""
     return await ModelList(gateway.configs, gateway.engine).one(id, principal)

@@ -2,6 +2,7 @@
 
 from fastapi import Response
 
+from image_gateway.errors import Disabled, Forbidden, NotConfigured
 from image_gateway.http import (
     ANSWERED,
     EDIT_BODY,
@@ -15,6 +16,7 @@ from image_gateway.http import (
     access,
     create_app,
     lambda_handler,
+    refusals,
     results,
 )
 from image_gateway.models.forms import EditImageForm, UploadForm
@@ -52,7 +54,12 @@ async def openai_edits(
     return await submitting.submit(params, images, mask)
 
 
-@app.post("/api/v1/images/uploads", tags=["images"], status_code=201)
+@app.post(
+    "/api/v1/images/uploads",
+    tags=["images"],
+    status_code=201,
+    responses=refusals(Forbidden, Disabled, NotConfigured),
+)
 @access(Access.USER)
 async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
     """A presigned POST for an input that is too large for the API; its `id` is then an input for its owner."""

@@ -6,8 +6,9 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 
 from image_gateway.cancellation import Cancellation
-from image_gateway.errors import Forbidden
+from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
 from image_gateway.http import (
+    LOCATION,
     Access,
     GatewayDep,
     JobDep,
@@ -16,6 +17,7 @@ from image_gateway.http import (
     access,
     create_app,
     lambda_handler,
+    refusals,
     results,
 )
 from image_gateway.models.jobs import Status
@@ -53,7 +55,12 @@ async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) ->
     return describe(job, gateway.images, principal)
 
 
-@app.delete("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
+@app.delete(
+    "/api/v1/images/jobs/{id}",
+    tags=["jobs"],
+    response_model_exclude_none=True,
+    responses=refusals(Conflict, StorageUnavailable, Busy),
+)
 @access(Access.USER)
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """Cancel a job that has not ended. It will have no pictures, and its engine is stopped where that can be."""
@@ -63,7 +70,13 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     return describe(await cancellation.cancel(job), gateway.images, principal)
 
 
-@app.get("/api/v1/images/{id}", tags=["images"], status_code=302, response_class=RedirectResponse)
+@app.get(
+    "/api/v1/images/{id}",
+    tags=["images"],
+    status_code=302,
+    response_class=RedirectResponse,
+    responses={302: {"description": "`Location` is a presigned URL of the picture.", "headers": LOCATION}},
+)
 @access(Access.USER)
 async def picture(url: PictureUrlDep) -> Response:
     """A picture, at a fresh presigned URL: this address does not age."""

@@ -1,6 +1,7 @@
 """The OpenAPI document is that of all functions, current, and true about who may do what."""
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,7 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from image_gateway.errors import GatewayError
 from image_gateway.http import Access
 from image_gateway.http.routing import GuardedRoute
 from image_gateway.models.config import ImagesConfig
@@ -35,8 +37,14 @@ ROUTES = list(guarded_routes())
 """Every documented route of every function."""
 
 
+def errors(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    for error in kind.__subclasses__():
+        yield error
+        yield from errors(error)
+
+
 def operation(route: APIRoute) -> dict[str, Any]:
-    methods: dict[str, dict[str, Any]] = DOCUMENT["paths"][route.path]
+    methods: dict[str, dict[str, Any]] = DOCUMENT["paths"][route.path_format]
     return methods[next(iter(route.methods or ())).lower()]
 
 
@@ -54,7 +62,7 @@ def test_it_has_every_route() -> None:
     """The document has the functions' routes, each with a summary of what it does, and no other."""
     documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
-    assert documented == {(method.lower(), route.path) for route in ROUTES for method in route.methods or ()}
+    assert documented == {(method.lower(), route.path_format) for route in ROUTES for method in route.methods or ()}
     assert all(operation(route)["description"] for route in ROUTES)
 
 
@@ -68,13 +76,26 @@ def test_who_may_use_a_route(route: GuardedRoute) -> None:
     assert ({"401", "403"} <= set(documented["responses"])) is secured
 
 
-def test_errors_are_problem_documents() -> None:
-    """Every error answer is documented as a problem document."""
+def test_errors_have_the_shape_of_their_door() -> None:
+    """Every error answer is documented as a problem document; those of the OpenAI door as that API has them."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    openai = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}}}
     for route in ROUTES:
         for status, answer in operation(route)["responses"].items():
             if status >= "400":
-                schema = answer["content"]["application/problem+json"]["schema"]
-                assert schema == {"$ref": "#/components/schemas/Problem"}
+                assert answer["content"] == (openai if route.path.startswith("/v1/") else problem)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.name} {route.path}")
+def test_errors_name_their_codes(route: GuardedRoute) -> None:
+    """Every error answer says which codes it may come with, and each code is documented under its own status."""
+    statuses = {error.code: error.status for error in errors(GatewayError)}
+    openai = route.path.startswith("/v1/")
+    for status, answer in operation(route)["responses"].items():
+        if "400" <= status < "600":
+            codes = re.findall(r"`(\w+)`", answer["description"])
+            assert codes
+            assert {400 if openai and statuses[code] == 422 else statuses[code] for code in codes} == {int(status)}
 
 
 def test_examples_are_valid() -> None:

@@ -4,13 +4,17 @@ from image_gateway.http.app import create_app, lambda_handler
 from image_gateway.http.openai_door import ANSWERED, WARNINGS, OpenAISubmittingDep, warnings_header
 from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.http.owned import JobDep, PictureUrlDep
+from image_gateway.http.refusals import ASKING, refusals
 from image_gateway.http.results import results
 from image_gateway.http.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
 from image_gateway.http.submitting import SUBMITTED, SubmittingDep
+from image_gateway.http.waiting import LOCATION
 
 __all__ = [
     "ANSWERED",
+    "ASKING",
     "EDIT_BODY",
+    "LOCATION",
     "SUBMITTED",
     "WARNINGS",
     "Access",
@@ -25,6 +29,7 @@ __all__ = [
     "access",
     "create_app",
     "lambda_handler",
+    "refusals",
     "results",
     "warnings_header",
 ]

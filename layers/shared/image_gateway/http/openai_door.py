@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from image_gateway.engines.base import InputImage
 from image_gateway.http.routing import GatewayDep
 from image_gateway.http.submitting import SUBMITTED, Submitting
+from image_gateway.http.waiting import LOCATION
 from image_gateway.models.jobs import Door, Job, ResponseFormat
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, ImagesResponse
 from image_gateway.openai_answers import OpenAIAnswers
@@ -23,7 +24,8 @@ ANSWERED: dict[int | str, dict[str, Any]] = {
     200: {"model": ImagesResponse, "description": f"The pictures; `{WARNINGS}` says what was not done as asked."},
     303: {
         "description": "Not done yet: `Location` leads to the result, which waits on. Or done, and longer than a "
-        "function can answer: `Location` is a presigned URL of the answer."
+        "function can answer: `Location` is a presigned URL of the answer.",
+        "headers": LOCATION,
     },
 }
 """For the documentation of routes that answer as the OpenAI API does."""

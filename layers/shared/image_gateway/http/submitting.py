@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from image_gateway.engines.base import InputImage
 from image_gateway.http.preferences import Preferences
 from image_gateway.http.routing import GatewayDep, PrincipalDep
-from image_gateway.http.waiting import NOT_DONE, WaitingDep
+from image_gateway.http.waiting import LOCATION, NOT_DONE, WaitingDep
 from image_gateway.idempotency import claim_for
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Door, Job, ResponseFormat
@@ -18,7 +18,11 @@ from image_gateway.models.pictures import JobInfo, Picture
 from image_gateway.presentation import describe, pictures
 
 SUBMITTED: dict[int | str, dict[str, Any]] = {
-    202: {"model": JobInfo, "description": "With `Prefer: respond-async`: the job, which `Location` leads to."},
+    202: {
+        "model": JobInfo,
+        "description": "With `Prefer: respond-async`: the job, which `Location` leads to.",
+        "headers": LOCATION,
+    },
     **NOT_DONE,
 }
 """For the documentation of routes that submit."""

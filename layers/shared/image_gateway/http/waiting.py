@@ -14,6 +14,7 @@ from fastapi import Depends, Request, Response
 
 from image_gateway.errors import EngineTimeout
 from image_gateway.http.problems import not_done
+from image_gateway.http.refusals import MAKING, refusals
 from image_gateway.http.routing import GatewayDep
 from image_gateway.models.jobs import Job
 from image_gateway.models.pictures import Problem
@@ -22,8 +23,16 @@ from image_gateway.settings import Settings
 MAX_HOPS = 9
 """How often a caller is sent on: some clients follow no more than ten redirects."""
 
+LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
+"""For the documentation of answers that lead elsewhere."""
+
 NOT_DONE: dict[int | str, dict[str, Any]] = {
-    303: {"model": Problem, "description": "Not done yet: `Location` leads to the result, which waits on."}
+    303: {
+        "model": Problem,
+        "description": "Not done yet: `Location` leads to the result, which waits on.",
+        "headers": LOCATION,
+    },
+    **refusals(*MAKING),
 }
 """For the documentation of routes that wait."""
 
