@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: lambda-python help demo run test check format build bench token openapi clean
+.PHONY: lambda-python help demo run test check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -24,6 +24,7 @@ UV_VERSION := 0.13.9
 UV := .venv-uv/bin/uv
 PY := .venv/bin/python
 SAM_ENV := .venv-template
+SECURITY_ENV := .venv-security
 export SAM_CLI_TELEMETRY := 0
 
 help: ## This list
@@ -50,6 +51,12 @@ $(UV):
 $(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@echo "Setting up: SAM CLI and cfn-lint …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
+	@touch $@
+
+# Checkov pins so much that it has a lock of its own.
+$(SECURITY_ENV)/.ready: $(UV) .ci/security/uv.lock .ci/security/pyproject.toml
+	@echo "Setting up: checkov and pip-audit …" >&2
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(SECURITY_ENV) $(UV) sync --quiet --locked --project .ci/security --python $(PYTHON)
 	@touch $@
 
 # What `make bench` draws and serves with; what it measures brings its own.
@@ -88,6 +95,20 @@ check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, 
 	$(PY) -m sandbox.envelope_schema --check
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
+	@$(MAKE) --no-print-directory scan audit
+
+# Nothing is asked of or told to anybody: no rules are downloaded, no results sent.
+scan: $(SECURITY_ENV)/.ready ## Security rules for the template (checkov); what does not apply says why in place
+	$(SECURITY_ENV)/bin/checkov --file template.yaml --framework cloudformation --skip-download --quiet --compact
+
+# What the layers ship comes first: a registry that knows none of it is asked no further.
+audit: $(SECURITY_ENV)/.ready ## Known vulnerabilities of what is locked (pip-audit)
+	@mkdir -p .build/audit
+	@$(UV) export --quiet --locked --no-dev --no-emit-project --no-header -o .build/audit/layer.txt
+	@$(UV) export --quiet --locked --no-emit-project --no-header -o .build/audit/development.txt
+	@$(UV) export --quiet --locked --only-group template --no-emit-project --no-header -o .build/audit/template.txt
+	@$(SECURITY_ENV)/bin/python .ci/security/audit.py $(SECURITY_ENV)/bin/pip-audit \
+		.build/audit/layer.txt .build/audit/development.txt .build/audit/template.txt
 
 format: .venv/.dev ## Format the code
 	.venv/bin/ruff format .
@@ -131,4 +152,4 @@ token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) $(BENCH_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)

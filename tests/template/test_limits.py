@@ -11,7 +11,7 @@ from tests.template.conditions import decided
 
 CLOSED = Template()
 OPEN = Template(parameters={"CorsOrigins": "https://app.example,http://localhost:3000"})
-ORIGINS = {"Fn::Split": [",", {"Ref": "CorsOrigins"}]}
+ORIGINS: dict[str, Any] = {"Fn::Split": [",", {"Ref": "CorsOrigins"}]}
 HTTP_FUNCTIONS = {function.name for function in CLOSED.functions() if function.routes}
 LOGGED = {
     "$context.requestId",

@@ -236,7 +236,7 @@ class JobStore:
                     return False
                 if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
                     raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
-                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, no secret
             else:
                 return True
         raise AssertionError("unreachable")

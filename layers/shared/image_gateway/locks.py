@@ -69,7 +69,7 @@ class Locks:
         while (place := await self._place(name, places, holder, lease_seconds)) is None:
             if self._now() > give_up:
                 raise Busy(f"The {name} is held by others: try again", retry_after=1)
-            await self._sleep(wait * random.uniform(0.5, 1.5))
+            await self._sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
             wait = min(wait * 1.5, 0.5)
         try:
             yield

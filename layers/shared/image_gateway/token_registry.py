@@ -205,7 +205,7 @@ class TokenRegistry:
                     return reasons
                 if "TransactionConflict" not in reasons:
                     raise StorageUnavailable(f"The token was not changed: {error.code}") from error
-                await self._sleep(random.uniform(0, 0.05 * 2**attempt))
+                await self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
             else:
                 return []
         raise Busy("Others are changing tokens: nothing was changed", retry_after=1)

@@ -131,7 +131,7 @@ class Worker:
             try:
                 await self._take_place(held, name, config, remaining, needed)
             except Busy:
-                await self._queue.send(job.id, delay_seconds=_PLACE_DELAY * random.uniform(1.0, 2.0))
+                await self._queue.send(job.id, delay_seconds=_PLACE_DELAY * random.uniform(1.0, 2.0))  # noqa: S311 - jitter, no secret
                 return True
             return await self._do(job.id, name, remaining)
 
@@ -249,4 +249,4 @@ def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
 def _delay(attempts: int, retry_after: float | None) -> float:
     """Seconds before the next attempt: what the engine asks for, else twice as long every time, with some spread."""
     wait = retry_after if retry_after is not None else _FIRST_DELAY * 2**attempts
-    return float(min(wait * random.uniform(1.0, 1.25), LONGEST_DELAY))
+    return float(min(wait * random.uniform(1.0, 1.25), LONGEST_DELAY))  # noqa: S311 - jitter, no secret

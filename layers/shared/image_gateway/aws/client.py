@@ -122,7 +122,7 @@ class Aws(Clients):
                 if attempt == ATTEMPTS or not error.passing:
                     raise
                 scale = 1.0 if error.throttled else 0.05
-            await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _LONGEST_WAIT))
+            await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _LONGEST_WAIT))  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")
 
     def signer(self, service: str) -> Signer:
