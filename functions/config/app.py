@@ -4,8 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Header, Response
 
-from functions.config import openai_models, tokens
-from image_gateway import documentation
+from functions.config import docs, openai_models, tokens
 from image_gateway.config_merge import with_credentials
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
@@ -26,7 +25,7 @@ from image_gateway.models.pictures import Health, ModelInfo
 VERIFY_SECONDS = 20.0
 """How long an engine may take to say who it is: API Gateway answers for us after 30 s."""
 
-app = create_app(tokens.router, openai_models.router)
+app = create_app(tokens.router, openai_models.router, docs.router)
 
 
 @app.get("/api/v1/images/config", tags=["configuration"], responses=refusals(NotConfigured))
@@ -91,27 +90,6 @@ async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo
 async def health() -> Health:
     """Says that the gateway answers. Asks nothing of AWS or an engine."""
     return Health()
-
-
-@app.get("/openapi.json", include_in_schema=False)
-@access(Access.PUBLIC)
-async def openapi() -> Response:
-    """The OpenAPI document of the whole gateway."""
-    return documentation.openapi()
-
-
-@app.get("/docs", include_in_schema=False)
-@access(Access.PUBLIC)
-async def docs() -> Response:
-    """The OpenAPI document as a page one can try things on; loads nothing from elsewhere."""
-    return documentation.page()
-
-
-@app.get("/docs/{name}", include_in_schema=False)
-@access(Access.PUBLIC)
-async def docs_asset(name: str) -> Response:
-    """A script or style of the page."""
-    return documentation.asset(name)
 
 
 def _versions(if_match: str | None) -> frozenset[int] | None:

@@ -49,7 +49,6 @@ NEEDS_AWS = {
     "aws ssm get-parameter": "reads a deployment's parameter",
     "aws ssm put-parameter": "writes a deployment's parameter",
     "aws ssm delete-parameter": "removes a deployment's parameter",
-    "aws dynamodb delete-item": "writes a deployment's table",
     "aws sqs send-message": "sends to a deployment's queue",
     "aws events put-events": "puts an event on an account's bus",
     "aws s3api put-object": "writes a deployment's bucket",

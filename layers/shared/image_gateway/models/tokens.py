@@ -56,7 +56,7 @@ class TokenForm(BaseModel):
     )
     engines: Engines | None = Field(None, description="The engines it may use; absent or null: all.")
     models: Models | None = Field(
-        None, description="The models it may use, as requests and the configuration name them; absent or null: all."
+        None, description="The models it may use, by their engines' own names; absent or null: all."
     )
 
 
