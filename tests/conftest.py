@@ -7,13 +7,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import boto3
 import httpx
 import pytest
 import uvicorn
+from hypothesis import settings as examples
 from starlette.types import ASGIApp
 
 from image_gateway.aws import Aws
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 
+# The same examples at every run. `make fuzz` looks for new ones.
+examples.register_profile("bounded", derandomize=True, deadline=None)
+examples.register_profile("thorough", max_examples=2_000, deadline=None, print_blob=True)
+examples.load_profile("bounded")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Lambda's event loop is asyncio's."""
@@ -35,6 +42,13 @@ def anyio_backend() -> str:
 @pytest.fixture
 def serve() -> Iterator[Callable[[ASGIApp], str]]:
     """Serve an ASGI application over HTTP on a free port of 127.0.0.1; gives its base URL."""
+    with serving() as start:
+        yield start
+
+
+@contextmanager
+def serving() -> Iterator[Callable[[ASGIApp], str]]:
+    """Servers of ASGI applications, each on a free port of 127.0.0.1, for the life of the block."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(app: ASGIApp) -> str:
@@ -69,6 +83,13 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
 @pytest.fixture
 def settings(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
     """The settings of a new, empty deployment: every read of its configuration and its tokens is fresh."""
+    with deployed(embedded_aws, dynamodb) as made:
+        yield made
+
+
+@contextmanager
+def deployed(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
+    """A new, empty deployment, for the life of the block."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
     template.values.update(Bucket=name, Table=name)

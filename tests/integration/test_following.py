@@ -1,12 +1,9 @@
 """What real HTTP clients make of being sent on, through the sandbox's front with the template's routes."""
 
-import asyncio
 import json
 import subprocess
-import threading
 from collections.abc import Callable
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -14,36 +11,14 @@ import requests
 from owui_client import OpenWebUI
 from owui_client.models.images import CreateImageForm
 
-from sandbox.front import create_front
-from sandbox.template import Template
+from tests.integration.handlers import Handlers
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
-    from sandbox.lambda_environment import LambdaService
     from tests.integration.conftest import Deployment
 
 PATH = "/api/v1/images/generations"
 BODY = {"prompt": "a fox", "size": "64x64"}
-
-
-class Handlers:
-    """Calls handlers of this process, one at a time: they share one event loop. `calls` has the routes."""
-
-    def __init__(self) -> None:
-        self._modules = {
-            function.name: function.handler.rpartition(".")[0] for function in Template().functions() if function.routes
-        }
-        self._turn = threading.Lock()
-        self.calls: list[str] = []
-
-    async def invoke(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        self.calls.append(event["routeKey"])
-        return await asyncio.to_thread(self._call, function, event)
-
-    def _call(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        with self._turn:
-            answer: dict[str, Any] = import_module(self._modules[function]).handler(event, None)
-            return answer
 
 
 @pytest.fixture
@@ -63,8 +38,7 @@ def url(
     openai.knobs.latency = 1.5
     queued.redeploy(wait_seconds=0.5)
     queued.take_over()
-    routes = [route for function in Template().functions() for route in function.routes]
-    return serve(create_front(routes, cast("LambdaService", handlers)))
+    return serve(handlers.front())
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from sandbox import front
 from sandbox.front import create_front, http_event
-from sandbox.lambda_environment import FunctionError, LambdaService
+from sandbox.lambda_environment import FunctionError
 from sandbox.template import Route
 
 ROUTES = [
@@ -153,8 +153,7 @@ Client = Callable[[], httpx.AsyncClient]
 @pytest.fixture
 def client(functions: Functions) -> Client:
     """A client of the front."""
-    service: LambdaService = functions  # type: ignore[assignment]  # as much of it as the front uses
-    transport = httpx.ASGITransport(create_front(ROUTES, service))
+    transport = httpx.ASGITransport(create_front(ROUTES, functions))
     return lambda: httpx.AsyncClient(transport=transport, base_url="http://gateway.example")
 
 
@@ -170,6 +169,16 @@ async def test_a_request_reaches_its_function(client: Client, functions: Functio
 
 
 @pytest.mark.anyio
+async def test_a_parameter_holds_anything(client: Client, functions: Functions) -> None:
+    """A path parameter may hold line breaks and other letters than ASCII's."""
+    async with client() as http:
+        await http.get("/pictures/%0A%C3%BC%1C")
+
+    ((_name, event),) = functions.asked
+    assert event["pathParameters"] == {"id": "\nü\x1c"}
+
+
+@pytest.mark.anyio
 async def test_the_most_specific_route_wins(client: Client, functions: Functions) -> None:
     """A route without parameters is chosen over one with them, wherever they stand in the template."""
     async with client() as http:
@@ -180,7 +189,8 @@ async def test_the_most_specific_route_wins(client: Client, functions: Functions
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nothing"), ("DELETE", "/pictures"), ("HEAD", "/pictures/latest"), ("GET", "/")]
+    ("method", "path"),
+    [("GET", "/nothing"), ("DELETE", "/pictures"), ("HEAD", "/pictures/latest"), ("GET", "/"), ("TRACE", "/pictures")],
 )
 async def test_what_the_template_does_not_have_is_not_found(
     client: Client, functions: Functions, method: str, path: str

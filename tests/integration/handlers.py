@@ -1,0 +1,36 @@
+"""The template's functions, called in this process: for the sandbox's front, without a process for each."""
+
+import asyncio
+import json
+import threading
+from importlib import import_module
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from sandbox.front import create_front
+from sandbox.template import Template
+
+_SERVING = [function for function in Template().functions() if function.routes]
+
+
+class Handlers:
+    """Calls handlers of this process, one at a time: they share one event loop. `calls` has the routes."""
+
+    def __init__(self) -> None:
+        self._modules = {function.name: function.handler.rpartition(".")[0] for function in _SERVING}
+        self._turn = threading.Lock()
+        self.calls: list[str] = []
+
+    async def invoke(self, name: str, event: dict[str, Any]) -> Any:
+        """Run one event, which is JSON on its way in and out as on AWS."""
+        self.calls.append(event["routeKey"])
+        return json.loads(await asyncio.to_thread(self._call, name, json.dumps(event)))
+
+    def front(self) -> ASGIApp:
+        """The front with the template's routes."""
+        return create_front([route for function in _SERVING for route in function.routes], self)
+
+    def _call(self, name: str, event: str) -> str:
+        with self._turn:
+            return json.dumps(import_module(self._modules[name]).handler(json.loads(event), None))

@@ -1,0 +1,135 @@
+"""Every documented route takes anything: each answer is one that is documented, and none is a defect.
+
+Requests are made from the OpenAPI document, within its bounds and outside of them. They go through the sandbox's front
+to the functions' own handlers, with a sandbox engine behind these. `make fuzz` makes many more of them.
+
+What is documented is what a status, its content type, its schema and its headers are. A 5xx is never right here: 501 to
+504 are documented for engines and stores that fail, and none of these does.
+
+Schemathesis' other checks say what this API does not: it takes "1" for 1 (`negative_data_rejection`), it refuses more
+than a JSON schema can say (`positive_data_acceptance`), API Gateway answers a method that no route has with 404
+(`unsupported_method`), and `test_access.py` says who may use what (`ignored_auth`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as examples
+from schemathesis import checks
+
+from image_gateway.aws import Aws
+from image_gateway.gateway import Gateway
+from image_gateway.runtime import run
+from image_gateway.tokens import Role
+from sandbox import openapi
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.engines.openai import create_app as create_openai
+from sandbox.engines.state import SandboxState
+from tests.conftest import deployed, serving
+from tests.integration.conftest import Deployment
+from tests.integration.handlers import Handlers
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def without_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its `default` answers, which would document every status."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"].pop("default", None)
+    return document
+
+
+schema = schemathesis.openapi.from_dict(without_defaults(openapi.document()))
+checks.load_all_checks()
+CHECKS: list[Any] = checks.CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_headers_conformance",
+        "response_schema_conformance",
+    ]
+)
+
+PROFILE = examples.default or examples()
+# A route's requests share one deployment on purpose: what one does is there for the next.
+FUZZING = examples(
+    max_examples=PROFILE.max_examples // 10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+FEW = examples(FUZZING, max_examples=PROFILE.max_examples // 20, phases=[Phase.generate, Phase.shrink])
+
+
+@pytest.fixture(scope="module")
+def serve_long() -> Iterator[Callable[..., str]]:
+    with serving() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def engine(serve_long: Callable[..., str]) -> str:
+    """The base URL of the sandbox's openai engine."""
+    return serve_long(create_openai(SandboxState())) + "/v1"
+
+
+@pytest.fixture(scope="module")
+def gateway(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient", aws: Aws) -> Iterator[Gateway]:
+    with deployed(embedded_aws, dynamodb) as settings:
+        made = Gateway(settings, aws)
+        yield made
+        run(made.aclose())
+
+
+@pytest.fixture
+def deployment(gateway: Gateway, engine: str) -> Deployment:
+    """A deployment with new tokens and its first configuration, whatever the requests before have done."""
+    made = Deployment(gateway)
+    for role in Role:
+        made.tokens[role.name.lower()] = made.token(f"the {role.name.lower()}", role)
+    ssm, parameter = boto3.client("ssm"), gateway.settings.config_parameter
+    ssm.delete_parameters(Names=[parameter])
+    made.configure(
+        ENABLE_IMAGE_GENERATION=True,
+        ENABLE_IMAGE_EDIT=True,
+        IMAGE_GENERATION_MODEL="gpt-image-2",
+        IMAGES_OPENAI_API_BASE_URL=engine,
+        IMAGES_OPENAI_API_KEY="sandbox-key",
+        IMAGE_EDIT_MODEL="gpt-image-2",
+        IMAGES_EDIT_OPENAI_API_BASE_URL=engine,
+        IMAGES_EDIT_OPENAI_API_KEY="sandbox-key",
+        IMAGE_ENGINE_TIMEOUT=5,
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def served(serve_long: Callable[..., str]) -> str:
+    return serve_long(Handlers().front())
+
+
+@pytest.fixture
+def front(deployment: Deployment, served: str) -> str:
+    """The base URL of the front of the deployment."""
+    deployment.take_over()
+    return served
+
+
+@schema.parametrize()
+@FUZZING
+def test_an_administrators_requests(case: schemathesis.Case[Any], front: str, deployment: Deployment) -> None:
+    """Whatever an administrator sends, the answer is documented."""
+    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+
+@schema.parametrize()
+@FEW
+def test_other_callers_requests(case: schemathesis.Case[Any], front: str, deployment: Deployment) -> None:
+    """Whatever a user sends, or somebody without a token, the answer is documented."""
+    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['user']}"}, checks=CHECKS)
+    case.call_and_validate(front, headers={"Authorization": "Bearer"}, checks=CHECKS)
