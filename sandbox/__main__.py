@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from sandbox.errors import SandboxError
-from sandbox.gateway import ENGINES, Sandbox
+from sandbox.gateway import ENGINE_KEY, ENGINES, KEYED, Sandbox
 from sandbox.template import STACK
 
 INLINE_BYTES = 4_000_000
@@ -34,7 +34,8 @@ async def run(port: int, admin_token: str, user_token: str) -> None:
         print(f"docs         {sandbox.url}/docs")
         print("try it       " + _curl(sandbox))
         for name, url in sandbox.engine_urls.items():
-            print(f"engine       {name} {url} (paints with Pillow; it is not a model)")
+            key = f"key {ENGINE_KEY}; " if name in KEYED else ""
+            print(f"engine       {name} {url} ({key}paints with Pillow; it is not a model)")
         print("ready", flush=True)
         await asyncio.Event().wait()
 

@@ -17,7 +17,7 @@ from image_gateway.token_registry import TokenRegistry, new_token
 from image_gateway.tokens import Role
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
-from sandbox.engines.state import SandboxState
+from sandbox.engines.state import Knobs, SandboxState
 from sandbox.event_sources import BusListener, EventSources
 from sandbox.front import create_front
 from sandbox.lambda_environment import LambdaService
@@ -26,6 +26,11 @@ from sandbox.template import STACK, Template
 
 ENGINES = {"openai": "gpt-image-2", "automatic1111": "", "comfyui": "", "gemini": "gemini-sandbox-image"}
 """The sandbox engines, by the names of their modules, and the model each is used with; empty: its own default."""
+
+ENGINE_KEY = "sandbox-key"
+"""The key of `KEYED` engines: a wrong one is refused as the real engines refuse it."""
+
+KEYED = ("openai", "gemini")
 
 PARAMETERS = {"ConfigTtlSeconds": "0", "WorkerMaximumConcurrency": "4"}
 """Template parameters that differ here: an update of the configuration is seen at once by every function, and a
@@ -57,7 +62,7 @@ class Sandbox:
     ) -> None:
         self.admin_token = admin_token or new_token()
         self.user_token = user_token or new_token()
-        self.engines = {name: SandboxState() for name in ENGINES}
+        self.engines = {name: SandboxState(Knobs(key=ENGINE_KEY if name in KEYED else "")) for name in ENGINES}
         self.engine_urls: dict[str, str] = {}
         self._parameters = {**PARAMETERS, **(parameters or {})}
         self._name = stack or f"{STACK}-{uuid.uuid4().hex[:8]}"
@@ -141,13 +146,13 @@ class Sandbox:
             "IMAGE_GENERATION_MODEL": ENGINES["openai"],
             "IMAGE_EDIT_MODEL": ENGINES["openai"],
             "IMAGES_OPENAI_API_BASE_URL": f"{urls['openai']}/v1",
-            "IMAGES_OPENAI_API_KEY": "sandbox-key",
+            "IMAGES_OPENAI_API_KEY": ENGINE_KEY,
             "IMAGES_EDIT_OPENAI_API_BASE_URL": "",
             "AUTOMATIC1111_BASE_URL": urls["automatic1111"],
             "COMFYUI_BASE_URL": urls["comfyui"],
             **CHECKPOINT.fields(),
             **EDIT.fields("IMAGES_EDIT_COMFYUI"),
             "IMAGES_GEMINI_API_BASE_URL": f"{urls['gemini']}/v1beta",
-            "IMAGES_GEMINI_API_KEY": "sandbox-key",
+            "IMAGES_GEMINI_API_KEY": ENGINE_KEY,
             "IMAGES_EDIT_GEMINI_API_BASE_URL": "",
         }

@@ -1,6 +1,5 @@
 """`python -m sandbox` as people use it: a process that says what it offers, does it, and ends without a trace."""
 
-import os
 import random
 import re
 import shlex
@@ -8,50 +7,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
-from sandbox.template import ROOT
+from tests.integration.running import PATIENCE_SECONDS, Running, spawn
 
 pytestmark = pytest.mark.xdist_group("sandbox")
-
-PATIENCE_SECONDS = 60
-
-
-class Running:
-    """A sandbox that says `ready`, and the lines that it said before."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self.process = process
-        self.lines: list[str] = []
-        for line in process.stdout:
-            self.lines.append(line.rstrip("\n"))
-            if line == "ready\n":
-                return
-        raise AssertionError(f"never ready: {self.lines}")
-
-    def said(self, label: str) -> str:
-        """What stands after a label."""
-        (found,) = [line.removeprefix(label).strip() for line in self.lines if line.startswith(label)]
-        return found
-
-    def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
-        url = self.said("gateway") + path
-        return httpx.request(method, url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False, **options)
-
-    def end(self, number: int) -> int:
-        """Send a signal and give the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
 
 
 def descendants(pid: int) -> set[int]:
@@ -77,21 +43,6 @@ def eventually(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
-
-
-def environment(**variables: str) -> dict[str, str]:
-    return {**os.environ, "ADMIN_TOKEN": "", "USER_TOKEN": "", "PYTHONUNBUFFERED": "1", **variables}
-
-
-def spawn(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - the sandbox
-        [sys.executable, "-m", "sandbox", *arguments],
-        cwd=ROOT,
-        env=environment(**variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture
@@ -166,6 +117,23 @@ def test_an_update_is_seen_at_once(sandbox: Running) -> None:
     on = sandbox.request("POST", "/api/v1/images/generations", json=prompt)
 
     assert (off.status_code, on.status_code) == (403, 200)
+
+
+@pytest.mark.parametrize("engine", ["openai", "gemini"])
+def test_a_wrong_key_can_be_tried(sandbox: Running, engine: str) -> None:
+    """The engines that have a key say it, take it, and refuse any other as the real ones do: `verify` tells."""
+    (line,) = [line for line in sandbox.lines if re.match(rf"engine +{engine} ", line)]
+    url, key = re.findall(r" (http://\S+) \(key ([^;]+);", line)[0]
+    base = f"{url}/v1" if engine == "openai" else f"{url}/v1beta"
+    verify = "/api/v1/images/verify"
+
+    right = sandbox.request("POST", verify, "admin", json={"engine": engine, "url": base, "key": key})
+    wrong = sandbox.request("POST", verify, "admin", json={"engine": engine, "url": base, "key": "another-key"})
+
+    assert (right.status_code, right.json()) == (200, True)
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "engine_rejected")
+    assert "API key" in wrong.json()["detail"]
+    assert "another-key" not in wrong.text
 
 
 def test_a_port_in_use(sandbox: Running, spawned: Spawn) -> None:
