@@ -1,0 +1,193 @@
+"""Edits by the OpenAI door: forms as clients write them, and JSON."""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from openai.types import ImagesResponse
+
+from image_gateway.http import WARNINGS
+from tests.integration.pictures import BLUE, GREEN, RED, data_url, encoded, opened, right_half, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.conftest import Answer, Deployment, Served
+
+PATH = "/v1/images/edits"
+Files = list[tuple[str, tuple[str, bytes, str]]]
+
+
+def file(name: str, data: bytes, kind: str = "image/png") -> tuple[str, tuple[str, bytes, str]]:
+    return name, ("a picture.png", data, kind)
+
+
+def edit(deployment: "Deployment", files: Files, role: str = "user", **fields: Any) -> "Answer":
+    """Send a form as httpx writes it, which API Gateway hands on in base64."""
+    request = httpx.Request("POST", "http://gateway.example", data={"prompt": "a hat", **fields}, files=files)
+    headers = {"Content-Type": request.headers["content-type"]}
+    return deployment.call("POST", PATH, raw=request.read(), headers=headers, role=role)
+
+
+def edit_json(deployment: "Deployment", **body: Any) -> "Answer":
+    return deployment.call("POST", PATH, {"prompt": "a hat", **body}, role="user")
+
+
+def made(answer: "Answer") -> list[str]:
+    """The base64 of an answer's pictures."""
+    assert answer.status == 200, answer.text
+    return [picture.b64_json or "" for picture in ImagesResponse.model_validate_json(answer.text).data or ()]
+
+
+@pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images"])
+def test_one_file(deployment: "Deployment", editing: "Callable[[str], Served]", name: str) -> None:
+    """Under any of the names that clients give it."""
+    engine = editing("openai")
+
+    answer = edit(deployment, [file(name, encoded(RED))])
+
+    assert opened(made(answer)[0]).size == (1024, 1024)
+    assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
+
+
+@pytest.mark.parametrize("name", ["openai", "gemini", "comfyui", "automatic1111"])
+def test_several_files_and_a_mask(deployment: "Deployment", editing: "Callable[[str], Served]", name: str) -> None:
+    """Whichever engine is behind; what it cannot do is named."""
+    engine = editing(name)
+    files = [file("image[]", encoded(colour)) for colour in (RED, GREEN, BLUE)]
+
+    answer = edit(deployment, [*files, file("mask", base64.b64decode(right_half()))], size="64x64")
+
+    assert made(answer)
+    if name == "openai":
+        names = [sent["name"] for sent in engine.state.record[-1].files]
+        assert names == ["image[]", "image[]", "image[]", "mask"]
+    else:
+        said = answer.headers.get(WARNINGS, "")
+        assert {"gemini": "mask is not", "comfyui": "", "automatic1111": "only the first of 3"}[name] in said
+
+
+def test_every_parameter_of_a_form_reaches_the_engine(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """Texts are numbers where numbers are wanted; empty ones are not there."""
+    engine = editing("openai")
+
+    answer = edit(
+        deployment, [file("image", encoded(RED))], n="2", size="64x64", quality="low", background="opaque",
+        output_format="jpeg", output_compression="40", moderation="auto", user="", stream="false",
+        response_format="url", input_fidelity="high",
+    )  # fmt: skip
+
+    asked = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
+    given = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
+    assert engine.state.record[-1].json == {"prompt": "a hat", **asked, **given}
+    assert [httpx.get(picture["url"]).headers["content-type"] for picture in answer.json["data"]] == ["image/jpeg"] * 2
+    # gpt-image-2 knows no input_fidelity.
+    assert '"input_fidelity is not known' in answer.headers[WARNINGS]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"image": text(encoded(RED))},
+        {"image": [data_url(encoded(RED)), data_url(encoded(GREEN))]},
+        {"images": [{"image_url": data_url(encoded(RED))}]},
+        {"images": [{"image_url": data_url(encoded(RED))}], "mask": {"image_url": f"data:;base64,{right_half()}"}},
+    ],
+)
+def test_json(deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any]) -> None:
+    """Texts, or OpenAI's objects that hold them."""
+    engine = editing("openai")
+
+    assert made(edit_json(deployment, **body, size="64x64"))
+    assert len(engine.state.record[-1].files) == len(body.get("images") or [1]) + ("mask" in body) + (
+        isinstance(body.get("image"), list)
+    )
+
+
+def test_a_picture_by_its_id(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """A picture of this gateway is an input as `file_id`, for its owner."""
+    editing("openai")
+    edit_json(deployment, image=text(encoded(RED)), size="64x64")
+    picture = f"{deployment.jobs()[0].id}-0"
+
+    assert made(edit_json(deployment, images=[{"file_id": picture}]))
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "param"),
+    [
+        ([], {}, "image"),
+        ([file("image", b"")], {}, "image"),
+        ([file("image", b"no picture")], {}, "image"),
+        ([file("image[]", encoded(RED)), file("image[]", encoded(RED)[:-20])], {}, "image[1]"),
+        ([file("image", encoded(RED))] * 17, {}, "image"),
+        ([file("image", encoded(RED)), file("mask", encoded(RED))], {}, "mask"),
+        ([file("image", encoded(RED))], {"prompt": ""}, "prompt"),
+        ([file("image", encoded(RED))], {"n": "many"}, "n"),
+        ([file("image", encoded(RED))], {"stream": "true"}, "stream"),
+        ([file("image", encoded(RED))], {"response_format": "file"}, "response_format"),
+        ([file("image", encoded(RED))], {"quality": b"\xff"}, "quality"),
+    ],
+)
+def test_what_is_wrong_names_its_field(
+    deployment: "Deployment", editing: "Callable[[str], Served]", files: Files, fields: dict[str, str], param: str
+) -> None:
+    """A 400 in OpenAI's shape, before the engine is asked."""
+    engine = editing("openai")
+
+    # Without a file httpx would write another kind of form.
+    answer = edit(deployment, files or [file("nothing", b"")], **fields)
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+    assert answer.json["error"]["type"] == "invalid_request_error"
+    assert not engine.state.record
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "said"),
+    [
+        ("multipart/form-data", b"--x--", "boundary"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc", "cut off"),
+        ("multipart/form-data; boundary=x", b"", "cut off"),
+        ("application/x-www-form-urlencoded", b"prompt=x", "neither JSON nor a form"),
+        ("application/json", b"{", "neither JSON nor a form"),
+        ("application/json", b"[]", "object"),
+        ("application/json", b'{"prompt": "x", "image": "a", "images": ["b"]}', "send one of them"),
+        ("application/json", b'{"prompt": "x", "images": [{}]}', "image_url or file_id"),
+        ("application/json", b'{"prompt": "x", "image": "a", "mask": {"x": 1}}', "image_url or file_id"),
+    ],
+)
+def test_bodies_that_cannot_be_read(
+    deployment: "Deployment", editing: "Callable[[str], Served]", content_type: str, body: bytes, said: str
+) -> None:
+    """Each is told what it should be."""
+    editing("openai")
+
+    answer = deployment.call("POST", PATH, raw=body, headers={"Content-Type": content_type}, role="user")
+
+    assert answer.status == 400
+    assert said in answer.json["error"]["message"]
+
+
+def test_a_phone_s_photo(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """What is sent is believed by its bytes alone, and turned into what every engine takes."""
+    engine = editing("openai")
+
+    made(edit(deployment, [file("image", encoded(RED, "TIFF"), "application/octet-stream")]))
+
+    assert engine.state.record[-1].files[0]["content_type"] == "image/png"
+
+
+def test_nothing_is_fetched_for_whom_a_switch_turns_away(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """A body full of links that cannot be fetched is the same 403."""
+    editing("openai")
+    deployment.configure(ENABLE_IMAGE_EDIT=False)
+
+    answer = edit_json(deployment, image="http://10.0.0.1/secret.png")
+
+    assert (answer.status, answer.json["error"]["code"]) == (403, "disabled")

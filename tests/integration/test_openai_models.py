@@ -1,0 +1,202 @@
+"""Models that name their engine: where requests run, and what the list of models says."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openai.types import Model
+
+from image_gateway.http import WARNINGS
+from sandbox.engines.state import Fault, SandboxState
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Answer, Deployment
+
+PATH = "/v1/images/generations"
+
+
+@pytest.fixture
+def gemini() -> SandboxState:
+    """The knobs and the record of the sandbox's gemini engine."""
+    return SandboxState()
+
+
+@pytest.fixture
+def two(generating: "Deployment", gemini: SandboxState, serve: Callable[..., str]) -> "Deployment":
+    """A deployment that generates with openai, and has gemini beside it."""
+    url = serve(import_module("sandbox.engines.gemini").create_app(gemini))
+    generating.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
+    return generating
+
+
+def generate(deployment: "Deployment", model: str | None, path: str = PATH, role: str = "user") -> "Answer":
+    return deployment.call("POST", path, {"prompt": "a fox", "model": model}, role=role)
+
+
+def listed(deployment: "Deployment", role: str = "user") -> list[str]:
+    answer = deployment.call("GET", "/v1/models", role=role)
+    assert (answer.status, answer.json["object"]) == (200, "list")
+    return [Model.model_validate(model, strict=True).id for model in answer.json["data"]]
+
+
+def limited(deployment: "Deployment", **limits: Any) -> str:
+    """The role of a new token with limits."""
+    deployment.tokens["limited"] = deployment.token("a limited one", **limits)
+    return "limited"
+
+
+def test_a_model_with_its_engine_runs_there(two: "Deployment", gemini: SandboxState, openai: SandboxState) -> None:
+    """The engine gets the model's own name, and what is stored says who made it."""
+    answer = generate(two, "gemini/gemini-sandbox-image")
+
+    assert answer.status == 200, answer.text
+    assert gemini.record[-1].path.endswith("/models/gemini-sandbox-image:generateContent")
+    assert not openai.record
+    job = two.jobs()[0]
+    assert (job.engine, job.model, job.pinned) == ("gemini", "gemini-sandbox-image", True)
+
+
+def test_a_bare_name_goes_to_the_configured_engine(two: "Deployment", openai: SandboxState) -> None:
+    """Also where it is the one that the other engine would know."""
+    generate(two, "gpt-image-2.6-sunburst")
+    refused = generate(two, "gemini-sandbox-image")
+
+    assert [asked.json["model"] for asked in openai.record] == ["gpt-image-2.6-sunburst", "gemini-sandbox-image"]
+    assert refused.json["error"]["param"] == "model"
+
+
+@pytest.mark.parametrize("model", ["black-forest-labs/flux-1.1-pro", "comfyui/flux-dev"])
+def test_a_slash_that_names_no_configured_engine_is_part_of_the_name(
+    two: "Deployment", openai: SandboxState, model: str
+) -> None:
+    """ComfyUI is an engine's name, and has no server here."""
+    generate(two, model)
+
+    assert openai.record[-1].json["model"] == model
+
+
+def test_an_engine_without_a_model_gets_no_other_engine_s(two: "Deployment", gemini: SandboxState) -> None:
+    """The configured model is openai's; gemini has none of its own, and says so."""
+    answer = generate(two, "gemini/")
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "not_configured")
+    assert not gemini.record
+
+
+def test_the_other_doors_take_names_as_they_are(two: "Deployment", openai: SandboxState) -> None:
+    """Their names come from the engine's own list, as a LiteLLM server's do."""
+    generate(two, "gemini/gemini-sandbox-image", "/api/v1/images/generations")
+
+    assert openai.record[-1].json["model"] == "gemini/gemini-sandbox-image"
+
+
+def test_a_named_engine_stays_when_the_configuration_changes(
+    queued: "Deployment", gemini: SandboxState, serve: Callable[..., str]
+) -> None:
+    """A queued job runs where its request said, and is not given to another engine meanwhile."""
+    url = serve(import_module("sandbox.engines.gemini").create_app(gemini))
+    queued.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
+    generate(queued, "openai/gpt-image-2")
+    generate(queued, "gpt-image-2")
+
+    queued.configure(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-sandbox-image")
+    queued.work()
+
+    by_name, configured = reversed(queued.jobs())
+    assert (by_name.engine, by_name.model, by_name.status) == ("openai", "gpt-image-2", "succeeded")
+    assert configured.engine == "gemini"
+
+
+def test_what_a_limited_token_may_use(two: "Deployment") -> None:
+    """The engine and the model that are resolved count, not how they are written."""
+    role = limited(two, engines=["gemini"], models=["gemini-sandbox-image"])
+
+    statuses = {
+        model: generate(two, model, role=role).status
+        for model in ("gemini/gemini-sandbox-image", "gemini/gemini-sandbox-flash-image", "gpt-image-2", None)
+    }
+
+    assert list(statuses.values()) == [200, 403, 403, 403]
+
+
+def test_a_limited_token_s_job_runs_as_it_was_allowed(queued: "Deployment", openai: SandboxState) -> None:
+    """Another default by the time it is done is nothing to it."""
+    generate(queued, None, "/api/v1/images/generations", role=limited(queued, models=["gpt-image-2"]))
+
+    queued.configure(IMAGE_GENERATION_MODEL="gpt-image-2.6-sunburst")
+    queued.work()
+
+    assert openai.record[-1].json["model"] == "gpt-image-2"
+
+
+def test_every_model_is_listed_by_its_engine(two: "Deployment") -> None:
+    """Those of the configured engine by their bare names as well; each listed name can be asked for."""
+    names = listed(two)
+
+    assert {"openai/gpt-image-2", "gpt-image-2", "gemini/gemini-sandbox-image"} <= set(names)
+    assert "gemini-sandbox-image" not in names
+    for name in names:
+        answer = two.call("GET", f"/v1/models/{name}", role="user")
+        assert (answer.status, answer.json["id"]) == (200, name)
+
+
+def test_a_server_for_edits_is_asked_as_well(
+    two: "Deployment", serve: Callable[..., str], openai: SandboxState
+) -> None:
+    """Its models are there for edits; a server that does both is asked once."""
+    url = serve(import_module("sandbox.engines.automatic1111").create_app(SandboxState()))
+    two.configure(IMAGE_EDIT_ENGINE="automatic1111", AUTOMATIC1111_BASE_URL=url, IMAGES_EDIT_OPENAI_API_BASE_URL="")
+
+    names = listed(two)
+
+    assert any(name.startswith("automatic1111/") for name in names)
+    assert len(names) == len(set(names))
+    assert len([asked for asked in openai.record if asked.path == "/v1/models"]) == 1
+
+
+def test_an_engine_that_is_down_leaves_its_models_out(two: "Deployment", gemini: SandboxState) -> None:
+    """The others are listed, and a warning says what is missing."""
+    gemini.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
+
+    answer = two.call("GET", "/v1/models", role="user")
+
+    assert answer.status == 200
+    assert {model["owned_by"] for model in answer.json["data"]} == {"openai"}
+    assert "models of gemini are missing: gemini answered 500: on fire" in answer.headers[WARNINGS]
+
+
+def test_no_engine_answers(two: "Deployment", gemini: SandboxState, openai: SandboxState) -> None:
+    """Only then it is an error, the first engine's."""
+    for engine in (gemini, openai):
+        engine.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
+
+    answer = two.call("GET", "/v1/models", role="user")
+
+    assert (answer.status, answer.json["error"]["code"]) == (502, "engine_unavailable")
+    assert "openai answered 500" in answer.json["error"]["message"]
+
+
+def test_nothing_is_configured(deployment: "Deployment") -> None:
+    """The error names the field."""
+    answer = deployment.call("GET", "/v1/models", role="user")
+
+    assert (answer.status, answer.json["error"]["code"]) == (409, "not_configured")
+    assert answer.json["error"]["param"] == "IMAGES_OPENAI_API_KEY"
+
+
+def test_a_limited_token_sees_its_own(two: "Deployment") -> None:
+    """In the list, and one by one."""
+    role = limited(two, models=["gemini-sandbox-image"])
+
+    assert listed(two, role) == ["gemini/gemini-sandbox-image"]
+    assert two.call("GET", "/v1/models/gpt-image-2", role=role).status == 404
+
+
+@pytest.mark.parametrize("name", ["nothing", "gemini/nothing", "x/" + "y" * 500])
+def test_a_model_that_there_is_not(two: "Deployment", name: str) -> None:
+    """A 404 that repeats no more than is needed."""
+    answer = two.call("GET", f"/v1/models/{name}", role="user")
+
+    assert (answer.status, answer.json["error"]["param"], answer.json["error"]["code"]) == (404, "model", "not_found")
+    assert len(answer.text) < 500
