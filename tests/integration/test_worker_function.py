@@ -461,6 +461,42 @@ def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
     assert len(worker.keys("images/")) == 1
 
 
+def test_an_edit_that_died_where_it_came_in_is_interrupted(worker: WorkerDeployment) -> None:
+    """It kept no pictures to begin again with, also where the engine finds its run again."""
+    job = Job(id=new_job_id(), kind="edit", owner="token:1", request={"prompt": "a hat"}, engine="comfyui")
+    run(worker.gateway.jobs.create(job, lease_seconds=-10, holder="the dead"))
+
+    assert worker.deliver(record({"job": job.id})) == []
+
+    found = worker.job(job.id)
+    assert found.error
+    assert (found.status, found.error.code, found.error.may_have_cost) == ("failed", "interrupted", True)
+
+
+def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
+    worker: WorkerDeployment,
+    generating: "Deployment",
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The job goes back to the queue, the run goes on at the engine, and its picture is the job's."""
+    comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    comfyui.knobs.latency = 1.5
+    (job_id,) = queued(worker)
+    (message,) = worker.drain()
+    with monkeypatch.context() as patched:
+        patched.setattr("image_gateway.worker._TO_END_SECONDS", 299.3)
+        assert worker.deliver(message.record) == []
+    assert worker.job(job_id).status == "queued"
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 2, 1)
+    assert asked(comfyui, "/prompt") == 1
+    assert asked(comfyui, "/interrupt") == 0
+
+
 def test_a_job_that_keeps_killing_its_holders_fails(
     worker: WorkerDeployment, generating: "Deployment", serve: Callable[..., str]
 ) -> None:

@@ -269,6 +269,27 @@ async def test_an_outcome_that_does_not_validate_is_refused(store: ConfigStore) 
         await store.update(ImagesConfig.model_validate({"COMFYUI_WORKFLOW_NODES": [{"node_ids": ["7"]}]}))
 
 
+async def test_a_timeout_that_no_worker_has_is_refused(settings: Settings, make: Make) -> None:
+    """It must leave the worker 30 s; the error says how long it may be and what else can be done."""
+    store = make(settings.model_copy(update={"worker_timeout_seconds": 120.0}))
+
+    with pytest.raises(InvalidRequest, match=r"must be 90 s at most.*WorkerTimeoutSeconds") as caught:
+        await store.update(ImagesConfig(IMAGE_ENGINE_TIMEOUT=91))
+    await store.update(ImagesConfig(IMAGE_ENGINE_TIMEOUT=90))
+
+    assert caught.value.field == "IMAGE_ENGINE_TIMEOUT"
+    assert (await store.read()).config.IMAGE_ENGINE_TIMEOUT == 90
+
+
+async def test_a_timeout_that_nobody_set_hinders_no_update(settings: Settings, make: Make) -> None:
+    """Where workers are shorter than the default asks for, other fields can be set."""
+    store = make(settings.model_copy(update={"worker_timeout_seconds": 120.0}))
+
+    updated = await store.update(ImagesConfig(IMAGE_STEPS=3))
+
+    assert updated.config.IMAGE_STEPS == 3
+
+
 async def test_twenty_writers_at_once_lose_nothing(settings: Settings, make: Make) -> None:
     """Each update that succeeded is in the history exactly once, on top of the one before it."""
     steps = range(1, 21)

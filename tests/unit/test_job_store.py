@@ -11,6 +11,7 @@ from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.image_store import derived_job_id, new_job_id
+from image_gateway.job_size import CUT
 from image_gateway.job_store import JobStore
 from image_gateway.models.jobs import Job, JobError, JobPicture, Status
 from image_gateway.settings import Settings
@@ -517,3 +518,88 @@ async def test_a_claim_that_comes_and_goes_is_given_up(settings: Settings) -> No
 
     with pytest.raises(StorageUnavailable, match="the same claim"):
         await JobStore(aws, settings).create(new(), claim=claim())
+
+
+async def test_a_page_of_a_rare_state_looks_at_so_many_jobs(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page may be empty and lead on: what it costs is bounded, and at last everything is found once."""
+    monkeypatch.setattr("image_gateway.job_store._READ_AT_ONCE", 10)
+    monkeypatch.setattr("image_gateway.job_store._MOST_QUERIES", 2)
+    failed = await filled(store, 1, status="failed")
+    await filled(store, 50, status="succeeded")
+
+    found = await pages(store, owner="token:1", status="failed")
+
+    assert found == [[], [], failed]
+
+
+async def test_a_job_that_was_put_back_meanwhile_is_not_taken_with_old_attempts(
+    settings: Settings, aws: Aws, clock: Clock
+) -> None:
+    """Whoever read the job before it was tried and put back gets nothing: no attempt goes uncounted."""
+    store = JobStore(aws, settings, clock=clock)
+    job = new()
+    await store.create(job)
+
+    class Late(JobStore):
+        async def get(self, job_id: str) -> Job | None:
+            read = await super().get(job_id)
+            lease = await store.lease(job_id, "quick", 60)
+            assert lease
+            lease.job.status = "queued"
+            await store.finish(lease.job, "quick")
+            return read
+
+    assert await Late(aws, settings, clock=clock).lease(job.id, "late", 60) is None
+
+    kept = await store.get(job.id)
+    assert kept
+    assert (kept.status, kept.attempts) == ("queued", 1)
+
+
+@pytest.mark.parametrize("letter", ["x", "🦊", "\x01"])
+async def test_the_end_of_a_job_is_stored_however_much_was_said_of_it(store: JobStore, letter: str) -> None:
+    """Words of engines are cut where all of them are too long for the table; keys and what was asked for never are."""
+    job = new(request={"prompt": "🦊" * 32_000, "negative_prompt": "🦊" * 32_000})
+    await store.create(job, lease_seconds=60, holder="a")
+    job.status = "succeeded"
+    job.pictures = [
+        JobPicture(
+            key=f"images/2026/01/02/{job.id}/{number}.png", content_type="image/png", revised_prompt=letter * 50_000
+        )
+        for number in range(10)
+    ]
+    job.warnings = ["first", letter * 100_000]
+
+    assert await store.finish(job, "a")
+
+    kept = await store.get(job.id)
+    assert kept == job
+    assert (len(kept.pictures), len(kept.request["prompt"]), kept.warnings[0]) == (10, 32_000, "first")
+    assert kept.warnings[-1] == CUT
+    assert all(picture.revised_prompt for picture in kept.pictures)
+
+
+async def test_words_that_fit_are_not_cut(store: JobStore) -> None:
+    """A long revised prompt is kept whole where there is room."""
+    job = await running(store)
+    job.status = "succeeded"
+    job.pictures = [JobPicture(key="k/0.png", content_type="image/png", revised_prompt="x" * 300_000)]
+
+    assert await store.finish(job, "a")
+
+    kept = await store.get(job.id)
+    assert kept
+    assert kept.warnings == []
+    assert kept.pictures[0].revised_prompt == "x" * 300_000
+
+
+async def test_counts_of_tokens_that_are_no_counts_do_not_cost_a_picture(store: JobStore) -> None:
+    """A usage that is too long is left out."""
+    job = await running(store)
+    job.status, job.usage = "succeeded", {"text": "x" * 500_000}
+
+    assert await store.finish(job, "a")
+
+    kept = await store.get(job.id)
+    assert kept
+    assert (kept.usage, kept.warnings) == (None, [CUT])

@@ -306,7 +306,7 @@ async def test_more_events_wait_for_their_turn(service: Make) -> None:
 
 
 async def test_processes_at_work_are_known(service: Make, tmp_path: Path) -> None:
-    """While events are under way the processes that have them are named; a killed one is not, and neither is an idle one."""
+    """The processes that have events right now are named; a killed one is not, nor one that is idle."""
     functions = service("meet")
     (tmp_path / "met").mkdir()
     event = {"folder": str(tmp_path / "met"), "count": 3}

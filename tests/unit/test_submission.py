@@ -451,3 +451,40 @@ async def test_waiting_outlasts_a_table_that_fails(make: Make, settings: Setting
 
     assert await submission.wait(job, 2) == job
     assert time.seconds == pytest.approx(2)
+
+
+@pytest.mark.parametrize("queued", [False, True])
+async def test_a_job_that_was_stored_twice_is_done(
+    make: Callable[..., Submission],
+    service: Service,
+    queue: Queue,
+    jobs: JobStore,
+    monkeypatch: pytest.MonkeyPatch,
+    queued: bool,
+) -> None:
+    """A put whose answer was lost finds its own job when it is sent again: the job is done as any other."""
+    create = jobs.create
+
+    async def twice(job: Job, **options: Any) -> str | None:
+        await create(job, **options)
+        return await create(job, **options)
+
+    monkeypatch.setattr(jobs, "create", twice)
+
+    job = await make(queue_url="q").submit(FORM, OWNER, queue=queued)
+
+    kept = await jobs.get(job.id)
+    assert kept
+    assert kept.status == ("queued" if queued else "succeeded")
+    assert (len(service.asked), len(queue.sent)) == ((0, 1) if queued else (1, 0))
+
+
+async def test_an_engine_with_few_places_is_left_to_the_worker(
+    make: Callable[..., Submission], service: Service, queue: Queue
+) -> None:
+    """However quick it is: only the worker knows whether a place is free."""
+    service.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10, IMAGE_GENERATION_ENGINE="automatic1111")
+
+    job = await make(queue_url="q").submit(FORM, OWNER)
+
+    assert (job.status, service.asked, len(queue.sent)) == ("queued", [], 1)

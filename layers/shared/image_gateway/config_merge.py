@@ -17,6 +17,9 @@ _EDIT_SERVERS = (
 )
 """URL, key and what else says how to reach a server for edits. The fields for generation lack the `EDIT`."""
 
+WORKER_RESERVE_SECONDS = 30
+"""What a worker needs beyond its engine's timeout: to begin, and to store pictures and their job's end."""
+
 
 def fallback(environ: Mapping[str, str]) -> dict[str, Any]:
     """The fields that environment variables of their names give.
@@ -54,6 +57,17 @@ def merge(current: ImagesConfig, changes: ImagesConfig) -> ImagesConfig:
     for name in kept:
         check_origin(name, current, config)
     return config
+
+
+def timeout_problem(config: ImagesConfig, worker_seconds: float) -> str | None:
+    """Why the engine's timeout does not fit into the worker's own limit, and what to do; None where it does."""
+    most = worker_seconds - WORKER_RESERVE_SECONDS
+    if most >= config.IMAGE_ENGINE_TIMEOUT:
+        return None
+    return (
+        f"IMAGE_ENGINE_TIMEOUT must be {most:g} s at most, {WORKER_RESERVE_SECONDS} s less than a worker may run: "
+        "lower it, or deploy with a longer WorkerTimeoutSeconds"
+    )
 
 
 def with_credentials(

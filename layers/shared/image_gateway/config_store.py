@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from image_gateway.aws import Aws, AwsError, Bucket
-from image_gateway.config_merge import fallback, merge
-from image_gateway.errors import PreconditionFailed, StorageUnavailable, TooLarge
+from image_gateway.config_merge import fallback, merge, timeout_problem
+from image_gateway.errors import InvalidRequest, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.locks import Locks
 from image_gateway.models.config import SECRETS, ImagesConfig
 from image_gateway.settings import Settings
@@ -32,6 +32,7 @@ ADVANCED_BYTES = 8_192
 """The longest value Parameter Store takes."""
 _REFERENCE = re.compile(r"s3://[^/]+/config/[0-9a-f]{64}\.json")
 _GONE = object()
+_TIMEOUT = "IMAGE_ENGINE_TIMEOUT"
 _ALWAYS_IN_BUCKET = ("COMFYUI_WORKFLOW", "IMAGES_EDIT_COMFYUI_WORKFLOW")
 
 
@@ -105,7 +106,8 @@ class ConfigStore:
         Raises:
             PreconditionFailed: another version is current.
             Busy: other writers hold the lock for too long.
-            InvalidRequest: the outcome does not validate, or would send a secret to another origin.
+            InvalidRequest: the outcome does not validate, would send a secret to another origin, or asks for an engine
+                timeout that no worker has.
             TooLarge: the document would not fit into a parameter.
         """
         async with self._locks.hold("config"):
@@ -115,9 +117,15 @@ class ConfigStore:
                     f"The configuration is at version {current.version} by now: read it again and repeat the change"
                 )
             config = merge(current.config, changes)
+            self._check_timeout(config, changes)
             if config == current.config:
                 return self._remember(current)
             return self._remember(await self._save(config, current.version))
+
+    def _check_timeout(self, config: ImagesConfig, changes: ImagesConfig) -> None:
+        worker = self._settings.worker_timeout_seconds
+        if worker and _TIMEOUT in changes.model_fields_set and (problem := timeout_problem(config, worker)):
+            raise InvalidRequest(problem, field=_TIMEOUT)
 
     def _remember(self, found: VersionedConfig) -> VersionedConfig:
         self._cached, self._read_at = found, self._clock()

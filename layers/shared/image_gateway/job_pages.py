@@ -39,6 +39,11 @@ def cursor(job_id: str) -> str:
     return base64.urlsafe_b64encode(json.dumps(job_id).encode()).decode()
 
 
+def cursor_at(key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
+    """What leads on from the place where a query ended; None where it ended for good."""
+    return cursor(key["pk"]["S"].removeprefix(f"{JOB}#")) if key else None
+
+
 def start(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
     """The key after which the page of a cursor begins.
 

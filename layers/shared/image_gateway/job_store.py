@@ -1,8 +1,8 @@
 """Jobs in the gateway's table. Every change is one conditional write, so of two writers one loses and knows it.
 
 An item holds the job as JSON in `job`; beside it stand the attributes that conditions and indexes need: `status`,
-`owner`, `listed` (an index over all), the lease (`lease_holder`, `lease_until`, seconds since 1970) and `expires_at`,
-after which DynamoDB removes it.
+`owner`, `listed` (an index over all), `attempts`, the lease (`lease_holder`, `lease_until`, seconds since 1970) and
+`expires_at`, after which DynamoDB removes it.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.job_pages import JOB
+from image_gateway.job_size import cut_to_fit
 from image_gateway.models.jobs import Job, Status, now
 from image_gateway.settings import Settings
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _TRIES = 5
+_READ_AT_ONCE = 250
+_MOST_QUERIES = 8
+MOST_READ = _READ_AT_ONCE * _MOST_QUERIES
+"""Most jobs that are looked at for one page, so that a rare state does not make a request long and dear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +120,17 @@ class JobStore:
         if job is None or job.ended:
             return None
         before, engine_before = job.status, job.engine
-        job.engine = engine
-        job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
-        condition = "#status = :before"
-        values: dict[str, AttributeValueTypeDef] = {":before": {"S": before}}
+        # With the attempts, what was read is what is replaced: between reading and writing it may have been put back.
+        condition = "#status = :before AND attempts = :attempts"
+        values: dict[str, AttributeValueTypeDef] = {
+            ":before": {"S": before},
+            ":attempts": {"N": str(job.attempts)},
+        }
         if before == "running":
             condition += " AND lease_until < :now"
             values[":now"] = {"N": str(int(self._clock()))}
+        job.engine = engine
+        job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
         item = self._item(job) | _lease(holder, self._clock() + seconds)
         taken = await self._write(
             "PutItem",
@@ -135,10 +144,13 @@ class JobStore:
     async def finish(self, job: Job, holder: str) -> bool:
         """Store the end of a job that `holder` has leased, or put it back into the queue.
 
+        A job that is too long for the table is cut, and says so: a picture must not be lost for words about it.
+
         Returns:
             False if the job is no longer `holder`'s: canceled, or taken up by another.
         """
         job.finished_at = now() if job.ended else None
+        cut_to_fit(job)
         return await self._end(
             job,
             ConditionExpression="#status = :running AND lease_holder = :holder",
@@ -172,7 +184,8 @@ class JobStore:
             cursor: where the last page ended.
 
         Returns:
-            The jobs, and the cursor of the next page; None after the last.
+            The jobs, and the cursor of the next page; None after the last. A page may be short, or empty, and still
+            have a next one: no more than `MOST_READ` jobs are looked at for it.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
@@ -180,16 +193,18 @@ class JobStore:
         query = job_pages.query(owner, status)
         jobs: list[Job] = []
         start = job_pages.start(cursor, owner) if cursor is not None else None
-        while True:
+        for _ in range(_MOST_QUERIES):
             position = {"ExclusiveStartKey": start} if start else {}
-            # One more than is left tells whether there is another page.
-            found = await self._call("Query", Limit=limit - len(jobs) + 1, **position, **query)
+            # One more than is left tells whether there is another page; to find those in one state takes more.
+            most = limit - len(jobs) + 1 if status is None else _READ_AT_ONCE
+            found = await self._call("Query", Limit=most, **position, **query)
             jobs += [read_item(item) for item in found["Items"]]
             start = found.get("LastEvaluatedKey")
             if len(jobs) > limit:
                 return jobs[:limit], job_pages.cursor(jobs[limit - 1].id)
             if not start:
                 return jobs, None
+        return jobs, job_pages.cursor_at(start)
 
     async def _end(self, job: Job, **condition: Any) -> bool:
         """Store a job's new state; a line of a request file that has ended is counted off in the same write."""
@@ -210,6 +225,7 @@ class JobStore:
             "owner": {"S": job.owner},
             "listed": {"S": JOB},
             "status": {"S": job.status},
+            "attempts": {"N": str(job.attempts)},
             "expires_at": {"N": str(int(self._clock() + self._days * 86_400))},
             "job": {"S": job.model_dump_json(exclude_none=True)},
         }

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from image_gateway.engine_choice import EngineChoice, choose
+from image_gateway.engines import REGISTRY
 from image_gateway.engines.base import InputImage
 from image_gateway.errors import StorageUnavailable
 from image_gateway.idempotency import Claim
@@ -128,7 +129,8 @@ class Submission:
             response_format=response_format,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
-        quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT
+        # Engines that do few things at once have places, which the worker gives out.
+        quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT and REGISTRY[choice.engine].at_once is None
         if not self._settings.queue_url or (quick and not queue):
             return await self._do(job, form, images, mask, claim)
         return await self._enqueue(job, images, mask, claim)
@@ -159,6 +161,10 @@ class Submission:
         mask: InputImage | None,
         claim: Claim | None,
     ) -> Job:
+        """Do a job here and now. Its pictures to edit are not kept: it would cost every such request a write of each.
+
+        So where this function dies, an edit ends as interrupted, also on an engine that finds its run again.
+        """
         holder = uuid.uuid4().hex
         lease = self._settings.function_timeout_seconds
         if earlier := await self._create(job, claim, lease_seconds=lease, holder=holder):
@@ -215,11 +221,17 @@ class Submission:
     async def _create(
         self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
     ) -> Job | None:
-        """Store a new job; or give the earlier one that the same request has, and that stands."""
+        """Store a new job; or give the earlier one that the same request has, and that stands.
+
+        Without a claim there is no earlier one: the id is there already when our own put was sent again, as its answer
+        was lost. A job that is gone, by its time to live, does not stand.
+        """
         while earlier_id := await self._jobs.create(job, lease_seconds=lease_seconds, holder=holder, claim=claim):
+            if claim is None or earlier_id == job.id:
+                return None
             earlier = await self._jobs.get(earlier_id)
-            if claim is None or (earlier is not None and not _failed_for_now(earlier)):
-                return earlier or job
+            if earlier is not None and not _failed_for_now(earlier):
+                return earlier
             claim = claim.after(earlier_id)
         return None
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from image_gateway.batches import Batches
+from image_gateway.config_merge import timeout_problem
 from image_gateway.config_store import ConfigStore
 from image_gateway.engine_choice import engine_of
 from image_gateway.engines import REGISTRY
@@ -121,8 +122,7 @@ class Worker:
         config = (await self._configs.read()).config
         name = engine_of(job, config)
         needed = config.IMAGE_ENGINE_TIMEOUT + MARGIN_SECONDS
-        if needed >= self._longest:
-            said = f"IMAGE_ENGINE_TIMEOUT must be below the worker's own limit of {self._longest:g} s by 30 s"
+        if said := timeout_problem(config, self._longest):
             return await self._fail(job, NotConfigured(said, field="IMAGE_ENGINE_TIMEOUT"))
         if remaining() < needed:
             await self._queue.send(job.id)
@@ -230,7 +230,9 @@ def _is_lost(lease: Lease) -> bool:
     if lease.lost_on is None:
         return False
     entry = REGISTRY.get(lease.lost_on)
-    return entry is None or not entry.resumes or lease.job.attempts > ATTEMPTS
+    # An edit that was done where it came in keeps no pictures to begin again with.
+    nothing_left = lease.job.kind == "edit" and not lease.job.inputs
+    return entry is None or not entry.resumes or nothing_left or lease.job.attempts > ATTEMPTS
 
 
 def _may_be_tried_again(error: GatewayError, engine: str) -> bool:

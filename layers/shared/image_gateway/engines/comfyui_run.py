@@ -84,7 +84,8 @@ class Runner:
     async def run(self, ids: Iterator[str], workflow: Workflow) -> Outcome:
         """Run `workflow` under the first of `ids` that has not failed yet; a run that has that id is followed instead.
 
-        A run that takes too long, or whose caller goes away, is taken off the server's queue.
+        A run that takes too long is taken off the server's queue. One whose caller's own time is up stays: the job that
+        is started again finds it.
 
         Raises:
             EngineError: it was refused, vanished or took too long. A failed run is an `Outcome`.
@@ -96,7 +97,7 @@ class Runner:
                 if await self.server.place(prompt_id) is None:
                     prompt_id, skipped = await self._submit(prompt_id, workflow)
                 entry = await self._follow(prompt_id)
-            except (asyncio.CancelledError, EngineTimeout):
+            except EngineTimeout:
                 with suppress(EngineError, TimeoutError):
                     await asyncio.shield(asyncio.wait_for(self.server.take_off([prompt_id]), _TAKE_OFF))
                 raise
