@@ -185,6 +185,8 @@ def test_every_block_of_commands_says_how_it_is_tested() -> None:
     for block in BLOCKS:
         if block.language == "sh":
             assert block.runs in ("sandbox", "bash", "make", "aws"), f"line {block.line} has no <!-- runs: … -->"
+        elif block.language == "python":
+            assert block.runs == "python", f"line {block.line} has no <!-- runs: python -->"
         else:
             assert block.language in ("json", "mermaid"), f"line {block.line}: what is {block.language!r}?"
             assert block.runs is None, f"line {block.line} is nothing to run"
@@ -204,6 +206,13 @@ def test_a_command_works_against_the_sandbox(block: Block, sandbox: Running, fol
         ):
             value = json.loads(literal)
             assert stored[name] == (MASK if name in SECRETS and value else value)
+
+
+@pytest.mark.parametrize("block", commands_that("python"))
+def test_a_program_works_against_the_sandbox(block: Block, sandbox: Running) -> None:
+    """It runs as it stands there, but for the sandbox's address and token."""
+    text = block.text.replace("http://127.0.0.1:8123", sandbox.url).replace("user-secret", sandbox.user_token)
+    exec(compile(text, f"README.md line {block.line}", "exec"), {})  # noqa: S102 - our own README
 
 
 def test_the_flux_example_makes_pictures(sandbox: Running, folder: Path) -> None:
@@ -359,7 +368,11 @@ def first_column(text: str) -> set[str]:
 
 def test_the_api_table_has_every_route() -> None:
     """The template's routes, no more and no fewer."""
-    routes = {f"{route.method} {route.path}" for function in Template().functions() for route in function.routes}
+    routes = {
+        f"{route.method} {route.path.replace('+}', '}')}"
+        for function in Template().functions()
+        for route in function.routes
+    }
     assert first_column(section("API").partition("### ")[0]) == routes
 
 
