@@ -197,7 +197,8 @@ class EngineServer:
             raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: {self._clean(error)}") from None
         except (httpx.TimeoutException, TimeoutError):
             raise EngineTimeout(self._too_slow(), may_have_cost=paid) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # A host's name that cannot be one is a `UnicodeError` (IDNA).
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise EngineUnavailable(f"{self.name} broke off: {self._clean(error)}", may_have_cost=paid) from None
 
     async def _read(self, response: httpx.Response) -> bytes:

@@ -45,8 +45,8 @@ def read_form(content_type: str, body: bytes) -> list[Part]:
     Raises:
         InvalidRequest: it is not such a form, it does not end, or it has more than `MAX_PARTS`.
     """
-    boundary = _header(content_type).get_param("boundary")
-    if not isinstance(boundary, str) or not 1 <= len(boundary) <= 200 or not boundary.isascii():
+    boundary = _parameter(_header(content_type), "content-type", "boundary")
+    if boundary is None or not 1 <= len(boundary) <= 200 or not boundary.isascii():
         raise InvalidRequest("The form's Content-Type has no boundary: let the HTTP client set it")
     chunks = (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MAX_PARTS + 2)
     parts: list[Part] = []
@@ -69,10 +69,25 @@ def _part(headers: bytes, data: bytes) -> Part:
         raise InvalidRequest("A part of the form has too long headers")
     # Browsers and clients write names as UTF-8 as they are.
     message = HeaderParser().parsestr(headers.lstrip(b"\r\n").decode(errors="replace"), headersonly=True)
-    name = message.get_param("name", header="content-disposition")
-    if message.get_content_disposition() != "form-data" or not isinstance(name, str):
+    name = _parameter(message, "content-disposition", "name")
+    if message.get_content_disposition() != "form-data" or name is None:
         raise InvalidRequest("A part of the form has no name")
-    return Part(name, data, is_file=message.get_param("filename", header="content-disposition") is not None)
+    return Part(name, data, is_file="filename" in _parameters(message, "content-disposition"))
+
+
+def _parameter(message: Message, header: str, name: str) -> str | None:
+    found = _parameters(message, header).get(name)
+    return found if isinstance(found, str) else None
+
+
+def _parameters(message: Message, header: str) -> dict[str, object]:
+    try:
+        parameters = message.get_params([], header)
+    except ValueError:
+        # RFC 2231 numbers the parts of a parameter; these have more digits than Python reads.
+        return {}
+    # The first of a name counts.
+    return {name.lower(): value for name, value in reversed(parameters[1:])}
 
 
 def _header(content_type: str) -> Message:

@@ -1,6 +1,7 @@
 """Field types that the configuration and the forms share."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ from pydantic_core import PydanticCustomError
 
 MAX_SIDE = 16_384
 """The longest side in pixels; the largest that any supported engine's own schema allows (ComfyUI's `EmptyImage`)."""
+
+MAX_DEPTH = 100
+"""How deep JSON of the configuration may be nested."""
 
 EngineName = Literal["openai", "comfyui", "automatic1111", "gemini"]
 
@@ -76,11 +80,34 @@ def _json_object(value: object) -> object:
         return None
     try:
         parsed = json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PydanticCustomError("json", "must hold a JSON object: {reason}", {"reason": str(error)}) from None
     if not isinstance(parsed, dict):
         raise PydanticCustomError("json", "must hold a JSON object, for example {example}", {"example": '{"n": 1}'})
     return parsed
+
+
+def plain_json(value: Any) -> Any:
+    """The value, if it can be written as the JSON that everybody reads (RFC 8259) and is no deeper than `MAX_DEPTH`.
+
+    Python reads more than it can write: NaN, halves of surrogate pairs, thousands of levels.
+    """
+    inner, depth = [value], 0
+    while inner := [one for item in inner for one in _inside(item)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise PydanticCustomError("json", "must not be nested deeper than {most}", {"most": MAX_DEPTH})
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:
+        raise PydanticCustomError("json", "must be JSON: no NaN, no Infinity, and text that is Unicode") from None
+    return value
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _engine(value: object) -> object:
@@ -103,5 +130,5 @@ HttpUrlText = Annotated[str, AfterValidator(_http_url)]
 Engine = Annotated[EngineName, BeforeValidator(_engine)]
 """An engine's name; the empty string means `automatic1111`, as in the Open WebUI API."""
 
-Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object)]
+Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object), AfterValidator(plain_json)]
 """A JSON object, given as an object or as a string that holds one."""

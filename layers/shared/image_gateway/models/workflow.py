@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from image_gateway.models.fields import plain_json
+
 Workflow: TypeAlias = dict[str, dict[str, Any]]
 """Node id → `{"class_type": …, "inputs": {…}}`."""
 
@@ -28,6 +30,11 @@ class WorkflowNode(BaseModel):
     value: Any = None
 
     @model_validator(mode="after")
+    def _is_plain_json(self) -> Self:
+        plain_json([self.value, self.model_extra])
+        return self
+
+    @model_validator(mode="after")
     def _constant_has_a_key(self) -> Self:
         if self.type is None and self.value is not None and not self.key:
             raise PydanticCustomError(
@@ -48,8 +55,8 @@ def parse_workflow(text: str) -> Workflow:
         ValueError: it is not JSON, or not in the API's format (the editor's own format has `nodes` and `links`).
     """
     try:
-        workflow = json.loads(text)
-    except ValueError as error:
+        workflow = plain_json(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"must hold a workflow as JSON: {error}") from None
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
         raise ValueError("is in the editor's format; export it with Workflow > Export (API)")
@@ -64,7 +71,7 @@ def parse_workflow(text: str) -> Workflow:
 
 
 def _workflow_text(value: object) -> object:
-    return json.dumps(value) if isinstance(value, dict) else value
+    return json.dumps(plain_json(value)) if isinstance(value, dict) else value
 
 
 def _checked(text: str) -> str:
