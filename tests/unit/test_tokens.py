@@ -52,6 +52,19 @@ class Failing(Aws):
         raise self._error
 
 
+class Recording(Aws):
+    """AWS, and what it was asked for."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__()
+        self._aws = aws
+        self.asked: list[dict[str, Any]] = []
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        self.asked.append({"operation": operation, **parameters})
+        return await self._aws.call(service, operation, **parameters)
+
+
 @pytest.fixture
 def store(settings: Settings, aws: Aws) -> TokenStore:
     return TokenStore(aws, settings)
@@ -162,6 +175,15 @@ async def test_a_revoked_token_works_no_longer_than_the_cache(
     assert await caching.authenticate(made.token) is not None
     clock.seconds += 1
     assert await caching.authenticate(made.token) is None
+
+
+async def test_a_lookup_sees_what_was_written_last(settings: Settings, aws: Aws, registry: TokenRegistry) -> None:
+    """A new token works at once, and the 60 s of a revoked one do not begin with a stale answer."""
+    recording = Recording(aws)
+
+    await TokenStore(recording, settings).authenticate((await registry.create("ci", Role.USER)).token)
+
+    assert [(asked["operation"], asked["ConsistentRead"]) for asked in recording.asked] == [("GetItem", True)]
 
 
 async def test_a_table_that_fails_is_told_and_nobody_gets_in(settings: Settings, aws: Aws) -> None:

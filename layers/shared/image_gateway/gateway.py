@@ -26,12 +26,12 @@ from image_gateway.service import ImageService
 from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
-from image_gateway.token_registry import TokenRegistry
 from image_gateway.tokens import TokenStore
 from image_gateway.worker import Worker
 
 if TYPE_CHECKING:
     from image_gateway.intake import Intake
+    from image_gateway.token_registry import TokenRegistry
 
 
 class Gateway:
@@ -58,8 +58,10 @@ class Gateway:
         return TokenStore(self.aws, self.settings)
 
     @cached_property
-    def token_registry(self) -> TokenRegistry:
+    def token_registry(self) -> "TokenRegistry":
         """Tokens, made and revoked."""
+        from image_gateway.token_registry import TokenRegistry  # noqa: PLC0415 - 15 ms; only for administrators
+
         return TokenRegistry(self.aws, self.settings)
 
     @cached_property
