@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from types import TracebackType
 from typing import IO, Any, Self
@@ -115,9 +115,10 @@ class Sandbox:
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
         self.settings = Settings.from_environment(functions[0].environment)
-        tokens = TokenRegistry(Aws(), self.settings)
-        await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
-        await tokens.create("sandbox user", Role.USER, token=self.user_token)
+        async with aclosing(Aws()) as client:
+            tokens = TokenRegistry(client, self.settings)
+            await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
+            await tokens.create("sandbox user", Role.USER, token=self.user_token)
         for name, state in self.engines.items():
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))

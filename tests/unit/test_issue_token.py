@@ -43,11 +43,11 @@ def stack(settings: Settings) -> str:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_token_is_good_at_once(stack: str, settings: Settings, role: Role) -> None:
+def test_a_token_is_good_at_once(stack: str, aws: Aws, settings: Settings, role: Role) -> None:
     """The token that is issued for a stack authenticates there, with the role and the name that were given."""
     token = issue_token.issue(stack, role, "my laptop")
 
-    principal = run(TokenStore(Aws(), settings).authenticate(token))
+    principal = run(TokenStore(aws, settings).authenticate(token))
     assert principal is not None
     assert (principal.role, principal.name) == (role, "my laptop")
 
@@ -69,14 +69,14 @@ def test_a_stack_of_something_else() -> None:
 
 
 def test_the_command_prints_the_token(
-    stack: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stack: str, aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command prints the token and nothing else; without a role it is an administrator's."""
     monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", stack])
 
     issue_token.main()
 
-    principal = run(TokenStore(Aws(), settings).authenticate(capsys.readouterr().out.strip()))
+    principal = run(TokenStore(aws, settings).authenticate(capsys.readouterr().out.strip()))
     assert principal is not None
     assert principal.role is Role.ADMIN
 

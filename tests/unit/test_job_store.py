@@ -471,7 +471,7 @@ class Contended(Aws):
         self._reason = reason
         self._times = times
 
-    async def call(self, _service: str, operation: str, **_parameters: Any) -> dict[str, Any]:
+    async def call(self, service: str, operation: str, **_parameters: Any) -> dict[str, Any]:  # noqa: ARG002 - as Aws
         if operation == "TransactWriteItems":
             self.tries += 1
             if self.tries <= self._times:

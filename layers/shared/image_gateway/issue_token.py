@@ -5,6 +5,7 @@ Needs AWS credentials that may describe the stack and write its table; no route 
 
 import argparse
 import sys
+from contextlib import aclosing
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -32,7 +33,12 @@ def issue(stack: str, role: Role, name: str) -> str:
     settings = Settings(
         config_parameter=outputs["ConfigParameterName"], bucket=outputs["BucketName"], table=outputs["TableName"]
     )
-    return run(TokenRegistry(Aws(), settings).create(name, role)).token
+    return run(_create(settings, role, name))
+
+
+async def _create(settings: Settings, role: Role, name: str) -> str:
+    async with aclosing(Aws()) as aws:
+        return (await TokenRegistry(aws, settings).create(name, role)).token
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from image_gateway.aws import environment
-from image_gateway.aws._clients import Clients
 from image_gateway.aws.errors import TOO_LARGE, AwsError, Unreached
 from image_gateway.aws.signing import Signer
 
@@ -44,7 +43,7 @@ def create_client(ssl_context: ssl.SSLContext | None = None) -> httpx.AsyncClien
     return httpx.AsyncClient(verify=ssl_context or ssl.create_default_context(), limits=_LIMITS, timeout=_TIMEOUT)
 
 
-class Aws(Clients):
+class Aws:
     """The AWS services the gateway uses, in the region and with the credentials of the environment.
 
     Requests are tried again as by botocore's "standard" mode: on failures that pass and on throttling, `ATTEMPTS`
@@ -63,7 +62,6 @@ class Aws(Clients):
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__()
         self._create_client = client
         self._sleep = sleep
 
