@@ -1,5 +1,6 @@
 """moto with what the sandbox mends: transactions that leave others alone, and connections that are kept."""
 
+import gc
 import http.client
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from sandbox.embedded_aws import EmbeddedAws
@@ -83,6 +85,19 @@ def test_a_transaction_that_succeeds_stands(table: str) -> None:
 
     assert count(table) == "2"
     assert boto3.client("dynamodb").scan(TableName=table)["Count"] == 2
+
+
+def test_a_transaction_leaves_no_copy_of_its_table(table: str) -> None:
+    """The memory that embedded AWS takes does not grow by a table with every transaction."""
+    writes: list[Any] = [{"Update": increment(table)}]
+    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+    gc.collect()
+    before = sum(isinstance(one, Table) for one in gc.get_objects())
+
+    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+
+    gc.collect()
+    assert sum(isinstance(one, Table) for one in gc.get_objects()) == before
 
 
 def test_transactions_that_fail_leave_the_writes_of_others(table: str) -> None:
