@@ -89,6 +89,20 @@ def test_an_admin_sees_whose_a_job_is_and_not_what_was_asked(queued: "Deployment
     assert "request" not in answer
 
 
+def test_an_admin_is_not_told_in_passing_what_quotes_a_prompt(queued: "Deployment") -> None:
+    """Engines quote prompts: others' warnings are left out, and errors say where an administrator finds the words."""
+    job = submit(queued, size="65x65", zoom=3)
+    queued.work()
+
+    mine, others = (get(queued, f"{JOBS}/{job}", role).json for role in ("user", "admin"))
+    result = get(queued, f"{JOBS}/{job}/result", "admin").json
+
+    assert others["warnings"] == []
+    assert {**others["error"], "detail": mine["error"]["detail"]} == mine["error"]
+    assert "in the job's result" in others["error"]["detail"]
+    assert result["detail"] == mine["error"]["detail"]
+
+
 UNKNOWN = [
     "x",
     "%20",

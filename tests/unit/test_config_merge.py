@@ -104,6 +104,14 @@ def test_every_key_that_a_fallback_uses_is_known_as_a_secret() -> None:
     assert "key" in with_edit_fallbacks(given).secrets()
 
 
+@pytest.mark.parametrize("auth", ["ann:secret", {"username": "ann", "password": "secret"}])
+def test_basic_auth_is_a_secret_in_all_its_forms(auth: object) -> None:
+    """Password, pair and what a header makes of it are kept out of messages; the longest are looked for first."""
+    given = config(AUTOMATIC1111_API_AUTH=auth, IMAGES_OPENAI_API_KEY="sk")
+
+    assert given.secrets() == ["YW5uOnNlY3JldA==", "ann:secret", "secret", "sk"]
+
+
 URL, KEY = SERVERS[0][:2]
 
 

@@ -27,9 +27,20 @@ def succeeded(job: Job) -> Job:
     return job
 
 
+_WITHHELD = "What was said is for who asked; an administrator finds it in the job's result"
+
+
 def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
-    """A job, with fresh URLs: what was asked for only for its owner, and the owner only for administrators."""
+    """A job, with fresh URLs: what was asked for only for its owner, and the owner only for administrators.
+
+    Engines quote what they were asked, so their words in errors and warnings, and the prompts that were made of it, are
+    the owner's too; of jobs that came by events, which nobody else could read, administrators get them.
+    """
     error = job.error
+    if job.owner != principal.owner and not job.owner.startswith("event:"):
+        shown = [picture.model_copy(update={"revised_prompt": None}) for picture in job.pictures]
+        job = job.model_copy(update={"pictures": shown, "warnings": []})
+        error = error and error.model_copy(update={"detail": _WITHHELD})
     return JobInfo(
         id=job.id,
         kind=job.kind,

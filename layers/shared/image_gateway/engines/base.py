@@ -14,7 +14,7 @@ OPENAI_ONLY = ("moderation", "input_fidelity", "user", "safety_identifier")
 class InputImage:
     """A picture to edit, or a mask: validated and upright, without metadata."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     content_type: str
     width: int
     height: int
@@ -36,13 +36,13 @@ class ImageRequest:
     """
 
     job_id: str
-    prompt: str
+    prompt: str = field(repr=False)
     model: str | None = None
     size: Size | None = None
     auto_size: bool = False
     n: int = 1
     steps: int | None = None
-    negative_prompt: str | None = None
+    negative_prompt: str | None = field(default=None, repr=False)
     seed: int | None = None
     quality: str | None = None
     background: str | None = None
@@ -62,9 +62,9 @@ class ImageRequest:
 class EngineImage:
     """A picture as the engine made it: encoded bytes of a format that the store accepts."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     seed: int | None = None
-    revised_prompt: str | None = None
+    revised_prompt: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class EngineResult:
     """
 
     images: list[EngineImage] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list, repr=False)
     usage: dict[str, Any] | None = None
     told: dict[str, str] = field(default_factory=dict)
     settled: frozenset[str] = frozenset()

@@ -1,5 +1,6 @@
 """The configuration of a deployment: the fields of Open WebUI's `ImagesConfig`, and a few of this project's own."""
 
+import base64
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -147,12 +148,10 @@ class ImagesConfig(BaseModel):
         return self.model_copy(update={name: MASK for name in SECRETS if getattr(self, name)})
 
     def secrets(self) -> list[str]:
-        """Every secret string in the configuration, so that it can be kept out of messages."""
-        found: list[str] = []
-        for name in SECRETS:
-            value = getattr(self, name)
-            if isinstance(value, dict):
-                found.append(value["password"])
-            elif value:
-                found.extend({value, value.partition(":")[2]} if name == "AUTOMATIC1111_API_AUTH" else {value})
-        return [secret for secret in found if secret]
+        """Every secret string in the configuration, so that it can be kept out of messages; the longest first."""
+        found = {getattr(self, name) for name in SECRETS if name != "AUTOMATIC1111_API_AUTH"}
+        auth = self.AUTOMATIC1111_API_AUTH
+        if auth:
+            pair = f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth
+            found |= {pair, pair.partition(":")[2], base64.b64encode(pair.encode()).decode()}
+        return sorted(found - {""}, key=len, reverse=True)

@@ -35,7 +35,7 @@ def _not_blank(text: str) -> str:
 
 
 InputPictures = Annotated[str | list[str], BeforeValidator(_one_to_sixteen)]
-Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT), AfterValidator(_not_blank)]
+Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, repr=False), AfterValidator(_not_blank)]
 Count = Annotated[int, Field(ge=1, le=10)]
 Seed = Annotated[int, Field(ge=0, lt=2**64)]
 Steps = Annotated[int | None, Field(ge=0, le=10_000, description="Diffusion steps, where the engine has them.")]
@@ -81,7 +81,7 @@ class CreateImageForm(Form):
     n: Count = Field(1, description="How many pictures.")
     steps: Steps = None
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
-        None, description="What the picture should not show, where the engine has it."
+        None, repr=False, description="What the picture should not show, where the engine has it."
     )
     seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
     quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
@@ -106,7 +106,7 @@ class EditImageForm(Form):
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
     n: Count | None = Field(None, description="How many pictures; null means 1.")
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
-        None, description="What the picture should not show, where the engine has it."
+        None, repr=False, description="What the picture should not show, where the engine has it."
     )
     background: Word | None = Field(None, description="transparent, opaque or auto.")
     mask: str | None = Field(

@@ -27,7 +27,7 @@ class JobPicture(BaseModel):
     width: int | None = None
     height: int | None = None
     seed: int | None = None
-    revised_prompt: str | None = None
+    revised_prompt: str | None = Field(None, repr=False)
     size: int | None = Field(None, description="In bytes.")
     _data: bytes | None = PrivateAttr(None)
 
@@ -52,7 +52,7 @@ class JobError(BaseModel):
     status: int
     code: str
     title: str
-    detail: str
+    detail: str = Field(repr=False)
     field: str | None = None
     retry_after: float | None = None
     may_have_cost: bool = False
@@ -62,9 +62,10 @@ class Job(BaseModel):
     """One request and what became of it.
 
     `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket. `batch` and `line` say which
-    line of which request file a job is. Times are UTC. The prompt is in `request`, so a job's `repr` does not show it.
-    A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by then. `told` is what the
-    engine told of all pictures: `quality` and `background`. `response_format` is for the OpenAI door's answer.
+    line of which request file a job is. Times are UTC. A job's `repr` shows neither the prompt, which is in `request`,
+    nor what may quote it. A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by
+    then. `told` is what the engine told of all pictures: `quality` and `background`. `response_format` is for the
+    OpenAI door's answer.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -88,7 +89,7 @@ class Job(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     pictures: list[JobPicture] = []
-    warnings: list[str] = []
+    warnings: list[str] = Field([], repr=False)
     usage: dict[str, Any] | None = None
     told: dict[str, str] = {}
     error: JobError | None = None

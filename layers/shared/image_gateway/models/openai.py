@@ -111,9 +111,9 @@ class ImageEditParams(EditImageForm):
 class OpenAIImage(BaseModel):
     """One picture of an answer."""
 
-    b64_json: str | None = Field(None, description="The encoded picture in base64.")
-    url: str | None = Field(None, description="Presigned URL.")
-    revised_prompt: str | None = Field(None, description="Where the prompt was rewritten.")
+    b64_json: str | None = Field(None, repr=False, description="The encoded picture in base64.")
+    url: str | None = Field(None, repr=False, description="Presigned URL.")
+    revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
 
 
 class InputTokens(BaseModel):

@@ -18,7 +18,23 @@ class ModelInfo(BaseModel):
 class Picture(BaseModel):
     """A generated picture in the bucket."""
 
-    url: str = Field(description="Presigned URL, good until `expires_at`.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "https://bucket.s3.eu-central-1.amazonaws.com/images/2026/11/22/01a20491-…/0.png?X-Amz-…",
+                    "id": "01a20491-ab0f-7093-a163-39a8e11f4e95-0",
+                    "name": "01a20491-ab0f-7093-a163-39a8e11f4e95-0.png",
+                    "content_type": "image/png",
+                    "width": 1024,
+                    "height": 1024,
+                    "expires_at": "2026-11-22T19:43:05Z",
+                }
+            ]
+        }
+    )
+
+    url: str = Field(repr=False, description="Presigned URL, good until `expires_at`.")
     id: str = Field(description="Stable id: the job's id and the picture's number.")
     name: str = Field(description="A file name.")
     content_type: str = Field(description="Told by the bytes, not by the engine.")
@@ -26,8 +42,8 @@ class Picture(BaseModel):
     height: int | None = Field(None, description="In pixels.")
     expires_at: datetime = Field(description="When `url` stops working, UTC.")
     seed: int | None = Field(None, description="Where the engine tells.")
-    revised_prompt: str | None = Field(None, description="Where the prompt was rewritten.")
-    warnings: list[str] | None = Field(None, description="What was not done as asked.")
+    revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
+    warnings: list[str] | None = Field(None, repr=False, description="What was not done as asked.")
 
 
 class Upload(BaseModel):
@@ -35,7 +51,7 @@ class Upload(BaseModel):
 
     id: str = Field(description="Stands for the file as an input of an edit, for its owner, for a day.")
     url: str = Field(description="Where to POST the form to.")
-    fields: dict[str, str] = Field(description="Form fields to send before the file.")
+    fields: dict[str, str] = Field(repr=False, description="Form fields to send before the file.")
     expires_at: datetime = Field(description="Until when it can be sent, UTC.")
 
 
@@ -45,11 +61,11 @@ class Problem(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
-    detail: str
+    detail: str = Field(repr=False)
     code: str
     request_id: str
     field: str | None = None
-    errors: list[dict[str, Any]] | None = None
+    errors: list[dict[str, Any]] | None = Field(None, repr=False)
 
 
 class JobProblem(BaseModel):
@@ -58,7 +74,7 @@ class JobProblem(BaseModel):
     code: str
     title: str
     status: int
-    detail: str
+    detail: str = Field(repr=False)
 
 
 class JobInfo(BaseModel):
@@ -74,9 +90,11 @@ class JobInfo(BaseModel):
     started_at: datetime | None = Field(None, description="When its last attempt began.")
     finished_at: datetime | None = None
     attempts: int = Field(description="How often it was begun.")
-    request: dict[str, Any] | None = Field(None, description="What was asked for, without its pictures; for its owner.")
+    request: dict[str, Any] | None = Field(
+        None, repr=False, description="What was asked for, without its pictures; for its owner."
+    )
     pictures: list[Picture] = []
-    warnings: list[str] = []
+    warnings: list[str] = Field([], repr=False)
     error: JobProblem | None = None
 
 
