@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 
 from image_gateway.errors import InvalidRequest
+from image_gateway.models.openai import ImageEditParams
 from sandbox.template import ROOT, Template
 
 TARGET = ROOT / "layers/shared/image_gateway/openapi.json"
@@ -32,8 +33,11 @@ def document() -> dict[str, Any]:
     found["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `igw_` and 43 characters."}
     }
+    schemas = found["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
-        found["components"]["schemas"].pop(name, None)
+        schemas.pop(name, None)
+    # Its route reads forms as well as JSON, so that FastAPI does not know it.
+    schemas["ImageEditParams"] = ImageEditParams.model_json_schema(ref_template="#/components/schemas/{model}")
     for path, operations in found["paths"].items():
         for operation in operations.values():
             operation["responses"] = _answers(operation, openai=path.startswith("/v1/"))

@@ -10,18 +10,24 @@ from typing import Any
 import pytest
 from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute
+from openapi_spec_validator import validate
 from pydantic import BaseModel
 
 from image_gateway.errors import GatewayError
 from image_gateway.http import Access
 from image_gateway.http.routing import GuardedRoute
 from image_gateway.models.config import ImagesConfig
-from image_gateway.models.forms import CreateImageForm, VerifyForm
+from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
+from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, ImagesResponse, OpenAIError, OpenAIModels
+from image_gateway.models.pictures import Picture, Problem
 from sandbox import openapi
 from sandbox.template import Template
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.TARGET.read_text())
-FORMS: tuple[type[BaseModel], ...] = (ImagesConfig, CreateImageForm, VerifyForm)
+FORMS: tuple[type[BaseModel], ...] = (
+    ImagesConfig, CreateImageForm, EditImageForm, VerifyForm, ImageGenerateParams, ImageEditParams,
+    ImagesResponse, OpenAIError, OpenAIModels, Picture, Problem,
+)  # fmt: skip
 
 
 def guarded_routes() -> Iterator[GuardedRoute]:
@@ -51,6 +57,15 @@ def operation(route: APIRoute) -> dict[str, Any]:
 def test_it_is_an_openapi_document() -> None:
     """The document has the form of an OpenAPI document."""
     assert OpenAPI.model_validate(DOCUMENT).openapi.startswith("3.")
+    validate(DOCUMENT)
+
+
+def test_references_lead_somewhere() -> None:
+    """Every `$ref` names a part of the document."""
+    for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', openapi.TARGET.read_text())):
+        part = DOCUMENT
+        for name in reference.split("/"):
+            part = part[name]
 
 
 def test_it_is_current() -> None:
@@ -99,7 +114,9 @@ def test_errors_name_their_codes(route: GuardedRoute) -> None:
 
 
 def test_examples_are_valid() -> None:
-    """Every example of a form is one that the form takes."""
+    """Every example is one that its form or answer takes, and those that are sent and answered most have one."""
+    documented = DOCUMENT["components"]["schemas"]
+    assert [form.__name__ for form in FORMS[1:] if not documented[form.__name__].get("examples")] == ["VerifyForm"]
     for form in FORMS:
         schema = DOCUMENT["components"]["schemas"].get(form.__name__, {})
         for example in schema.get("examples", []):

@@ -81,7 +81,22 @@ def usage_of(answer: Any) -> dict[str, Any] | None:
         "candidatesTokenCount": "output_tokens",
         "totalTokenCount": "total_tokens",
     }
-    return {ours: told[theirs] for theirs, ours in names.items() if isinstance(told.get(theirs), int)} or None
+    usage: dict[str, Any] = {ours: told[theirs] for theirs, ours in names.items() if isinstance(told.get(theirs), int)}
+    details = {"promptTokensDetails": "input_tokens_details", "candidatesTokensDetails": "output_tokens_details"}
+    usage |= {
+        ours: _by_modality(told[theirs]) for theirs, ours in details.items() if isinstance(told.get(theirs), list)
+    }
+    return usage or None
+
+
+def _by_modality(details: list[Any]) -> dict[str, int]:
+    """How many of some tokens are text and how many pictures."""
+    counts = {"text_tokens": 0, "image_tokens": 0}
+    for detail in map(_dict, details):
+        name, count = f"{detail.get('modality')}".lower() + "_tokens", detail.get("tokenCount")
+        if name in counts and isinstance(count, int):
+            counts[name] += count
+    return counts
 
 
 def _candidate(answer: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from image_gateway.http.multipart import Part, is_form, read_form
 from image_gateway.models.openai import ImageEditParams
 
 _IMAGES = re.compile(r"images?(\[\d*\])?")
+_SCHEMA = "#/components/schemas/ImageEditParams"
 
 EDIT_BODY: dict[str, Any] = {
     "requestBody": {
@@ -22,18 +23,25 @@ EDIT_BODY: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": {
-                    "allOf": [{"$ref": "#/components/schemas/ImageEditParams"}],
-                    "description": "`image`, or `image[]` for each of several, and `mask` are files or texts.",
+                    "type": "object",
+                    "required": ["prompt", "image"],
+                    "properties": {
+                        **{name: {"$ref": f"{_SCHEMA}/properties/{name}"} for name in ImageEditParams.model_fields},
+                        "image": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "1 to 16 files, each as a part `image` or `image[]`.",
+                        },
+                        "mask": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A file of the first image's size: its transparent pixels are edited.",
+                        },
+                    },
                 },
-                "encoding": {"image": {"contentType": "image/png, image/jpeg, image/webp"}},
             },
             "application/json": {
-                "schema": {"$ref": "#/components/schemas/ImageEditParams"},
-                "example": {
-                    "prompt": "make it night",
-                    "images": [{"image_url": "data:image/png;base64,iVBORw0KGgo…"}],
-                    "model": "gpt-image-2",
-                },
+                "schema": {"$ref": _SCHEMA},
             },
         },
     }

@@ -75,6 +75,10 @@ class Form(BaseModel):
 class CreateImageForm(Form):
     """The body of a generation."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "a lighthouse in a storm", "size": "1024x1024", "n": 1}]}
+    )
+
     prompt: Prompt = Field(description="What the picture should show.", examples=["a lighthouse in a storm"])
     model: Word | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
@@ -96,6 +100,10 @@ class CreateImageForm(Form):
 
 class EditImageForm(Form):
     """The body of an edit."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "make it night", "image": "01a20491-ab0f-7093-a163-39a8e11f4e95-0"}]}
+    )
 
     image: InputPictures = Field(
         repr=False,

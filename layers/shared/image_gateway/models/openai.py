@@ -5,7 +5,7 @@ Names and types are those of OpenAI's API reference and SDK (`openai` 3.54), and
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.forms import CreateImageForm, EditImageForm, InputPictures, Word
@@ -13,6 +13,12 @@ from image_gateway.models.jobs import ResponseFormat
 
 _INPUTS = ("image", "images")
 _TWICE = object()
+_PICTURE = "01a20491-ab0f-7093-a163-39a8e11f4e95-0"
+
+
+def _example(example: dict[str, Any]) -> ConfigDict:
+    """For the documentation."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
 
 
 def _not_streamed(value: object) -> object:
@@ -64,6 +70,10 @@ Stream = Annotated[bool, Field(description="Only false.", exclude=True), BeforeV
 class ImageGenerateParams(CreateImageForm):
     """The body of `POST /v1/images/generations`. Fields of OpenAI's that mean nothing here are named in a warning."""
 
+    model_config = _example(
+        {"prompt": "a lighthouse in a storm", "model": "gpt-image-2", "size": "1024x1024", "output_format": "webp"}
+    )
+
     model: Model = None
     background: Background = None
     output_format: Format = None
@@ -79,6 +89,8 @@ class ImageGenerateParams(CreateImageForm):
 
 class ImageEditParams(EditImageForm):
     """The body of `POST /v1/images/edits`, as JSON or as a form with files."""
+
+    model_config = _example({"prompt": "make it night", "images": [{"file_id": _PICTURE}], "response_format": "url"})
 
     image: Annotated[InputPictures, BeforeValidator(_texts)] = Field(
         repr=False,
@@ -136,6 +148,24 @@ class Usage(BaseModel):
 class ImagesResponse(BaseModel):
     """An answer with pictures."""
 
+    model_config = _example(
+        {
+            "created": 1795344000,
+            "data": [{"b64_json": "iVBORw0KGgo…"}],
+            "background": "opaque",
+            "output_format": "png",
+            "quality": "medium",
+            "size": "1024x1024",
+            "usage": {
+                "input_tokens": 10,
+                "output_tokens": 1056,
+                "total_tokens": 1066,
+                "input_tokens_details": {"text_tokens": 10, "image_tokens": 0},
+            },
+            "warnings": ["seed is not supported by openai and was ignored"],
+        }
+    )
+
     created: int = Field(description="Seconds since 1970.")
     data: list[OpenAIImage]
     background: Literal["transparent", "opaque"] | None = Field(None, description="Where the engine tells.")
@@ -158,6 +188,13 @@ class OpenAIModel(BaseModel):
 class OpenAIModels(BaseModel):
     """All models of all engines that are configured."""
 
+    model_config = _example(
+        {
+            "object": "list",
+            "data": [{"id": "comfyui/flux-dev", "object": "model", "created": 0, "owned_by": "comfyui"}],
+        }
+    )
+
     object: Literal["list"] = "list"
     data: list[OpenAIModel]
 
@@ -173,5 +210,16 @@ class OpenAIProblem(BaseModel):
 
 class OpenAIError(BaseModel):
     """An error as the OpenAI API answers it."""
+
+    model_config = _example(
+        {
+            "error": {
+                "message": "stream: is not available here: leave it out, or send false",
+                "type": "invalid_request_error",
+                "param": "stream",
+                "code": "invalid_request",
+            }
+        }
+    )
 
     error: OpenAIProblem

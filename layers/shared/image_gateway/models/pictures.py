@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.models.jobs import Kind, Status
 
@@ -57,6 +57,22 @@ class Upload(BaseModel):
 
 class Problem(BaseModel):
     """An RFC 9457 problem document (`application/problem+json`)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "The size cannot be used",
+                    "status": 400,
+                    "detail": "size: must be WIDTHxHEIGHT, for example 1024x1024, or auto; got 'big'",
+                    "code": "invalid_size",
+                    "request_id": "5c998faa4cfb48c3",
+                    "field": "size",
+                }
+            ]
+        }
+    )
 
     type: str = "about:blank"
     title: str
