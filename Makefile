@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: lambda-python help demo run test check scan audit format build bench token openapi clean
+.PHONY: lambda-python help demo run test fuzz check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -86,6 +86,9 @@ test: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## All tests, with coverage
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 
 	@$(PY) -m coverage report
+
+fuzz: .venv/.dev ## Thousands of new requests and inputs for the routes and the parsers (FUZZ_ARGS=)
+	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough tests/integration/test_fuzz.py tests/unit/test_properties_*.py $(FUZZ_ARGS)
 
 check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, generated files
 	.venv/bin/ruff format --check .

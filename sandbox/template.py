@@ -46,7 +46,8 @@ class Route:
     def match(self, path: str) -> dict[str, str] | None:
         """The path parameters if `path` is this route's, else None."""
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
-        found = re.fullmatch(pattern, path)
+        pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", pattern)
+        found = re.fullmatch(pattern, path, re.DOTALL)
         return found.groupdict() if found else None
 
 

@@ -6,7 +6,7 @@ import io
 import json
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import httpx
 import openai
@@ -20,13 +20,10 @@ from starlette.routing import Route
 
 from image_gateway import openai_answers
 from image_gateway.http import WARNINGS
-from sandbox.front import create_front
 from sandbox.lambda_environment import MAX_PAYLOAD
-from sandbox.template import Template
-from tests.integration.test_following import Handlers
+from tests.integration.handlers import Handlers
 
 if TYPE_CHECKING:
-    from sandbox.lambda_environment import LambdaService
     from tests.integration.conftest import Deployment
 
 PATH = "/v1/images/generations"
@@ -68,8 +65,7 @@ def large(deployment: "Deployment", serve: Callable[..., str], pictures: list[by
 def base_url(large: "Deployment", serve: Callable[..., str]) -> str:
     """The gateway over HTTP, with the template's routes."""
     large.take_over()
-    handlers = cast("LambdaService", Handlers())
-    return serve(create_front([route for function in Template().functions() for route in function.routes], handlers))
+    return serve(Handlers().front())
 
 
 def digests(images: list[str]) -> list[str]:

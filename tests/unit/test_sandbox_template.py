@@ -184,7 +184,9 @@ def test_scalars_are_text(small: Path) -> None:
         ("/health", "/health", {}),
         ("/jobs/{id}", "/jobs/a-1", {"id": "a-1"}),
         ("/jobs/{id}/result", "/jobs/a/result", {"id": "a"}),
+        ("/jobs/{id}", "/jobs/\nü", {"id": "\nü"}),
         ("/a/{b}/{c}", "/a/1/2", {"b": "1", "c": "2"}),
+        ("/models/{id+}", "/models/engine/model\n", {"id": "engine/model\n"}),
         ("/openapi.json", "/openapi.json", {}),
     ],
 )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 _PREFERENCE = re.compile(
-    r"""[\s,]*(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)       # a token
+    # What lies between two of them is not matched, only passed over: that takes a time as long as the header.
+    r"""(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)             # a token
         (?:\s*=\s*(?P<word>"(?:[^"\\]|\\.)*"|[^\s",;]*))? # its value, which may be quoted
         (?:"(?:[^"\\]|\\.)*"|[^",])*                      # parameters, which none of ours has
     """,

@@ -1,0 +1,11 @@
+"""What anybody may write: for properties of parsers."""
+
+from hypothesis import strategies as st
+
+ANY_TEXT = st.text(st.characters(), max_size=60)
+"""With halves of surrogate pairs, which JSON and Python's texts can hold."""
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
+ANY_JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(ANY_TEXT, inner, max_size=4), max_leaves=12
+)
+HEADER = st.text(st.characters(max_codepoint=255, exclude_characters="\r\n"), max_size=60)
