@@ -69,7 +69,7 @@ def test_urls_where_they_are_asked_for(generating: "Deployment") -> None:
 
 def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
     """The engine has a word for all of these; what is the answer's own business is not sent."""
-    asked = {
+    asked: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
         "n": 2,
         "size": "128x64",

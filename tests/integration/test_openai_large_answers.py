@@ -87,7 +87,7 @@ def test_ten_pictures_reach_the_sdk_s_user(large: "Deployment", base_url: str, p
 def test_other_clients_follow_as_well(large: "Deployment", base_url: str) -> None:
     """None of them shows its token to the host that it is sent to."""
     headers = {"Authorization": f"Bearer {large.tokens['user']}"}
-    body = {"prompt": "a fox", "n": 3, "seed": 1}
+    body: dict[str, str | int] = {"prompt": "a fox", "n": 3, "seed": 1}
 
     by_requests = requests.post(base_url + PATH, json=body, headers=headers, timeout=60)
     by_httpx = httpx.post(base_url + PATH, json=body, headers=headers, timeout=60, follow_redirects=True)

@@ -313,11 +313,12 @@ async def test_the_request_leaves_the_servers_options_alone(make: MakeEngine, st
 
 
 async def test_what_a1111_has_no_word_for_is_warned_of(make: MakeEngine) -> None:
-    """Quality, background, style and what only OpenAI has are ignored, and said to be; formats are the gateway's."""
+    """Quality, background, style and what only OpenAI has are ignored, and said to be; formats are not its business."""
     result = await make().generate(
         asked(quality="high", background="opaque", output_format="webp", style="vivid", moderation="low", user="you")
     )
-    assert [warning.split()[0] for warning in result.warnings] == ["quality", "background", "style", "moderation", "user"]
+    named = [warning.split()[0] for warning in result.warnings]
+    assert named == ["quality", "background", "style", "moderation", "user"]
 
 
 @pytest.mark.parametrize("auth", ["fox:den:1", {"username": "fox", "password": "den:1"}])
