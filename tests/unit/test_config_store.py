@@ -105,6 +105,19 @@ async def test_the_parameter_is_a_secure_string(store: ConfigStore, settings: Se
     assert found["Type"] == "SecureString"
 
 
+@pytest.mark.parametrize(("given", "used"), [("", "alias/aws/ssm"), ("arn:aws:kms:key/1", "arn:aws:kms:key/1")])
+async def test_the_parameter_is_encrypted_with_the_given_key(
+    settings: Settings, make: Make, given: str, used: str
+) -> None:
+    """A key of the operator's, or the account's own where none is given."""
+    await make(settings.model_copy(update={"kms_key_id": given})).update(ImagesConfig(IMAGES_OPENAI_API_KEY="sk-1"))
+
+    filters: Any = [{"Key": "Name", "Values": [settings.config_parameter]}]
+    (found,) = boto3.client("ssm").describe_parameters(ParameterFilters=filters)["Parameters"]
+
+    assert found["KeyId"] == used
+
+
 async def test_writing_back_what_was_read_changes_nothing(store: ConfigStore) -> None:
     """The masked configuration, nulls dropped, as existing clients send it: no new version, no lost secret."""
     await store.update(ImagesConfig(IMAGES_OPENAI_API_KEY="sk-1", COMFYUI_WORKFLOW=WORKFLOW))
