@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: lambda-python help demo run test fuzz check scan audit format build bench token openapi clean
+.PHONY: lambda-python help demo run test conformance fuzz check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -28,7 +28,7 @@ SECURITY_ENV := .venv-security
 export SAM_CLI_TELEMETRY := 0
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(UV):
 	@echo "Setting up: uv $(UV_VERSION) …" >&2
@@ -59,6 +59,13 @@ $(SECURITY_ENV)/.ready: $(UV) .ci/security/uv.lock .ci/security/pyproject.toml
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(SECURITY_ENV) $(UV) sync --quiet --locked --project .ci/security --python $(PYTHON)
 	@touch $@
 
+# LiteLLM pins another `openai` than the tests use. Where it cannot be installed, its tests say so and are left out.
+LITELLM_ENV := .venv-litellm
+$(LITELLM_ENV)/.ready: $(UV) tests/conformance/litellm/uv.lock tests/conformance/litellm/pyproject.toml
+	@echo "Setting up: LiteLLM …" >&2
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(LITELLM_ENV) $(UV) sync --quiet --locked --project tests/conformance/litellm \
+		--python $(PYTHON) && touch $@ || { rm -rf $(LITELLM_ENV); echo "LiteLLM cannot be installed" >&2; }
+
 # What `make bench` draws and serves with; what it measures brings its own.
 BENCH_ENV := .venv-bench
 $(BENCH_ENV)/.ready: $(UV) uv.lock pyproject.toml
@@ -81,11 +88,14 @@ demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGI
 run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
 	@exec $(PY) -m sandbox run --port $(PORT)
 
-test: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## All tests, with coverage
+test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## All tests, with coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
 
 	@$(PY) -m coverage report
+
+conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Real clients against the running sandbox; a part of the tests
+	@$(PY) -m pytest tests/conformance
 
 fuzz: .venv/.dev ## Thousands of new requests and inputs for the routes and the parsers (FUZZ_ARGS=)
 	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough tests/integration/test_fuzz.py tests/unit/test_properties_*.py $(FUZZ_ARGS)
@@ -155,4 +165,4 @@ token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)
