@@ -45,8 +45,8 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, "ADMIN_TOKEN": "", "USER_TOKEN": "", "PYTHONUNBUFFERED": "1", **variables}
 
 
-def spawn(*arguments: str, log: IO[bytes] | int = subprocess.PIPE, **variables: str) -> subprocess.Popen[str]:
-    """Start it; what it and its functions log goes to `log`, which must be a file where that is much."""
+def start(log: IO[bytes] | int, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start it; what it and its functions log goes to `log`."""
     return subprocess.Popen(  # noqa: S603 - the sandbox
         [sys.executable, "-m", "sandbox", *arguments],
         cwd=ROOT,
@@ -55,3 +55,8 @@ def spawn(*arguments: str, log: IO[bytes] | int = subprocess.PIPE, **variables: 
         stderr=log,
         text=True,
     )
+
+
+def spawn(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start it with its log in a pipe, which holds what few requests log and no more."""
+    return start(subprocess.PIPE, *arguments, **variables)
