@@ -127,6 +127,25 @@ def test_an_administrators_requests(case: schemathesis.Case[Any], front: str, de
     case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
 
 
+@pytest.fixture
+def ids(deployment: Deployment) -> dict[str, str]:
+    """Ids of what there is, by what their paths hold; a new token's is to be revoked."""
+    (picture,) = deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}).json
+    token = deployment.call("POST", "/api/v1/images/tokens", {"name": "to be revoked", "role": "user"}).json
+    job = deployment.jobs()[0].id
+    return {"/jobs/": job, "/tokens/": token["id"], "/models/": "gpt-image-2", "/images/{id}": picture["id"]}
+
+
+@schema.include(path_regex="{id}").parametrize()
+@FEW
+def test_requests_for_what_there_is(
+    case: schemathesis.Case[Any], front: str, deployment: Deployment, ids: dict[str, str]
+) -> None:
+    """Whatever is asked of a job, a picture, a model or a token that there is, the answer is documented."""
+    case.path_parameters = {"id": next(found for part, found in ids.items() if part in case.path)}
+    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+
 @schema.parametrize()
 @FEW
 def test_other_callers_requests(case: schemathesis.Case[Any], front: str, deployment: Deployment) -> None:

@@ -51,7 +51,7 @@ def test_a_hostile_header_is_read_quickly(text: str) -> None:
     assert Preferences.parse([text]) == Preferences()
 
 
-@pytest.mark.parametrize("filling", [",", " ", '"', '\\', 'a="'])
+@pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="'])
 def test_a_long_header_takes_no_longer_than_its_length(filling: str) -> None:
     """What is between preferences is read once: else this would take an hour."""
     assert Preferences.parse([filling * 200_000, "respond-async"]).respond_async

@@ -10,6 +10,12 @@ from image_gateway.models.fields import Engine, HttpUrlText, SizeText
 MAX_PROMPT = 32_000
 """Longest prompt in characters, as the OpenAI Images API has it."""
 
+PICTURE_EXAMPLE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM8YaPBgA0wMeAAg1MCAO+wATws8x7v"
+    "AAAAAElFTkSuQmCC"
+)
+"""The smallest picture that can be tried: 8 by 8 red pixels."""
+
 MAX_IMAGES = 16
 """Most pictures that one edit takes, as the OpenAI Images API has it."""
 
@@ -108,6 +114,7 @@ class EditImageForm(Form):
     image: InputPictures = Field(
         repr=False,
         description="One picture or up to 16: data URLs, base64, http(s) URLs, or ids of pictures and uploads.",
+        examples=[PICTURE_EXAMPLE],
     )
     prompt: Prompt = Field(description="What is to change.", examples=["make it night"])
     model: Word | None = Field(None, description="Wins over the configured model.")
