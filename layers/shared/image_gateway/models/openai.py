@@ -90,7 +90,11 @@ class ImageGenerateParams(CreateImageForm):
 class ImageEditParams(EditImageForm):
     """The body of `POST /v1/images/edits`, as JSON or as a form with files."""
 
-    model_config = _example({"prompt": "make it night", "images": [{"file_id": _PICTURE}], "response_format": "url"})
+    # Built when the first edit is read: most functions never read one.
+    model_config = ConfigDict(
+        **_example({"prompt": "make it night", "images": [{"file_id": _PICTURE}], "response_format": "url"}),
+        defer_build=True,
+    )
 
     image: Annotated[InputPictures, BeforeValidator(_texts)] = Field(
         repr=False,
