@@ -1,13 +1,20 @@
 """Models that name their engine: where requests run, and what the list of models says."""
 
+import asyncio
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from openai.types import Model
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Route
 
 from image_gateway.http import WARNINGS
+from image_gateway.model_list import ModelList
+from image_gateway.runtime import run
+from image_gateway.tokens import Principal, Role
 from sandbox.engines.state import Fault, SandboxState
 
 if TYPE_CHECKING:
@@ -164,6 +171,23 @@ def test_an_engine_that_is_down_leaves_its_models_out(two: "Deployment", gemini:
     assert answer.status == 200
     assert {model["owned_by"] for model in answer.json["data"]} == {"openai"}
     assert "models of gemini are missing: gemini answered 500: on fire" in answer.headers[WARNINGS]
+
+
+def test_an_engine_that_hangs_is_not_waited_for(two: "Deployment", serve: Callable[..., str]) -> None:
+    """After the limit its models are left out as well."""
+    ended = asyncio.Event()
+
+    async def hang(_request: Request) -> None:
+        await ended.wait()
+
+    url = serve(Starlette(routes=[Route("/sdapi/v1/sd-models", hang)]))
+    two.configure(AUTOMATIC1111_BASE_URL=url)
+    principal = Principal("1", "anybody", Role.USER)
+
+    models, warnings = run(ModelList(two.gateway.configs, two.gateway.engine, seconds=0.5).all(principal))
+
+    assert {model.owned_by for model in models} == {"openai", "gemini"}
+    assert warnings == ["models of automatic1111 are missing: automatic1111 did not list its models within 0.5 s"]
 
 
 def test_no_engine_answers(two: "Deployment", gemini: SandboxState, openai: SandboxState) -> None:
