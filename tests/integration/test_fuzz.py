@@ -20,6 +20,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as examples
 from schemathesis import checks
+from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 
 from image_gateway.aws import Aws
 from image_gateway.gateway import Gateway
@@ -58,12 +59,20 @@ CHECKS: list[Any] = checks.CHECKS.get_by_names(
 )
 
 PROFILE = examples.default or examples()
-# A route's requests share one deployment on purpose: what one does is there for the next.
-FUZZING = examples(
-    max_examples=PROFILE.max_examples // 10,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+FUZZING = examples(max_examples=PROFILE.max_examples // 10, suppress_health_check=[HealthCheck.too_slow])
 FEW = examples(FUZZING, max_examples=PROFILE.max_examples // 20, phases=[Phase.generate, Phase.shrink])
+OPERATIONS: list[Any] = [found.ok() for found in schema.get_all_operations()]
+for_each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+"""A test for each documented route, each with its own name: by Schemathesis' decorator all have one, and xdist runs one."""
+
+
+def fuzz(operation: Any, settings: examples, send: Callable[[schemathesis.Case[Any]], None]) -> None:
+    """Send requests to a route: the examples of its documentation, its bounds, and whatever else can be made."""
+    create_test(
+        operation=operation,
+        test_func=settings(send),
+        config=HypothesisTestConfig(project=schema.config, modes=list(HypothesisTestMode)),
+    )()
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +129,14 @@ def front(deployment: Deployment, served: str) -> str:
     return served
 
 
-@schema.parametrize()
-@FUZZING
-def test_an_administrators_requests(case: schemathesis.Case[Any], front: str, deployment: Deployment) -> None:
+@for_each
+def test_an_administrators_requests(operation: Any, front: str, deployment: Deployment) -> None:
     """Whatever an administrator sends, the answer is documented."""
-    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+    def send(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+    fuzz(operation, FUZZING, send)
 
 
 @pytest.fixture
@@ -136,19 +148,25 @@ def ids(deployment: Deployment) -> dict[str, str]:
     return {"/jobs/": job, "/tokens/": token["id"], "/models/": "gpt-image-2", "/images/{id}": picture["id"]}
 
 
-@schema.include(path_regex="{id}").parametrize()
-@FEW
-def test_requests_for_what_there_is(
-    case: schemathesis.Case[Any], front: str, deployment: Deployment, ids: dict[str, str]
-) -> None:
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if "{id}" in one.path], ids=lambda operation: operation.label
+)
+def test_requests_for_what_there_is(operation: Any, front: str, deployment: Deployment, ids: dict[str, str]) -> None:
     """Whatever is asked of a job, a picture, a model or a token that there is, the answer is documented."""
-    case.path_parameters = {"id": next(found for part, found in ids.items() if part in case.path)}
-    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+    def send(case: schemathesis.Case[Any]) -> None:
+        case.path_parameters = {"id": next(found for part, found in ids.items() if part in case.path)}
+        case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
+
+    fuzz(operation, FEW, send)
 
 
-@schema.parametrize()
-@FEW
-def test_other_callers_requests(case: schemathesis.Case[Any], front: str, deployment: Deployment) -> None:
+@for_each
+def test_other_callers_requests(operation: Any, front: str, deployment: Deployment) -> None:
     """Whatever a user sends, or somebody without a token, the answer is documented."""
-    case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['user']}"}, checks=CHECKS)
-    case.call_and_validate(front, headers={"Authorization": "Bearer"}, checks=CHECKS)
+
+    def send(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['user']}"}, checks=CHECKS)
+        case.call_and_validate(front, headers={"Authorization": "Bearer"}, checks=CHECKS)
+
+    fuzz(operation, FEW, send)
