@@ -139,14 +139,16 @@ lambda-python: $(UV)
 	@$(FIND_PYTHON)
 
 # Bytecode goes along, because Lambda cannot keep what it compiles: without it every cold start compiles every module.
-# It is not checked against the sources, whose times do not survive the way to Lambda. Not uv's own environment, which
-# has no pip, but the interpreter it was made from.
+# It is not checked against the sources, whose times do not survive the way to Lambda. Pydantic's version 1 goes: FastAPI
+# does without it, but imports it where it is. Not uv's own environment, which has no pip, but the interpreter it was
+# made from.
 build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
 	@python=$$($(FIND_PYTHON)) || { \
 		echo "sam build needs Python $(LAMBDA_PYTHON), which is what Lambda runs: install it so that python$(LAMBDA_PYTHON) is found"; \
 		exit 1; }; \
 	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" --build-dir "$(BUILD_DIR)" \
 		--parameter-overrides Architecture=$(ARCHITECTURE) && \
+	rm -rf "$(BUILD_DIR)/SharedLayer/python/pydantic/v1" && \
 	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
 # From what is built for this machine, under Lambda's Python, beside a folder that stands for what its runtime brings.
@@ -158,6 +160,8 @@ bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usua
 	@$(UV) export --quiet --locked --only-group runtime --no-emit-project --no-header -o .build/bench/runtime.txt
 	@$(UV) pip install --quiet --require-hashes --target .build/bench/runtime --python "$$($(FIND_PYTHON))" \
 		-r .build/bench/runtime.txt
+	@$(UV) pip install --quiet --require-hashes --target .build/bench/packages --python "$$($(FIND_PYTHON))" \
+		-r layers/shared/requirements.txt
 	@$(BENCH_ENV)/bin/python -m tests.benchmarks --python "$$($(FIND_PYTHON))" --built .build/bench --results "$(RESULTS)" \
 		$(if $(QUICK),--quick)
 

@@ -18,7 +18,7 @@ def main() -> None:
     """Measure and write."""
     arguments = argparse.ArgumentParser(prog="make bench")
     arguments.add_argument("--python", required=True, help="Lambda's Python")
-    arguments.add_argument("--built", type=Path, required=True, help="holds `build` and `runtime`")
+    arguments.add_argument("--built", type=Path, required=True, help="holds `build`, `runtime` and `packages`")
     arguments.add_argument(
         "--results", type=Path, required=True, help="folder for results.json, results.md, results.png"
     )

@@ -42,7 +42,8 @@ class Stage:
 
     Args:
         python: Lambda's Python.
-        built: holds `build`, what SAM built for this machine, and `runtime`, what stands for Lambda's own packages.
+        built: holds `build`, what SAM built for this machine, `runtime`, what stands for Lambda's own packages, and
+            `packages`, what the usual handler needs.
     """
 
     def __init__(self, python: str, built: Path) -> None:
@@ -74,7 +75,7 @@ class Stage:
         return Subject((*path, self._built / "runtime"), self.functions[function].handler)
 
     def usual(self, *, bytecode: bool = True, runtime_bytecode: bool = True) -> Subject:
-        """The usual handler, with the very packages of the gateway's layer, with or without their bytecode."""
+        """The usual handler, with the packages of the gateway's layer in the same versions, with or without their bytecode."""
         layer = "packages" if bytecode else "packages-without-bytecode"
         runtime = "runtime" if runtime_bytecode else "runtime-without-bytecode"
         code = "usual" if bytecode else "usual-without-bytecode"
@@ -86,9 +87,7 @@ class Stage:
 
     def lay_out(self) -> None:
         """Put the usual handler's folders beside the build; compile what has bytecode."""
-        package = self._built / "build/SharedLayer/python"
         self._copy(HERE / "usual", "usual")
-        self._copy(package, "packages", "image_gateway")
         for name in ("usual", "packages", "runtime"):
             self._compile(self._built / name)
             self._copy(self._built / name, f"{name}-without-bytecode", "__pycache__")

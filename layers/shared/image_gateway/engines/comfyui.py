@@ -189,7 +189,7 @@ class ComfyUIEngine:
         answer = await self._server.send("GET", "/view", params=params)
         if not answer.content:
             raise EngineUnavailable(f"comfyui answered an empty file for {file.filename}", may_have_cost=True)
-        return answer.content
+        return bytes(answer.content)
 
     async def _upload(self, job_id: str, images: Sequence[InputImage]) -> list[str]:
         """Upload pictures at once; the names to load them by, which are not always the ones they were given."""

@@ -1,7 +1,6 @@
 """The one place that talks to engines over HTTP and turns their failures into the error tree."""
 
 import asyncio
-import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import httpx
+from pydantic_core import from_json
 
 from image_gateway.engines.words import find_message, one_line, without_markup
 from image_gateway.errors import (
@@ -58,7 +58,7 @@ class Answer:
     status: int
     reason: str
     headers: httpx.Headers
-    content: bytes
+    content: bytes | bytearray
 
     @property
     def is_success(self) -> bool:
@@ -68,8 +68,8 @@ class Answer:
     def json(self) -> Any:
         """The body's JSON, or `NOT_JSON`."""
         try:
-            return json.loads(self.content)
-        except (ValueError, RecursionError):
+            return from_json(self.content, cache_strings=False)
+        except ValueError:
             return NOT_JSON
 
 
@@ -137,7 +137,7 @@ class EngineServer:
         if foreign:
             return await self._fetch(absolute)
         try:
-            return (await self._persist("GET", absolute)).content
+            return bytes((await self._persist("GET", absolute)).content)
         except EngineError as error:
             # The picture is paid for, even though fetching it again costs nothing.
             error.may_have_cost = True
@@ -201,14 +201,14 @@ class EngineServer:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise EngineUnavailable(f"{self.name} broke off: {self._clean(error)}", may_have_cost=paid) from None
 
-    async def _read(self, response: httpx.Response) -> bytes:
-        chunks, total = [], 0
+    async def _read(self, response: httpx.Response) -> bytearray:
+        # Grown in place: a list of chunks and what they are joined to would hold a large answer twice.
+        content = bytearray()
         async for chunk in response.aiter_bytes():
-            total += len(chunk)
-            if total > MAX_ANSWER:
+            content += chunk
+            if len(content) > MAX_ANSWER:
                 raise EngineUnavailable(f"{self.name} answered more than {MAX_ANSWER >> 20} MB", may_have_cost=True)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return content
 
     def failure(self, answer: Answer, *, paid: bool) -> EngineError:
         """The error that an unsuccessful answer stands for, in the engine's own words."""

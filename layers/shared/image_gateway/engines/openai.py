@@ -200,7 +200,8 @@ async def _picture(server: EngineServer, item: Any) -> EngineResult:
     item = item if isinstance(item, dict) else {}
     url, revised = item.get("url"), item.get("revised_prompt")
     if item.get("b64_json"):
-        data = decode_base64(item["b64_json"], "openai")
+        # Taken out, so that of several pictures not all are held twice.
+        data = decode_base64(item.pop("b64_json"), "openai")
     elif isinstance(url, str) and url:
         data = decode_base64(url, "openai") if url.startswith("data:") else await server.download(url)
     else:

@@ -7,7 +7,7 @@ from fastapi import Depends, Response
 from fastapi.responses import RedirectResponse
 
 from image_gateway.engines.base import InputImage
-from image_gateway.http.routing import GatewayDep
+from image_gateway.http.routing import GatewayDep, on_the_loop
 from image_gateway.http.submitting import SUBMITTED, Submitting
 from image_gateway.http.waiting import LOCATION
 from image_gateway.models.jobs import Door, Job, ResponseFormat
@@ -59,7 +59,7 @@ class OpenAIPictures:
         return Response(answer.body, 200, headers, "application/json")
 
 
-OpenAIPicturesDep = Annotated[OpenAIPictures, Depends(OpenAIPictures)]
+OpenAIPicturesDep = Annotated[OpenAIPictures, Depends(on_the_loop(OpenAIPictures))]
 """How a route answers with pictures."""
 
 
@@ -79,7 +79,7 @@ class OpenAISubmitting:
 
     def __init__(
         self,
-        submitting: Annotated[_OpenAISubmitting, Depends(_OpenAISubmitting)],
+        submitting: Annotated[_OpenAISubmitting, Depends(on_the_loop(_OpenAISubmitting))],
         pictures: OpenAIPicturesDep,
         response: Response,
     ) -> None:
@@ -103,7 +103,7 @@ class OpenAISubmitting:
         return answer
 
 
-OpenAISubmittingDep = Annotated[OpenAISubmitting, Depends(OpenAISubmitting)]
+OpenAISubmittingDep = Annotated[OpenAISubmitting, Depends(on_the_loop(OpenAISubmitting))]
 """How a route of the OpenAI door makes a job of what it is sent."""
 
 

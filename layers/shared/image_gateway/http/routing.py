@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import Annotated, Any, TypeVar, cast
+from functools import wraps
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
@@ -15,6 +16,8 @@ from image_gateway.models.pictures import Problem
 from image_gateway.tokens import Principal, Role, TokenStore
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Parameters = ParamSpec("Parameters")
+Made = TypeVar("Made")
 
 
 class Access(Enum):
@@ -61,7 +64,7 @@ class GuardedRoute(APIRoute):
             needed = self.rule.value
             if needed is None:
                 return await handle(request)
-            tokens = _gateway(request).tokens
+            tokens = _gateway_of(request).tokens
             principal = await _authenticated(request, tokens)
             async with tokens.noting_use(principal):
                 if principal.role < needed:
@@ -72,11 +75,28 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-def _gateway(request: Request) -> Gateway:
+def on_the_loop(make: Callable[Parameters, Made]) -> Callable[Parameters, Coroutine[Any, Any, Made]]:
+    """The same dependency on the event loop: FastAPI gives a thread to each that is not asynchronous, a class too.
+
+    On Lambda such a thread is started anew for every event.
+    """
+
+    @wraps(make)
+    async def made(*args: Parameters.args, **options: Parameters.kwargs) -> Made:
+        return make(*args, **options)
+
+    return made
+
+
+async def _gateway(request: Request) -> Gateway:
+    return _gateway_of(request)
+
+
+def _gateway_of(request: Request) -> Gateway:
     return cast("Gateway", request.app.state.gateway())
 
 
-def _principal(request: Request) -> Principal:
+async def _principal(request: Request) -> Principal:
     return cast("Principal", request.state.principal)
 
 

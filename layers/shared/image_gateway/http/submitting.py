@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from image_gateway.engines.base import InputImage
 from image_gateway.http.preferences import Preferences
-from image_gateway.http.routing import GatewayDep, PrincipalDep
+from image_gateway.http.routing import GatewayDep, PrincipalDep, on_the_loop
 from image_gateway.http.waiting import LOCATION, NOT_DONE, WaitingDep
 from image_gateway.idempotency import claim_for
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -133,5 +133,5 @@ class Submitting:
         return {"Preference-Applied": applied} if applied else {}
 
 
-SubmittingDep = Annotated[Submitting, Depends(Submitting)]
+SubmittingDep = Annotated[Submitting, Depends(on_the_loop(Submitting))]
 """How a route makes a job of what it is sent."""

@@ -15,7 +15,7 @@ from fastapi import Depends, Request, Response
 from image_gateway.errors import EngineTimeout
 from image_gateway.http.problems import not_done
 from image_gateway.http.refusals import MAKING, refusals
-from image_gateway.http.routing import GatewayDep
+from image_gateway.http.routing import GatewayDep, on_the_loop
 from image_gateway.models.jobs import Job
 from image_gateway.models.pictures import Problem
 from image_gateway.settings import Settings
@@ -103,5 +103,5 @@ class Waiting:
         return not_done(self._request, job.id, f"{folder}result?{asked}")
 
 
-WaitingDep = Annotated[Waiting, Depends(Waiting)]
+WaitingDep = Annotated[Waiting, Depends(on_the_loop(Waiting))]
 """How a route waits for a job."""
