@@ -52,19 +52,20 @@ class Engine:
 
     name: str
     url: str
+    http: httpx.Client
 
     def record(self, ending: str = "") -> list[dict[str, Any]]:
         """What was posted to paths with that ending since it was afresh."""
-        found = httpx.get(f"{self.url}/sandbox/record", trust_env=False).json()
+        found = self.http.get(f"{self.url}/sandbox/record").json()
         return [one for one in found if one["method"] == "POST" and one["path"].endswith(ending)]
 
     def set(self, **knobs: Any) -> None:
         """Set latency and faults."""
-        httpx.put(f"{self.url}/sandbox/knobs", json=knobs, trust_env=False).raise_for_status()
+        self.http.put(f"{self.url}/sandbox/knobs", json=knobs).raise_for_status()
 
     def afresh(self) -> None:
         """Forget what was asked, and all latency and faults."""
-        httpx.delete(f"{self.url}/sandbox", trust_env=False).raise_for_status()
+        self.http.delete(f"{self.url}/sandbox").raise_for_status()
 
 
 @pytest.fixture(scope="session")
@@ -82,10 +83,17 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def engines(gateway: Gateway) -> dict[str, Engine]:
+def http(gateway: Gateway) -> Iterator[httpx.Client]:
+    """For what no client does: one, because it takes long to make."""
+    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def engines(gateway: Gateway, http: httpx.Client) -> dict[str, Engine]:
     """All engines by their names."""
     said = [line.split()[1:3] for line in gateway.running.lines if line.startswith("engine ")]
-    return {name: Engine(name, url) for name, url in said}
+    return {name: Engine(name, url, http) for name, url in said}
 
 
 @pytest.fixture(scope="session")

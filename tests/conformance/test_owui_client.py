@@ -83,7 +83,7 @@ def test_settings_are_for_administrators(user: OpenWebUIClient, method: str) -> 
         user.run(getattr(user.images, method)())
 
 
-def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebUIClient) -> None:
+def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebUIClient, http: httpx.Client) -> None:
     """Those of a generation and those of an edit; pictures come with URLs."""
     gateway.use("automatic1111")
     made = CreateImageForm(
@@ -103,7 +103,7 @@ def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebU
     assert [picture.get("warnings") for picture in pictures] == [None, None]
     assert len(edited) == 2
     for picture in pictures + edited:
-        assert httpx.get(picture["url"], trust_env=False).content.startswith(b"\x89PNG")
+        assert http.get(picture["url"]).content.startswith(b"\x89PNG")
 
 
 def test_errors_are_in_words(user: OpenWebUIClient) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from image_gateway.engines import REGISTRY
@@ -110,7 +109,7 @@ def generates_urls(bench: Bench, says: str) -> None:
 
     assert says == "yes"
     assert "b64_json" not in answer["data"][0] or answer["data"][0]["b64_json"] is None
-    assert size(picture(answer)) == bench.ask.size
+    assert size(picture(bench, answer)) == bench.ask.size
     assert not warnings(answer)
 
 
@@ -118,7 +117,7 @@ def edits_one(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos[:1], None)
 
     assert says == "yes"
-    assert size(picture(answer)) == bench.ask.size
+    assert size(picture(bench, answer)) == bench.ask.size
     assert bench.inputs() == 1
     assert not warnings(answer)
 
@@ -126,7 +125,7 @@ def edits_one(bench: Bench, says: str) -> None:
 def edits_several(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos, None)
 
-    assert size(picture(answer)) == bench.ask.size
+    assert size(picture(bench, answer)) == bench.ask.size
     if says == "first":
         assert "only the first of 3 was used" in warnings(answer)
         assert bench.inputs() == 1
@@ -137,7 +136,7 @@ def edits_several(bench: Bench, says: str) -> None:
 def edits_with_a_mask(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos[:1], bench.mask)
 
-    found = opened(picture(answer))
+    found = opened(picture(bench, answer))
     kept = colours(found, (0, 0, found.width // 2 - 4, found.height)) == {GREY}
     changed = colours(found, (found.width // 2 + 4, 0, found.width, found.height)) != {GREY}
     assert changed
@@ -210,12 +209,12 @@ def warnings(answer: dict[str, Any]) -> str:
     return "\n".join(answer.get("warnings") or [])
 
 
-def picture(answer: dict[str, Any]) -> bytes:
+def picture(bench: Bench, answer: dict[str, Any]) -> bytes:
     """The only one of an answer, fetched where it is a URL."""
     (item,) = answer["data"]
     if item.get("b64_json"):
         return base64.b64decode(item["b64_json"])
-    return httpx.get(item["url"], trust_env=False).raise_for_status().content
+    return bench.engine.http.get(item["url"]).raise_for_status().content
 
 
 def size(data: bytes) -> str:
