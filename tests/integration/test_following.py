@@ -1,6 +1,9 @@
 """What real HTTP clients make of being sent on, through the sandbox's front with the template's routes."""
 
+import asyncio
+import base64
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import requests
+from openai import AsyncOpenAI, InternalServerError, OpenAI
+from openai.types import ImagesResponse
 from owui_client import OpenWebUI
 from owui_client.models.images import CreateImageForm
 
@@ -33,8 +38,10 @@ def url(
     handlers: Handlers,
     serve: Callable[..., str],
     serving_worker: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """The base URL of a gateway whose engine takes several waits."""
+    """The base URL of a gateway whose engine takes several waits; no client uses a proxy for it."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     openai.knobs.latency = 1.5
     queued.redeploy(wait_seconds=0.5)
     queued.take_over()
@@ -99,3 +106,82 @@ async def test_a_client_that_does_not_follow_is_told_the_job(url: str, queued: "
 
     (job,) = (await queued.gateway.jobs.page(owner=None))[0]
     assert job.id in str(caught.value)
+
+
+def with_openai(url: str, token: str) -> ImagesResponse:
+    with OpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0) as client:
+        return client.images.generate(prompt="a fox", size="64x64")
+
+
+def with_async_openai(url: str, token: str) -> ImagesResponse:
+    async def generate() -> ImagesResponse:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0) as client:
+            return await client.images.generate(prompt="a fox", size="64x64")
+
+    return asyncio.run(generate())
+
+
+@pytest.mark.parametrize("client", [with_openai, with_async_openai])
+def test_the_openai_sdk_gets_its_pictures(
+    url: str,
+    queued: "Deployment",
+    handlers: Handlers,
+    openai: "SandboxState",
+    client: Callable[[str, str], ImagesResponse],
+) -> None:
+    """Over several waits, and in the answer itself, for one call of the engine."""
+    answer = client(url, queued.tokens["user"])
+
+    assert decoded(answer)[:4] == b"\x89PNG"
+    assert handlers.calls[0] == "POST /v1/images/generations"
+    assert len(handlers.calls) >= 3
+    assert set(handlers.calls[1:]) == {"GET /v1/images/jobs/{id}/result"}
+    assert len(openai.record) == 1
+
+
+class Losing(Handlers):
+    """Loses the first answer, as a proxy does that is less patient than the gateway."""
+
+    async def invoke(self, name: str, event: dict[str, Any]) -> Any:
+        """Run one event."""
+        answer = await super().invoke(name, event)
+        # The header is the SDK's: so many milliseconds until it tries again.
+        return {"statusCode": 504, "headers": {"retry-after-ms": "1"}} if len(self.calls) == 1 else answer
+
+
+def test_a_lost_answer_is_not_paid_twice(
+    url: str, queued: "Deployment", openai: "SandboxState", serve: Callable[..., str]
+) -> None:
+    """After a 504 the SDK sends its request again by itself: it is given the pictures of the first one's job."""
+    handlers = Losing()
+
+    with OpenAI(base_url=f"{serve(handlers.front())}/v1", api_key=queued.tokens["user"], max_retries=1) as client:
+        answer = client.images.generate(prompt="a fox", size="64x64")
+
+    assert handlers.calls[:2] == ["POST /v1/images/generations"] * 2
+    assert decoded(answer)[:4] == b"\x89PNG"
+    assert len(openai.record) == 1
+    assert len(queued.jobs()) == 1
+
+
+def test_an_sdk_is_sent_on_nine_times(url: str, queued: "Deployment", openai: "SandboxState") -> None:
+    """Then there is a 504, which it does not send again, and which names the job; that one goes on and can be got."""
+    queued.redeploy(wait_seconds=0)
+    with OpenAI(base_url=f"{url}/v1", api_key=queued.tokens["user"], max_retries=2) as client:
+        with pytest.raises(InternalServerError) as caught:
+            client.images.generate(prompt="a fox", size="64x64")
+        queued.redeploy(wait_seconds=20)
+        named = re.search(r"The job (\S+) has not ended yet", caught.value.message)
+        assert named
+        answer = client.get(f"/images/jobs/{named[1]}/result", cast_to=ImagesResponse)
+
+    assert (caught.value.status_code, caught.value.code) == (504, "engine_timeout")
+    assert decoded(answer)[:4] == b"\x89PNG"
+    assert len(openai.record) == 1
+
+
+def decoded(answer: ImagesResponse) -> bytes:
+    """The only picture of an answer."""
+    assert answer.data is not None
+    (picture,) = answer.data
+    return base64.b64decode(picture.b64_json or "")
