@@ -75,7 +75,7 @@ class Stage:
         return Subject((*path, self._built / "runtime"), self.functions[function].handler)
 
     def usual(self, *, bytecode: bool = True, runtime_bytecode: bool = True) -> Subject:
-        """The usual handler, with the packages of the gateway's layer in the same versions, with or without their bytecode."""
+        """The usual handler, with the packages of the gateway's layer, with or without bytecode."""
         layer = "packages" if bytecode else "packages-without-bytecode"
         runtime = "runtime" if runtime_bytecode else "runtime-without-bytecode"
         code = "usual" if bytecode else "usual-without-bytecode"
