@@ -61,9 +61,9 @@ $(SECURITY_ENV)/.ready: $(UV) .ci/security/uv.lock .ci/security/pyproject.toml
 
 # LiteLLM pins another `openai` than the tests use. Where it cannot be installed, its tests say so and are left out.
 LITELLM_ENV := .venv-litellm
-$(LITELLM_ENV)/.ready: $(UV) tests/conformance/litellm/uv.lock tests/conformance/litellm/pyproject.toml
+$(LITELLM_ENV)/.ready: $(UV) tests/conformance/environment/uv.lock tests/conformance/environment/pyproject.toml
 	@echo "Setting up: LiteLLM …" >&2
-	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(LITELLM_ENV) $(UV) sync --quiet --locked --project tests/conformance/litellm \
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(LITELLM_ENV) $(UV) sync --quiet --locked --project tests/conformance/environment \
 		--python $(PYTHON) && touch $@ || { rm -rf $(LITELLM_ENV); echo "LiteLLM cannot be installed" >&2; }
 
 # What `make bench` draws and serves with; what it measures brings its own.
