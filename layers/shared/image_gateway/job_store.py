@@ -3,6 +3,8 @@
 An item holds the job as JSON in `job`; beside it stand the attributes that conditions and indexes need: `status`,
 `owner`, `listed` (an index over all), `attempts`, the lease (`lease_holder`, `lease_until`, seconds since 1970) and
 `expires_at`, after which DynamoDB removes it.
+
+A write is sent again where its answer was lost, and then finds what it has written itself: that is no other writer.
 """
 
 import asyncio
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _TRIES = 5
+_SHOWING = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+"""Has a write that does not happen tell what is there instead."""
 _READ_AT_ONCE = 250
 _MOST_QUERIES = 8
 MOST_READ = _READ_AT_ONCE * _MOST_QUERIES
@@ -73,7 +77,7 @@ class JobStore:
             item |= _lease(holder, self._clock() + lease_seconds)
         put = {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
         if claim is None:
-            return None if await self._write("PutItem", **put) else job.id
+            return None if await self._write(put) else job.id
         return await self._create_claimed(job, put, claim)
 
     async def _create_claimed(self, job: Job, put: dict[str, Any], claim: Claim) -> str | None:
@@ -132,13 +136,13 @@ class JobStore:
         job.engine = engine
         job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
         item = self._item(job) | _lease(holder, self._clock() + seconds)
-        taken = await self._write(
-            "PutItem",
-            Item=item,
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues=values,
-        )
+        put = {
+            "Item": item,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": values,
+        }
+        taken = await self._write(put)
         return Lease(job, engine_before if before == "running" else None) if taken else None
 
     async def finish(self, job: Job, holder: str) -> bool:
@@ -149,7 +153,8 @@ class JobStore:
         Returns:
             False if the job is no longer `holder`'s: canceled, or taken up by another.
         """
-        job.finished_at = now() if job.ended else None
+        # The same on another try, so that what an earlier one has written is known again.
+        job.finished_at = (job.finished_at or now()) if job.ended else None
         cut_to_fit(job)
         return await self._end(
             job,
@@ -210,14 +215,14 @@ class JobStore:
         """Store a job's new state; a line of a request file that has ended is counted off in the same write."""
         put = {"Item": self._item(job), **condition}
         if job.batch is None or not job.ended:
-            return await self._write("PutItem", **put)
+            return await self._write(put)
         count = {
             "TableName": self._table,
             "Key": {"pk": {"S": f"batch#{job.batch}"}},
             "UpdateExpression": "ADD remaining :one",
             "ExpressionAttributeValues": {":one": {"N": "-1"}},
         }
-        return await self._transact([{"Put": {"TableName": self._table, **put}}, {"Update": count}])
+        return await self._transact([{"Put": {"TableName": self._table, **put, **_SHOWING}}, {"Update": count}])
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return {
@@ -230,12 +235,12 @@ class JobStore:
             "job": {"S": job.model_dump_json(exclude_none=True)},
         }
 
-    async def _write(self, operation: str, **arguments: Any) -> bool:
+    async def _write(self, put: dict[str, Any]) -> bool:
         try:
-            await self._aws.call("dynamodb", operation, TableName=self._table, **arguments)
+            await self._aws.call("dynamodb", "PutItem", TableName=self._table, **put, **_SHOWING)
         except AwsError as error:
             if error.code == "ConditionalCheckFailedException":
-                return False
+                return _is_ours(put["Item"], error.response.get("Item"))
             raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
         return True
 
@@ -247,9 +252,10 @@ class JobStore:
                 once = str(uuid.uuid4())
                 await self._aws.call("dynamodb", "TransactWriteItems", TransactItems=writes, ClientRequestToken=once)
             except AwsError as error:
-                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+                found = error.response.get("CancellationReasons", [])
+                reasons = {reason.get("Code") for reason in found}
                 if "ConditionalCheckFailed" in reasons:
-                    return False
+                    return _is_ours(writes[0]["Put"]["Item"], found[0].get("Item"))
                 if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
                     raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, no secret
@@ -262,6 +268,11 @@ class JobStore:
             return await self._aws.call("dynamodb", operation, TableName=self._table, **arguments)
         except AwsError as error:
             raise StorageUnavailable(f"The job cannot be read: {error.code}", retry_after=1) from error
+
+
+def _is_ours(written: "dict[str, AttributeValueTypeDef]", found: Any) -> bool:
+    """Whether the job's item that is in the way is what was to be written: its times are to the microsecond."""
+    return found is not None and all(found.get(name) == written.get(name) for name in ("pk", "job", "lease_holder"))
 
 
 def _lease(holder: str, until: float) -> "dict[str, AttributeValueTypeDef]":

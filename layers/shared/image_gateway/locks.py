@@ -95,8 +95,9 @@ class Locks:
                     "holder": {"S": holder},
                     "expires_at": {"N": str(int(now + seconds))},
                 },
-                ConditionExpression="attribute_not_exists(pk) OR expires_at < :now",
-                ExpressionAttributeValues={":now": {"N": str(int(now))}},
+                # Where the answer to this was lost, it is sent again, and finds that this holder has the lock.
+                ConditionExpression="attribute_not_exists(pk) OR expires_at < :now OR holder = :holder",
+                ExpressionAttributeValues={":now": {"N": str(int(now))}, ":holder": {"S": holder}},
             )
         except AwsError as error:
             if error.code == "ConditionalCheckFailedException":
