@@ -218,3 +218,28 @@ def noise(side: int = 256) -> bytes:
     out = io.BytesIO()
     Image.effect_noise((side, side), 90).convert("RGB").save(out, "PNG")
     return out.getvalue()
+
+
+def test_a_picture_that_the_format_cannot_hold_is_given_as_it_is(
+    deployment: "Deployment", answering: Callable[[bytes], None]
+) -> None:
+    """A webp has at most 16,383 pixels a side: a picture that is paid for is not lost for that."""
+    answering(encoded(size=(16_384, 8)))
+
+    answer = generate(deployment, output_format="webp")
+
+    assert (picture_of(answer).format, picture_of(answer).size) == ("PNG", (16_384, 8))
+    assert "output_format could not be webp: 16384x8 pixels are too many for it" in answer.headers[WARNINGS]
+
+
+def test_how_an_engine_is_to_answer_is_no_callers_field(
+    deployment: "Deployment", answering: Callable[[bytes], None]
+) -> None:
+    """Some servers must be told a `response_format` by the operator: the caller still gets the one asked for."""
+    answering(encoded())
+    deployment.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "b64_json", "stream": False})
+
+    answer = generate(deployment, response_format="url", stream=False)
+
+    assert httpx.get(answer.json["data"][0]["url"]).content == encoded()
+    assert WARNINGS not in answer.headers

@@ -604,3 +604,13 @@ async def test_counts_of_tokens_that_are_no_counts_do_not_cost_a_picture(store: 
     kept = await store.get(job.id)
     assert kept
     assert (kept.usage, kept.warnings) == (None, [CUT])
+
+
+async def test_what_an_engine_calls_quality_does_not_cost_a_picture(store: JobStore) -> None:
+    """Nor does the field that it says is wrong: both are cut where they are too long."""
+    job = await running(store)
+    job.status, job.told = "succeeded", {"quality": "x" * 500_000}
+    job.error = JobError(status=400, code="engine_rejected", title="t", detail="d", field="x" * 500_000)
+
+    assert await store.finish(job, "a")
+    assert job.warnings == [CUT]

@@ -13,8 +13,8 @@ _LONGEST_TEXT = 16_384
 def cut_to_fit(job: Job) -> None:
     """Cut what engines have said of a job, in place, until the table takes it; a warning says so.
 
-    These are revised prompts, warnings, an error's words and token counts. What was asked for is bounded where it comes
-    in, and keys of pictures are short, so that these always fit.
+    These are revised prompts, warnings, an error's words, token counts and what was told of the pictures. What was
+    asked for is bounded where it comes in, and keys of pictures are short, so that these always fit.
     """
     longest = _LONGEST_TEXT
     if _size(job) > MAX_BYTES and len(json.dumps(job.usage)) > longest:
@@ -24,6 +24,8 @@ def cut_to_fit(job: Job) -> None:
             picture.revised_prompt = picture.revised_prompt and picture.revised_prompt[:longest]
         if job.error:
             job.error.detail = job.error.detail[:longest]
+            job.error.field = job.error.field and job.error.field[:longest]
+        job.told = {name: text[:longest] for name, text in job.told.items()}
         said = [warning[:longest] for warning in job.warnings if warning != CUT]
         job.warnings = [*said[:longest], CUT]
         longest //= 2

@@ -14,7 +14,7 @@ _QUALITY = {"jpeg": 95, "webp": 90}
 
 
 class Unconvertible(Exception):
-    """A picture that cannot be decoded. Its text says why."""
+    """A picture that cannot be decoded, or not encoded in that format. Its text says why."""
 
 
 def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[bytes, bool]:
@@ -29,7 +29,7 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
         The encoded picture, and whether transparent pixels were laid on white because the format has none.
 
     Raises:
-        Unconvertible: it is damaged, or larger than `MAX_PIXELS`.
+        Unconvertible: it is damaged, larger than `MAX_PIXELS`, or has a longer side than the format can have.
     """
     picture = _decoded(data)
     flattened = False
@@ -40,7 +40,10 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
     picture.info = {}
     out = io.BytesIO()
     options = {} if format == "png" else {"quality": _QUALITY[format] if quality is None else quality}
-    picture.save(out, format.upper(), **options)
+    try:
+        picture.save(out, format.upper(), **options)
+    except (OSError, ValueError) as error:  # a webp has at most 16,383 pixels a side
+        raise Unconvertible(f"{picture.width}x{picture.height} pixels are too many for it") from error
     return out.getvalue(), flattened
 
 

@@ -214,7 +214,8 @@ def _request(
         input_fidelity=input_fidelity,
         user=form.user,
         safety_identifier=form.safety_identifier,
-        asked=frozenset(form.asked()),
+        # How the answer is to look is no engine's business.
+        asked=frozenset(name for name in form.asked() if not type(form).model_fields[name].exclude),
     )
 
 

@@ -213,6 +213,24 @@ async def test_answer_that_is_not_json(server: EngineServer, state: SandboxState
         await server.json("POST", "/a")
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [('\ufeff{"a": 1}', {"a": 1}), ('{"a": "cut \\ud83d"}', {"a": "cut ?"}), ('{"a": [NaN]}', None)],
+    ids=["byte order mark", "half a pair", "nan"],
+)
+async def test_json_that_is_a_little_odd(
+    server: EngineServer, state: SandboxState, said: str, expected: dict[str, Any] | None
+) -> None:
+    """Pictures that are paid for are not lost for it; what comes of it can be stored."""
+    state.knobs.faults = [Fault(200, said)]
+
+    answer = await server.json("POST", "/a")
+
+    assert expected is None or answer == expected
+    assert answer.keys() == {"a"}
+    str(answer).encode()
+
+
 async def test_json_null_is_json(server: EngineServer, state: SandboxState) -> None:
     """A body of `null` is an answer, for the engine to judge."""
     state.knobs.faults = [Fault(200, "null")]

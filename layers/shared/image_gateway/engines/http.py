@@ -1,6 +1,7 @@
 """The one place that talks to engines over HTTP and turns their failures into the error tree."""
 
 import asyncio
+import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,7 +71,7 @@ class Answer:
         try:
             return from_json(self.content, cache_strings=False)
         except ValueError:
-            return NOT_JSON
+            return _odd_json(self.content)
 
 
 NOT_JSON: Any = object()
@@ -251,6 +252,18 @@ class EngineServer:
 
     def _clean(self, text: object) -> str:
         return one_line(str(text), self.connection.secrets)
+
+
+def _odd_json(content: bytes | bytearray) -> Any:
+    """JSON that only Python's own parser reads, such as with a byte order mark, or `NOT_JSON`.
+
+    A half of a surrogate pair, as some servers leave it where they cut a text, becomes a question mark: nothing could
+    store it.
+    """
+    try:
+        return json.loads(json.dumps(json.loads(content), ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, RecursionError):
+        return NOT_JSON
 
 
 def _retry_after(headers: httpx.Headers) -> float | None:
