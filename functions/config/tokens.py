@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query
 
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.http import Access, GatewayDep, GuardedRoute, access, refusals
@@ -28,9 +28,8 @@ async def list_tokens(
 
 @router.post("", status_code=201, responses=refusals(Conflict, StorageUnavailable, Busy))
 @access(Access.ADMIN)
-async def create_token(form: TokenForm, gateway: GatewayDep, response: Response) -> NewToken:
+async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
     """Make a token. Its secret is in this answer only: the gateway keeps but a hash of it."""
-    response.headers["Cache-Control"] = "no-store"
     return await gateway.token_registry.create(
         form.name, Role[form.role.upper()], expires_at=form.expires_at, engines=form.engines, models=form.models
     )

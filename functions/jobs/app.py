@@ -80,7 +80,7 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
 @access(Access.USER)
 async def picture(url: PictureUrlDep) -> Response:
     """A picture, at a fresh presigned URL: this address does not age."""
-    return RedirectResponse(url, 302, {"Cache-Control": "no-store"})
+    return RedirectResponse(url, 302)
 
 
 handler = lambda_handler(app)

@@ -6,10 +6,12 @@ from typing import Any
 from functions.worker.records import Answer, message_of, take_all
 from image_gateway.gateway import Gateway, from_environment
 from image_gateway.runtime import run
+from image_gateway.telemetry import quiet_httpx
 
 
 def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[[Any, Any], Answer]:
     """The handler of a deployment. One invocation does all messages of its batch at the same time."""
+    quiet_httpx()
 
     def handler(event: Any, context: Any) -> Answer:
         async def take(record: Any) -> bool:

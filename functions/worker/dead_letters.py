@@ -10,6 +10,7 @@ from image_gateway.errors import Interrupted
 from image_gateway.gateway import Gateway, from_environment
 from image_gateway.queue import REASON
 from image_gateway.runtime import run
+from image_gateway.telemetry import quiet_httpx
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ _GIVEN_UP = "The worker did not get this job done, however often its message cam
 
 def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[[Any, Any], Answer]:
     """The handler of a deployment."""
+    quiet_httpx()
 
     def handler(event: Any, _context: Any) -> Answer:
         return run(take_all(event["Records"], lambda record: _take(gateway(), record)))

@@ -138,7 +138,7 @@ def outcome(answer: "Answer") -> str:
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
 def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[str, str]) -> None:
-    """Every kind of credentials is answered as the table says, and nothing ends in a defect."""
+    """Every kind of credentials is answered as the table says; no defect, and nothing for a cache to keep."""
     method, path = route
     row = TABLE[route]
     raw = b"{" if method == "POST" and row.body is None else None
@@ -150,6 +150,8 @@ def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[
 
     assert {name: outcome(answer) for name, answer in answers.items()} == row.answers
     assert not [name for name, answer in answers.items() if answer.status >= 500]
+    if row.rule is not Access.PUBLIC:
+        assert {answer.headers["cache-control"] for answer in answers.values()} == {"no-store"}
 
 
 def test_limits_leave_administration_alone(deployment: "Deployment") -> None:

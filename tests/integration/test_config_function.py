@@ -206,6 +206,7 @@ def test_public_pages_ask_nothing_of_aws(deployment: "Deployment") -> None:
     assert health.json == {"status": "ok"}
     assert "/api/v1/images/generations" in document.json["paths"]
     assert "://" not in page.text.replace("http://www.w3.org", "")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
         assert f"docs/{asset}" in page.text
         assert len(deployment.call("GET", f"/docs/{asset}", role=None).text) > 10_000

@@ -224,3 +224,22 @@ def test_a_model_that_there_is_not(two: "Deployment", name: str) -> None:
 
     assert (answer.status, answer.json["error"]["param"], answer.json["error"]["code"]) == (404, "model", "not_found")
     assert len(answer.text) < 500
+
+
+def test_a_limited_token_hears_nothing_of_other_engines(
+    two: "Deployment", gemini: SandboxState, openai: SandboxState
+) -> None:
+    """They are not asked for it, and what is wrong with them is not for it."""
+    gemini.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
+    role = limited(two, engines=["openai"])
+
+    answer = two.call("GET", "/v1/models", role=role)
+
+    assert {model["owned_by"] for model in answer.json["data"]} == {"openai"}
+    assert WARNINGS not in answer.headers
+    assert gemini.record == []
+
+
+def test_a_token_for_an_engine_that_is_not_there_has_no_models(two: "Deployment") -> None:
+    """Its list is empty."""
+    assert listed(two, limited(two, engines=["comfyui"])) == []

@@ -1,6 +1,7 @@
 """Request files in the bucket, by S3's events, with the worker and the sandbox's openai engine behind them."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -140,6 +141,20 @@ def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, da
     assert reason in letter.attributes["Reason"]
     assert reason in results(worker)["lines"][0]["error"]["detail"]
     assert worker.jobs() == []
+
+
+def test_a_file_of_millions_of_lines_is_not_read_to_its_end(worker: WorkerDeployment) -> None:
+    """What is known to be too long takes no more memory than what is allowed."""
+    upload = worker.upload("requests/a.jsonl", ["1"] * 1_000_000)
+
+    tracemalloc.start()
+    worker.deliver(record(upload))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    (letter,) = worker.drain("dead")
+    assert "over 10000 lines" in letter.attributes["Reason"]
+    assert peak < 100_000_000
 
 
 @pytest.mark.parametrize(("limit", "reason"), [("MAX_FILE_BYTES", "over 1 bytes"), ("MAX_LINES", "over 1 lines")])

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from functions.worker.app import make_handler
+from functions.worker.dead_letters import make_handler as make_dead_letters
 from image_gateway.engines.base import InputImage
 from image_gateway.errors import Busy
 from image_gateway.gateway import Gateway
@@ -651,7 +654,7 @@ def test_a_table_that_fails_brings_the_message_back(worker: WorkerDeployment, op
     """Nothing is asked of the engine that could not be recorded."""
     boto3.client("dynamodb").delete_table(TableName=worker.gateway.settings.table)
 
-    assert worker.deliver(record(GENERATION, "m1"), record({"job": "j"}, "m2")) == ["m1", "m2"]
+    assert worker.deliver(record(GENERATION, "m1"), record({"job": new_job_id()}, "m2")) == ["m1", "m2"]
 
     assert openai.record == []
 
@@ -748,3 +751,17 @@ def test_a_dead_letter_that_cannot_be_kept_comes_back(worker: WorkerDeployment) 
     boto3.client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
 
     assert worker.bury(record("x", "m1")) == ["m1"]
+
+
+@pytest.mark.parametrize("make", [make_handler, make_dead_letters], ids=["worker", "dead letters"])
+def test_addresses_are_in_no_log(
+    worker: WorkerDeployment, caplog: pytest.LogCaptureFixture, make: Callable[..., Any]
+) -> None:
+    """On Lambda the root logger has the level INFO, by which httpx tells each URL: that of a link may be signed."""
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="httpx")
+
+    handler = make(lambda: worker.gateway)
+    handler({"Records": [record(GENERATION)]}, Context())
+
+    assert {found.name for found in caplog.records if found.name.startswith("httpx")} == set()

@@ -133,7 +133,7 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         **TELLS_OF_JOBS,
         "ReadAndStorePictures": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
         "ReadAndKeepInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
-        "ReadRequestFiles": (["s3:GetObject"], objects("requests"), None),
+        "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
         "WriteResults": (["s3:PutObject"], objects("results"), None),
         "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
         "ReadJobsOfAFile": (["dynamodb:BatchGetItem"], TABLE, items("job")),

@@ -101,3 +101,18 @@ def test_a_schema_that_is_not_current_is_told_and_made(
     assert envelope_schema.main([]) == 0
     assert envelope_schema.main(["--check"]) == 0
     assert set(envelope_schema.schema()["discriminator"]["mapping"]) == {"generation", "edit"}
+
+
+@pytest.mark.parametrize("job_id", ["", "j", "\ud800", "x" * 3_000, "01a20491-ab0f-7093-a163-39a8e11f4e95\n"])
+def test_what_is_no_job_s_id_is_unreadable(job_id: str) -> None:
+    """The table takes no such key, so the message would come back for as long as its queue keeps it."""
+    with pytest.raises(Unreadable, match="not a UUID"):
+        read_message(Message("m", json.dumps({"job": job_id}), SENT), "bucket")
+
+
+def test_a_source_is_no_longer_than_eventbridge_has_it() -> None:
+    """The owner of its jobs is a key of an index, which DynamoDB limits."""
+    event = {"id": "e", "detail-type": "Image Generation Requested", "time": "2026-01-02T03:04:05Z"}
+
+    with pytest.raises(Unreadable, match="malformed"):
+        read_message(Message("m", json.dumps({**event, "source": "s" * 257, "detail": REQUEST["request"]}), SENT), "b")

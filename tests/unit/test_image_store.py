@@ -77,3 +77,16 @@ async def test_a_bucket_that_fails_is_told(aws: Aws, settings: Settings) -> None
         await store.put(new_job_id(), 0, b"png", PNG, {})
 
     assert caught.value.may_have_cost
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [(" flux ", {"model": "flux"}), (" ", {}), ("\U0001f98a" * 256, {"model": "%F0%9F%A6%8A" * 42 + "%F0%9F%A"})],
+)
+async def test_no_picture_is_lost_for_its_model_s_name(
+    aws: Aws, settings: Settings, model: str, kept: dict[str, str]
+) -> None:
+    """HTTP takes no blanks around a header's value, and S3 no more than 2 KB of metadata."""
+    key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model})
+
+    assert boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept

@@ -35,7 +35,7 @@ from image_gateway.http.preferences import Preferences
         (["wait=soon"], False, None),
         (["wait=\u0661"], False, None),
         (["wait=" + "9" * 5_000], False, 999_999_999),
-        (['x="never closed, wait=3'], False, 3),
+        (['x="never closed, wait=3'], False, None),
         (["no-respond-async, waiting=4"], False, None),
     ],
 )
@@ -51,7 +51,7 @@ def test_a_hostile_header_is_read_quickly(text: str) -> None:
     assert Preferences.parse([text]) == Preferences()
 
 
-@pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="'])
+@pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="', 'a"a\\"'])
 def test_a_long_header_takes_no_longer_than_its_length(filling: str) -> None:
     """What is between preferences is read once: else this would take an hour."""
-    assert Preferences.parse([filling * 200_000, "respond-async"]).respond_async
+    assert Preferences.parse(["respond-async", filling * 200_000]).respond_async

@@ -215,6 +215,15 @@ async def test_the_last_use_is_recorded_once_an_hour(
     assert await last_use(registry) == began + HOUR
 
 
+async def test_recording_a_use_asks_for_nothing_back(aws: Aws, settings: Settings, registry: TokenRegistry) -> None:
+    """In so many words: functions may write this attribute only where a request says that it reads none."""
+    recording = Recording(aws)
+
+    await use(TokenStore(recording, settings), (await registry.create("ci", Role.USER)).token)
+
+    assert [asked["ReturnValues"] for asked in recording.asked if asked["operation"] == "UpdateItem"] == ["NONE"]
+
+
 async def test_a_use_is_recorded_although_the_request_fails(store: TokenStore, registry: TokenRegistry) -> None:
     """What a request ends with says nothing about whether its token is in use."""
     found = await store.authenticate((await registry.create("ci", Role.USER)).token)

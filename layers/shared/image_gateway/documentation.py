@@ -16,6 +16,8 @@ _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
 }
 _POLICY = "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+# None of these falls back to `default-src`: the page, where tokens are typed in, is nobody's frame.
+_POLICY += "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
 
 
 @cache

@@ -4,6 +4,7 @@ Shapes of EventBridge's and S3's events: https://docs.aws.amazon.com/AmazonS3/la
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,7 @@ REQUESTS = "requests/"
 
 _DETAIL_TYPES: dict[str, Kind] = {"Image Generation Requested": "generation", "Image Edit Requested": "edit"}
 _MOST_WORDS = 300
+_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Unreadable(Exception):
@@ -76,7 +78,7 @@ class _Event(BaseModel):
 
     id: str = Field(min_length=1)
     detail_type: str = Field(alias="detail-type")
-    source: str = Field(min_length=1)
+    source: str = Field(min_length=1, max_length=256)
     time: datetime
     detail: dict[str, Any]
 
@@ -119,8 +121,11 @@ def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage |
     body = _json(message.body)
     if not isinstance(body, dict):
         raise Unreadable("The message is not a JSON object")
-    if isinstance(body.get("job"), str):
-        return JobMessage(body["job"])
+    if isinstance(job_id := body.get("job"), str):
+        # Any other text could not be a key of the table, and its message would come back for ever.
+        if not _JOB.fullmatch(job_id):
+            raise Unreadable("The message names no job: its id is not a UUID")
+        return JobMessage(job_id)
     if "detail-type" in body:
         return _event(body, bucket)
     kind = _kind(body.get("kind"))

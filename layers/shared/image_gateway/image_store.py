@@ -14,6 +14,8 @@ from image_gateway.imagetype import ImageType
 from image_gateway.settings import Settings
 from image_gateway.uuid7 import uuid7
 
+_MAX_METADATA = 512
+
 
 def new_job_id() -> str:
     """A UUID of version 7 (RFC 9562): sorts by time, and tells the day under which the job's pictures lie."""
@@ -52,14 +54,15 @@ class ImageStore:
             number: its place among the job's pictures, from 0.
             data: the encoded picture.
             kind: what its bytes say it is.
-            metadata: text kept with the object; anything but printable ASCII is percent-encoded.
+            metadata: text kept with the object: at most `_MAX_METADATA` characters each, anything but printable ASCII
+                percent-encoded.
 
         Raises:
             StorageUnavailable: the bucket does not take it.
         """
         key = f"{_folder(job_id)}/{number}.{kind.extension}"
         try:
-            text = {name: quote(value, safe=" /:;,.@+()[]=") for name, value in metadata.items() if value}
+            text = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
             await self._bucket.put(key, data, kind.content_type, text)
         except AwsError as error:
             raise StorageUnavailable(f"The picture was not stored: {error.code}", may_have_cost=True) from error
@@ -106,6 +109,11 @@ class ImageStore:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
         url = self._bucket.url(key, self._expiry)
         return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
+
+
+def _header_value(text: str) -> str:
+    # S3 takes 2 KB of metadata in all, and HTTP no blanks around a value; no picture must be lost for its model's name.
+    return quote(text.strip(), safe=" /:;,.@+()[]=")[:_MAX_METADATA].rstrip()
 
 
 def _folder(job_id: str) -> str:

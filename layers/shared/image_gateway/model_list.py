@@ -38,13 +38,15 @@ class ModelList:
         self._seconds = seconds
 
     async def all(self, principal: Principal) -> tuple[list[OpenAIModel], list[str]]:
-        """All models that a caller may use, and a warning for each engine that does not answer.
+        """All models that a caller may use, and a warning for each engine of theirs that does not answer.
 
         Raises:
             GatewayError: none answers; the first one's error. `NotConfigured` where there is none.
         """
         config = (await self._configs.read()).config
         servers = list(_servers(config)) or [(configured_engine(config, edit=False), False)]
+        # The others are neither asked for this caller nor spoken of.
+        servers = [server for server in servers if principal.engines is None or server[0] in principal.engines]
         answers = await asyncio.gather(*(self._ask(config, *server) for server in servers), return_exceptions=True)
         listed: dict[str, OpenAIModel] = {}
         failed: list[GatewayError] = []
@@ -58,7 +60,7 @@ class ModelList:
             else:
                 for model in _listed(config, engine, answer, principal, edit=edit):
                     listed.setdefault(model.id, model)
-        if len(failed) == len(servers):
+        if failed and len(failed) == len(servers):
             raise failed[0]
         return list(listed.values()), warnings
 

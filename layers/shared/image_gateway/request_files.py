@@ -5,8 +5,10 @@ how many lines are queued, and a line's job has an id of its own, so nothing is 
 """
 
 import asyncio
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from image_gateway.batches import RESULTS, Batches
@@ -130,9 +132,10 @@ class RequestFiles:
 
 
 def _read(data: bytes, *, single: bool) -> list[_Line]:
-    """The lines of a file that are not blank, counted from 1."""
-    texts = [data] if single else data.split(b"\n")
-    return [_line(number, text) for number, text in enumerate(texts, start=1) if single or text.strip()]
+    """The lines of a file that are not blank, counted from 1: `MAX_LINES` and one more at most, however many it has."""
+    texts: Iterable[bytes] = [data] if single else io.BytesIO(data)
+    lines = (_line(number, text) for number, text in enumerate(texts, start=1) if single or text.strip())
+    return list(islice(lines, MAX_LINES + 1))
 
 
 def _line(number: int, text: bytes) -> _Line:

@@ -18,6 +18,11 @@ _UNITS = {"engine_ms": "Milliseconds", "store_ms": "Milliseconds", "total_ms": "
           "bytes": "Bytes"}  # fmt: skip
 
 
+def quiet_httpx() -> None:
+    """Keep out of the log which URLs are asked for, as httpx says by itself: links, for one, may be signed."""
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
 @dataclass(slots=True)
 class JobFigures:
     """What one job took and gave. Times are in milliseconds, sizes in bytes."""

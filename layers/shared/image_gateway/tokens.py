@@ -176,6 +176,8 @@ class TokenStore:
                 Key=id_key(token_id),
                 UpdateExpression="SET last_used_at = :now",
                 ConditionExpression=_DUE,
+                # Said although it is the default: the functions' policies ask for it.
+                ReturnValues="NONE",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}, ":due": {"N": str(int(now) - _USE_SECONDS)}},
             )
         except AwsError as error:

@@ -90,3 +90,10 @@ def test_secrets_are_not_in_a_repr(connect: Callable[..., Connection]) -> None:
     )
 
     assert "pw" not in repr(server)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("part", ["a", "<!--", "<a", "<script", "a*", "**"])
+def test_a_long_text_is_read_once(words: Callable[..., str], part: str) -> None:
+    """An engine that repeats a long prompt, whatever is in it, does not keep the function busy."""
+    assert len(words({"error": {"message": part * 100_000}})) < 700

@@ -7,8 +7,10 @@ from typing import Any
 
 _MAX_WORDS = 600
 _DEEPEST = 8
-_TAGS = re.compile(r"<!--.*?-->|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
-_PARTLY_MASKED = re.compile(r"[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
+# What is left open ends with the text, and a key is looked for where a word begins: so the time grows with the length
+# alone, whoever has the engine repeat a long prompt.
+_TAGS = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
+_PARTLY_MASKED = re.compile(r"(?<![\w.-])[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
 
 
 def find_message(body: Any, depth: int = 0) -> str:

@@ -3,6 +3,7 @@
 The standard library reads headers; a package for forms would be imported at every start of every function.
 """
 
+import re
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
@@ -13,6 +14,9 @@ MAX_PARTS = 100
 """Most parts of a form."""
 
 _MAX_HEADERS = 8_192
+_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_MAX_PARAMETERS = 100
+"""Most semicolons of a header: the standard library's time grows with their square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ def read_form(content_type: str, body: bytes) -> list[Part]:
 def _part(headers: bytes, data: bytes) -> Part:
     if len(headers) > _MAX_HEADERS:
         raise InvalidRequest("A part of the form has too long headers")
+    # The standard library would begin a new header there, where other readers go on with the one before.
+    if _STRAY.search(headers):
+        raise InvalidRequest("A line in a part's headers does not end with CR and LF")
     # Browsers and clients write names as UTF-8 as they are.
     message = HeaderParser().parsestr(headers.lstrip(b"\r\n").decode(errors="replace"), headersonly=True)
     name = _parameter(message, "content-disposition", "name")
@@ -81,6 +88,8 @@ def _parameter(message: Message, header: str, name: str) -> str | None:
 
 
 def _parameters(message: Message, header: str) -> dict[str, object]:
+    if str(message.get(header, "")).count(";") > _MAX_PARAMETERS:
+        return {}
     try:
         parameters = message.get_params([], header)
     except ValueError:

@@ -55,7 +55,7 @@ class OpenAIPictures:
         headers = {WARNINGS: warnings_header(job.warnings)} if job.warnings else {}
         if answer.elsewhere:
             # Clients leave their token out when they are sent to another host; S3 would refuse it beside a signature.
-            return RedirectResponse(answer.elsewhere, 303, {**headers, "Cache-Control": "no-store"})
+            return RedirectResponse(answer.elsewhere, 303, headers)
         return Response(answer.body, 200, headers, "application/json")
 
 

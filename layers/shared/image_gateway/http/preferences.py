@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 _PREFERENCE = re.compile(
-    # What lies between two of them is not matched, only passed over: that takes a time as long as the header.
+    # What lies between two of them is not matched, only passed over, and an open quote ends with the header: that takes
+    # a time as long as the header.
     r"""(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)             # a token
         (?:\s*=\s*(?P<word>"(?:[^"\\]|\\.)*"|[^\s",;]*))? # its value, which may be quoted
-        (?:"(?:[^"\\]|\\.)*"|[^",])*                      # parameters, which none of ours has
+        (?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])*            # parameters, which none of ours has
     """,
     re.VERBOSE,
 )

@@ -98,18 +98,19 @@ def _render(  # noqa: PLR0917 - the parts of one document
     errors: Sequence[Mapping[str, Any]] = (),
 ) -> JSONResponse:
     request.state.outcome = code
+    headers = {"Cache-Control": "no-store", **headers}
     if request.url.path.startswith("/v1/"):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
         # The OpenAI API has one status for all that is wrong with a request.
-        return JSONResponse(body, 400 if status == 422 else status, dict(headers))
+        return JSONResponse(body, 400 if status == 422 else status, headers)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     body["request_id"] = request_id(request)
     if field:
         body["field"] = field
     if errors:
         body["errors"] = list(errors)
-    return JSONResponse(body, status, dict(headers), media_type=PROBLEM_JSON)
+    return JSONResponse(body, status, headers, media_type=PROBLEM_JSON)
 
 
 def _problem(item: Mapping[str, Any]) -> dict[str, Any]:

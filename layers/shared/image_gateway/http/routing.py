@@ -70,7 +70,10 @@ class GuardedRoute(APIRoute):
                 if principal.role < needed:
                     raise Forbidden(f"This needs a token of role {needed.name.lower()}")
                 request.state.principal = principal
-                return await handle(request)
+                answer = await handle(request)
+                # It may hold presigned URLs, pictures or settings: nothing that a browser or a proxy should keep.
+                answer.headers.setdefault("Cache-Control", "no-store")
+                return answer
 
         return guarded
 
