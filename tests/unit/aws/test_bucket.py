@@ -1,9 +1,11 @@
 """Objects of a bucket, on moto's server and as AWS would be asked."""
 
 import base64
+import gzip
 import json
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import boto3
@@ -50,6 +52,19 @@ async def test_all_bytes_arrive(bucket: Bucket, settings: Settings, size: int, k
 
     assert known(settings, "data")["Body"].read() == data
     assert await bucket.get("data") == data
+
+
+async def test_an_object_is_read_as_it_lies_there(settings: Settings, embedded_aws: object) -> None:
+    """Also one whose owner says that it is packed: unpacked, a small one could fill the memory, or not be readable."""
+    packed = gzip.compress(bytes(1_000_000))
+    put = boto3.client("s3").put_object
+    put(Bucket=settings.bucket, Key="packed", Body=packed, ContentEncoding="gzip")
+    put(Bucket=settings.bucket, Key="not packed", Body=b"plain", ContentEncoding="gzip")
+
+    async with aclosing(Aws()) as aws:
+        bucket = Bucket(aws, settings.bucket)
+        assert await bucket.get("packed", most=len(packed)) == packed
+        assert await bucket.get("not packed") == b"plain"
 
 
 async def test_an_object_may_be_too_large(bucket: Bucket) -> None:

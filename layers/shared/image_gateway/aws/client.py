@@ -155,6 +155,8 @@ class Aws:
                 length = int(response.headers.get("content-length", 0))
                 if most is not None and response.is_success and length > most:
                     raise AwsError(TOO_LARGE, f"the answer has over {most} bytes", status=response.status_code)
+                # As it lies there: an object of S3 names an encoding by itself, and unpacked may be of any length.
+                response.headers.pop("content-encoding", None)
                 content = await response.aread()
             finally:
                 await response.aclose()
