@@ -82,6 +82,7 @@ async def test_a_bucket_that_fails_is_told(aws: Aws, settings: Settings) -> None
 @pytest.mark.parametrize(
     ("model", "kept"),
     [(" flux ", {"model": "flux"}), (" ", {}), ("\U0001f98a" * 256, {"model": "%F0%9F%A6%8A" * 42 + "%F0%9F%A"})],
+    ids=["blanks", "only blanks", "long"],
 )
 async def test_no_picture_is_lost_for_its_model_s_name(
     aws: Aws, settings: Settings, model: str, kept: dict[str, str]
