@@ -46,6 +46,7 @@ def test_a_queued_job_is_described_to_its_owner(queued: "Deployment") -> None:
         "kind": "generation",
         "status": "queued",
         "engine": "openai",
+        "model": "gpt-image-2",
         "attempts": 0,
         "request": {"prompt": "a fox", "size": "64x64"},
         "pictures": [],
