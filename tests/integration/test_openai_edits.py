@@ -51,6 +51,18 @@ def test_one_file(deployment: "Deployment", editing: "Callable[[str], Served]", 
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
+def test_a_text_that_comes_as_a_file(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """Some clients give every part a file's name: a prompt is its text, and no base64 that is paid for."""
+    engine = editing("openai")
+    files = [("prompt", ("blob", "ein Hüt".encode(), "text/plain")), ("n", ("blob", b"2", "text/plain"))]
+
+    answer = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")])
+
+    assert len(made(answer)) == 2
+    assert engine.state.record[-1].json["prompt"] == "ein Hüt"
+    assert "extra is not a field" in answer.headers[WARNINGS]
+
+
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui", "automatic1111"])
 def test_several_files_and_a_mask(deployment: "Deployment", editing: "Callable[[str], Served]", name: str) -> None:
     """Whichever engine is behind; what it cannot do is named."""

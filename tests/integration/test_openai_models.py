@@ -162,6 +162,20 @@ def test_a_server_for_edits_is_asked_as_well(
     assert len([asked for asked in openai.record if asked.path == "/v1/models"]) == 1
 
 
+def test_a_model_of_a_gateway_that_only_edits(deployment: "Deployment", serve: Callable[..., str]) -> None:
+    """Every name that is listed is found, also where nothing is configured to generate."""
+    url = serve(import_module("sandbox.engines.openai").create_app(SandboxState()))
+    deployment.configure(
+        ENABLE_IMAGE_EDIT=True, IMAGES_EDIT_OPENAI_API_BASE_URL=f"{url}/v1", IMAGES_EDIT_OPENAI_API_KEY="k"
+    )
+
+    names = listed(deployment)
+
+    assert names
+    assert {deployment.call("GET", f"/v1/models/{name}", role="user").status for name in names} == {200}
+    assert deployment.call("GET", "/v1/models/another", role="user").status == 404
+
+
 def test_an_engine_that_is_down_leaves_its_models_out(two: "Deployment", gemini: SandboxState) -> None:
     """The others are listed, and a warning says what is missing."""
     gemini.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]

@@ -74,8 +74,8 @@ class ModelList:
         config = (await self._configs.read()).config
         choices = {edit: choose(config, name, edit=edit, by_name=True) for edit in (False, True)}
         for edit, choice in choices.items():
-            # For edits another server may be set, and often there is none.
-            if (edit and server_url(config, choice.engine, edit=True) is None) or not _may_use(principal, choice):
+            # For edits another server may be set, and for one of the two there may be none.
+            if server_url(config, choice.engine, edit=edit) is None or not _may_use(principal, choice):
                 continue
             if any(model.id == choice.model for model in await self._ask(config, choice.engine, edit)):
                 return OpenAIModel(id=name, owned_by=choice.engine)

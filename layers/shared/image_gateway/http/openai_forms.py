@@ -15,6 +15,7 @@ from image_gateway.http.multipart import Part, is_form, read_form
 from image_gateway.models.openai import ImageEditParams
 
 _IMAGES = re.compile(r"images?(\[\d*\])?")
+_TEXTS = frozenset(ImageEditParams.model_fields) - {"image", "mask"}
 _SCHEMA = "#/components/schemas/ImageEditParams"
 
 EDIT_BODY: dict[str, Any] = {
@@ -72,11 +73,15 @@ def _json(body: bytes) -> Any:
 
 
 def _fields(parts: Iterable[Part]) -> dict[str, Any]:
-    """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing."""
+    """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing.
+
+    What can only be a text is one, since some clients give every part a file's name.
+    """
     fields: dict[str, Any] = {}
     images: list[str] = []
     for part in parts:
-        text = f"data:;base64,{base64.b64encode(part.data).decode()}" if part.is_file else _text(part)
+        is_file = part.is_file and part.name not in _TEXTS
+        text = f"data:;base64,{base64.b64encode(part.data).decode()}" if is_file else _text(part)
         if _IMAGES.fullmatch(part.name):
             images.append(text)
         elif text:
