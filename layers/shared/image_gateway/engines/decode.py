@@ -7,32 +7,35 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from image_gateway.errors import EngineUnavailable
 
 _BASE64 = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
-"""Pydantic's decoder: five times as fast as the standard library's, which matters with megabytes."""
+"""Pydantic's decoder: several times as fast as the standard library's, which matters with megabytes."""
 
 
 def decode_base64(text: object, engine: str) -> bytes:
-    """The bytes of a picture given as base64, with or without a `data:` prefix or line breaks.
+    """The bytes of a picture given as base64, with or without a `data:` prefix or line breaks, or decoded already.
 
     Raises:
         EngineUnavailable: it is no base64, or cut off.
     """
+    if isinstance(text, bytes):
+        return text
     if isinstance(text, str):
         if text.startswith("data:"):
             text = text.partition(",")[2]
-        data = _decoded(text) or _decoded_in_lines(text)
+        data = from_base64(text.encode(errors="replace")) or _decoded_in_lines(text)
         if data:
             return data
     raise EngineUnavailable(f"{engine} answered a picture that is not valid base64", may_have_cost=True)
 
 
-def _decoded(text: str) -> bytes:
-    # It does not ask for padding, so what was cut off shows in the length alone.
-    if len(text) % 4:
-        return b""
+def from_base64(text: bytes | bytearray) -> bytes:
+    """The bytes that a whole piece of base64 stands for: padded, without line breaks. Empty where it is none such."""
     try:
-        return _BASE64.validate_json(f'"{text}"')
+        data = _BASE64.validate_json(b'"' + text + b'"')
     except ValidationError:
         return b""
+    # The decoder does not ask for padding, and undoes JSON's escapes: only the length shows what was cut off.
+    padding = len(text) - len(text.rstrip(b"=")) if text.endswith(b"=") else 0
+    return data if len(text) % 4 == 0 and len(data) == len(text) // 4 * 3 - padding else b""
 
 
 def _decoded_in_lines(text: str) -> bytes:

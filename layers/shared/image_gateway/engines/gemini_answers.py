@@ -35,11 +35,11 @@ def text_of(parts: list[dict[str, Any]]) -> str:
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str)).strip()
 
 
-def inline_data(part: dict[str, Any]) -> str | None:
-    """The base64 of a part that holds a picture, whatever its mime type says; None for any other part."""
+def inline_data(part: dict[str, Any]) -> str | bytes | None:
+    """The picture in a part, as base64 or decoded, whatever its mime type says; None for any other part."""
     blob = _dict(part.get("inlineData") or part.get("inline_data"))
     data = blob.get("data")
-    return data if isinstance(data, str) else None
+    return data if isinstance(data, str | bytes) else None
 
 
 def refusal(answer: Any) -> str:

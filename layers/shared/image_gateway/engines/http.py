@@ -1,6 +1,7 @@
 """The one place that talks to engines over HTTP and turns their failures into the error tree."""
 
 import asyncio
+import io
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, Self
 import httpx
 from pydantic_core import from_json
 
+from image_gateway.engines.json_body import JsonBody, put_back
 from image_gateway.engines.words import find_message, one_line, without_markup
 from image_gateway.errors import (
     ContentBlocked,
@@ -26,6 +28,9 @@ from image_gateway.models.fields import origin
 
 MAX_ANSWER = 256 * 2**20
 """Longest answer read from an engine, in bytes: ten pictures of 16 MB as base64."""
+
+_Body = io.BytesIO | JsonBody
+"""Takes an answer chunk by chunk, and grows in place: chunks and what they are joined to would hold it twice."""
 
 _RETRIES = 2
 _WORDS_FROM = 16_384
@@ -54,12 +59,13 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An engine's whole answer, read under a limit."""
+    """An engine's whole answer, read under a limit; the pictures that were taken out of it, by their marks."""
 
     status: int
     reason: str
     headers: httpx.Headers
     content: bytes | bytearray
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -67,11 +73,12 @@ class Answer:
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """The body's JSON, or `NOT_JSON`."""
+        """The body's JSON, with pictures as `bytes` where they were long; or `NOT_JSON`."""
         try:
-            return from_json(self.content, cache_strings=False)
+            body = from_json(self.content, cache_strings=False)
         except ValueError:
-            return _odd_json(self.content)
+            body = _odd_json(self.content)
+        return put_back(body, self.pictures) if self.pictures else body
 
 
 NOT_JSON: Any = object()
@@ -102,7 +109,7 @@ class EngineServer:
         return replace(self, deadline=asyncio.get_running_loop().time() + self.connection.timeout)
 
     async def json(self, method: str, path: str, **request: Any) -> Any:
-        """Send a request and return its answer's JSON.
+        """Send a request and return its answer's JSON; a picture in it is base64 text, or `bytes` if it was long.
 
         Args:
             method: the HTTP method.
@@ -112,7 +119,7 @@ class EngineServer:
         Raises:
             EngineError: whatever went wrong, in the engine's own words.
         """
-        answer = await self.send(method, path, **request)
+        answer = await self._send(method, path, JsonBody, **request)
         body = answer.json()
         if body is NOT_JSON:
             said = f"{self.name} answered {answer.status} with something that is not JSON: {self.words(answer)}"
@@ -125,8 +132,11 @@ class EngineServer:
         A refused connection, a 429 and a 503 are tried again up to twice, if the wait asked for is short. Anything
         that may have reached the engine is not.
         """
+        return await self._send(method, path, io.BytesIO, **request)
+
+    async def _send(self, method: str, path: str, body: type[_Body], **request: Any) -> Answer:
         params = {**self.params, **(request.pop("params", None) or {})}
-        return await self._persist(method, f"{self.base_url}{path}", params=params or None, **request)
+        return await self._persist(method, f"{self.base_url}{path}", body, params=params or None, **request)
 
     async def download(self, url: str) -> bytes:
         """Fetch a picture the engine answered by URL: with credentials from its own origin, guarded from elsewhere."""
@@ -138,7 +148,7 @@ class EngineServer:
         if foreign:
             return await self._fetch(absolute)
         try:
-            return bytes((await self._persist("GET", absolute)).content)
+            return bytes((await self._persist("GET", absolute, io.BytesIO)).content)
         except EngineError as error:
             # The picture is paid for, even though fetching it again costs nothing.
             error.may_have_cost = True
@@ -154,10 +164,10 @@ class EngineServer:
             said = f"{self.name} answered the URL of a picture that cannot be fetched: {self._clean(error)}"
             raise EngineUnavailable(said, may_have_cost=True) from None
 
-    async def _persist(self, method: str, url: str, **request: Any) -> Answer:
+    async def _persist(self, method: str, url: str, body: type[_Body], **request: Any) -> Answer:
         for attempt in range(_RETRIES + 1):
             try:
-                answer = await self._once(method, url, **request)
+                answer = await self._once(method, url, body(), **request)
                 if answer.is_success:
                     return answer
                 raise self.failure(answer, paid=method != "GET")
@@ -177,7 +187,7 @@ class EngineServer:
     def _too_slow(self) -> str:
         return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
 
-    async def _once(self, method: str, url: str, **request: Any) -> Answer:
+    async def _once(self, method: str, url: str, body: _Body, **request: Any) -> Answer:
         client, timeout = self.connection.client, self._left()
         headers = {**self.headers, **(request.pop("headers", None) or {})}
         auth = httpx.BasicAuth(*self.auth) if self.auth else None
@@ -188,10 +198,11 @@ class EngineServer:
             async with asyncio.timeout(timeout):
                 response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
                 try:
-                    content = await self._read(response)
+                    await self._read(response, body)
                 finally:
                     await response.aclose()
-                return Answer(response.status_code, response.reason_phrase, response.headers, content)
+            pictures = body.pictures if isinstance(body, JsonBody) else {}
+            return Answer(response.status_code, response.reason_phrase, response.headers, body.getvalue(), pictures)
         except httpx.ConnectTimeout:
             raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: no answer") from None
         except httpx.ConnectError as error:
@@ -202,14 +213,13 @@ class EngineServer:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise EngineUnavailable(f"{self.name} broke off: {self._clean(error)}", may_have_cost=paid) from None
 
-    async def _read(self, response: httpx.Response) -> bytearray:
-        # Grown in place: a list of chunks and what they are joined to would hold a large answer twice.
-        content = bytearray()
+    async def _read(self, response: httpx.Response, body: _Body) -> None:
+        length = 0
         async for chunk in response.aiter_bytes():
-            content += chunk
-            if len(content) > MAX_ANSWER:
+            length += len(chunk)
+            if length > MAX_ANSWER:
                 raise EngineUnavailable(f"{self.name} answered more than {MAX_ANSWER >> 20} MB", may_have_cost=True)
-        return content
+            body.write(chunk)
 
     def failure(self, answer: Answer, *, paid: bool) -> EngineError:
         """The error that an unsuccessful answer stands for, in the engine's own words."""

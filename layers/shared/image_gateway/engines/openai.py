@@ -202,8 +202,10 @@ async def _picture(server: EngineServer, item: Any) -> EngineResult:
     if item.get("b64_json"):
         # Taken out, so that of several pictures not all are held twice.
         data = decode_base64(item.pop("b64_json"), "openai")
+    elif isinstance(url, bytes) or (isinstance(url, str) and url.startswith("data:")):
+        data = decode_base64(url, "openai")
     elif isinstance(url, str) and url:
-        data = decode_base64(url, "openai") if url.startswith("data:") else await server.download(url)
+        data = await server.download(url)
     else:
         raise EngineUnavailable("openai answered a picture with neither b64_json nor url", may_have_cost=True)
     return EngineResult([EngineImage(data, revised_prompt=revised if isinstance(revised, str) else None)])
