@@ -127,8 +127,7 @@ class OneShot(httpx.AsyncBaseTransport):
 @pytest.fixture(scope="session")
 def aws(embedded_aws: EmbeddedAws) -> Aws:
     """The embedded AWS, for any event loop and any thread."""
-    client = httpx.AsyncClient(transport=OneShot())
-    return Aws(lambda: client)
+    return Aws(OneShot)
 
 
 @pytest.fixture

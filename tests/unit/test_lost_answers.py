@@ -42,8 +42,7 @@ def line() -> Lossy:
 @pytest.fixture
 def aws_by(line: Lossy, embedded_aws: object) -> Aws:
     """AWS, reached by that line."""
-    client = httpx.AsyncClient(transport=line)
-    return Aws(lambda: client, sleep=_at_once)
+    return Aws(lambda: line, sleep=_at_once)
 
 
 @pytest.fixture

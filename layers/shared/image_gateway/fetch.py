@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from image_gateway.errors import InvalidUrl, TooLarge
+from image_gateway.transport import Transport
 
 MAX_BYTES = 50_000_000
 """Longest picture in bytes."""
@@ -140,9 +141,7 @@ class PublicFetcher:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         # A connection kept alive belongs to an address, and would serve another name without a look at its certificate.
-        inner = transport or httpx.AsyncHTTPTransport(
-            verify=ssl_context or True, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
+        inner = transport or Transport(ssl_context or ssl.create_default_context(), idle_seconds=0)
         self._max_bytes = max_bytes
         self._timeout = timeout
         self._client = httpx.AsyncClient(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from image_gateway.aws import Aws, create_client
+from image_gateway.aws import Aws, create_transport
 from image_gateway.batches import Batches
 from image_gateway.config_merge import with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
@@ -27,6 +27,7 @@ from image_gateway.settings import Settings
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
+from image_gateway.transport import Transport
 from image_gateway.worker import Worker
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
         self.settings = settings
-        self._own_aws = Aws(lambda: create_client(self._ssl))
+        self._own_aws = Aws(lambda: create_transport(self._ssl))
         self.aws = aws or self._own_aws
 
     @cached_property
@@ -200,7 +201,7 @@ class Gateway:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(verify=self._ssl, trust_env=False, follow_redirects=False)
+        return httpx.AsyncClient(transport=Transport(self._ssl), trust_env=False, follow_redirects=False)
 
     @cached_property
     def _fetcher(self) -> PublicFetcher:

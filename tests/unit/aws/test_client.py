@@ -2,20 +2,22 @@
 
 import asyncio
 import json
+import os
+import ssl
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from image_gateway.aws import Aws, AwsError, create_client
+from image_gateway.aws import Aws, AwsError, create_transport
 from image_gateway.aws.errors import THROTTLED
 from image_gateway.settings import Settings
+from image_gateway.transport import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +54,7 @@ def pause() -> Pause:
 @pytest.fixture
 async def client(pause: Pause) -> AsyncIterator[Aws]:
     """AWS over connections that are kept, as on Lambda."""
-    aws = Aws(create_client, sleep=pause)
+    aws = Aws(create_transport, sleep=pause)
     yield aws
     await aws.aclose()
 
@@ -281,18 +283,45 @@ async def test_errors_give_nothing_away(
         assert secret not in shown
 
 
-async def test_the_gateways_own_client_is_not_for_aws() -> None:
-    """No proxy of engines, and no connection of theirs, is shared: a client of its own, closed with its owner."""
-    made: list[httpx.AsyncClient] = []
+class Noting(Transport):
+    """Tells whether it was closed."""
 
-    def create() -> httpx.AsyncClient:
-        made.append(create_client())
+    closed = False
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self.closed = True
+
+
+async def test_the_gateways_own_client_is_not_for_aws() -> None:
+    """No proxy of engines, and no connection of theirs, is shared: a transport of its own, closed with its owner."""
+    made: list[Noting] = []
+
+    def create() -> Noting:
+        made.append(Noting(ssl.create_default_context()))
         return made[0]
 
     aws = Aws(create)
     await aws.aclose()
     assert not made
 
-    assert aws._client is made[0]
+    assert aws._transport is made[0]
     await aws.aclose()
-    assert made[0].is_closed
+    assert made[0].closed
+
+
+async def test_proxies_of_the_environment_lead_to_aws(
+    answered: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a network whose only way out is a proxy, calls of AWS take it."""
+    proxy = answered(OK)
+    monkeypatch.setenv("HTTP_PROXY", os.environ["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.example")
+    aws = Aws()
+
+    assert await aws.call("ssm", "GetParameter") == {"done": True}
+    await aws.aclose()
+
+    request, _ = proxy.asked[0]
+    assert request.headers["host"] == "aws.example"
+    assert request.headers["x-amz-target"] == "AmazonSSM.GetParameter"
