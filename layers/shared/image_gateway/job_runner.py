@@ -29,7 +29,8 @@ async def attempt(
         await service.execute(job, form, images, mask)
     except GatewayError as error:
         fail(job, error)
-        return error
+        # Its frames hold pictures, and itself: only the garbage collector, in its own time, would let go of them.
+        return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - whatever it is, the job must end
         logger.error("unexpected error in a job", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may hold what a caller sent
         defect = GatewayError("The gateway failed; its log tells more under this job's id", may_have_cost=True)

@@ -1,5 +1,6 @@
 """An engine's JSON, taken as it arrives."""
 
+import asyncio
 import base64
 import json
 import random
@@ -22,6 +23,7 @@ from image_gateway.engines.base import ImageRequest
 from image_gateway.engines.decode import decode_base64
 from image_gateway.engines.http import Answer, Connection, EngineServer
 from image_gateway.engines.json_body import JsonBody
+from image_gateway.errors import EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 
 PICTURE = random.Random(1).randbytes(100_000)
@@ -201,3 +203,30 @@ async def test_files_are_never_looked_into(serve: Callable[[ASGIApp], str], conn
     url = serve(Starlette(routes=[Route("/{path:path}", respond)]))
 
     assert await EngineServer(connect(), "comfyui", url).download(f"{url}/a.png") == file
+
+
+@pytest.mark.anyio
+async def test_a_picture_that_breaks_off_is_let_go_of(connect: Callable[..., Connection]) -> None:
+    """An error does not keep what had come before it, however long something keeps the error and its traceback."""
+    most = b'["' + UNPADDED.encode() * 15  # 2 MB
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 20000000\r\n\r\n" + most)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as listening:
+        url = "http://127.0.0.1:{1}".format(*listening.sockets[0].getsockname())
+        server = EngineServer(connect(), "engine", url)
+        tracemalloc.start()
+        try:
+            with pytest.raises(EngineUnavailable, match="broke off") as kept:
+                await server.json("GET", "/")
+            held, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert kept.value.may_have_cost is False
+    assert peak > 1_400_000
+    assert held < 700_000

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -195,14 +196,16 @@ class EngineServer:
         paid = method != "GET"
         try:
             built = client.build_request(method, url, headers=headers, timeout=limits, **request)
-            async with asyncio.timeout(timeout):
-                response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
-                try:
-                    await self._read(response, body)
-                finally:
-                    await response.aclose()
-            pictures = body.pictures if isinstance(body, JsonBody) else {}
-            return Answer(response.status_code, response.reason_phrase, response.headers, body.getvalue(), pictures)
+            # Closed, since frames that an error keeps alive would keep it alive too.
+            with closing(body):
+                async with asyncio.timeout(timeout):
+                    response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
+                    try:
+                        await self._read(response, body)
+                    finally:
+                        await response.aclose()
+                pictures = body.pictures if isinstance(body, JsonBody) else {}
+                return Answer(response.status_code, response.reason_phrase, response.headers, body.getvalue(), pictures)
         except httpx.ConnectTimeout:
             raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: no answer") from None
         except httpx.ConnectError as error:

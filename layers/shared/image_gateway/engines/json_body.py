@@ -54,6 +54,10 @@ class JsonBody:
             self._give_back(self._picture)
         return self._text
 
+    def close(self) -> None:
+        """Let go of all that came."""
+        self._text, self._base64, self._picture, self.pictures = bytearray(), bytearray(), None, {}
+
     def _look_back(self, window: int) -> None:
         """Begin a picture, if the text ends in the beginning of one."""
         start = self._text.rfind(b'"', -window) + 1
