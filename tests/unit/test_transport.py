@@ -1,7 +1,9 @@
 """The gateway's own way to a server: connections kept and given up, and what is told of every failure."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -9,6 +11,7 @@ import httpx
 import pytest
 import trustme
 
+from image_gateway.network import connect
 from image_gateway.transport import Transport
 
 pytestmark = pytest.mark.anyio
@@ -367,3 +370,37 @@ async def test_what_is_sent(client: httpx.AsyncClient, serving: Callable[..., Aw
 
     assert heads[0].startswith(b"PUT /a/../b HTTP/1.1\r\n")
     assert heads[1] == b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", ["", "127.0.0.1"])
+async def test_a_connection_that_was_reset_is_over(serving: Callable[..., Awaitable[Server]], name: str) -> None:
+    """It is never taken for one that can be used, at no moment of its end."""
+    reset = asyncio.Event()
+
+    async def script(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"x")
+        await reset.wait()
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+
+    server = await serving(script, name)
+    tls = ssl.create_default_context()
+    AUTHORITY.configure_trust(tls)
+    stream = await connect("127.0.0.1", int(server.url.rpartition(":")[2]), tls if name else None, name, 10)
+    # With TLS, tickets of its session come first.
+    assert await stream.read(10) == b"x"
+    assert stream.is_quiet()
+    reset.set()
+    while stream.is_quiet():  # noqa: ASYNC110 - it is asked, and tells nobody
+        await asyncio.sleep(0)
+
+    for _ in range(20):
+        assert not stream.is_quiet()
+        await asyncio.sleep(0)
+
+    with pytest.raises(httpx.ReadError):
+        await stream.read(1)
+    with pytest.raises(httpx.WriteError):
+        await stream.write(b"x", 1)
+    stream.close()

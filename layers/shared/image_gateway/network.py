@@ -113,10 +113,12 @@ class Stream(asyncio.BufferedProtocol):
 
         What happened while the loop stood still, as it does on Lambda, only the socket knows.
         """
-        if self._ended or self._chunks:
+        connected = self._transport.get_extra_info("socket")
+        # Under TLS, a connection that broke has no socket for a moment before it is known to be lost.
+        if self._ended or self._chunks or connected is None or connected.fileno() < 0:
             return False
         poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        poll.register(connected.fileno(), select.POLLIN)
         return not poll.poll(0)
 
     async def _something(self, seconds: float | None) -> None:
