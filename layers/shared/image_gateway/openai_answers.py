@@ -24,6 +24,8 @@ MAX_PICTURES = 64_000_000
 """Most bytes of pictures that are answered as base64: they are in memory, twice for a moment."""
 
 _AT_ONCE = 4
+_SLICE = 3 * 2**16
+"""A multiple of three bytes, which base64 needs no padding for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class OpenAIAnswers:
         async for picture, data in self._read(pictures):
             revised = {"revised_prompt": picture.revised_prompt} if picture.revised_prompt else {}
             body += b"," if body.endswith(b"}") else b""
-            body += b'{"b64_json":"' + base64.b64encode(data) + b'"'
+            body += b'{"b64_json":"'
+            for start in range(0, len(data), _SLICE):
+                body += base64.b64encode(data[start : start + _SLICE])
+            body += b'"'
             body += b"," + json.dumps(revised)[1:].encode() if revised else b"}"
         body += b"]," + described.model_dump_json(exclude_none=True, exclude={"data"})[1:].encode()
         return body
