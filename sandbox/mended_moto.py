@@ -98,7 +98,8 @@ def _update_a_copy(backend: DynamoDBBackend, table_name: str, key: dict[str, Any
 
 def _with_the_same_items(table: Table, _memo: dict[int, Any]) -> Table:
     # Not by `copy.copy`: moto remembers every table that is made in its way for ever.
-    copied = object.__new__(Table)
+    kind: Any = Table
+    copied: Table = object.__new__(kind)
     copied.__dict__.update(table.__dict__)
     items: Any = table.items
     if table.range_key_attr:

@@ -71,7 +71,7 @@ async def serving() -> AsyncIterator[Callable[..., Awaitable[Server]]]:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     tls = ssl.create_default_context()
     AUTHORITY.configure_trust(tls)
-    async with httpx.AsyncClient(transport=Transport(tls), timeout=10) as client:
+    async with httpx.AsyncClient(transport=Transport(tls, idle_seconds=5), timeout=10) as client:
         yield client
 
 

@@ -201,7 +201,9 @@ class Gateway:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=Transport(self._ssl), trust_env=False, follow_redirects=False)
+        # Node and uvicorn close what was idle for 5 s. A request that meets that is lost, and may have been paid for.
+        transport = Transport(self._ssl, idle_seconds=2)
+        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
     @cached_property
     def _fetcher(self) -> PublicFetcher:

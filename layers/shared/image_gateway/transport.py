@@ -40,7 +40,7 @@ class Transport(httpx.AsyncBaseTransport):
         idle_seconds: how long a connection is kept; 0 keeps none.
     """
 
-    def __init__(self, tls: ssl.SSLContext, idle_seconds: float = 5) -> None:
+    def __init__(self, tls: ssl.SSLContext, idle_seconds: float) -> None:
         tls.set_alpn_protocols(["http/1.1"])
         self._tls = tls
         self._idle_seconds = idle_seconds
@@ -93,7 +93,8 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _kept(self, origin: _Origin) -> "_Connection | None":
         """The connection of that origin that was used last, if it still stands."""
-        kept = self._idle[origin]
+        # Not by its key, which would keep a word of every origin there ever was.
+        kept = self._idle.get(origin)
         now = asyncio.get_running_loop().time()
         while kept:
             connection = kept.pop()

@@ -298,7 +298,7 @@ async def test_the_gateways_own_client_is_not_for_aws() -> None:
     made: list[Noting] = []
 
     def create() -> Noting:
-        made.append(Noting(ssl.create_default_context()))
+        made.append(Noting(ssl.create_default_context(), idle_seconds=5))
         return made[0]
 
     aws = Aws(create)
