@@ -39,10 +39,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-_STOPPING: list[threading.Thread] = []
-"""Servers of blocks that have ended."""
-
-
 @pytest.fixture
 def serve() -> Iterator[Callable[[ASGIApp], str]]:
     """Serve an ASGI application over HTTP on a free port of 127.0.0.1; gives its base URL."""
@@ -72,10 +68,8 @@ def serving() -> Iterator[Callable[[ASGIApp], str]]:
     yield start
     for server, _thread in running:
         server.should_exit = True
-    # It takes a server 0.2 s to stop, and nobody has to wait for those of this block.
-    while _STOPPING:
-        _STOPPING.pop().join(5)
-    _STOPPING.extend(thread for _server, thread in running)
+    for _server, thread in running:
+        thread.join(5)
 
 
 @pytest.fixture(scope="session")
