@@ -154,8 +154,8 @@ build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_6
 # From what is built for this machine, under Lambda's Python, beside a folder that stands for what its runtime brings.
 bench: MACHINE := $(subst aarch64,arm64,$(shell uname -m))
 bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usual handler (QUICK=1 RESULTS=)
-	@mkdir -p .build/bench
-	@$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
+	@mkdir -p .build/bench && \
+		$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
 		{ cat .build/bench/build.log; exit 1; }
 	@$(UV) export --quiet --locked --only-group runtime --no-emit-project --no-header -o .build/bench/runtime.txt
 	@$(UV) pip install --quiet --require-hashes --target .build/bench/runtime --python "$$($(FIND_PYTHON))" \

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from functools import cache
 from typing import Any, Final, Self
 
 import boto3
@@ -58,9 +59,18 @@ class EmbeddedAws:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def deploy(self, template: Template) -> None:
-        """Make the template's bucket, table, queues and rules; what is there already is left as it is or brought up."""
-        resources = template.document["Resources"]
+    def deploy(self, template: Template, *kinds: str) -> None:
+        """Make the template's bucket, table, queues and rules; what is there already is left as it is or brought up.
+
+        Args:
+            template: says what there is to be.
+            *kinds: makes resources of these types only.
+        """
+        resources = {
+            name: resource
+            for name, resource in template.document["Resources"].items()
+            if not kinds or resource["Type"] in kinds
+        }
         makers = {
             "AWS::S3::Bucket": _make_bucket,
             "AWS::DynamoDB::Table": _make_table,
@@ -76,7 +86,7 @@ class EmbeddedAws:
 
 
 def _make_bucket(template: Template, name: str, properties: dict[str, Any]) -> None:
-    s3, bucket = boto3.client("s3"), template.values[name]
+    s3, bucket = _client("s3"), template.values[name]
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
         s3.put_bucket_notification_configuration(
@@ -85,33 +95,43 @@ def _make_bucket(template: Template, name: str, properties: dict[str, Any]) -> N
 
 
 def _make_table(template: Template, name: str, properties: dict[str, Any]) -> None:
-    dynamodb, table = boto3.client("dynamodb"), template.values[name]
+    dynamodb, table = _client("dynamodb"), template.values[name]
     known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
     dynamodb.create_table(TableName=table, **{key: properties[key] for key in known if key in properties})
     dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
 
 
 def _make_queue(template: Template, name: str, properties: dict[str, Any]) -> None:
-    sqs = boto3.client("sqs")
+    sqs = _client("sqs")
     queue = sqs.create_queue(QueueName=template.values[f"{name}.QueueName"])
     attributes = {key: template.resolve(properties[key]).lower() for key in _QUEUE_ATTRIBUTES if key in properties}
-    sqs.set_queue_attributes(QueueUrl=queue["QueueUrl"], Attributes=attributes)  # type: ignore[arg-type]  # literals
+    sqs.set_queue_attributes(QueueUrl=queue["QueueUrl"], Attributes=attributes)
 
 
 def _set_redrive(template: Template, name: str, properties: dict[str, Any]) -> None:
     if "RedrivePolicy" in properties:
         policy = json.dumps(template.resolve_within(properties["RedrivePolicy"]))
-        boto3.client("sqs").set_queue_attributes(QueueUrl=template.values[name], Attributes={"RedrivePolicy": policy})
+        _client("sqs").set_queue_attributes(QueueUrl=template.values[name], Attributes={"RedrivePolicy": policy})
 
 
 def _make_rule(template: Template, name: str, properties: dict[str, Any]) -> None:
-    events, rule = boto3.client("events"), template.values[name]
+    events, rule = _client("events"), template.values[name]
     bus = template.resolve(properties.get("EventBusName", "default"))
     if bus not in [known["Name"] for known in events.list_event_buses()["EventBuses"]]:
         events.create_event_bus(Name=bus)
     pattern = json.dumps(template.resolve_within(properties["EventPattern"]))
     events.put_rule(Name=rule, EventBusName=bus, EventPattern=pattern)
     events.put_targets(Rule=rule, EventBusName=bus, Targets=template.resolve_within(properties["Targets"]))
+
+
+def _client(service: str) -> Any:
+    """A client of the server that the environment names; made once, which takes longer than what it is asked."""
+    return _made(service, os.environ["AWS_ENDPOINT_URL"])
+
+
+@cache
+def _made(service: Any, url: str) -> Any:
+    return boto3.client(service, endpoint_url=url)
 
 
 def _take_variables() -> dict[str, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,13 @@ def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[
 
 
 _Loader.add_multi_constructor("!", _short_form)
+
+
+@cache
+def _document(path: Path) -> dict[str, Any]:
+    """A template as it is written, read once; nobody changes it."""
+    document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
+    return document
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class Template:
         stack: str = STACK,
         sqs_url: str = f"https://sqs.{REGION}.amazonaws.com",
     ) -> None:
-        self.document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
+        self.document = _document(path)
         defaults = {name: str(item.get("Default", "")) for name, item in self.document["Parameters"].items()}
         self.values = {
             **defaults,

@@ -49,16 +49,15 @@ def serve() -> Iterator[Callable[[ASGIApp], str]]:
 @contextmanager
 def serving() -> Iterator[Callable[[ASGIApp], str]]:
     """Servers of ASGI applications, each on a free port of 127.0.0.1, for the life of the block."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+    running: list[uvicorn.Server] = []
 
     def start(app: ASGIApp) -> str:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        running.append((server, thread))
+        threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
+        running.append(server)
         deadline = time.monotonic() + 10
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
@@ -66,10 +65,15 @@ def serving() -> Iterator[Callable[[ASGIApp], str]]:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield start
-    for server, _thread in running:
+    # It takes a server 0.2 s to stop, which nobody has to wait for.
+    for server in running:
         server.should_exit = True
-    for _server, thread in running:
-        thread.join(5)
+
+
+@pytest.fixture(scope="session")
+def tls() -> ssl.SSLContext:
+    """How tests' clients speak TLS: to load the authorities takes longer than most of what clients are for."""
+    return ssl.create_default_context()
 
 
 @pytest.fixture(scope="session")
@@ -89,11 +93,11 @@ def settings(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[
 
 @contextmanager
 def deployed(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
-    """A new, empty deployment, for the life of the block."""
+    """A new, empty deployment, for the life of the block: a bucket and a table, which nothing else uses."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
     template.values.update(Bucket=name, Table=name)
-    embedded_aws.deploy(template)
+    embedded_aws.deploy(template, "AWS::S3::Bucket", "AWS::DynamoDB::Table")
     yield Settings(
         config_parameter=f"/image-gateway/{name}/config",
         bucket=name,
@@ -115,19 +119,19 @@ def dynamodb(embedded_aws: EmbeddedAws) -> "DynamoDBClient":
 class OneShot(httpx.AsyncBaseTransport):
     """A connection for each request: every test has an event loop of its own, and connections die with theirs."""
 
-    def __init__(self) -> None:
-        self._ssl = ssl.create_default_context()
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        async with httpx.AsyncHTTPTransport(verify=self._ssl) as transport:
+        async with httpx.AsyncHTTPTransport(verify=self._tls) as transport:
             response = await transport.handle_async_request(request)
             return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
 
 
 @pytest.fixture(scope="session")
-def aws(embedded_aws: EmbeddedAws) -> Aws:
+def aws(embedded_aws: EmbeddedAws, tls: ssl.SSLContext) -> Aws:
     """The embedded AWS, for any event loop and any thread."""
-    return Aws(OneShot)
+    return Aws(lambda: OneShot(tls))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Gateway:
 
     def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
         self.settings = settings
-        self._own_aws = Aws(lambda: create_transport(self._ssl))
+        self._own_aws = Aws(lambda: create_transport(_tls()))
         self.aws = aws or self._own_aws
 
     @cached_property
@@ -195,19 +195,20 @@ class Gateway:
         )
 
     @cached_property
-    def _ssl(self) -> ssl.SSLContext:
-        # Loading the certificate authorities is the dearest part of a client: one context serves them all.
-        return ssl.create_default_context()
-
-    @cached_property
     def _client(self) -> httpx.AsyncClient:
         # Node and uvicorn close what was idle for 5 s. A request that meets that is lost, and may have been paid for.
-        transport = Transport(self._ssl, idle_seconds=2)
+        transport = Transport(_tls(), idle_seconds=2)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
 
     @cached_property
     def _fetcher(self) -> PublicFetcher:
-        return PublicFetcher(ssl_context=self._ssl, allowed_hosts=self.settings.fetch_allowed_hosts)
+        return PublicFetcher(ssl_context=_tls(), allowed_hosts=self.settings.fetch_allowed_hosts)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """How this process speaks TLS. To load the authorities is the dearest part of a client: one context serves all."""
+    return ssl.create_default_context()
 
 
 @cache

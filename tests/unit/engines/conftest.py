@@ -1,6 +1,7 @@
 """A connection for engines under test, and the parts that tests of the `openai` engine share."""
 
 import io
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,9 +37,9 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def connect(waits: Waits, anyio_backend: str) -> AsyncIterator[Callable[..., Connection]]:
+async def connect(waits: Waits, tls: ssl.SSLContext, anyio_backend: str) -> AsyncIterator[Callable[..., Connection]]:
     """Make a `Connection`; `timeout` in seconds and `secrets` can be given. Foreign URLs are refused."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=tls) as client:
 
         async def refuse(url: str) -> bytes:
             raise InvalidUrl(f"{url} is not a public address")
