@@ -34,7 +34,7 @@ async def _take(gateway: Gateway, record: Any) -> bool:
     message = message_of(record)
     job_id = await _job_of(gateway, message)
     if job_id is not None:
-        return await gateway.worker.give_up(job_id, Interrupted(_GIVEN_UP))
+        return await gateway.worker.give_up(job_id, Interrupted(_GIVEN_UP), again=message.again)
     reason = _reason(record)
     kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
     await gateway.documents.put(f"{KEPT}{message.id}.json", kept)

@@ -37,7 +37,8 @@ async def take_all(records: Sequence[Any], take: Take) -> Answer:
 def message_of(record: Any) -> Message:
     """The message of a record; the time it was sent is in milliseconds since 1970."""
     sent_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
-    return Message(record["messageId"], record["body"], sent_at)
+    again = int(record["attributes"]["ApproximateReceiveCount"]) > 1
+    return Message(record["messageId"], record["body"], sent_at, again)
 
 
 async def _guarded(record: Any, take: Take) -> bool:

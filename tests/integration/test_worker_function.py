@@ -597,7 +597,7 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
     """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
     a1111 = generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
     a1111.knobs.latency = 0.3
-    monkeypatch.setattr("image_gateway.worker._PLACE_PATIENCE", 0.5)
+    monkeypatch.setattr("image_gateway.places._PATIENCE", 0.5)
     job_ids = queued(worker, 10)
 
     worker.work_off(batch=batch)

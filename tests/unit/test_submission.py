@@ -13,6 +13,7 @@ from image_gateway.errors import (
     EngineRateLimited,
     EngineRejected,
     EngineTimeout,
+    EngineUnavailable,
     GatewayError,
     StorageUnavailable,
 )
@@ -86,8 +87,9 @@ class Events:
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
 
-    async def ended(self, job: Job) -> None:
+    async def ended(self, job: Job) -> bool:
         self.told.append((job.id, job.status))
+        return True
 
 
 class Time:
@@ -313,6 +315,55 @@ async def test_a_slow_engines_jobs_are_queued(
     assert bool(service.asked) is not queued
 
 
+COMFYUI = {"IMAGE_GENERATION_ENGINE": "comfyui"}
+REWRITING = {"ENABLE_IMAGE_PROMPT_GENERATION": True, "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5-mini"}
+
+
+@pytest.mark.parametrize(
+    ("config", "n", "spent", "queued"),
+    [
+        ({"IMAGE_ENGINE_TIMEOUT": 24}, 10, 1.9, False),
+        ({"IMAGE_ENGINE_TIMEOUT": 24}, 1, 2.1, True),
+        ({"IMAGE_ENGINE_TIMEOUT": 9, **REWRITING}, 1, 0, False),
+        ({"IMAGE_ENGINE_TIMEOUT": 10, **REWRITING}, 1, 0, True),
+        ({"IMAGE_ENGINE_TIMEOUT": 12, **COMFYUI}, 1, 0, False),
+        ({"IMAGE_ENGINE_TIMEOUT": 12, **COMFYUI}, 2, 0, True),
+    ],
+    ids=["in time", "late", "rewritten", "rewritten too long", "with a queue of its own", "queued there too long"],
+)
+async def test_all_that_may_take_time_counts(
+    make: Make, service: Service, config: dict[str, Any], n: int, spent: float, *, queued: bool
+) -> None:
+    """What went before, what rewrites the prompt, and the engine's own queue: API Gateway cuts a request at 30 s."""
+    service.config = ImagesConfig.model_validate(config)
+    form = CreateImageForm(prompt="a fox", n=n)
+
+    job = await make(queue_url="a queue", inline_seconds=24).submit(form, OWNER, spent=spent)
+
+    assert job.status == ("queued" if queued else "succeeded")
+
+
+async def test_an_end_that_is_not_recorded_at_once_is_recorded_later(
+    make: Make, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that fails for a moment does not make a paid job look interrupted."""
+    finish, failures = jobs.finish, [1, 2, 3]
+
+    async def falter(job: Job, holder: str) -> bool:
+        if failures:
+            failures.pop()
+            raise StorageUnavailable("planted")
+        return await finish(job, holder)
+
+    monkeypatch.setattr(jobs, "finish", falter)
+
+    job = await make().submit(FORM, OWNER)
+
+    kept = await jobs.get(job.id)
+    assert kept
+    assert (kept.status, kept.pictures) == ("succeeded", [PICTURE])
+
+
 @pytest.mark.parametrize("broken", [False, True])
 async def test_the_worker_looks_after_a_job_that_is_done_at_once(make: Make, queue: Queue, broken: bool) -> None:
     """Should the function die, the worker finds the job when its lease is over; a queue that fails stops nothing."""
@@ -382,10 +433,12 @@ async def test_a_claim_can_outlive_its_job(make: Make, settings: Settings) -> No
     ("error", "again"),
     [
         (EngineRateLimited("slow down", retry_after=1), True),
+        (EngineUnavailable("connection refused"), True),
+        (EngineUnavailable("nonsense", may_have_cost=True), False),
         (EngineRejected("no such size"), False),
         (EngineTimeout("too slow", may_have_cost=True), False),
     ],
-    ids=["passes", "stays", "paid"],
+    ids=["passes", "away", "paid nonsense", "stays", "paid"],
 )
 async def test_a_failure_that_passes_is_tried_again(
     make: Make, service: Service, error: GatewayError, *, again: bool

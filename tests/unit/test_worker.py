@@ -7,17 +7,17 @@ from image_gateway.documents import Documents
 from image_gateway.errors import StorageUnavailable
 from image_gateway.gateway import Gateway
 from image_gateway.image_store import new_job_id
+from image_gateway.job_runner import finish
 from image_gateway.models.jobs import Job
-from image_gateway.queue import LONGEST_DELAY
 from image_gateway.settings import Settings
-from image_gateway.worker import _delay
+from image_gateway.worker import _LONGEST_WAIT, _delay
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def faltering(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A worker whose table fails as often as the test appends to the list, and that waits in no time."""
+    """A table that fails as often as the test appends to the list."""
     failures: list[float] = []
     finish = gateway.jobs.finish
 
@@ -27,12 +27,12 @@ def faltering(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[float]:
             raise StorageUnavailable("planted")
         return await finish(job, holder)
 
-    async def sleep(_seconds: float) -> None:
-        pass
-
     monkeypatch.setattr(gateway.jobs, "finish", falter)
-    monkeypatch.setattr(gateway.worker, "_sleep", sleep)
     return failures
+
+
+async def immediately(_seconds: float) -> None:
+    """Wait in no time."""
 
 
 async def running(gateway: Gateway) -> Job:
@@ -47,7 +47,7 @@ async def test_an_end_is_recorded_when_the_table_answers_again(gateway: Gateway,
     job = await running(gateway)
     faltering.extend([1.0] * 3)
 
-    assert await gateway.worker._finish(job, "h")
+    assert await finish(gateway.jobs, job, "h", immediately)
 
 
 async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, faltering: list[float]) -> None:
@@ -56,14 +56,15 @@ async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, falterin
     faltering.extend([1.0] * 4)
 
     with pytest.raises(StorageUnavailable):
-        await gateway.worker._finish(job, "h")
+        await finish(gateway.jobs, job, "h", immediately)
 
 
 def test_delays_grow_and_never_fall_short_of_what_the_engine_asks() -> None:
-    """Twice as long every time, with some spread; SQS's longest at most."""
+    """Twice as long every time, with some spread; what an engine asks for, and a day at most."""
     assert all(4 <= _delay(1, None) <= 5 and 8 <= _delay(2, None) <= 10 for _ in range(50))
     assert all(60 <= _delay(1, 60) <= 75 for _ in range(50))
-    assert _delay(1, 5000) == LONGEST_DELAY
+    assert 5000 <= _delay(1, 5000) <= 6250
+    assert _delay(1, 1e9) == _LONGEST_WAIT
 
 
 async def test_a_bucket_that_fails_is_told(settings: Settings, aws: Aws) -> None:

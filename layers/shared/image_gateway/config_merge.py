@@ -17,6 +17,8 @@ _EDIT_SERVERS = (
 )
 """URL, key and what else says how to reach a server for edits. The fields for generation lack the `EDIT`."""
 
+REWRITE_SECONDS = 15
+"""How long a language model may take to rewrite a prompt; then the prompt is used as it is."""
 WORKER_RESERVE_SECONDS = 30
 """What a worker needs beyond its engine's timeout: to begin, and to store pictures and their job's end."""
 
@@ -61,13 +63,20 @@ def merge(current: ImagesConfig, changes: ImagesConfig) -> ImagesConfig:
 
 def timeout_problem(config: ImagesConfig, worker_seconds: float) -> str | None:
     """Why the engine's timeout does not fit into the worker's own limit, and what to do; None where it does."""
-    most = worker_seconds - WORKER_RESERVE_SECONDS
+    reserve = WORKER_RESERVE_SECONDS + longest_call(config) - config.IMAGE_ENGINE_TIMEOUT
+    most = worker_seconds - reserve
     if most >= config.IMAGE_ENGINE_TIMEOUT:
         return None
     return (
-        f"IMAGE_ENGINE_TIMEOUT must be {most:g} s at most, {WORKER_RESERVE_SECONDS} s less than a worker may run: "
+        f"IMAGE_ENGINE_TIMEOUT must be {most:g} s at most, {reserve:g} s less than a worker may run: "
         "lower it, or deploy with a longer WorkerTimeoutSeconds"
     )
+
+
+def longest_call(config: ImagesConfig) -> float:
+    """Seconds that an engine may take for a job, with what rewrites its prompt before."""
+    rewriting = config.ENABLE_IMAGE_PROMPT_GENERATION and config.IMAGE_PROMPT_GENERATION_MODEL
+    return config.IMAGE_ENGINE_TIMEOUT + (REWRITE_SECONDS if rewriting else 0)
 
 
 def with_credentials(

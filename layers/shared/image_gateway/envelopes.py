@@ -30,11 +30,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it lay in a queue."""
+    """A message as it lay in a queue. `again` says that it was handed out before."""
 
     id: str
     body: str
     sent_at: datetime
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ class RequestMessage:
     owner: str
     door: Door
     envelope: GenerationEnvelope | EditEnvelope | InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Says that it is time to look for lost jobs."""
+
+    time: datetime
 
 
 class _Object(BaseModel):
@@ -108,7 +116,7 @@ class RequestFile:
         return derived_job_id(self.time, *self.identity, str(line))
 
 
-def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage | RequestFile:
+def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage | RequestFile | Tick:
     """Tell what a message is.
 
     Args:
@@ -162,13 +170,15 @@ def read_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | In
     return _kind(body.get("kind")), read_envelope(body)
 
 
-def _event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile:
+def _event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile | Tick:
     try:
         event = _Event.model_validate(body)
         moment = event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC)
         job_id = derived_job_id(moment, event.source, event.id)
         if event.source == "aws.s3" and event.detail_type == "Object Created":
             return _file(_Created.model_validate(event.detail), moment, bucket)
+        if event.source == "aws.events" and event.detail_type == "Scheduled Event":
+            return Tick(moment)
     except (ValidationError, ValueError, OverflowError):
         raise Unreadable("The event is not one of EventBridge: a field is missing or malformed") from None
     if event.source.startswith("aws."):

@@ -9,7 +9,7 @@ import httpx
 
 from image_gateway.aws import Aws, create_transport
 from image_gateway.batches import Batches
-from image_gateway.config_merge import with_edit_fallbacks
+from image_gateway.config_merge import REWRITE_SECONDS, with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
 from image_gateway.documents import Documents
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
@@ -21,6 +21,7 @@ from image_gateway.job_inputs import JobInputs
 from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
+from image_gateway.places import Places
 from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
@@ -109,7 +110,7 @@ class Gateway:
             service=self.service,
             events=self.events,
             batches=self._batches,
-            locks=self._locks,
+            places=Places(self._locks, self.settings.aws_lambda_function_memory_size),
         )
 
     @cached_property
@@ -117,6 +118,7 @@ class Gateway:
         """What takes messages in."""
         from image_gateway.intake import Intake  # noqa: PLC0415 - 20 ms that only the worker should pay
         from image_gateway.request_files import RequestFiles  # noqa: PLC0415 - as above
+        from image_gateway.sweep import Sweep  # noqa: PLC0415 - as above
 
         files = RequestFiles(
             documents=self.documents,
@@ -131,6 +133,7 @@ class Gateway:
             jobs=self.jobs,
             inputs=self._job_inputs,
             files=files,
+            sweep=Sweep(self.aws, self.settings, self.queue),
             worker=self.worker,
             queue=self.queue,
             events=self.events,
@@ -175,7 +178,7 @@ class Gateway:
 
     def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:
         """What rewrites prompts where `name` is the engine."""
-        return create_prompt_writer(name, config, self._connection(config))
+        return create_prompt_writer(name, config, self._connection(config, REWRITE_SECONDS))
 
     async def aclose(self) -> None:
         """Close the connections that were opened. Lambda never does: it freezes or ends the process."""

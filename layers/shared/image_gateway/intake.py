@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from image_gateway.envelopes import JobMessage, Message, RequestMessage, Unreadable, read_message
+from image_gateway.envelopes import JobMessage, Message, RequestMessage, Tick, Unreadable, read_message
 from image_gateway.errors import GatewayError, InvalidRequest
 from image_gateway.idempotency import claim_for
 from image_gateway.job_events import JobEvents
@@ -13,6 +13,7 @@ from image_gateway.job_store import JobStore
 from image_gateway.models.jobs import Job, now
 from image_gateway.queue import JobQueue
 from image_gateway.request_files import RequestFiles
+from image_gateway.sweep import Sweep
 from image_gateway.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Intake:
         jobs: where jobs are kept.
         inputs: keeps what a job asks for.
         files: makes jobs of request files.
+        sweep: finds lost jobs.
         worker: does jobs.
         queue: buries what cannot be read.
         events: who is told of requests that do not validate.
@@ -38,6 +40,7 @@ class Intake:
         jobs: JobStore,
         inputs: JobInputs,
         files: RequestFiles,
+        sweep: Sweep,
         worker: Worker,
         queue: JobQueue,
         events: JobEvents,
@@ -46,6 +49,7 @@ class Intake:
         self._jobs = jobs
         self._inputs = inputs
         self._files = files
+        self._sweep = sweep
         self._worker = worker
         self._queue = queue
         self._events = events
@@ -66,9 +70,12 @@ class Intake:
         try:
             found = read_message(message, self._bucket)
             if isinstance(found, JobMessage):
-                return await self._worker.process(found.job_id, remaining)
+                return await self._worker.process(found.job_id, remaining, again=message.again)
             if isinstance(found, RequestMessage):
-                return await self._worker.process(await self._job(found), remaining)
+                return await self._worker.process(await self._job(found), remaining, again=message.again)
+            if isinstance(found, Tick):
+                await self._sweep.run(found.time)
+                return True
             await self._files.take(found, message.body, remaining)
         except Unreadable as reason:
             logger.warning("a message cannot be read", extra={"message_id": message.id, "reason": str(reason)})

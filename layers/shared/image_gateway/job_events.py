@@ -29,10 +29,14 @@ class JobEvents:
         self._bus = settings.event_bus
         self._bucket = settings.bucket
 
-    async def ended(self, job: Job) -> None:
-        """Tell that a job has ended. A bus that fails is logged: the job's end stands."""
+    async def ended(self, job: Job) -> bool:
+        """Tell that a job has ended. A bus that fails is logged: the job's end stands.
+
+        Returns:
+            False if the bus was not told.
+        """
         if not self._bus:
-            return
+            return True
         entry: PutEventsRequestEntryTypeDef = {
             "Source": SOURCE,
             "DetailType": f"Image Job {job.status.capitalize()}",
@@ -46,6 +50,7 @@ class JobEvents:
             refused = error.code
         if refused:
             logger.error("a job's end was not told", extra={"job_id": job.id, "error": refused})
+        return not refused
 
 
 def _detail(job: Job, bucket: str) -> str:

@@ -1,12 +1,14 @@
-"""Pages of jobs: the query that gives one, and the cursor that leads to the next."""
+"""Queries for jobs: pages of them with the cursor that leads to the next, and those of a time that have not ended."""
 
 import base64
 import json
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.jobs import Status
+from image_gateway.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -34,14 +36,38 @@ def query(owner: str | None, status: Status | None) -> dict[str, Any]:
     return found
 
 
-def cursor(job_id: str) -> str:
-    """What leads to the page after a job."""
-    return base64.urlsafe_b64encode(json.dumps(job_id).encode()).decode()
+def open_jobs(earliest: datetime, latest: datetime) -> dict[str, Any]:
+    """DynamoDB's query for the keys of everybody's jobs that have not ended and came in between two moments (UTC)."""
+    first, last = (f"{JOB}#{uuid7(max(0, int(moment.timestamp() * 1000)), 0)}" for moment in (earliest, latest))
+    return {
+        "IndexName": LISTED,
+        "KeyConditionExpression": "#key = :key AND pk BETWEEN :first AND :last",
+        "FilterExpression": "#status IN (:queued, :running)",
+        "ProjectionExpression": "pk",
+        "ExpressionAttributeNames": {"#key": "listed", "#status": "status"},
+        "ExpressionAttributeValues": {
+            ":key": {"S": JOB},
+            ":first": {"S": first},
+            ":last": {"S": last},
+            ":queued": {"S": "queued"},
+            ":running": {"S": "running"},
+        },
+    }
+
+
+def job_id(item: Any) -> str:
+    """The id of the job that an item of the table is."""
+    return str(item["pk"]["S"]).removeprefix(f"{JOB}#")
+
+
+def cursor(last: str) -> str:
+    """What leads to the page after the job of that id."""
+    return base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
 
 
 def cursor_at(key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
     """What leads on from the place where a query ended; None where it ended for good."""
-    return cursor(key["pk"]["S"].removeprefix(f"{JOB}#")) if key else None
+    return cursor(job_id(key)) if key else None
 
 
 def start(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
@@ -51,11 +77,11 @@ def start(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
         InvalidRequest: the cursor is not one of ours.
     """
     try:
-        job_id = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(given))))
+        last = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(given))))
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidRequest("cursor: is not one that this list answered", field="cursor") from None
     listed: dict[str, AttributeValueTypeDef] = {"listed": {"S": JOB}} if owner is None else {"owner": {"S": owner}}
-    return {**key(job_id), **listed}
+    return {**key(last), **listed}
 
 
 def key(job_id: str) -> "dict[str, AttributeValueTypeDef]":

@@ -1,15 +1,19 @@
-"""Does one attempt at a job, and turns errors into what a job remembers of them and back."""
+"""Does one attempt at a job, records how it ended, and turns errors into what a job remembers of them and back."""
 
+import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from image_gateway.engines.base import InputImage
-from image_gateway.errors import GatewayError
+from image_gateway.errors import GatewayError, StorageUnavailable
+from image_gateway.job_store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobError
 from image_gateway.service import ImageService
 
 logger = logging.getLogger(__name__)
+
+_FINISH_WAITS = (0.5, 1.0, 2.0)
 
 
 async def attempt(
@@ -38,6 +42,18 @@ async def attempt(
         return defect
     job.status = "succeeded"
     return None
+
+
+async def finish(
+    jobs: JobStore, job: Job, holder: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> bool:
+    """As the store's `finish`, but persistent: with the record, pictures that are paid for would be lost."""
+    for wait in _FINISH_WAITS:
+        try:
+            return await jobs.finish(job, holder)
+        except StorageUnavailable:
+            await sleep(wait)
+    return await jobs.finish(job, holder)
 
 
 def fail(job: Job, error: GatewayError) -> None:

@@ -24,6 +24,7 @@ class Settings(BaseModel):
     url_expiry_seconds: int = Field(3600, ge=1, le=604_800, description="Life of a presigned URL.")
     job_retention_days: int = Field(30, ge=1, description="How long a job is remembered.")
     function_timeout_seconds: float = Field(300, gt=0, description="The function's own limit.")
+    aws_lambda_function_memory_size: int = Field(2048, gt=0, description="The function's memory in MB; Lambda sets it.")
     worker_timeout_seconds: float = Field(0, ge=0, description="The worker's limit; 0: an update does not look at it.")
     queue_url: str = Field("", description="The queue of jobs; empty: requests are done where they come in.")
     dead_letter_queue_url: str = Field("", description="Where messages go that cannot be read.")

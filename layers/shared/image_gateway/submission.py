@@ -7,14 +7,15 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from image_gateway.config_merge import longest_call
 from image_gateway.engine_choice import EngineChoice, choose
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.base import InputImage
-from image_gateway.errors import StorageUnavailable
+from image_gateway.errors import EngineUnavailable, StorageUnavailable
 from image_gateway.idempotency import Claim
 from image_gateway.image_store import ImageStore, new_job_id
 from image_gateway.job_events import JobEvents
-from image_gateway.job_runner import attempt, error_of, fail
+from image_gateway.job_runner import attempt, error_of, fail, finish
 from image_gateway.job_store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 _FIRST_LOOK = 0.05
 _LONGEST_LOOK = 1.0
 _SHARE = 0.05
+_SLACK = 2.0
+"""Seconds of a request's time before its job is begun that leave enough for an engine with the longest timeout."""
 
 
 class Submission:
@@ -93,6 +96,7 @@ class Submission:
         response_format: ResponseFormat = "b64_json",
         queue: bool = False,
         claim: Claim | None = None,
+        spent: float = 0.0,
     ) -> Job:
         """Make a job of a request, unless it is one already.
 
@@ -105,6 +109,7 @@ class Submission:
             response_format: how the OpenAI door is to answer.
             queue: have the worker do it, however quick the engine is.
             claim: by what the same request is known again.
+            spent: seconds since the request came in.
 
         Returns:
             The job; ended where it was done at once, or is an earlier one that has ended. An earlier one that cost
@@ -129,11 +134,19 @@ class Submission:
             response_format=response_format,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
-        # Engines that do few things at once have places, which the worker gives out.
-        quick = self._settings.inline_seconds >= config.IMAGE_ENGINE_TIMEOUT and REGISTRY[choice.engine].at_once is None
-        if not self._settings.queue_url or (quick and not queue):
+        quick = not queue and self._is_quick(config, choice.engine, form.n or 1, spent)
+        if quick or not self._settings.queue_url:
             return await self._do(job, form, images, mask, claim)
         return await self._enqueue(job, images, mask, claim)
+
+    def _is_quick(self, config: ImagesConfig, engine: str, n: int, spent: float) -> bool:
+        """Whether a job can be done while its caller waits, however long its engine takes."""
+        entry = REGISTRY[engine]
+        # Engines that do few things at once have places, which the worker gives out.
+        if entry.at_once is not None:
+            return False
+        longest = longest_call(config) + (config.IMAGE_ENGINE_TIMEOUT * n if entry.own_queue else 0)
+        return longest <= self._settings.inline_seconds and longest + spent <= self._settings.inline_seconds + _SLACK
 
     async def wait(self, job: Job, seconds: float) -> Job:
         """Look at a job until it has ended or the time is up; gives the job as it is then.
@@ -171,7 +184,7 @@ class Submission:
             return earlier
         await asyncio.gather(attempt(self._service, job, form, images, mask), self._look_after(job.id, lease))
         try:
-            stands = await self._jobs.finish(job, holder)
+            stands = await finish(self._jobs, job, holder, self._sleep)
         except StorageUnavailable:
             # The pictures are made and stored: whoever waits gets them, though the record will say it was interrupted.
             logger.exception("a job's end was not recorded", extra={"job_id": job.id, "outcome": job.status})
@@ -217,6 +230,7 @@ class Submission:
             *(self._images.put_input(job.id, name, image.data, image.content_type) for name, image in named)
         )
         job.inputs, job.mask = keys[: len(images)], keys[-1] if mask else None
+        job.input_bytes = sum(len(image.data) for _name, image in named)
 
     async def _create(
         self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
@@ -241,4 +255,5 @@ def _failed_for_now(job: Job) -> bool:
     if job.status != "failed":
         return False
     error = error_of(job)
-    return not error.may_have_cost and (error.should_retry or error.retry_after is not None)
+    passing = error.should_retry or error.retry_after is not None or isinstance(error, EngineUnavailable)
+    return passing and not error.may_have_cost

@@ -11,20 +11,20 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from image_gateway.batches import Batches
-from image_gateway.config_merge import timeout_problem
+from image_gateway.config_merge import longest_call, timeout_problem
 from image_gateway.config_store import ConfigStore
 from image_gateway.engine_choice import engine_of
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineTimeout, GatewayError, Interrupted, NotConfigured, StorageUnavailable
 from image_gateway.job_events import JobEvents
 from image_gateway.job_inputs import JobInputs
-from image_gateway.job_runner import attempt, fail
+from image_gateway.job_runner import attempt, fail, finish
 from image_gateway.job_store import JobStore, Lease
-from image_gateway.locks import Locks
-from image_gateway.models.config import ImagesConfig
-from image_gateway.models.jobs import Job
+from image_gateway.models.jobs import Job, now
+from image_gateway.places import Places
 from image_gateway.queue import LONGEST_DELAY, JobQueue
 from image_gateway.service import ImageService
 
@@ -36,10 +36,9 @@ MARGIN_SECONDS = 15.0
 """What a job needs beyond its engine's timeout: to store its pictures and its end."""
 _TO_END_SECONDS = 8.0
 _FIRST_DELAY = 2.0
+_LONGEST_WAIT = 86_400.0
 _PLACE_DELAY = 5.0
-_PLACE_PATIENCE = 20.0
 _GRACE_SECONDS = 2.0
-_FINISH_WAITS = (0.5, 1.0, 2.0)
 
 Remaining = Callable[[], float]
 """Seconds that the invocation has left."""
@@ -57,7 +56,7 @@ class Worker:
         service: what does them.
         events: who is told of their end.
         batches: count those that are lines of a request file.
-        locks: places on engines that do few things at once.
+        places: on engines, and in memory.
         sleep: waits, in seconds.
     """
 
@@ -72,7 +71,7 @@ class Worker:
         service: ImageService,
         events: JobEvents,
         batches: Batches,
-        locks: Locks,
+        places: Places,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._longest = longest_seconds
@@ -83,15 +82,16 @@ class Worker:
         self._service = service
         self._events = events
         self._batches = batches
-        self._locks = locks
+        self._places = places
         self._sleep = sleep
 
-    async def process(self, job_id: str, remaining: Remaining) -> bool:
+    async def process(self, job_id: str, remaining: Remaining, *, again: bool = False) -> bool:
         """Do what there is to do for one message.
 
         Args:
             job_id: the job it names.
             remaining: seconds that the invocation has left.
+            again: the message has come before, and who got it may have died before telling of the job's end.
 
         Returns:
             True when the message is done with; False when it must come back, since another holds the job right now.
@@ -102,26 +102,35 @@ class Worker:
         job = await self._jobs.get(job_id)
         if job is None:
             return True
-        done = job.ended or await self._work(job, remaining)
+        if not job.ended:
+            done = await self._work(job, remaining)
+        else:
+            done = not again or await self._events.ended(job)
         if done and job.batch:
             await self._batches.complete(job.batch)
         return done
 
-    async def give_up(self, job_id: str, error: GatewayError) -> bool:
+    async def give_up(self, job_id: str, error: GatewayError, *, again: bool = False) -> bool:
         """End a job as failed, wherever it is, unless it has ended; answers and raises as `process`."""
         job = await self._jobs.get(job_id)
         if job is None:
             return True
         error.may_have_cost = job.attempts > 0
-        done = job.ended or await self._fail(job, error)
+        if not job.ended:
+            done = await self._fail(job, error)
+        else:
+            done = not again or await self._events.ended(job)
         if done and job.batch:
             await self._batches.complete(job.batch)
         return done
 
     async def _work(self, job: Job, remaining: Remaining) -> bool:
+        if job.not_before and (early := (job.not_before - now()).total_seconds()) > 0:
+            await self._queue.send(job.id, delay_seconds=early)
+            return True
         config = (await self._configs.read()).config
         name = engine_of(job, config)
-        needed = config.IMAGE_ENGINE_TIMEOUT + MARGIN_SECONDS
+        needed = longest_call(config) + MARGIN_SECONDS
         if said := timeout_problem(config, self._longest):
             return await self._fail(job, NotConfigured(said, field="IMAGE_ENGINE_TIMEOUT"))
         if remaining() < needed:
@@ -129,24 +138,14 @@ class Worker:
             return True
         async with AsyncExitStack() as held:
             try:
-                await self._take_place(held, name, config, remaining, needed)
+                patience, lease = remaining() - needed, remaining() + _GRACE_SECONDS
+                await held.enter_async_context(
+                    self._places.hold(job, name, config, patience_seconds=patience, lease_seconds=lease)
+                )
             except Busy:
                 await self._queue.send(job.id, delay_seconds=_PLACE_DELAY * random.uniform(1.0, 2.0))  # noqa: S311 - jitter, no secret
                 return True
             return await self._do(job.id, name, remaining)
-
-    async def _take_place(
-        self, held: AsyncExitStack, name: str, config: ImagesConfig, remaining: Remaining, needed: float
-    ) -> None:
-        entry = REGISTRY[name]
-        if entry.at_once is None:
-            return
-        place = f"engine#{name}#{getattr(config, entry.url_field)}"
-        patience = min(_PLACE_PATIENCE, remaining() - needed)
-        lease = remaining() + _GRACE_SECONDS
-        await held.enter_async_context(
-            self._locks.hold(place, places=entry.at_once, lease_seconds=lease, patience_seconds=patience)
-        )
 
     async def _do(self, job_id: str, name: str, remaining: Remaining) -> bool:
         holder = uuid.uuid4().hex
@@ -156,17 +155,16 @@ class Worker:
         job = lease.job
         if _is_lost(lease):
             fail(job, Interrupted("The function ended while the engine was at work", may_have_cost=True))
-            await self._end(job, holder)
-            return True
+            return await self._end(job, holder)
         error = await self._attempt(job, remaining() - _TO_END_SECONDS)
         again = error is not None and _may_be_tried_again(error, name)
         if error is not None and again and job.attempts < ATTEMPTS:
             await self._put_back(job, holder, error)
             return True
-        await self._end(job, holder)
+        told = await self._end(job, holder)
         if error is not None and again:
             await self._queue.bury_job(job.id, f"{error.code} at each of {ATTEMPTS} attempts")
-        return True
+        return told
 
     async def _attempt(self, job: Job, seconds: float) -> GatewayError | None:
         """Do a job once; gives why it failed. Whatever that is, the job's status says so."""
@@ -192,24 +190,19 @@ class Worker:
             return defect
 
     async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
+        delay = _delay(job.attempts, error.retry_after)
         job.status, job.error = "queued", None
-        if await self._finish(job, holder):
-            await self._queue.send(job.id, delay_seconds=_delay(job.attempts, error.retry_after))
+        # SQS delays no message longer, so the job itself says when.
+        job.not_before = now() + timedelta(seconds=delay) if delay > LONGEST_DELAY else None
+        if await finish(self._jobs, job, holder, self._sleep):
+            await self._queue.send(job.id, delay_seconds=delay)
 
-    async def _end(self, job: Job, holder: str) -> None:
-        if await self._finish(job, holder):
-            await self._events.ended(job)
-        else:
-            logger.warning("a job ended otherwise meanwhile", extra={"job_id": job.id, "outcome": job.status})
-
-    async def _finish(self, job: Job, holder: str) -> bool:
-        """As the store's `finish`, but persistent: with the record, pictures that are paid for would be lost."""
-        for wait in _FINISH_WAITS:
-            try:
-                return await self._jobs.finish(job, holder)
-            except StorageUnavailable:
-                await self._sleep(wait)
-        return await self._jobs.finish(job, holder)
+    async def _end(self, job: Job, holder: str) -> bool:
+        """Record a job's end and tell of it; False where the bus was not told, so that the message must come back."""
+        if await finish(self._jobs, job, holder, self._sleep):
+            return await self._events.ended(job)
+        logger.warning("a job ended otherwise meanwhile", extra={"job_id": job.id, "outcome": job.status})
+        return True
 
     async def _fail(self, job: Job, error: GatewayError) -> bool:
         holder = uuid.uuid4().hex
@@ -217,8 +210,7 @@ class Worker:
         if lease is None:
             return await self._has_ended(job.id)
         fail(lease.job, error)
-        await self._end(lease.job, holder)
-        return True
+        return await self._end(lease.job, holder)
 
     async def _has_ended(self, job_id: str) -> bool:
         job = await self._jobs.get(job_id)
@@ -251,4 +243,4 @@ def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
 def _delay(attempts: int, retry_after: float | None) -> float:
     """Seconds before the next attempt: what the engine asks for, else twice as long every time, with some spread."""
     wait = retry_after if retry_after is not None else _FIRST_DELAY * 2**attempts
-    return float(min(wait * random.uniform(1.0, 1.25), LONGEST_DELAY))  # noqa: S311 - jitter, no secret
+    return float(min(wait * random.uniform(1.0, 1.25), _LONGEST_WAIT))  # noqa: S311 - jitter, no secret

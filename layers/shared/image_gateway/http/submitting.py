@@ -103,6 +103,7 @@ class Submitting:
             mask=mask,
             door=self.door,
             response_format=response_format,
+            spent=self._waiting.spent,
             # A job that is done while its caller waits takes as long as it takes.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim_for(

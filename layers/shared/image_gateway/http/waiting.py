@@ -44,17 +44,20 @@ def longest_wait(event: Mapping[str, Any], settings: Settings) -> float:
     return settings.wait_seconds_url if is_function_url else settings.wait_seconds
 
 
-def seconds_left(event: Mapping[str, Any], allowed: float, clock: Callable[[], float] = time.time) -> float:
-    """Seconds that are left of those a request may wait, counted from its arrival at AWS: a cold start is part of them.
+def seconds_spent(event: Mapping[str, Any], clock: Callable[[], float] = time.time) -> float:
+    """Seconds since a request arrived at AWS: a cold start is part of them.
 
     Args:
         event: of API Gateway or a function URL; its `timeEpoch` is in milliseconds since 1970.
-        allowed: seconds.
         clock: seconds since 1970.
     """
     now = clock()
-    arrived = event.get("requestContext", {}).get("timeEpoch", now * 1000) / 1000
-    return float(min(max(0.0, arrived + allowed - now), allowed))
+    return float(max(0.0, now - event.get("requestContext", {}).get("timeEpoch", now * 1000) / 1000))
+
+
+def seconds_left(event: Mapping[str, Any], allowed: float, clock: Callable[[], float] = time.time) -> float:
+    """Seconds that are left of those a request may wait; arguments as those of `seconds_spent`."""
+    return max(0.0, allowed - seconds_spent(event, clock))
 
 
 class Waiting:
@@ -70,6 +73,11 @@ class Waiting:
         self._submission = gateway.submission
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
         self.longest = longest_wait(self._event, gateway.settings)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the request arrived."""
+        return seconds_spent(self._event)
 
     async def until_ended(self, job: Job, wished: float | None = None) -> Job:
         """Wait for a job's end; gives the job as it is then, or when the time is up.

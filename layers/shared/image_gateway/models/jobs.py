@@ -61,8 +61,9 @@ class JobError(BaseModel):
 class Job(BaseModel):
     """One request and what became of it.
 
-    `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket. `batch` and `line` say which
-    line of which request file a job is. Times are UTC. A job's `repr` shows neither the prompt, which is in `request`,
+    `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket, of `input_bytes` together
+    where that is known. A queued job with `not_before` is not taken up until then. `batch` and `line` say which line of
+    which request file a job is. Times are UTC. A job's `repr` shows neither the prompt, which is in `request`,
     nor what may quote it. A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by
     then. `told` is what the engine told of all pictures: `quality` and `background`. `response_format` is for the
     OpenAI door's answer.
@@ -78,6 +79,7 @@ class Job(BaseModel):
     request: dict[str, Any] = Field(default={}, repr=False)
     inputs: list[str] = []
     mask: str | None = None
+    input_bytes: int | None = None
     batch: str | None = None
     line: int | None = None
     engine: str = ""
@@ -85,6 +87,7 @@ class Job(BaseModel):
     pinned: bool = False
     response_format: ResponseFormat = "b64_json"
     attempts: int = 0
+    not_before: datetime | None = None
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
     finished_at: datetime | None = None
