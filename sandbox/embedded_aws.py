@@ -80,7 +80,9 @@ class EmbeddedAws:
         }
         for kind, make in makers.items():
             for name in [name for name, resource in resources.items() if resource["Type"] == kind]:
-                make(template, name, template.resource(name))
+                # moto keeps no time, and gives every event to a rule without a pattern.
+                if "ScheduleExpression" not in template.resource(name):
+                    make(template, name, template.resource(name))
         for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"]:
             _set_redrive(template, name, template.resource(name))
 

@@ -26,9 +26,8 @@ LISTED = {"Fn::Sub": "${Table.Arn}/index/listed"}
 JOB_QUEUE = {"Fn::GetAtt": ["JobQueue", "Arn"]}
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
 BUS = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"}
-RULES = {
-    "ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [f"{rule}Rule", "Arn"]} for rule in ("Request", "RequestFile")]}
-}
+RULES = ("RequestRule", "RequestFileRule", "LostJobsRule")
+BY_RULES = {"ArnEquals": {"aws:SourceArn": [{"Fn::GetAtt": [rule, "Arn"]} for rule in RULES]}}
 RECEIVE = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 HTTP_FUNCTIONS = [name for name, function in FUNCTIONS.items() if function.routes]
 QUEUES = [name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"]
@@ -137,6 +136,7 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "WriteResults": (["s3:PutObject"], objects("results"), None),
         "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
         "ReadJobsOfAFile": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "FindLostJobs": (["dynamodb:Query"], LISTED, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
         "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
         "TakePlacesOnEngines": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock#engine")),
@@ -455,7 +455,7 @@ def test_queues_refuse_plain_http(queue: str) -> None:
 
     assert policy["Queues"] == [{"Ref": queue}]
     assert (allowed["Effect"], allowed["Principal"]) == ("Allow", {"Service": "events.amazonaws.com"})
-    assert (allowed["Action"], allowed["Resource"], allowed["Condition"]) == ("sqs:SendMessage", arn, RULES)
+    assert (allowed["Action"], allowed["Resource"], allowed["Condition"]) == ("sqs:SendMessage", arn, BY_RULES)
     assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sqs:*")
     assert (denied["Resource"], denied["Condition"]) == (arn, {"Bool": {"aws:SecureTransport": "false"}})
 
@@ -470,13 +470,13 @@ def test_messages_are_hidden_longer_than_their_functions_run() -> None:
 
 def test_given_up_messages_are_dead_letters() -> None:
     """A message that was received five times goes to the dead letters, as does what a rule cannot deliver."""
-    targets = [RESOURCES[rule]["Properties"]["Targets"] for rule in ("RequestRule", "RequestFileRule")]
+    targets = [RESOURCES[rule]["Properties"]["Targets"] for rule in RULES]
 
     assert RESOURCES["JobQueue"]["Properties"]["RedrivePolicy"] == {
         "deadLetterTargetArn": DEAD_LETTERS,
         "maxReceiveCount": 5,
     }
-    assert targets == [[{"Id": "jobs", "Arn": JOB_QUEUE, "DeadLetterConfig": {"Arn": DEAD_LETTERS}}]] * 2
+    assert targets == [[{"Id": "jobs", "Arn": JOB_QUEUE, "DeadLetterConfig": {"Arn": DEAD_LETTERS}}]] * 3
 
 
 @pytest.mark.parametrize(
