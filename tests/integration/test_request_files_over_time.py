@@ -1,4 +1,4 @@
-"""Request files that take a while: gone or given up before all is queued."""
+"""Request files that take a while: told of twice, or gone or given up before all is queued."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
+from image_gateway.image_store import job_time
 from image_gateway.models.jobs import Job
 from image_gateway.runtime import run
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
 
 if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
     from tests.integration.conftest import Deployment
 
 pytestmark = pytest.mark.timeout(240)
@@ -113,3 +115,18 @@ def test_a_file_that_was_never_begun_is_only_kept(worker: WorkerDeployment) -> N
 
     assert worker.keys("results/") == []
     assert worker.keys("dead-letters/") == ["dead-letters/m1.json"]
+
+
+def test_a_file_that_is_told_of_twice_is_one_batch(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """S3 may tell of a version again, at another time and by another event: jobs and results are those of the first."""
+    created = worker.upload("requests/a.jsonl", [line(1), line(2)])
+    later = {**created, "time": "2026-01-03T00:00:00Z", "id": "another"}
+
+    worker.deliver(record(created))
+    worker.work_off()
+    worker.deliver(record(later))
+    worker.work_off()
+
+    assert worker.results()["succeeded"] == 2
+    assert sum(one.method == "POST" for one in openai.record) == 2
+    assert {f"{job_time(job.id):%Y-%m-%d}" for job in worker.jobs()} == {"2026-01-02"}

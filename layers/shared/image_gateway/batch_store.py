@@ -5,9 +5,11 @@ hundred lines each, and which groups have ended is in a set of the batch itself.
 nothing. It takes no transaction either, which would fail for others that write the same item at that moment.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, AwsError
@@ -76,6 +78,12 @@ class BatchStore:
         self._table = settings.table
         self._days = settings.job_retention_days + _FURTHER_DAYS
         self._clock = clock
+
+    async def first_told(self, moment: datetime, *identity: str) -> datetime:
+        """When a version of a file was first told of: at `moment`, unless it was before."""
+        name = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+        kept = await self._set(f"file#{name}", "first_told", {"S": moment.isoformat()}, once=True) or {}
+        return datetime.fromisoformat(kept["first_told"]["S"])
 
     async def get(self, batch_id: str) -> Batch | None:
         """The batch of that id, as it is now."""

@@ -9,7 +9,7 @@ results.
 import asyncio
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -88,6 +88,7 @@ class RequestFiles:
             Unreadable: the file is gone, too large or, where it is a single request, none.
             StorageUnavailable: the table, the bucket or the queue does not answer; the message must come back.
         """
+        file = await self._as_first_told(file)
         batch = await self._progress.get(file.id)
         if batch is None or (batch.queued < batch.jobs and batch.given_up is None):
             lines = await asyncio.to_thread(_read, await self._bytes(file), single=file.single)
@@ -115,6 +116,7 @@ class RequestFiles:
         Raises:
             StorageUnavailable: the table or the bucket does not answer; what told of this must come back.
         """
+        file = await self._as_first_told(file)
         batch = await self._progress.give_up(file.id, reason)
         if batch is None:
             return
@@ -124,6 +126,10 @@ class RequestFiles:
             if job is not None:
                 await self._fail(job, not_queued(batch.given_up or reason))
         await self._batches.count_off_lines(batch, left)
+
+    async def _as_first_told(self, file: RequestFile) -> RequestFile:
+        """The file with the time that it was first told of, which is in all ids."""
+        return replace(file, time=await self._progress.first_told(file.time, *file.identity))
 
     async def _bytes(self, file: RequestFile) -> bytes:
         try:
