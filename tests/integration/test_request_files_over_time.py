@@ -1,11 +1,12 @@
-"""Request files that take a while: told of twice, or gone or given up before all is queued."""
+"""Request files that take a while: told of twice, gone or given up before all is queued, and thousands of lines."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from image_gateway.gateway import Gateway
 from image_gateway.image_store import job_time
 from image_gateway.models.jobs import Job
 from image_gateway.runtime import run
@@ -130,3 +131,29 @@ def test_a_file_that_is_told_of_twice_is_one_batch(worker: WorkerDeployment, ope
     assert worker.results()["succeeded"] == 2
     assert sum(one.method == "POST" for one in openai.record) == 2
     assert {f"{job_time(job.id):%Y-%m-%d}" for job in worker.jobs()} == {"2026-01-02"}
+
+
+def test_3000_lines_are_queued_by_several_invocations(worker: WorkerDeployment) -> None:
+    """Each takes what it has time for; every line is queued once, and the last that ends is known as the last."""
+    # With connections that are kept, as on Lambda.
+    worker = WorkerDeployment(Gateway(worker.gateway.settings), worker.name)
+    message: Record | None = record(worker.upload("requests/a.jsonl", [line(n) for n in range(1, 3001)]))
+    rounds, queued = 0, list[Any]()
+    while message:
+        assert worker.deliver(message, seconds=19) == []
+        rounds += 1
+        messages = worker.drain()
+        queued += [one.body["job"] for one in messages if "job" in one.body]
+        message = next((one.record for one in messages if "detail" in one.body), None)
+
+    assert rounds > 1
+    assert len(set(queued)) == len(queued) == 3000
+
+    progress = worker.gateway._batch_store
+    batch = run(progress.get(worker.job(queued[0]).batch or ""))
+    assert batch is not None
+    assert batch.queued == batch.jobs == 3000
+    for first in range(1, 3000, 100):
+        assert not run(progress.count_off(batch, range(first, first + 99))).done
+    assert run(progress.count_off(batch, range(100, 3001, 100))).done
+    run(worker.gateway.aclose())
