@@ -1,11 +1,14 @@
-"""The dead-letter function: a job that was given up fails with its reason; anything else is kept in the bucket."""
+"""The dead-letter function: a job that was given up fails with its reason; anything else is kept in the bucket.
+
+Of a request file that was begun, what is not queued fails too, so that the rest has its results.
+"""
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
 from functions.worker.records import Answer, message_of, take_all
-from image_gateway.envelopes import JobMessage, Message, RequestMessage, Unreadable, read_message
+from image_gateway.envelopes import JobMessage, Message, RequestFile, RequestMessage, Tick, Unreadable, read_message
 from image_gateway.errors import Interrupted
 from image_gateway.gateway import Gateway, from_environment
 from image_gateway.queue import REASON
@@ -32,25 +35,24 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
 
 async def _take(gateway: Gateway, record: Any) -> bool:
     message = message_of(record)
-    job_id = await _job_of(gateway, message)
-    if job_id is not None:
-        return await gateway.worker.give_up(job_id, Interrupted(_GIVEN_UP), again=message.again)
+    found = _read(gateway, message)
+    if isinstance(found, JobMessage | RequestMessage) and await gateway.jobs.get(found.job_id):
+        return await gateway.worker.give_up(found.job_id, Interrupted(_GIVEN_UP), again=message.again)
     reason = _reason(record)
+    if isinstance(found, RequestFile):
+        await gateway.files.give_up(found, reason)
     kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
     await gateway.documents.put(f"{KEPT}{message.id}.json", kept)
     logger.error("a message was given up and is kept", extra={"message_id": message.id, "reason": reason})
     return True
 
 
-async def _job_of(gateway: Gateway, message: Message) -> str | None:
-    """The job that a message names, or that its request has become; None where there is none."""
+def _read(gateway: Gateway, message: Message) -> JobMessage | RequestMessage | RequestFile | Tick | None:
+    """What a message is; None where it is nothing."""
     try:
-        found = read_message(message, gateway.settings.bucket)
+        return read_message(message, gateway.settings.bucket)
     except Unreadable:
         return None
-    if not isinstance(found, JobMessage | RequestMessage):
-        return None
-    return found.job_id if await gateway.jobs.get(found.job_id) else None
 
 
 def _reason(record: Any) -> str:

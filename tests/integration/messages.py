@@ -59,6 +59,11 @@ def event(detail: Any, detail_type: str = "Image Generation Requested", source: 
     }
 
 
+def line(number: int = 1, **fields: Any) -> dict[str, Any]:
+    """A line of a request file."""
+    return {"kind": "generation", "request": {"prompt": f"fox {number}", "size": "64x64"}, **fields}
+
+
 @dataclass
 class Context:
     """What Lambda tells of an invocation: `seconds` are left of it."""
@@ -165,6 +170,11 @@ class WorkerDeployment:
 
     def document(self, key: str) -> Any:
         return run(self.gateway.documents.get(key))
+
+    def results(self) -> Any:
+        """The one document under `results/`."""
+        (key,) = self.keys("results/")
+        return self.document(key)
 
 
 def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:

@@ -3,14 +3,14 @@
 import json
 import tracemalloc
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 
 from image_gateway import request_files
 from image_gateway.runtime import run
-from tests.integration.messages import Record, WorkerDeployment, deploy_worker, record
+from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
 from tests.integration.pictures import data_url, encoded
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ def worker(generating: "Deployment") -> Iterator[WorkerDeployment]:
     run(made.gateway.aclose())
 
 
-def line(number: int = 1, **fields: Any) -> dict[str, Any]:
-    return {"kind": "generation", "request": {"prompt": f"fox {number}", "size": "64x64"}, **fields}
-
-
-def results(worker: WorkerDeployment) -> Any:
-    """The one document under `results/`."""
-    (key,) = worker.keys("results/")
-    return worker.document(key)
-
-
 def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "SandboxState") -> None:
     """190 succeed, 10 are reported by number, and there is one manifest, though every message comes three times."""
     bad = {
@@ -48,7 +38,7 @@ def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "Sandb
     worker.deliver(record(created), record(created), record(created))
     worker.work_off(batch=20)
 
-    found = results(worker)
+    found = worker.results()
     assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
         "total": 200, "succeeded": 190, "failed": 0, "canceled": 0, "invalid": 10,
     }  # fmt: skip
@@ -70,7 +60,7 @@ def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
     worker.deliver(record(worker.upload("requests/one.json", data)))
     worker.work_off()
 
-    (told,) = results(worker)["lines"]
+    (told,) = worker.results()["lines"]
     (job,) = worker.jobs()
     assert (job.status, job.owner, job.door, job.line) == ("succeeded", "event:s3", "s3", 1)
     assert told == {
@@ -94,7 +84,7 @@ def test_edits_come_by_file(worker: WorkerDeployment, generating: "Deployment") 
     worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, line()])))
     worker.work_off()
 
-    assert [one["status"] for one in results(worker)["lines"]] == ["succeeded", "succeeded"]
+    assert [one["status"] for one in worker.results()["lines"]] == ["succeeded", "succeeded"]
 
 
 def test_blank_lines_and_carriage_returns_do_not_count(worker: WorkerDeployment) -> None:
@@ -104,7 +94,7 @@ def test_blank_lines_and_carriage_returns_do_not_count(worker: WorkerDeployment)
     worker.deliver(record(worker.upload("requests/a.jsonl", b"\r\n" + good + b"\r\n\n\xff\xfe\n" + good + b"\n")))
     worker.work_off()
 
-    assert [(one["line"], one["status"]) for one in results(worker)["lines"]] == [
+    assert [(one["line"], one["status"]) for one in worker.results()["lines"]] == [
         (2, "succeeded"), (4, "invalid"), (5, "succeeded"),
     ]  # fmt: skip
 
@@ -114,7 +104,7 @@ def test_a_file_without_requests_has_its_manifest_at_once(worker: WorkerDeployme
     """Nothing is queued."""
     assert worker.deliver(record(worker.upload("requests/a.jsonl", data))) == []
 
-    assert results(worker)["total"] == results(worker)["invalid"] == len(data.split())
+    assert worker.results()["total"] == worker.results()["invalid"] == len(data.split())
     assert worker.drain() == []
 
 
@@ -128,7 +118,7 @@ def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerD
     (job,) = worker.jobs()
     assert (job.status, job.error and job.error.detail) == ("failed", "request.prompt: Field required")
     assert [kind for kind, _detail in worker.told()] == ["Image Job Failed"]
-    (told,) = results(worker)["lines"]
+    (told,) = worker.results()["lines"]
     assert (told["status"], told["error"]["code"]) == ("failed", "invalid_request")
 
 
@@ -139,7 +129,7 @@ def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, da
 
     (letter,) = worker.drain("dead")
     assert reason in letter.attributes["Reason"]
-    assert reason in results(worker)["lines"][0]["error"]["detail"]
+    assert reason in worker.results()["lines"][0]["error"]["detail"]
     assert worker.jobs() == []
 
 
@@ -209,7 +199,7 @@ def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, 
     for job_id in queued:
         run(worker.gateway.queue.send(job_id))
     worker.work_off()
-    assert results(worker)["succeeded"] == 35
+    assert worker.results()["succeeded"] == 35
     assert sum(one.method == "POST" for one in openai.record) == 35
 
 
@@ -228,13 +218,14 @@ def test_a_file_whose_jobs_were_not_all_queued_is_finished(
     assert worker.deliver(message) == []
     worker.work_off()
 
-    assert results(worker)["succeeded"] == 1
+    assert worker.results()["succeeded"] == 1
 
 
+@pytest.mark.parametrize("step", ["count_off", "_conclude"])
 def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again(
-    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The last job ended and its holder died before the manifest: the job's message, coming back, makes up for it."""
+    """The last job ended and its holder died before it was counted, or before the manifest: its message comes back."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
     (message,) = worker.drain()
 
@@ -242,12 +233,26 @@ def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr("image_gateway.batches.Batches.complete", die)
+        patched.setattr(f"image_gateway.batches.Batches.{step}", die)
         assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.keys("results/") == []
     assert worker.deliver(message.record) == []
 
-    assert results(worker)["succeeded"] == 1
+    assert worker.results()["succeeded"] == 1
+
+
+def test_results_do_not_wait_for_the_event(worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bus is not told of the last job's end, so that its message comes back; the results are there all the same."""
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
+    (message,) = worker.drain()
+
+    async def untold(_job: object) -> bool:
+        return False
+
+    monkeypatch.setattr(worker.gateway.events, "ended", untold)
+
+    assert worker.deliver(message.record) == [message.record["messageId"]]
+    assert worker.results()["succeeded"] == 1
 
 
 def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) -> None:
@@ -262,8 +267,8 @@ def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) 
     assert worker.keys("results/") == []
     worker.bury(second.record)
 
-    assert sorted(one["status"] for one in results(worker)["lines"]) == ["canceled", "failed"]
-    assert all(one["keys"] == [] for one in results(worker)["lines"])
+    assert sorted(one["status"] for one in worker.results()["lines"]) == ["canceled", "failed"]
+    assert all(one["keys"] == [] for one in worker.results()["lines"])
 
 
 def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> None:
@@ -276,7 +281,7 @@ def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> 
     )
     worker.deliver(second.record)
 
-    assert sorted(one["status"] for one in results(worker)["lines"]) == ["failed", "succeeded"]
+    assert sorted(one["status"] for one in worker.results()["lines"]) == ["failed", "succeeded"]
 
 
 def test_a_batch_that_was_never_opened_is_nothing_to_complete(worker: WorkerDeployment) -> None:

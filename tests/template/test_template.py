@@ -125,7 +125,6 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "ListJobsOfAnOwner": (["dynamodb:Query"], {"Fn::Sub": "${Table.Arn}/index/by-owner"}, None),
         "ListAllJobs": (["dynamodb:Query"], LISTED, listed("job")),
         "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
-        "CountLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
     },
     "WorkerFunction": {
         **READS_CONFIGURATION,

@@ -282,23 +282,6 @@ async def test_an_end_that_comes_second_changes_nothing(store: JobStore) -> None
     assert await store.get(job.id) == job
 
 
-async def test_a_line_of_a_request_file_is_counted_off_once(store: JobStore, settings: Settings) -> None:
-    """With the job's end, and not when it is put back, nor by an end that came too late."""
-    job = new(batch="b1", line=3)
-    await store.create(job, lease_seconds=60, holder="a")
-    job.status = "queued"
-    await store.finish(job, "a")
-    await store.lease(job.id, "b", 60)
-    job.status = "succeeded"
-    late = await store.finish(job, "a")
-    ended = await store.finish(job, "b")
-
-    key = {"pk": {"S": "batch#b1"}}
-    assert (late, ended) == (False, True)
-    counted = boto3.client("dynamodb").get_item(TableName=settings.table, Key=key)["Item"]
-    assert counted["remaining"] == {"N": "-1"}
-
-
 def claim(body: str = "body", *, replaces: bool = False) -> Claim:
     return Claim("retry#token:1#x", body, 600, replaces)
 

@@ -1,16 +1,17 @@
-"""Batches: what became of the lines of a request file. `batch#{id}` counts the jobs that have not ended.
+"""Batches: what became of the lines of a request file.
 
-The jobs count themselves off as they end. Whoever then finds none left writes the results, again wherever a message of
-such a job comes twice, until the item says that they are written: a crash in between loses nothing.
+A job's end is a write of its own, and counted off afterwards: however many end at once, and however often a message of
+one comes, each is counted, once. Whoever finds that all have ended writes the results, again wherever a message of such
+a job comes twice, until the batch says that they are written: a crash in between loses nothing.
 """
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from image_gateway import job_pages
 from image_gateway.aws import Aws, AwsError
+from image_gateway.batch_results import results_of, tell
+from image_gateway.batch_store import Batch, BatchStore
 from image_gateway.documents import Documents
 from image_gateway.errors import StorageUnavailable
 from image_gateway.job_store import read_item
@@ -20,29 +21,6 @@ from image_gateway.settings import Settings
 RESULTS = "results/"
 """Where results of request files are put."""
 _MOST_AT_ONCE = 100
-# Longer than any message of its jobs can be on its way.
-_FURTHER_DAYS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """How far a batch is.
-
-    Attributes:
-        id: of the batch.
-        results: the key that its results have, or will have.
-        jobs: how many lines are jobs.
-        queued: how many of them are in the table and in the queue.
-        remaining: how many have not ended.
-        written: whether the results are there.
-    """
-
-    id: str
-    results: str
-    jobs: int
-    queued: int
-    remaining: int
-    written: bool
 
 
 class Batches:
@@ -50,28 +28,16 @@ class Batches:
 
     Args:
         aws: DynamoDB.
-        settings: names the table, and how many days a job is remembered.
+        settings: names the table.
+        store: how far they are.
         documents: where results go.
-        clock: seconds since 1970.
     """
 
-    def __init__(
-        self, aws: Aws, settings: Settings, documents: Documents, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, aws: Aws, settings: Settings, store: BatchStore, documents: Documents) -> None:
         self._aws = aws
         self._table = settings.table
-        self._days = settings.job_retention_days + _FURTHER_DAYS
+        self._store = store
         self._documents = documents
-        self._clock = clock
-
-    async def get(self, batch_id: str) -> Batch | None:
-        """The batch of that id, as it is now."""
-        found = await self._call("GetItem", TableName=self._table, Key=_key(batch_id), ConsistentRead=True)
-        if "Item" not in found:
-            return None
-        item = found["Item"]
-        jobs, queued, remaining = (int(item[name]["N"]) for name in ("jobs", "queued", "remaining"))
-        return Batch(batch_id, item["results"]["S"], jobs, queued, remaining, "written" in item)
 
     async def open(self, batch_id: str, results: str, file: str, lines: Sequence[dict[str, Any]]) -> Batch:
         """Begin a batch, unless it has begun.
@@ -86,27 +52,34 @@ class Batches:
             StorageUnavailable: the table or the bucket does not answer.
         """
         await self._documents.put(_lines(batch_id), {"file": file, "lines": lines})
-        jobs = str(sum("job" in line for line in lines))
-        item = {
-            **_key(batch_id),
-            "results": {"S": results},
-            "jobs": {"N": jobs},
-            "queued": {"N": "0"},
-            "remaining": {"N": jobs},
-            "expires_at": {"N": str(int(self._clock() + self._days * 86_400))},
-        }
-        try:
-            await self._call(
-                "PutItem", TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)"
-            )
-        except StorageUnavailable as error:
-            if "ConditionalCheckFailed" not in error.detail:
-                raise
-        return await self.get(batch_id) or Batch(batch_id, results, int(jobs), 0, int(jobs), written=False)
+        return await self._store.create(batch_id, results, (line["line"] for line in lines if "job" in line))
 
-    async def queued(self, batch_id: str, number: int) -> None:
-        """Note that so many of its jobs are in the table and in the queue."""
-        await self._set(batch_id, "queued", {"N": str(number)})
+    async def count_off(self, job: Job) -> None:
+        """Count a line of a request file off, if its job has ended by now.
+
+        Args:
+            job: any job, as it is or as it was.
+
+        Raises:
+            StorageUnavailable: the table or the bucket does not answer; the job's message must come back.
+        """
+        if job.batch is None or job.line is None:
+            return
+        found = job if job.ended else (await self._jobs([job.id])).get(job.id)
+        if found is not None and not found.ended:
+            return
+        batch = await self._store.get(job.batch)
+        if batch is not None:
+            await self.count_off_lines(batch, [job.line])
+
+    async def count_off_lines(self, batch: Batch, lines: Iterable[int]) -> None:
+        """Count lines off that have ended or will never be queued, and write the results, if none is left.
+
+        Raises:
+            StorageUnavailable: the table or the bucket does not answer.
+        """
+        if not batch.written:
+            await self._conclude(await self._store.count_off(batch, lines))
 
     async def complete(self, batch_id: str) -> None:
         """Write the results, if all jobs have ended and nobody has written them yet.
@@ -114,20 +87,28 @@ class Batches:
         Raises:
             StorageUnavailable: the table or the bucket does not answer.
         """
-        batch = await self.get(batch_id)
-        if batch is None or batch.remaining > 0 or batch.written:
+        batch = await self._store.get(batch_id)
+        if batch is not None:
+            await self._conclude(batch)
+
+    async def left(self, batch: Batch) -> dict[int, Job | None]:
+        """The lines that may not have come into the queue, by their numbers, with their jobs that are in the table."""
+        known = await self._documents.get(_lines(batch.id))
+        lines = [line for line in known["lines"] if "job" in line][batch.queued :]
+        jobs = await self._jobs([line["job"] for line in lines])
+        return {line["line"]: jobs.get(line["job"]) for line in lines}
+
+    async def _conclude(self, batch: Batch) -> None:
+        if batch.written or not batch.done:
             return
-        known = await self._documents.get(_lines(batch_id))
+        known = await self._documents.get(_lines(batch.id))
         lines: list[dict[str, Any]] = known["lines"]
         jobs = await self._jobs([line["job"] for line in lines if "job" in line])
-        told = [_told(line, jobs) for line in lines]
-        counts = {
-            status: sum(line["status"] == status for line in told)
-            for status in ("succeeded", "failed", "canceled", "invalid")
-        }
-        results = {"file": known["file"], "batch": batch_id, "total": len(told), **counts, "lines": told}
-        await self._documents.put(batch.results, results)
-        await self._set(batch_id, "written", {"BOOL": True})
+        # A line that was given up may run all the same, for somebody who was told of the file too; it comes here again.
+        if all(job.ended for job in jobs.values()):
+            told = tell(lines, jobs, batch.queued, batch.given_up)
+            await self._documents.put(batch.results, results_of(known["file"], batch.id, told))
+            await self._store.written(batch.id)
 
     async def _jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         found: dict[str, Job] = {}
@@ -135,44 +116,17 @@ class Batches:
             keys = [job_pages.key(job_id) for job_id in job_ids[first : first + _MOST_AT_ONCE]]
             wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
             while wanted:
-                answer = await self._call("BatchGetItem", RequestItems=wanted)
+                answer = await self._read(wanted)
                 jobs = [read_item(item) for item in answer["Responses"].get(self._table, ())]
                 found |= {job.id: job for job in jobs}
                 wanted = answer.get("UnprocessedKeys")
         return found
 
-    async def _set(self, batch_id: str, name: str, value: dict[str, Any]) -> None:
-        await self._call(
-            "UpdateItem",
-            TableName=self._table,
-            Key=_key(batch_id),
-            UpdateExpression="SET #name = :value",
-            ExpressionAttributeNames={"#name": name},
-            ExpressionAttributeValues={":value": value},
-        )
-
-    async def _call(self, operation: str, **arguments: Any) -> Any:
+    async def _read(self, wanted: Any) -> Any:
         try:
-            return await self._aws.call("dynamodb", operation, **arguments)
+            return await self._aws.call("dynamodb", "BatchGetItem", RequestItems=wanted)
         except AwsError as error:
-            raise StorageUnavailable(f"The batch was not kept: {error.code}", retry_after=1) from error
-
-
-def _told(line: dict[str, Any], jobs: dict[str, Job]) -> dict[str, Any]:
-    """What the results say of a line."""
-    if "job" not in line:
-        return {**line, "status": "invalid"}
-    job = jobs.get(line["job"])
-    if job is None:
-        return {**line, "status": "failed", "error": {"code": "not_found", "detail": "The job is no longer remembered"}}
-    error = {"error": {"code": job.error.code, "detail": job.error.detail}} if job.error else {}
-    # A canceled job's pictures are not shown.
-    keys = [picture.key for picture in job.pictures] if job.status == "succeeded" else []
-    return {**line, "status": job.status, "keys": keys, **error}
-
-
-def _key(batch_id: str) -> dict[str, Any]:
-    return {"pk": {"S": f"batch#{batch_id}"}}
+            raise StorageUnavailable(f"The jobs cannot be read: {error.code}", retry_after=1) from error
 
 
 def _lines(batch_id: str) -> str:

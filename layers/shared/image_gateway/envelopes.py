@@ -93,7 +93,11 @@ class _Event(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RequestFile:
-    """A file of requests: one (`.json`), or one a line (`.jsonl`)."""
+    """A file of requests: one (`.json`), or one a line (`.jsonl`).
+
+    `identity` is the same for the same version of the same file. Its ids sort by `time`, when it was told of: whoever
+    takes the file puts the time there that it was told of first.
+    """
 
     key: str
     etag: str
@@ -103,7 +107,7 @@ class RequestFile:
 
     @property
     def id(self) -> str:
-        """The same for the same version of the same file."""
+        """The same for the same version of the same file, and the same time."""
         return derived_job_id(self.time, *self.identity)
 
     @property

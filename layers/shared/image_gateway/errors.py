@@ -15,6 +15,7 @@
     ├── NotConfigured           409 not_configured
     ├── Conflict                409 conflict
     ├── Canceled                409 canceled
+    ├── NotQueued               409 not_queued
     ├── Busy                    503 busy
     ├── StorageUnavailable      503 storage_unavailable
     └── EngineError
@@ -145,6 +146,12 @@ class Canceled(GatewayError):
     """The job was canceled by its owner or an admin."""
 
     status, code, title = 409, "canceled", "Canceled"
+
+
+class NotQueued(GatewayError):
+    """A line of a request file whose file could not be read to its end; nothing was paid."""
+
+    status, code, title = 409, "not_queued", "Not queued"
 
 
 class Busy(GatewayError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from image_gateway.aws import Aws, create_transport
+from image_gateway.batch_store import BatchStore
 from image_gateway.batches import Batches
 from image_gateway.config_merge import REWRITE_SECONDS, with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
@@ -33,6 +34,7 @@ from image_gateway.worker import Worker
 
 if TYPE_CHECKING:
     from image_gateway.intake import Intake
+    from image_gateway.request_files import RequestFiles
     from image_gateway.token_registry import TokenRegistry
 
 
@@ -117,24 +119,30 @@ class Gateway:
     def intake(self) -> "Intake":
         """What takes messages in."""
         from image_gateway.intake import Intake  # noqa: PLC0415 - 20 ms that only the worker should pay
-        from image_gateway.request_files import RequestFiles  # noqa: PLC0415 - as above
         from image_gateway.sweep import Sweep  # noqa: PLC0415 - as above
 
-        files = RequestFiles(
-            documents=self.documents,
-            jobs=self.jobs,
-            inputs=self._job_inputs,
-            batches=self._batches,
-            queue=self.queue,
-            events=self.events,
-        )
         return Intake(
             bucket=self.settings.bucket,
             jobs=self.jobs,
             inputs=self._job_inputs,
-            files=files,
+            files=self.files,
             sweep=Sweep(self.aws, self.settings, self.queue),
             worker=self.worker,
+            queue=self.queue,
+            events=self.events,
+        )
+
+    @cached_property
+    def files(self) -> "RequestFiles":
+        """What makes jobs of request files."""
+        from image_gateway.request_files import RequestFiles  # noqa: PLC0415 - as above
+
+        return RequestFiles(
+            documents=self.documents,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            batches=self._batches,
+            progress=self._batch_store,
             queue=self.queue,
             events=self.events,
         )
@@ -150,7 +158,11 @@ class Gateway:
 
     @cached_property
     def _batches(self) -> Batches:
-        return Batches(self.aws, self.settings, self.documents)
+        return Batches(self.aws, self.settings, self._batch_store, self.documents)
+
+    @cached_property
+    def _batch_store(self) -> BatchStore:
+        return BatchStore(self.aws, self.settings)
 
     @cached_property
     def queue(self) -> JobQueue:

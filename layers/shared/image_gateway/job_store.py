@@ -156,11 +156,13 @@ class JobStore:
         # The same on another try, so that what an earlier one has written is known again.
         job.finished_at = (job.finished_at or now()) if job.ended else None
         cut_to_fit(job)
-        return await self._end(
-            job,
-            ConditionExpression="#status = :running AND lease_holder = :holder",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":running": {"S": "running"}, ":holder": {"S": holder}},
+        return await self._write(
+            {
+                "Item": self._item(job),
+                "ConditionExpression": "#status = :running AND lease_holder = :holder",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": {":running": {"S": "running"}, ":holder": {"S": holder}},
+            }
         )
 
     async def end(self, job: Job, *, before: Status) -> bool:
@@ -170,11 +172,13 @@ class JobStore:
             False if the job is not in the state `before` any more.
         """
         job.finished_at = now()
-        return await self._end(
-            job,
-            ConditionExpression="#status = :before",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":before": {"S": before}},
+        return await self._write(
+            {
+                "Item": self._item(job),
+                "ConditionExpression": "#status = :before",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": {":before": {"S": before}},
+            }
         )
 
     async def page(
@@ -211,19 +215,6 @@ class JobStore:
                 return jobs, None
         return jobs, job_pages.cursor_at(start)
 
-    async def _end(self, job: Job, **condition: Any) -> bool:
-        """Store a job's new state; a line of a request file that has ended is counted off in the same write."""
-        put = {"Item": self._item(job), **condition}
-        if job.batch is None or not job.ended:
-            return await self._write(put)
-        count = {
-            "TableName": self._table,
-            "Key": {"pk": {"S": f"batch#{job.batch}"}},
-            "UpdateExpression": "ADD remaining :one",
-            "ExpressionAttributeValues": {":one": {"N": "-1"}},
-        }
-        return await self._transact([{"Put": {"TableName": self._table, **put, **_SHOWING}}, {"Update": count}])
-
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return {
             **job_pages.key(job.id),
@@ -252,10 +243,9 @@ class JobStore:
                 once = str(uuid.uuid4())
                 await self._aws.call("dynamodb", "TransactWriteItems", TransactItems=writes, ClientRequestToken=once)
             except AwsError as error:
-                found = error.response.get("CancellationReasons", [])
-                reasons = {reason.get("Code") for reason in found}
+                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
                 if "ConditionalCheckFailed" in reasons:
-                    return _is_ours(writes[0]["Put"]["Item"], found[0].get("Item"))
+                    return False
                 if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
                     raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, no secret

@@ -2,19 +2,23 @@
 
 A file is taken in tens of lines for as long as the invocation has time, then its message is sent again. The batch knows
 how many lines are queued, and a line's job has an id of its own, so nothing is done twice however often that happens.
+When the message is given up, as it is where the file is gone meanwhile, what is not queued fails, and the rest has its
+results.
 """
 
 import asyncio
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from image_gateway.batch_results import not_queued
+from image_gateway.batch_store import BatchStore
 from image_gateway.batches import RESULTS, Batches
 from image_gateway.documents import Documents
 from image_gateway.envelopes import REQUESTS, RequestFile, Unreadable, read_line
-from image_gateway.errors import InvalidRequest, NotFound, TooLarge
+from image_gateway.errors import GatewayError, InvalidRequest, NotFound, TooLarge
 from image_gateway.job_events import JobEvents
 from image_gateway.job_inputs import JobInputs
 from image_gateway.job_runner import fail
@@ -48,8 +52,9 @@ class RequestFiles:
         jobs: where jobs are kept.
         inputs: keeps what a job asks for.
         batches: count them.
+        progress: how far the batches are.
         queue: where they go.
-        events: who is told of a single request that does not validate.
+        events: who is told of jobs that fail here.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class RequestFiles:
         jobs: JobStore,
         inputs: JobInputs,
         batches: Batches,
+        progress: BatchStore,
         queue: JobQueue,
         events: JobEvents,
     ) -> None:
@@ -66,6 +72,7 @@ class RequestFiles:
         self._jobs = jobs
         self._inputs = inputs
         self._batches = batches
+        self._progress = progress
         self._queue = queue
         self._events = events
 
@@ -81,8 +88,9 @@ class RequestFiles:
             Unreadable: the file is gone, too large or, where it is a single request, none.
             StorageUnavailable: the table, the bucket or the queue does not answer; the message must come back.
         """
-        batch = await self._batches.get(file.id)
-        if batch is None or batch.queued < batch.jobs:
+        file = await self._as_first_told(file)
+        batch = await self._progress.get(file.id)
+        if batch is None or (batch.queued < batch.jobs and batch.given_up is None):
             lines = await asyncio.to_thread(_read, await self._bytes(file), single=file.single)
             if len(lines) > MAX_LINES:
                 raise Unreadable(f"{file.key} has over {MAX_LINES} lines")
@@ -97,6 +105,31 @@ class RequestFiles:
                 await self._batches.complete(file.id)
                 raise Unreadable(f"{file.key}: {lines[0].found}")
         await self._batches.complete(file.id)
+
+    async def give_up(self, file: RequestFile, reason: str) -> None:
+        """Have the lines of a file fail that are not queued: nobody is told of the file any more.
+
+        Args:
+            file: which one; nothing happens where it was never begun.
+            reason: why, without a full stop.
+
+        Raises:
+            StorageUnavailable: the table or the bucket does not answer; what told of this must come back.
+        """
+        file = await self._as_first_told(file)
+        batch = await self._progress.give_up(file.id, reason)
+        if batch is None:
+            return
+        left = await self._batches.left(batch)
+        # Some may be in the table, and then in the queue or not. One that runs is told as it ends.
+        for job in left.values():
+            if job is not None:
+                await self._fail(job, not_queued(batch.given_up or reason))
+        await self._batches.count_off_lines(batch, left)
+
+    async def _as_first_told(self, file: RequestFile) -> RequestFile:
+        """The file with the time that it was first told of, which is in all ids."""
+        return replace(file, time=await self._progress.first_told(file.time, *file.identity))
 
     async def _bytes(self, file: RequestFile) -> bytes:
         try:
@@ -114,7 +147,8 @@ class RequestFiles:
             ten = good[first : first + MOST_AT_ONCE]
             await asyncio.gather(*(self._create(file, line) for line in ten))
             await self._queue.send_all([file.job_id(line.number) for line in ten])
-            await self._batches.queued(file.id, first + len(ten))
+            if not await self._progress.queued(file.id, first + len(ten)):
+                break
         return True
 
     async def _create(self, file: RequestFile, line: _Line) -> None:
@@ -123,12 +157,16 @@ class RequestFiles:
         job = Job(id=job_id, kind=line.kind, owner=OWNER, door="s3", batch=file.id, line=line.number)
         if isinstance(line.found, InvalidRequest):
             await self._jobs.create(job)
-            fail(job, line.found)
-            if await self._jobs.end(job, before="queued"):
-                await self._events.ended(job)
+            await self._fail(job, line.found)
             return
         await self._inputs.ask(job, line.found.request)
         await self._jobs.create(job)
+
+    async def _fail(self, job: Job, error: GatewayError) -> None:
+        """End a job that nobody has taken up."""
+        fail(job, error)
+        if await self._jobs.end(job, before="queued"):
+            await self._events.ended(job)
 
 
 def _read(data: bytes, *, single: bool) -> list[_Line]:

@@ -106,8 +106,7 @@ class Worker:
             done = await self._work(job, remaining)
         else:
             done = not again or await self._events.ended(job)
-        if done and job.batch:
-            await self._batches.complete(job.batch)
+        await self._batches.count_off(job)
         return done
 
     async def give_up(self, job_id: str, error: GatewayError, *, again: bool = False) -> bool:
@@ -120,8 +119,7 @@ class Worker:
             done = await self._fail(job, error)
         else:
             done = not again or await self._events.ended(job)
-        if done and job.batch:
-            await self._batches.complete(job.batch)
+        await self._batches.count_off(job)
         return done
 
     async def _work(self, job: Job, remaining: Remaining) -> bool:

@@ -137,7 +137,8 @@ async def test_every_service_answers(aws: Aws, settings: Settings) -> None:
 
 
 PASSING = [failure(status) for status in (500, 502, 503, 504)]
-PASSING += [failure(400, "RequestTimeout"), Response(b"<html>Service Unavailable</html>", 503)]
+PASSING += [failure(400, "RequestTimeout"), failure(400, "TransactionConflictException")]
+PASSING += [Response(b"<html>Service Unavailable</html>", 503)]
 
 
 @pytest.mark.parametrize("answer", PASSING, ids=lambda answer: f"{answer.status_code} {answer.body[:30]!r}")

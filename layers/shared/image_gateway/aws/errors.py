@@ -22,7 +22,15 @@ THROTTLED = frozenset(
     }
 )
 """Codes by which services ask to slow down (botocore's `retries.standard`)."""
-TRANSIENT = frozenset({"PriorRequestNotComplete", "RequestTimeout", "RequestTimeoutException"})
+TRANSIENT = frozenset(
+    {
+        "PriorRequestNotComplete",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        # An item is in a transaction that is under way; not in botocore's list.
+        "TransactionConflictException",
+    }
+)
 """Codes of failures that pass by themselves, beside the statuses below."""
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TOO_LARGE = "EntityTooLarge"
