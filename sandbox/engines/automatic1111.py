@@ -1,7 +1,8 @@
 """A sandbox engine that speaks AUTOMATIC1111's API, with its errors and its oddities.
 
 Oddities that are the real server's: a grid before several pictures, `info` as a JSON string, an unknown checkpoint
-dropped in silence, Basic auth, and four shapes of error. It draws where its original would think.
+dropped in silence, Basic auth, and four shapes of error. It draws where its original would think, one request at a
+time: `state.knobs.latency` is the least time of a request's turn, in seconds.
 """
 
 import asyncio
@@ -9,18 +10,20 @@ import base64
 import binascii
 import io
 import json
-import math
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.engines.automatic1111_pictures import grid, transparent_where_white, with_note
+from sandbox.engines.automatic1111_queue import Machine
 from sandbox.engines.painter import paint
 from sandbox.engines.state import SandboxState, control_routes
 
@@ -32,9 +35,17 @@ SAMPLERS = ("DPM++ 2M", "Euler a", "Euler", "Heun", "DDIM", "LCM")
 _MAX_BATCH = 8
 _NUMBERS = ("width", "height", "steps", "seed", "batch_size", "n_iter", "cfg_scale", "denoising_strength")
 
-Options = dict[str, str]
-Handler = Callable[[Any, Options], Awaitable[Any]]
-"""Answers a request's JSON body, and sees the server's options."""
+
+@dataclass(frozen=True)
+class _Server:
+    """What one server has in memory."""
+
+    options: dict[str, str]
+    machine: Machine
+
+
+Handler = Callable[[Any, _Server], Awaitable[Any]]
+"""Answers a request's JSON body, and sees the server."""
 
 
 class _RefusalError(Exception):
@@ -49,17 +60,20 @@ class _RefusalError(Exception):
 def create_app(state: SandboxState) -> Starlette:
     """The server; its key, if the knobs set one, is `user:password` for Basic auth."""
     options = {"sd_model_checkpoint": _title(next(iter(CHECKPOINTS))), "samples_format": "png"}
+    server = _Server(options, Machine(lambda: state.knobs.latency))
 
     def route(method: str, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             body = _json(await request.body())
             await state.note(request, body=body)
-            if trouble := await state.trouble(request):
+            # Here latency is a turn's, not a request's.
+            quick = SandboxState(replace(state.knobs, latency=0.0))
+            if trouble := await quick.trouble(request):
                 return trouble
             if state.knobs.key and not _authorized(request, state.knobs.key):
                 return JSONResponse({"detail": "Incorrect username or password"}, 401, {"WWW-Authenticate": "Basic"})
             try:
-                return JSONResponse(await handler(body, options))
+                return JSONResponse(await handler(body, server))
             except _RefusalError as refusal:
                 return refusal.response
 
@@ -81,20 +95,20 @@ def create_app(state: SandboxState) -> Starlette:
     )
 
 
-async def _txt2img(body: Any, options: Options) -> Any:
-    return await _make(body, options, ground=None, mask=None)
+async def _txt2img(body: Any, server: _Server) -> Any:
+    return await _make(body, server, ground=None, mask=None)
 
 
-async def _img2img(body: Any, options: Options) -> Any:
+async def _img2img(body: Any, server: _Server) -> Any:
     _validate(body)
     inputs = body.get("init_images")
     if not inputs:
         raise _RefusalError(404, "HTTPException", "Init image not found")
     mask = _decoded(body["mask"]) if body.get("mask") else None
-    return await _make(body, options, _decoded(inputs[0]), _transparent_where_white(mask) if mask else None)
+    return await _make(body, server, _decoded(inputs[0]), transparent_where_white(mask) if mask else None)
 
 
-async def _sd_models(_body: Any, _options: Options) -> Any:
+async def _sd_models(_body: Any, _server: _Server) -> Any:
     return [
         {
             "title": _title(name),
@@ -108,28 +122,32 @@ async def _sd_models(_body: Any, _options: Options) -> Any:
     ]
 
 
-async def _get_options(_body: Any, options: Options) -> Any:
-    return options
+async def _get_options(_body: Any, server: _Server) -> Any:
+    return server.options
 
 
-async def _set_options(body: Any, options: Options) -> Any:
-    options.update(body or {})
+async def _set_options(body: Any, server: _Server) -> Any:
+    server.options.update(body or {})
 
 
-async def _samplers(_body: Any, _options: Options) -> Any:
+async def _samplers(_body: Any, _server: _Server) -> Any:
     return [{"name": name, "aliases": [], "options": {}} for name in SAMPLERS]
 
 
-async def _interrupt(_body: Any, _options: Options) -> Any:
+async def _interrupt(_body: Any, server: _Server) -> Any:
+    server.machine.interrupt()
     return {}
 
 
-async def _progress(_body: Any, _options: Options) -> Any:
-    return {"progress": 0.0, "eta_relative": 0.0, "state": {"job": "", "job_count": 0}, "current_image": None}
+async def _progress(_body: Any, server: _Server) -> Any:
+    return server.machine.progress()
 
 
-async def _make(body: Any, options: Options, ground: bytes | None, mask: bytes | None) -> Any:
-    """Paint `batch_size` times `n_iter` pictures; where they are several, a grid of them comes first."""
+async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | None) -> Any:
+    """Paint `batch_size` times `n_iter` pictures; where they are several, a grid of them comes first.
+
+    Where it is interrupted it answers what there is by then: the first.
+    """
     _validate(body)
     sampler = body.get("sampler_name") or SAMPLERS[0]
     if sampler not in SAMPLERS:
@@ -142,21 +160,23 @@ async def _make(body: Any, options: Options, ground: bytes | None, mask: bytes |
     if first_seed < 0:
         first_seed = random.randrange(2**32)
     seeds = [first_seed + number for number in range(count)]
-    model = _checkpoint(body, options)
+    model = _checkpoint(body, server.options)
     prompt = body.get("prompt", "")
     steps = body.get("steps", 50)
 
-    def pictures() -> list[bytes]:
+    def pictures(seeds: list[int]) -> list[bytes]:
         inputs = [ground] if ground else []
         painted = [paint(prompt, width, height, seed=seed, inputs=inputs, mask=mask) for seed in seeds]
         notes = [
             f"{prompt}\nSteps: {steps}, Sampler: {sampler}, Seed: {seed}, Size: {width}x{height}, Model: {model}"
             for seed in seeds
         ]
-        noted = [_with_note(data, note) for data, note in zip(painted, notes, strict=True)]
-        return [_grid(noted, width, height), *noted] if count > 1 else noted
+        noted = [with_note(data, note) for data, note in zip(painted, notes, strict=True)]
+        return [grid(noted, width, height), *noted] if len(noted) > 1 else noted
 
-    made = await asyncio.to_thread(pictures)
+    async with server.machine.turn("scripts_img2img" if ground else "scripts_txt2img", count, steps):
+        interrupted = await server.machine.think()
+        made = await asyncio.to_thread(pictures, seeds[:1] if interrupted else seeds)
     info = {
         "prompt": prompt,
         "all_prompts": [prompt] * count,
@@ -170,7 +190,7 @@ async def _make(body: Any, options: Options, ground: bytes | None, mask: bytes |
         "batch_size": body.get("batch_size", 1),
         "sd_model_name": model,
         "sd_model_hash": CHECKPOINTS[model],
-        "index_of_first_image": len(made) - count,
+        "index_of_first_image": 1 if len(made) > 1 else 0,
     }
     images = [base64.b64encode(data).decode() for data in made]
     return {"images": images, "parameters": body, "info": json.dumps(info)}
@@ -200,7 +220,7 @@ def _validate(body: Any) -> None:
         raise refusal
 
 
-def _checkpoint(body: dict[str, Any], options: Options) -> str:
+def _checkpoint(body: dict[str, Any], options: dict[str, str]) -> str:
     """The checkpoint for this request: an unknown one is dropped, and the loaded one is used."""
     settings = body.get("override_settings") or {}
     wanted = str(settings.get("sd_model_checkpoint") or "")
@@ -221,36 +241,6 @@ def _decoded(text: object) -> bytes:
     except (binascii.Error, UnidentifiedImageError, OSError):
         raise _RefusalError(500, "HTTPException", "Invalid encoded image") from None
     return data
-
-
-def _transparent_where_white(mask: bytes) -> bytes:
-    """The painter's mask from A1111's, whose white pixels are edited."""
-    grey = Image.open(io.BytesIO(mask)).convert("L")
-    picture = Image.new("RGBA", grey.size)
-    picture.putalpha(ImageOps.invert(grey))
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
-
-
-def _with_note(data: bytes, note: str) -> bytes:
-    """The picture with the `parameters` text that A1111 writes into its PNGs."""
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("parameters", note)
-    out = io.BytesIO()
-    Image.open(io.BytesIO(data)).save(out, "PNG", pnginfo=chunks)
-    return out.getvalue()
-
-
-def _grid(pictures: list[bytes], width: int, height: int) -> bytes:
-    columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
-    sheet = Image.new("RGB", (columns * width, rows * height))
-    for number, data in enumerate(pictures):
-        sheet.paste(Image.open(io.BytesIO(data)), (number % columns * width, number // columns * height))
-    out = io.BytesIO()
-    sheet.save(out, "PNG")
-    return out.getvalue()
 
 
 def _title(name: str) -> str:
