@@ -27,7 +27,9 @@
         └── Interrupted         502 interrupted
 
 `status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` says that the engine
-may have been paid for the failed attempt: such an answer carries `x-should-retry: false`.
+may have been paid for the failed attempt: such an answer carries `x-should-retry: false`. `outstanding` says that what
+the engine was asked for did not arrive, though the engine may have made it, or be making it still: one that finds its
+runs again can give it after all.
 """
 
 from typing import Any, ClassVar
@@ -41,6 +43,7 @@ class GatewayError(Exception):
         field: the form or configuration field at fault, where there is one.
         retry_after: seconds after which the same request may succeed.
         may_have_cost: overrides the class's own answer to "may the engine have been paid?".
+        outstanding: whether it can have made, or be making, what did not arrive.
     """
 
     status: ClassVar[int] = 500
@@ -55,12 +58,14 @@ class GatewayError(Exception):
         field: str | None = None,
         retry_after: float | None = None,
         may_have_cost: bool = False,
+        outstanding: bool = False,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.field = field
         self.retry_after = retry_after
         self.may_have_cost = may_have_cost
+        self.outstanding = outstanding
 
 
 class InvalidRequest(GatewayError):

@@ -65,7 +65,8 @@ class ImageStore:
             text = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
             await self._bucket.put(key, data, kind.content_type, text)
         except AwsError as error:
-            raise StorageUnavailable(f"The picture was not stored: {error.code}", may_have_cost=True) from error
+            said = f"The picture was not stored: {error.code}"
+            raise StorageUnavailable(said, may_have_cost=True, outstanding=True) from error
         return key
 
     async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:

@@ -226,15 +226,16 @@ def _is_lost(lease: Lease) -> bool:
 
 
 def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
-    """Whether nothing was paid for and a later attempt may succeed.
+    """Whether nothing would be paid for twice and a later attempt may succeed.
 
     That is: refused connections, 429 and 503 of the engine; our own stores; a run that an engine has not begun, or that
-    it will be asked for again.
+    it will be asked for again, since its answer or its pictures were lost on their way.
     """
-    if error.may_have_cost:
+    resumes = REGISTRY[engine].resumes
+    if error.may_have_cost and not (resumes and error.outstanding):
         return False
     if error.code == EngineTimeout.code:
-        return REGISTRY[engine].resumes
+        return resumes
     return error.code in ("engine_rate_limited", "engine_unavailable", StorageUnavailable.code, Busy.code)
 
 

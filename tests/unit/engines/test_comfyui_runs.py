@@ -35,17 +35,19 @@ LONG = 60.0
 class Bench:
     """A sandbox server and engines for it."""
 
-    def __init__(self, url: str, app: Starlette, state: SandboxState, connect: Connect, waits: Any) -> None:
-        self.url = url
+    def __init__(self, serve: Serve, app: Starlette, state: SandboxState, connect: Connect, waits: Any) -> None:
+        self.url = serve(app)
+        self.serve = serve
+        self.app = app
         self.state = state
         self.waits = waits
         self.machine: Machine = app.state.machine
-        self._connect = connect
+        self.connect = connect
 
     def engine(self, timeout: float = 10.0, sample: Sample = CHECKPOINT) -> ComfyUIEngine:
         """An engine for which time passes only while it waits."""
         config = ImagesConfig(COMFYUI_BASE_URL=self.url, **sample.fields())
-        return ComfyUIEngine(config, self._connect(timeout=timeout), clock=lambda: sum(self.waits.seconds))
+        return ComfyUIEngine(config, self.connect(timeout=timeout), clock=lambda: sum(self.waits.seconds))
 
     def start(self, request: ImageRequest, **settings: Any) -> "asyncio.Task[EngineResult]":
         # A day is as good as for ever: waits take no time here.
@@ -69,7 +71,7 @@ class Bench:
 async def bench(serve: Serve, connect: Connect, waits: Any) -> Bench:
     state = SandboxState()
     app = create_app(state)
-    return Bench(serve(app), app, state, connect, waits)
+    return Bench(serve, app, state, connect, waits)
 
 
 def request(**fields: Any) -> ImageRequest:
@@ -232,6 +234,50 @@ async def test_a_server_that_is_gone_in_the_middle_leaves_the_run_alone(bench: B
 
     assert bench.posted("/queue") == []
     assert bench.machine.running
+
+
+@pytest.mark.parametrize("path", ["/prompt", "/queue"])
+async def test_a_run_of_which_nothing_is_heard_is_left_alone(bench: Bench, path: str) -> None:
+    """A proxy that gives up says nothing of the run: the job may be tried again and find it."""
+    bench.state.knobs.latency = LONG
+    bench.state.knobs.faults = [Fault(504, "late", path=path, skip=int(path == "/queue"))]
+
+    with pytest.raises(EngineTimeout) as caught:
+        await bench.engine().generate(request())
+
+    assert caught.value.outstanding
+    assert bench.posted("/queue") == bench.posted("/interrupt") == []
+
+
+async def test_a_run_that_took_too_long_is_not_outstanding(bench: Bench) -> None:
+    """It was stopped: there is nothing to be found again."""
+    bench.state.knobs.latency = LONG
+
+    with pytest.raises(EngineTimeout) as caught:
+        await bench.engine(timeout=1).generate(request())
+
+    assert (caught.value.may_have_cost, caught.value.outstanding) == (True, False)
+
+
+async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_timeout(bench: Bench) -> None:
+    """The look that is cut short by the run's time is not what went wrong, and the run is taken off."""
+    silent = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/history/") and bench.machine.running and not silent.is_set():
+            silent.set()
+            await asyncio.sleep(1)
+        await bench.app(scope, receive, send)
+
+    bench.state.knobs.latency = LONG
+    config = ImagesConfig(COMFYUI_BASE_URL=bench.serve(app), **CHECKPOINT.fields())
+    engine = ComfyUIEngine(config, bench.connect(timeout=0.4))
+
+    with pytest.raises(EngineTimeout, match=r"did not start|ran for longer") as caught:
+        await engine.generate(request())
+
+    assert not caught.value.outstanding
+    await bench.until(lambda: bench.machine.running is None)
 
 
 async def test_a_retried_job_finds_its_finished_run(bench: Bench) -> None:

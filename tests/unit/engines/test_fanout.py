@@ -54,6 +54,26 @@ async def test_all_fail() -> None:
         await gather([failed(EngineError("no paint")), failed(EngineError("no brush"))])
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "outstanding"),
+    [
+        (EngineUnavailable("a", may_have_cost=True, outstanding=True), EngineUnavailable("b"), True),
+        (EngineUnavailable("a"), EngineUnavailable("b", may_have_cost=True, outstanding=True), True),
+        (EngineUnavailable("a", may_have_cost=True, outstanding=True), EngineError("b", may_have_cost=True), False),
+        (EngineUnavailable("a", may_have_cost=True), EngineUnavailable("b", may_have_cost=True), False),
+    ],
+)
+async def test_what_all_calls_may_have_cost_is_outstanding_together(
+    first: EngineError, second: EngineError, *, outstanding: bool
+) -> None:
+    """One call that is paid and lost for good is enough not to ask for all of them again."""
+    with pytest.raises(EngineError, match="a") as caught:
+        await gather([failed(first), failed(second)])
+
+    assert caught.value.may_have_cost
+    assert caught.value.outstanding is outstanding
+
+
 async def test_calls_without_pictures_do_not_hide_a_failure() -> None:
     """A call that gave no picture is no success."""
     with pytest.raises(EngineError, match="no paint"):

@@ -119,6 +119,31 @@ async def test_status_decides_the_error(
     assert raised.value.may_have_cost is may_have_cost
 
 
+@pytest.mark.parametrize(
+    ("status", "outstanding"), [(0, True), (400, False), (500, False), (502, True), (503, False), (504, True)]
+)
+async def test_an_answer_that_was_lost_is_outstanding(
+    server: EngineServer, state: SandboxState, status: int, *, outstanding: bool
+) -> None:
+    """The engine may have done what it was asked for. One that answers has not, whatever it says."""
+    state.knobs.faults = [Fault(status, times=-1)]
+
+    with pytest.raises(EngineError) as caught:
+        await server.send("POST", "/a")
+
+    # A connection that breaks off can be answered by the server's own 500 first.
+    assert caught.value.outstanding is outstanding or (status == 0 and "500" in caught.value.detail)
+
+
+async def test_a_request_for_which_no_time_is_left_is_not_sent(server: EngineServer, state: SandboxState) -> None:
+    """So it costs nothing, and nothing of it is outstanding."""
+    with pytest.raises(EngineTimeout) as caught:
+        await replace(server, deadline=asyncio.get_running_loop().time()).send("POST", "/a")
+
+    assert (caught.value.may_have_cost, caught.value.outstanding) == (False, False)
+    assert state.record == []
+
+
 async def test_blocked_content_is_told_by_the_engines_own_reading(server: EngineServer, state: SandboxState) -> None:
     """A refusal in which the engine sees a content block becomes one."""
     state.knobs.faults = [Fault(400, {"why": "too rude"})]

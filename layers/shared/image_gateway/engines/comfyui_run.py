@@ -19,6 +19,7 @@ _NAMESPACE = uuid.UUID("5b0a8a52-6a8e-4d51-9d0c-3c8f1f4f0a77")
 _ATTEMPTS = 10
 _FIRST_WAIT, _LONGEST_WAIT, _GROWTH = 0.2, 2.0, 1.5
 _TAKE_OFF = 5.0
+_MOMENT = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class Runner:
     async def run(self, ids: Iterator[str], workflow: Workflow) -> Outcome:
         """Run `workflow` under the first of `ids` that has not failed yet; a run that has that id is followed instead.
 
-        A run that takes too long is taken off the server's queue. One whose caller's own time is up stays: the job that
-        is started again finds it.
+        A run that takes too long is taken off the server's queue. One whose caller's own time is up stays, and so does
+        one of which nothing is heard: the job that is started again finds it.
 
         Raises:
             EngineError: it was refused, vanished or took too long. A failed run is an `Outcome`.
@@ -97,9 +98,10 @@ class Runner:
                 if await self.server.place(prompt_id) is None:
                     prompt_id, skipped = await self._submit(prompt_id, workflow)
                 entry = await self._follow(prompt_id)
-            except EngineTimeout:
-                with suppress(EngineError, TimeoutError):
-                    await asyncio.shield(asyncio.wait_for(self.server.take_off([prompt_id]), _TAKE_OFF))
+            except EngineTimeout as error:
+                if not error.outstanding:
+                    with suppress(EngineError, TimeoutError):
+                        await asyncio.shield(asyncio.wait_for(self.server.take_off([prompt_id]), _TAKE_OFF))
                 raise
         return Outcome.read(entry, workflow, skipped)
 
@@ -127,9 +129,15 @@ class Runner:
         wait, absent = _FIRST_WAIT, 0
         while True:
             server = self.server.within(self._left(submitted, started))
-            if (entry := await server.entry(prompt_id)) is not None:
-                return entry
-            place = await server.place(prompt_id)
+            try:
+                if (entry := await server.entry(prompt_id)) is not None:
+                    return entry
+                place = await server.place(prompt_id)
+            except EngineTimeout:
+                # The last look at a run may be cut short by its own time, which then is what is up.
+                if self._left(submitted, started) > _MOMENT:
+                    raise
+                raise self._too_slow(started) from None
             absent = absent + 1 if place is None else 0
             if absent == 2:
                 said = f"comfyui no longer knows run {prompt_id}: it was deleted, or the server was restarted"
@@ -145,9 +153,14 @@ class Runner:
         left = limit - (self.clock() - (submitted if started is None else started))
         if left > 0:
             return left
+        raise self._too_slow(started)
+
+    def _too_slow(self, started: float | None) -> EngineTimeout:
         if started is None:
-            raise EngineTimeout(f"comfyui did not start the run within {limit:g} s: others are before it in its queue")
-        raise EngineTimeout(f"comfyui ran for longer than {limit:g} s (IMAGE_ENGINE_TIMEOUT)", may_have_cost=True)
+            said = f"comfyui did not start the run within {self.queue_limit:g} s: others are before it in its queue"
+            return EngineTimeout(said)
+        said = f"comfyui ran for longer than {self.server.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
+        return EngineTimeout(said, may_have_cost=True)
 
 
 def run_ids(job_id: str, number: int) -> Iterator[str]:

@@ -14,7 +14,8 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
         What was made; a warning in the engine's own words for what was not.
 
     Raises:
-        EngineError: every call failed; the first one's error, which may have cost what any of them may have cost.
+        EngineError: every call failed; the first one's error, which may have cost what any of them may have cost; it is
+            outstanding where all of that is.
     """
     outcomes = await asyncio.gather(*calls, return_exceptions=True)
     failed = [outcome for outcome in outcomes if isinstance(outcome, EngineError)]
@@ -23,7 +24,9 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
     if unexpected:
         raise unexpected[0]
     if failed and not any(result.images for result in made):
-        failed[0].may_have_cost = any(error.may_have_cost for error in failed)
+        costly = [error for error in failed if error.may_have_cost]
+        failed[0].may_have_cost = bool(costly)
+        failed[0].outstanding = all(error.outstanding for error in costly or failed)
         raise failed[0]
     result = EngineResult()
     for part in made:

@@ -37,6 +37,8 @@ _RETRIES = 2
 _WORDS_FROM = 16_384
 _LONGEST_WAIT = 5.0
 _LONGEST_CONNECT = 10.0
+_LOST = (502, 520, 524)
+"""What a proxy answers that lost the engine's own answer; the last two are Cloudflare's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,9 @@ class EngineServer:
 
     async def _once(self, method: str, url: str, body: _Body, **request: Any) -> Answer:
         client, timeout = self.connection.client, self._left()
+        if timeout <= 0:
+            # It would be on its way before anything could stop it.
+            raise EngineTimeout(self._too_slow())
         headers = {**self.headers, **(request.pop("headers", None) or {})}
         auth = httpx.BasicAuth(*self.auth) if self.auth else None
         limits = httpx.Timeout(timeout, connect=min(timeout, _LONGEST_CONNECT))
@@ -211,10 +216,11 @@ class EngineServer:
         except httpx.ConnectError as error:
             raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: {self._clean(error)}") from None
         except (httpx.TimeoutException, TimeoutError):
-            raise EngineTimeout(self._too_slow(), may_have_cost=paid) from None
+            raise EngineTimeout(self._too_slow(), may_have_cost=paid, outstanding=True) from None
         # A host's name that cannot be one is a `UnicodeError` (IDNA).
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise EngineUnavailable(f"{self.name} broke off: {self._clean(error)}", may_have_cost=paid) from None
+            said = f"{self.name} broke off: {self._clean(error)}"
+            raise EngineUnavailable(said, may_have_cost=paid, outstanding=True) from None
 
     async def _read(self, response: httpx.Response, body: _Body) -> None:
         length = 0
@@ -250,8 +256,8 @@ class EngineServer:
         if status == 503:
             return EngineUnavailable(said, retry_after=wait)
         if status == 504:
-            return EngineTimeout(said, may_have_cost=paid)
-        return EngineUnavailable(said, may_have_cost=paid)
+            return EngineTimeout(said, may_have_cost=paid, outstanding=True)
+        return EngineUnavailable(said, may_have_cost=paid, outstanding=status in _LOST)
 
     def words(self, answer: Answer) -> str:
         """What the engine says went wrong: one line, bounded, without markup or secrets."""
