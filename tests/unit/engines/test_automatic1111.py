@@ -348,12 +348,6 @@ async def test_models_are_the_servers_checkpoints(make: MakeEngine) -> None:
     assert (await engine.generate(asked(model=found[1].id))).warnings == []
 
 
-async def test_cancel_interrupts_what_the_server_makes(make: MakeEngine, state: SandboxState) -> None:
-    """The server knows no jobs, and does one thing at a time."""
-    await make().cancel("job-1")
-    assert [asked.path for asked in state.record] == ["/sdapi/v1/interrupt"]
-
-
 async def test_verify_needs_no_options_route(serve: Serve, connect: Connect) -> None:
     """Some compatible servers lack `/options`."""
     app = Starlette(routes=[Route("/sdapi/v1/sd-models", lambda _request: JSONResponse([{"model_name": "m"}]))])

@@ -13,11 +13,12 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
+from image_gateway.engines.automatic1111_stop import bring_to_rest
 from image_gateway.engines.base import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, overlay, unsupported
 from image_gateway.engines.decode import decode_base64
 from image_gateway.engines.fanout import gather
 from image_gateway.engines.http import Connection, EngineServer
-from image_gateway.errors import EngineUnavailable, InvalidImage, NotConfigured
+from image_gateway.errors import EngineError, EngineUnavailable, InvalidImage, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.pictures import ModelInfo
@@ -30,7 +31,11 @@ _HASH = re.compile(r"\s*\[[0-9a-f]+\]$", re.IGNORECASE)
 
 
 class Automatic1111Engine:
-    """An AUTOMATIC1111-compatible server, made from one configuration; edits go to the same server."""
+    """An AUTOMATIC1111-compatible server, made from one configuration; edits go to the same server.
+
+    Its API knows no jobs, so it cannot be told from outside which one to stop. Who waits for pictures and gives up, by
+    the timeout or by being cancelled, leaves the server at rest: the next job's time is not to go by in its queue.
+    """
 
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - the same fields hold for both
         if not config.AUTOMATIC1111_BASE_URL:
@@ -39,6 +44,7 @@ class Automatic1111Engine:
         self._server = EngineServer(
             connection, _NAME, config.AUTOMATIC1111_BASE_URL, auth=_credentials(config.AUTOMATIC1111_API_AUTH)
         )
+        self._turn = asyncio.Lock()
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`POST /sdapi/v1/txt2img`."""
@@ -79,10 +85,6 @@ class Automatic1111Engine:
         """Ask for the checkpoints: every compatible server has that route, while some lack `/options`."""
         await self.models()
 
-    async def cancel(self, job_id: str) -> None:  # noqa: ARG002 - the server knows no jobs: it does one thing at a time
-        """Interrupt what the server makes right now, which is this job's as long as only the gateway uses it."""
-        await self._server.send("POST", "/sdapi/v1/interrupt")
-
     async def _pictures(self, path: str, request: ImageRequest, body: dict[str, Any]) -> EngineResult:
         """Ask for all pictures in one call; where the server gives fewer, ask for the rest one by one.
 
@@ -92,15 +94,44 @@ class Automatic1111Engine:
         warnings = self._lay_params_over(body, request)
         count = _count(body)
         server = self._server.starting_now()
-        first = await _call(server, path, body, count)
+        first = await self._call(server, path, body, count)
         rest = []
         for number in range(len(first.images), count):
             # A seed that was named gives the same picture again: the server itself counts it up within a call.
             seed = body["seed"] + number if isinstance(body["seed"], int) and body["seed"] >= 0 else body["seed"]
-            rest.append(_call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
+            rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
         result = await gather([_ready(first), *rest])
         result.warnings[:0] = [*warnings, *unsupported(request, _NAME, *_UNSUPPORTED)]
         return result
+
+    async def _call(self, server: EngineServer, path: str, body: dict[str, Any], count: int) -> EngineResult:
+        answer = await self._answer(server, path, body)
+        images = answer.get("images") if isinstance(answer, dict) else None
+        if not isinstance(images, list) or not images:
+            said = server.message(answer) or "no explanation"
+            raise EngineUnavailable(f"{_NAME} answered without pictures: {said}", may_have_cost=True)
+        info = _info(answer.get("info"))
+        start = _index_of_first(info, len(images), count)
+        seeds = info["all_seeds"] if isinstance(info.get("all_seeds"), list) else [info.get("seed")]
+        kept = images[start : start + count]
+        padded = [*seeds, *[None] * len(kept)]
+        result = await gather(_picture(*pair) for pair in zip(kept, padded, strict=False))
+        result.warnings += _dropped_checkpoint(_checkpoint(body), info)
+        return result
+
+    async def _answer(self, server: EngineServer, path: str, body: dict[str, Any]) -> Any:
+        """What the server answers. Where nobody waits for that, or it was lost, the server is free before this ends."""
+        # Calls that wait inside the server could not be stopped there.
+        async with self._turn:
+            try:
+                return await server.json("POST", path, json=body)
+            except asyncio.CancelledError:
+                await bring_to_rest(self._server)
+                raise
+            except EngineError as error:
+                if error.outstanding:
+                    await bring_to_rest(self._server)
+                raise
 
     def _lay_params_over(self, body: dict[str, Any], request: ImageRequest) -> list[str]:
         """Lay the operator's parameters over `body`, and warn in the form's own terms of what that overrules."""
@@ -180,22 +211,6 @@ def _index_of_first(info: dict[str, Any], answered: int, count: int) -> int:
     if isinstance(told, int) and 0 <= told < answered:
         return told
     return 1 if 1 < count < answered else 0
-
-
-async def _call(server: EngineServer, path: str, body: dict[str, Any], count: int) -> EngineResult:
-    answer = await server.json("POST", path, json=body)
-    images = answer.get("images") if isinstance(answer, dict) else None
-    if not isinstance(images, list) or not images:
-        said = server.message(answer) or "no explanation"
-        raise EngineUnavailable(f"{_NAME} answered without pictures: {said}", may_have_cost=True)
-    info = _info(answer.get("info"))
-    start = _index_of_first(info, len(images), count)
-    seeds = info["all_seeds"] if isinstance(info.get("all_seeds"), list) else [info.get("seed")]
-    kept = images[start : start + count]
-    padded = [*seeds, *[None] * len(kept)]
-    result = await gather(_picture(*pair) for pair in zip(kept, padded, strict=False))
-    result.warnings += _dropped_checkpoint(_checkpoint(body), info)
-    return result
 
 
 async def _picture(text: object, seed: object) -> EngineResult:
