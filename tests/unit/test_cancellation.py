@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from starlette.types import ASGIApp
 
 from image_gateway.aws import Aws
 from image_gateway.cancellation import Cancellation
@@ -13,8 +15,11 @@ from image_gateway.errors import Busy, Conflict, EngineUnavailable
 from image_gateway.gateway import Gateway
 from image_gateway.image_store import new_job_id
 from image_gateway.job_store import JobStore
+from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from sandbox.engines.automatic1111 import create_app
+from sandbox.engines.state import SandboxState
 
 if TYPE_CHECKING:
     from image_gateway.job_events import JobEvents
@@ -140,6 +145,37 @@ async def test_a_running_job_is_stopped_at_its_engine(
     assert engines.made == [("comfyui", True)]
     assert isinstance(engines.engine, Engine)
     assert engines.engine.stopped == [job.id]
+
+
+async def test_a_job_that_waits_for_another_attempt_is_stopped_too(
+    cancellation: Cancellation, jobs: JobStore, engines: Engines
+) -> None:
+    """Its last attempt may have left a run at the engine, to be found again."""
+    job = await stored(jobs, running=True)
+    job.status = "queued"
+    await jobs.finish(job, "h")
+
+    await cancellation.cancel(job)
+
+    assert isinstance(engines.engine, Engine)
+    assert engines.engine.stopped == [job.id]
+
+
+async def test_a_server_that_knows_no_jobs_is_not_asked(
+    gateway: Gateway, jobs: JobStore, events: Events, serve: Callable[[ASGIApp], str]
+) -> None:
+    """AUTOMATIC1111 would stop whatever it makes: only who holds its place knows that this is the job's."""
+    a1111 = SandboxState()
+    config = ImagesConfig(AUTOMATIC1111_BASE_URL=serve(create_app(a1111)))
+    engines = Engines()
+    engines.engine = gateway.engine("automatic1111", config)
+    job = await stored(jobs, running=True)
+
+    await made(jobs, gateway.configs, engines, events, Queue()).cancel(job)
+
+    assert engines.made == [("comfyui", True)]
+    assert a1111.record == []
+    await gateway.aclose()
 
 
 @pytest.mark.parametrize("batch", [None, "a-file"])

@@ -1,22 +1,19 @@
-"""Cancels jobs: one that is queued never runs, one that runs is stopped at its engine where that can be."""
+"""Cancels jobs: one that is queued never runs, one that runs is stopped at its engine where that can be.
 
-import asyncio
-import logging
+Where an engine tells one job's runs from another's, they are stopped from here, at once. Whoever works at the job sees
+the cancellation in its record, and stops what it does itself: see `watch`.
+"""
 
 from image_gateway.config_store import ConfigStore
-from image_gateway.engines.base import Cancellable
-from image_gateway.errors import Busy, Canceled, Conflict, GatewayError
+from image_gateway.errors import Busy, Canceled, Conflict
 from image_gateway.job_events import JobEvents
 from image_gateway.job_runner import fail
 from image_gateway.job_store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.queue import JobQueue
 from image_gateway.service import EngineFactory
+from image_gateway.stopping import STOP_SECONDS, Stopper
 
-logger = logging.getLogger(__name__)
-
-STOP_SECONDS = 10.0
-"""How long an engine may take to stop a run."""
 _TRIES = 5
 
 
@@ -43,11 +40,9 @@ class Cancellation:
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._jobs = jobs
-        self._configs = configs
-        self._engine = engine
+        self._stopper = Stopper(configs, engine, seconds=stop_seconds)
         self._events = events
         self._queue = queue
-        self._stop_seconds = stop_seconds
 
     async def cancel(self, job: Job) -> Job:
         """Cancel a job. What its engine still makes is not shown, and a run that cannot be stopped is logged.
@@ -61,8 +56,9 @@ class Cancellation:
         """
         before, canceled = await self._end(job)
         await self._events.ended(canceled)
-        if before.status == "running":
-            await self._stop(before)
+        # Also one that waits for another attempt may have left a run at its engine.
+        if before.attempts:
+            await self._stopper.stop(before)
         if canceled.batch:
             await self._queue.send(canceled.id)
         return canceled
@@ -79,20 +75,6 @@ class Cancellation:
                 return job, canceled
             job = await self._jobs.get(job.id) or job
         raise Busy(f"The job {job.id} could not be canceled: its state changes", retry_after=1)
-
-    async def _stop(self, job: Job) -> None:
-        try:
-            config = (await self._configs.read()).config
-            engine = self._engine(job.engine, config, edit=job.kind == "edit")
-            if isinstance(engine, Cancellable):
-                async with asyncio.timeout(self._stop_seconds):
-                    await engine.cancel(job.id)
-        except (GatewayError, TimeoutError) as error:
-            code = error.code if isinstance(error, GatewayError) else "timeout"
-            logger.warning(
-                "a canceled job was not stopped at its engine",
-                extra={"job_id": job.id, "engine": job.engine, "code": code},
-            )
 
 
 _HOW = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}

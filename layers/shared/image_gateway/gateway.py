@@ -26,10 +26,12 @@ from image_gateway.places import Places
 from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
+from image_gateway.stopping import Stopper
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
 from image_gateway.transport import Transport
+from image_gateway.watch import Watch
 from image_gateway.worker import Worker
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ class Gateway:
             events=self.events,
             batches=self._batches,
             places=Places(self._locks, self.settings.aws_lambda_function_memory_size),
+            watch=Watch(self.jobs, Stopper(self.configs, self.engine)),
         )
 
     @cached_property

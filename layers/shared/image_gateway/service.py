@@ -8,7 +8,7 @@ from typing import Protocol
 from image_gateway.config_store import ConfigStore
 from image_gateway.engine_choice import EngineChoice, choice_of
 from image_gateway.engines.base import Engine, EngineImage, EngineResult, ImageRequest, InputImage, PromptWriter
-from image_gateway.errors import Disabled, EngineUnavailable, GatewayError
+from image_gateway.errors import Disabled, EngineUnavailable, GatewayError, Interrupted
 from image_gateway.image_store import ImageStore
 from image_gateway.imagetype import sniff
 from image_gateway.models.config import ImagesConfig
@@ -109,6 +109,9 @@ class ImageService:
             figures.succeeded()
         except GatewayError as error:
             figures.code = error.code
+            raise
+        except asyncio.CancelledError:
+            figures.code = Interrupted.code
             raise
         finally:
             figures.emit()

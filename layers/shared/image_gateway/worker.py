@@ -27,6 +27,7 @@ from image_gateway.models.jobs import Job, now
 from image_gateway.places import Places
 from image_gateway.queue import LONGEST_DELAY, JobQueue
 from image_gateway.service import ImageService
+from image_gateway.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ ATTEMPTS = 5
 MARGIN_SECONDS = 15.0
 """What a job needs beyond its engine's timeout: to store its pictures and its end."""
 _TO_END_SECONDS = 8.0
+_TO_STOP_SECONDS = 5.0
 _FIRST_DELAY = 2.0
 _LONGEST_WAIT = 86_400.0
 _PLACE_DELAY = 5.0
@@ -57,6 +59,7 @@ class Worker:
         events: who is told of their end.
         batches: count those that are lines of a request file.
         places: on engines, and in memory.
+        watch: has jobs that are canceled stopped.
         sleep: waits, in seconds.
     """
 
@@ -72,6 +75,7 @@ class Worker:
         events: JobEvents,
         batches: Batches,
         places: Places,
+        watch: Watch,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._longest = longest_seconds
@@ -83,6 +87,7 @@ class Worker:
         self._events = events
         self._batches = batches
         self._places = places
+        self._watch = watch
         self._sleep = sleep
 
     async def process(self, job_id: str, remaining: Remaining, *, again: bool = False) -> bool:
@@ -167,9 +172,9 @@ class Worker:
     async def _attempt(self, job: Job, seconds: float) -> GatewayError | None:
         """Do a job once; gives why it failed. Whatever that is, the job's status says so."""
         try:
-            async with asyncio.timeout(seconds):
-                form, images, mask = await self._inputs.load(job)
-                return await attempt(self._service, job, form, images, mask)
+            # An engine that is given up may have to be brought to rest; for that, too, there is not time without end.
+            async with asyncio.timeout(seconds + _TO_STOP_SECONDS), asyncio.timeout(seconds):
+                return await self._make(job)
         except GatewayError as error:
             fail(job, error)
             return error
@@ -186,6 +191,14 @@ class Worker:
             defect = GatewayError("The gateway failed; its log tells more under this job's id")
             fail(job, defect)
             return defect
+
+    async def _make(self, job: Job) -> GatewayError | None:
+        async with self._watch.over(job):
+            form, images, mask = await self._inputs.load(job)
+            # To load pictures takes time, in which the job may have been canceled.
+            if images or REGISTRY[job.engine].stops:
+                await self._watch.look(job)
+            return await attempt(self._service, job, form, images, mask)
 
     async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
         delay = _delay(job.attempts, error.retry_after)

@@ -31,6 +31,7 @@ class EngineEntry:
         own_queue: whether a run may wait at the server, as long as its timeout for each picture.
         copies: how often a request to it holds an edit's pictures: more than twice as base64 in JSON.
         resumes: whether a job that is started again finds its own earlier run, so that nothing is paid for twice.
+        stops: whether what a job runs on it can be stopped: by its job's id, or by whoever waits for it.
     """
 
     module: str
@@ -41,15 +42,22 @@ class EngineEntry:
     own_queue: bool = False
     copies: int = 2
     resumes: bool = False
+    stops: bool = False
 
 
 REGISTRY: dict[str, EngineEntry] = {
     "openai": EngineEntry("openai", "OpenAIEngine", "IMAGES_OPENAI_API_BASE_URL", "IMAGES_OPENAI_API_KEY"),
     "automatic1111": EngineEntry(
-        "automatic1111", "Automatic1111Engine", "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH", at_once=1, copies=5
+        "automatic1111",
+        "Automatic1111Engine",
+        "AUTOMATIC1111_BASE_URL",
+        "AUTOMATIC1111_API_AUTH",
+        at_once=1,
+        copies=5,
+        stops=True,
     ),
     "comfyui": EngineEntry(
-        "comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY", own_queue=True, resumes=True
+        "comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY", own_queue=True, resumes=True, stops=True
     ),
     "gemini": EngineEntry("gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY", copies=5),
 }

@@ -107,7 +107,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Cancellable(Protocol):
-    """An engine whose runs can be stopped from outside."""
+    """An engine that knows whose its runs are, so that anybody can stop one job's."""
 
     async def cancel(self, job_id: str) -> None:
         """Stop what this job runs on the engine, and nobody else's."""
