@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.xdist_group("bench"), pytest.mark.timeout(900)]
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own targets
+    return subprocess.run(
         ["make", "--silent", *words],  # noqa: S607 - as a developer has it
         cwd=ROOT,
         capture_output=True,
