@@ -55,6 +55,7 @@ def test_named_origins_are_let_in(name: str, key: str) -> None:
         "retry-after",
         "www-authenticate",
         "x-image-gateway-warnings",
+        "x-request-id",
         "x-should-retry",
     }
     assert set(cors["AllowMethods"]) == (methods if name == "Api" else {"GET", "POST"})

@@ -82,7 +82,7 @@ def lambda_handler(app: FastAPI) -> Handler:
 
 
 class RequestLog:
-    """One log line per request; also the last resort that turns a defect into a documented answer."""
+    """One log line per request, and its id on every answer; also the last resort that turns a defect into an answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -91,14 +91,18 @@ class RequestLog:
         """Run the application and log how the request ended."""
         started = time.perf_counter()
         status = 0
+        request = Request(scope)
+        id_ = request_id(request)
 
         async def note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                # OpenAI's name for it, which its SDKs read.
+                named = [(b"x-request-id", id_.encode())] if id_ else []
+                message = {**message, "headers": [*message.get("headers", ()), *named]}
             await send(message)
 
-        request = Request(scope)
         try:
             await self._app(scope, receive, note)
         except Exception as error:  # noqa: BLE001 - a defect must still be a documented answer
@@ -107,7 +111,7 @@ class RequestLog:
         logger.info(
             "request",
             extra={
-                "request_id": request_id(request),
+                "request_id": id_,
                 "method": scope["method"],
                 "route": getattr(scope.get("route"), "path", None),
                 "status": status,
