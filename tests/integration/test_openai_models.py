@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from openai.types import Model
+from openai.types import ImagesResponse, Model
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
@@ -62,6 +62,16 @@ def test_a_model_with_its_engine_runs_there(two: "Deployment", gemini: SandboxSt
     assert not openai.record
     job = two.jobs()[0]
     assert (job.engine, job.model, job.pinned) == ("gemini", "gemini-sandbox-image", True)
+
+
+def test_another_engine_s_usage_is_whole(two: "Deployment") -> None:
+    """Gemini does not say what its counts are made of; into a generation goes text."""
+    answer = generate(two, "gemini/gemini-sandbox-image")
+
+    usage = ImagesResponse.model_validate_json(answer.text, strict=True).usage
+    assert usage
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (7, 1290, 1297)
+    assert (usage.input_tokens_details.text_tokens, usage.input_tokens_details.image_tokens) == (7, 0)
 
 
 def test_a_bare_name_goes_to_the_configured_engine(two: "Deployment", openai: SandboxState) -> None:

@@ -9,12 +9,11 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from image_gateway.errors import TooLarge
 from image_gateway.image_store import ImageStore
 from image_gateway.models.jobs import Job, JobPicture, ResponseFormat
-from image_gateway.models.openai import ImagesResponse, OpenAIImage, Usage
+from image_gateway.models.openai import ImagesResponse, OpenAIImage
+from image_gateway.openai_usage import usage_of
 from image_gateway.presentation import succeeded
 
 MAX_BODY = 6_000_000
@@ -103,10 +102,6 @@ class OpenAIAnswers:
 def _described(job: Job) -> ImagesResponse:
     first = job.pictures[0]
     background = job.told.get("background")
-    try:
-        usage = Usage.model_validate(job.usage) if job.usage else None
-    except ValidationError:
-        usage = None  # not all of it was told
     return ImagesResponse.model_validate(
         {
             "created": int((job.finished_at or job.created_at).timestamp()),
@@ -115,7 +110,7 @@ def _described(job: Job) -> ImagesResponse:
             "output_format": first.content_type.removeprefix("image/"),
             "quality": job.told.get("quality"),
             "size": f"{first.width}x{first.height}" if first.width else None,
-            "usage": usage,
+            "usage": usage_of(job.usage, edit=job.kind == "edit"),
             "warnings": job.warnings or None,
         }
     )

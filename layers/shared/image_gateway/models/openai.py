@@ -133,7 +133,7 @@ class OpenAIImage(BaseModel):
 
 
 class InputTokens(BaseModel):
-    """Tokens that went in."""
+    """Tokens by what they stand for."""
 
     text_tokens: int
     image_tokens: int
@@ -176,7 +176,7 @@ class ImagesResponse(BaseModel):
     output_format: str | None = Field(None, description="Of the first picture, told by its bytes.")
     quality: str | None = Field(None, description="Where the engine tells.")
     size: str | None = Field(None, description="WIDTHxHEIGHT of the first picture, in pixels.")
-    usage: Usage | None = Field(None, description="Where the engine tells all of it.")
+    usage: Usage | None = Field(None, description="Where the engine counts tokens.")
     warnings: list[str] | None = Field(None, description="What was not done as asked.")
 
 
