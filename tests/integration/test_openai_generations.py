@@ -121,9 +121,12 @@ def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> N
         ({"prompt": None}, "prompt", "invalid_request"),
         ({"prompt": ""}, "prompt", "invalid_request"),
         ({"prompt": "x" * 32_001}, "prompt", "invalid_request"),
-        ({"stream": True}, "stream", "invalid_request"),
-        ({"stream": "true"}, "stream", "invalid_request"),
+        *(
+            ({"stream": yes}, "stream", "invalid_request")
+            for yes in (True, 1, "1", "true", "Yes", "on", "t", "perhaps")
+        ),
         ({"n": 0}, "n", "invalid_request"),
+        *(({name: True}, name, "invalid_request") for name in ("n", "seed", "steps", "output_compression")),
         ({"n": 11}, "n", "invalid_request"),
         ({"n": "two"}, "n", "invalid_request"),
         ({"size": "big"}, "size", "invalid_size"),

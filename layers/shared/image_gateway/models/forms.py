@@ -40,12 +40,27 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _no_flag(value: object) -> object:
+    """Pydantic would take true for 1."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "must be a whole number")
+    return value
+
+
 InputPictures = Annotated[str | list[str], BeforeValidator(_one_to_sixteen)]
 Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, repr=False), AfterValidator(_not_blank)]
-Count = Annotated[int, Field(ge=1, le=10)]
-Seed = Annotated[int, Field(ge=0, lt=2**64)]
-Steps = Annotated[int | None, Field(ge=0, le=10_000, description="Diffusion steps, where the engine has them.")]
-Compression = Annotated[int | None, Field(ge=0, le=100, description="Quality of a jpeg or webp, 0 to 100.")]
+Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_no_flag)]
+Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(_no_flag)]
+Steps = Annotated[
+    int | None,
+    Field(ge=0, le=10_000, description="Diffusion steps, where the engine has them."),
+    BeforeValidator(_no_flag),
+]
+Compression = Annotated[
+    int | None,
+    Field(ge=0, le=100, description="Quality of a jpeg or webp, 0 to 100."),
+    BeforeValidator(_no_flag),
+]
 Word = Annotated[str, Field(max_length=256)]
 EndUser = Annotated[
     str | None,

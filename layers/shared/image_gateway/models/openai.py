@@ -5,7 +5,7 @@ Names and types are those of OpenAI's API reference and SDK (`openai` 3.54), and
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.forms import CreateImageForm, EditImageForm, InputPictures, Word
@@ -21,10 +21,10 @@ def _example(example: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-def _not_streamed(value: object) -> object:
-    if value is True or (isinstance(value, str) and value.lower() == "true"):
+def _not_streamed(wanted: bool) -> bool:
+    if wanted:
         raise PydanticCustomError("stream", "is not available here: leave it out, or send false")
-    return value
+    return wanted
 
 
 def _without_nulls(data: Any) -> Any:
@@ -64,7 +64,7 @@ Answer = Annotated[
     ResponseFormat,
     Field(description="`b64_json`: base64 in the answer. `url`: presigned URLs.", exclude=True),
 ]
-Stream = Annotated[bool, Field(description="Only false.", exclude=True), BeforeValidator(_not_streamed)]
+Stream = Annotated[bool, Field(description="Only false.", exclude=True), AfterValidator(_not_streamed)]
 
 
 class ImageGenerateParams(CreateImageForm):
