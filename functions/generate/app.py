@@ -37,6 +37,7 @@ async def generations(form: CreateImageForm, submitting: SubmittingDep) -> list[
 @access(Access.USER)
 async def openai_generations(params: ImageGenerateParams, submitting: OpenAISubmittingDep) -> Response:
     """Generate pictures as the OpenAI API does; the model's name may name the engine."""
+    await submitting.admit(params)
     return await submitting.submit(params)
 
 

@@ -23,7 +23,7 @@ from sandbox.engines.state import SandboxState, control_routes
 
 _CREATED = 1_780_000_000
 _MOST_FILES = 100
-_INTEGERS = ("n", "output_compression")
+_INTEGERS = ("n", "output_compression", "frame_count", "frame_duration_ms")
 
 
 @dataclass(slots=True)

@@ -51,6 +51,7 @@ class Model:
         most: pictures in one call.
         answers_url: knows `response_format` and answers a URL unless told otherwise, as other providers' models do.
         qualities: the qualities it knows.
+        makes_gif: whether it can make a picture move; that is a preview.
     """
 
     id: str
@@ -58,13 +59,14 @@ class Model:
     most: int = 10
     answers_url: bool = False
     qualities: tuple[str, ...] = _STANDARD
+    makes_gif: bool = False
 
 
 MODELS = {
     model.id: model
     for model in (
         Model("gpt-image-2"),
-        Model("gpt-image-2.6-sunburst", qualities=(*_STANDARD, "xhigh", "max")),
+        Model("gpt-image-2.6-sunburst", qualities=(*_STANDARD, "xhigh", "max"), makes_gif=True),
         Model("sandbox-single", most=1),
         Model("sandbox-url", answers_url=True, qualities=("standard", "hd", "auto")),
         Model("gpt-5.6-mini", makes="text"),
@@ -72,7 +74,10 @@ MODELS = {
 }
 
 _COMMON_FIELDS = frozenset({"prompt", "model", "n", "size", "quality", "user"})
-_GPT_FIELDS = _COMMON_FIELDS | {"background", "output_format", "output_compression", "moderation", "safety_identifier"}
+_GIF_FIELDS = ("frame_count", "frame_duration_ms")
+_GPT_FIELDS = _COMMON_FIELDS.union(
+    ("background", "output_format", "output_compression", "moderation", "safety_identifier", "complexity", *_GIF_FIELDS)
+)
 _URL_FIELDS = _COMMON_FIELDS | {"style", "response_format"}
 
 
@@ -108,7 +113,10 @@ def check(fields: dict[str, Any]) -> Order:
     _choice(fields, "moderation", ("low", "auto"), "auto")
     _choice(fields, "style", ("vivid", "natural"), "vivid")
     background = _choice(fields, "background", ("transparent", "opaque", "auto"), "auto")
-    output_format = _choice(fields, "output_format", ("png", "webp", "jpeg"), "png")
+    _choice(fields, "complexity", ("low", "medium", "high"), "medium")
+    formats = ("png", "webp", "jpeg", "gif") if model.makes_gif else ("png", "webp", "jpeg")
+    output_format = _choice(fields, "output_format", formats, "png")
+    _check_frames(fields, output_format)
     if background == "transparent" and output_format == "jpeg":
         raise Refusal("Transparent background is not supported for JPEG output format.", param="background")
     if _integer(fields, "output_compression", 0, 100, 100) < 100 and output_format == "png":
@@ -167,6 +175,14 @@ def _prompt(fields: dict[str, Any]) -> str:
         said = f"Invalid 'prompt': string too long. Expected a string with maximum length {MAX_PROMPT}"
         raise Refusal(f"{said}, but got {len(prompt)}.", code="string_above_max_length", param="prompt")
     return prompt
+
+
+def _check_frames(fields: dict[str, Any], output_format: str) -> None:
+    for name in _GIF_FIELDS:
+        if name in fields and output_format != "gif":
+            raise Refusal(f"'{name}' is only supported with output_format=gif.", param=name)
+    _integer(fields, "frame_count", 2, 16, 9)
+    _integer(fields, "frame_duration_ms", 1, 10**9, 200)
 
 
 def _size(text: str) -> tuple[int, int] | None:

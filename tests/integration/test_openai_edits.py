@@ -138,6 +138,8 @@ def test_a_picture_by_its_id(deployment: "Deployment", editing: "Callable[[str],
         ([file("image", encoded(RED))] * 17, {}, "image"),
         ([file("image", encoded(RED)), file("mask", encoded(RED))], {}, "mask"),
         ([file("image", encoded(RED))], {"prompt": ""}, "prompt"),
+        ([file("image", encoded(RED)), file("markup", encoded(RED))], {}, "markup"),
+        ([file("image", encoded(RED))], {"output_format": "svg"}, "output_format"),
         ([file("image", encoded(RED))], {"n": "many"}, "n"),
         *(([file("image", encoded(RED))], {"stream": yes}, "stream") for yes in ("true", "1", "yes", "on", "t")),
         ([file("image", encoded(RED))], {"response_format": "file"}, "response_format"),
@@ -156,6 +158,17 @@ def test_what_is_wrong_names_its_field(
     assert (answer.status, answer.json["error"]["param"]) == (400, param)
     assert answer.json["error"]["type"] == "invalid_request_error"
     assert not engine.state.record
+
+
+def test_an_edit_is_no_gif_where_the_engine_makes_none(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """The refusal comes before any input is read."""
+    editing("gemini")
+
+    answer = edit_json(deployment, image="http://10.0.0.1/secret.png", output_format="gif")
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, "output_format")
 
 
 @pytest.mark.parametrize(

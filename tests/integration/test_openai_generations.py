@@ -80,12 +80,30 @@ def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "S
         "output_compression": 50,
         "user": "user-1",
         "safety_identifier": "hashed-1",
+        "complexity": "low",
     }
 
     answer = generate(generating, **asked, response_format="b64_json", stream=False)
 
     assert openai.record[-1].json == {"prompt": "a fox", **asked}
     assert response(answer).output_format == "webp"
+    assert WARNINGS not in answer.headers
+
+
+def test_a_gif_where_the_engine_makes_one(generating: "Deployment", openai: "SandboxState") -> None:
+    """OpenAI's models have a preview of it; what they make is stored as it is."""
+    asked: dict[str, Any] = {
+        "model": "gpt-image-2.6-sunburst",
+        "output_format": "gif",
+        "frame_count": 2,
+        "frame_duration_ms": 500,
+    }
+
+    answer = generate(generating, **asked)
+
+    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **asked}
+    assert opened(pictures(answer)[0].b64_json or "").format == "GIF"
+    assert response(answer).output_format == "gif"
     assert WARNINGS not in answer.headers
 
 
@@ -105,11 +123,11 @@ def test_nulls_are_left_to_the_gateway(generating: "Deployment", openai: "Sandbo
 def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> None:
     """In the header, and in the body for those who are sent on; the pictures are made."""
     answer = generate(
-        generating, seed=1, steps=9, negative_prompt="rain", partial_images=2, style="vivid", complexity="low"
+        generating, seed=1, steps=9, negative_prompt="rain", partial_images=2, style="vivid", svg={"model": "gpt-5"}
     )
 
     header = answer.headers[WARNINGS]
-    for name in ("seed", "steps", "negative_prompt", "partial_images", "style", "complexity"):
+    for name in ("seed", "steps", "negative_prompt", "partial_images", "style", "svg"):
         assert f'"{name} ' in header
     assert len(answer.json["warnings"]) == 6
     assert response(answer).data
@@ -133,6 +151,11 @@ def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> N
         ({"background": "blue"}, "background", "invalid_request"),
         ({"moderation": "none"}, "moderation", "invalid_request"),
         ({"output_format": "svg"}, "output_format", "invalid_request"),
+        ({"output_format": "bmp"}, "output_format", "invalid_request"),
+        ({"output_format": "gif"}, "output_format", "engine_rejected"),
+        ({"frame_count": 0}, "frame_count", "invalid_request"),
+        ({"frame_count": 9}, "frame_count", "engine_rejected"),
+        ({"complexity": "some"}, "complexity", "invalid_request"),
         ({"output_compression": 101}, "output_compression", "invalid_request"),
         ({"response_format": "file"}, "response_format", "invalid_request"),
         ({"seed": -1}, "seed", "invalid_request"),

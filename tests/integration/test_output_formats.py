@@ -91,6 +91,41 @@ def test_engines_that_make_one_format(
     assert deployment.jobs()[0].pictures[0].content_type == f"image/{format}"
 
 
+@pytest.mark.parametrize("engine", ["gemini", "comfyui", "automatic1111"])
+def test_nothing_is_converted_to_a_gif(
+    deployment: "Deployment", generating_with: Callable[[str], None], engine: str
+) -> None:
+    """It would not move: the request is refused before it is a job."""
+    generating_with(engine)
+
+    answer = deployment.call("POST", "/v1/images/generations", {"prompt": "a fox", "output_format": "gif"}, role="user")
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, "output_format")
+    assert f"{engine} makes no gif" in answer.json["error"]["message"]
+    assert not deployment.jobs()
+
+
+def test_what_only_openai_has_is_named(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
+    """The picture is made without it."""
+    generating_with("automatic1111")
+
+    answer = generate(deployment, complexity="high", frame_count=4, frame_duration_ms=100)
+
+    for name in ("complexity", "frame_count", "frame_duration_ms"):
+        assert f"{name} is not supported by automatic1111" in answer.headers[WARNINGS]
+
+
+def test_a_format_that_came_unasked(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
+    """A gif where one was asked for, from a server that has no word for formats, needs no warning; a png does."""
+    answering(encoded((255, 0, 0), "GIF"))
+    moving = generate(deployment, output_format="gif")
+    answering(encoded())
+    still = generate(deployment, output_format="gif")
+
+    assert (moving.json["output_format"], WARNINGS in moving.headers) == ("gif", False)
+    assert (still.json["output_format"], WARNINGS in still.headers) == ("png", True)
+
+
 def test_the_other_door_too(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
     """It is one service."""
     generating_with("automatic1111")

@@ -27,9 +27,6 @@ class OutputFormats:
         wanted, compression = request.output_format, request.output_compression
         if "output_format" in result.settled:
             wanted = None
-        elif wanted is not None and wanted not in FORMATS:
-            result.warnings.append("output_format can be png, jpeg or webp: the pictures are as the engine made them")
-            wanted = None
         return [await self._converted(image, wanted, compression, result) for image in result.images]
 
     async def _converted(
@@ -39,6 +36,9 @@ class OutputFormats:
             made = sniff(image.data).content_type.removeprefix("image/")
         except ValueError:
             return image  # no picture, which is for the store to say
+        if wanted not in (None, made, *FORMATS):
+            _warn(result, "output_format can be png, jpeg or webp: the pictures are as the engine made them")
+            wanted = None
         target = wanted or made
         can_compress = target in _HAVE_QUALITY
         if compression is not None and not can_compress and "output_compression" not in result.settled:

@@ -217,6 +217,9 @@ def _request(
         input_fidelity=input_fidelity,
         user=form.user,
         safety_identifier=form.safety_identifier,
+        complexity=form.complexity,
+        frame_count=form.frame_count,
+        frame_duration_ms=form.frame_duration_ms,
         # How the answer is to look is no engine's business.
         asked=frozenset(name for name in form.asked() if not type(form).model_fields[name].exclude),
     )

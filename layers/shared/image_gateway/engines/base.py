@@ -6,7 +6,15 @@ from typing import Any, Protocol, runtime_checkable
 from image_gateway.models.fields import Size
 from image_gateway.models.pictures import ModelInfo
 
-OPENAI_ONLY = ("moderation", "input_fidelity", "user", "safety_identifier")
+OPENAI_ONLY = (
+    "moderation",
+    "input_fidelity",
+    "user",
+    "safety_identifier",
+    "complexity",
+    "frame_count",
+    "frame_duration_ms",
+)
 """Fields of a request that only the OpenAI API has a word for."""
 
 
@@ -53,6 +61,9 @@ class ImageRequest:
     input_fidelity: str | None = None
     user: str | None = field(default=None, repr=False)
     safety_identifier: str | None = field(default=None, repr=False)
+    complexity: str | None = None
+    frame_count: int | None = None
+    frame_duration_ms: int | None = None
     asked: frozenset[str] = frozenset()
     images: tuple[InputImage, ...] = ()
     mask: InputImage | None = None

@@ -225,6 +225,9 @@ def _options(request: ImageRequest) -> dict[str, Any]:
         "moderation": request.moderation,
         "user": request.user,
         "safety_identifier": request.safety_identifier,
+        "complexity": request.complexity,
+        "frame_count": request.frame_count,
+        "frame_duration_ms": request.frame_duration_ms,
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Response
 from fastapi.responses import RedirectResponse
 
 from image_gateway.engines.base import InputImage
+from image_gateway.errors import InvalidRequest
 from image_gateway.http.routing import GatewayDep, on_the_loop
 from image_gateway.http.submitting import SUBMITTED, Submitting
 from image_gateway.http.waiting import LOCATION
@@ -83,10 +84,20 @@ class OpenAISubmitting:
         pictures: OpenAIPicturesDep,
         response: Response,
     ) -> None:
-        self.admit = submitting.admit
         self._submitting = submitting
         self._pictures = pictures
         self._response = response
+
+    async def admit(self, params: ImageGenerateParams | ImageEditParams) -> None:
+        """Turn away whom a switch or a limit keeps from what is asked for, before anything is done for it.
+
+        Raises:
+            InvalidRequest: the engine makes no pictures of that format, and none can be converted to it.
+        """
+        choice = await self._submitting.admit(params)
+        if params.output_format == "gif" and choice.engine != "openai":
+            said = f"output_format: {choice.engine} makes no gif: choose png, jpeg or webp"
+            raise InvalidRequest(said, field="output_format")
 
     async def submit(
         self,

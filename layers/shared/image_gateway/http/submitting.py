@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from image_gateway.engine_choice import EngineChoice
 from image_gateway.engines.base import InputImage
 from image_gateway.http.preferences import Preferences
 from image_gateway.http.routing import GatewayDep, PrincipalDep, on_the_loop
@@ -76,9 +77,10 @@ class Submitting:
         self._waiting = waiting
         self._response = response
 
-    async def admit(self, form: CreateImageForm | EditImageForm) -> None:
+    async def admit(self, form: CreateImageForm | EditImageForm) -> EngineChoice:
         """Turn away whom a switch or a limit keeps from what is asked for, before anything is done for it."""
-        await self._gateway.submission.admit(form, self._principal, self.door)
+        _, choice = await self._gateway.submission.admit(form, self._principal, self.door)
+        return choice
 
     async def submit(
         self, form: CreateImageForm | EditImageForm, images: Sequence[InputImage] = (), mask: InputImage | None = None

@@ -61,6 +61,16 @@ Compression = Annotated[
     Field(ge=0, le=100, description="Quality of a jpeg or webp, 0 to 100."),
     BeforeValidator(_no_flag),
 ]
+FrameCount = Annotated[
+    int | None,
+    Field(ge=1, le=1_000, description="Pictures of a gif, where the engine makes them move."),
+    BeforeValidator(_no_flag),
+]
+FrameDuration = Annotated[
+    int | None,
+    Field(ge=1, le=1_000_000, description="How long each of them is shown, in milliseconds."),
+    BeforeValidator(_no_flag),
+]
 Word = Annotated[str, Field(max_length=256)]
 EndUser = Annotated[
     str | None,
@@ -117,6 +127,9 @@ class CreateImageForm(Form):
     moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
     user: EndUser = None
     safety_identifier: EndUser = None
+    complexity: Word | None = Field(None, description="low, medium or high: planning, where the engine has it.")
+    frame_count: FrameCount = None
+    frame_duration_ms: FrameDuration = None
 
 
 class EditImageForm(Form):
@@ -151,6 +164,9 @@ class EditImageForm(Form):
     moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
     user: EndUser = None
     safety_identifier: EndUser = None
+    complexity: Word | None = Field(None, description="low, medium or high: planning, where the engine has it.")
+    frame_count: FrameCount = None
+    frame_duration_ms: FrameDuration = None
 
 
 class UploadForm(BaseModel):

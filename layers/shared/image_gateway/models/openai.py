@@ -27,6 +27,17 @@ def _not_streamed(wanted: bool) -> bool:
     return wanted
 
 
+def _no_drawing(format: object) -> object:
+    """A drawing may hold programs, which the bucket would serve."""
+    if format == "svg":
+        raise PydanticCustomError("output_format", "svg is not available here: choose png, jpeg or webp")
+    return format
+
+
+def _no_markup(_value: object) -> None:
+    raise PydanticCustomError("markup", "is not available here: leave it out, or say in the prompt what is to change")
+
+
 def _without_nulls(data: Any) -> Any:
     """OpenAI's clients send null for what they leave to the API."""
     return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
@@ -57,8 +68,11 @@ Model = Annotated[
 ]
 Background = Annotated[Literal["transparent", "opaque", "auto"] | None, Field(description="Where the engine has it.")]
 Format = Annotated[
-    Literal["png", "jpeg", "webp"] | None, Field(description="Whatever the engine makes: it is converted.")
+    Literal["png", "jpeg", "webp", "gif"] | None,
+    Field(description="Whatever the engine makes: it is converted. Except gif, which is for an engine that makes it."),
+    BeforeValidator(_no_drawing),
 ]
+Complexity = Annotated[Literal["low", "medium", "high"] | None, Field(description="Where the engine has it.")]
 Moderation = Annotated[Literal["low", "auto"] | None, Field(description="Where the engine has it.")]
 Answer = Annotated[
     ResponseFormat,
@@ -78,6 +92,7 @@ class ImageGenerateParams(CreateImageForm):
     background: Background = None
     output_format: Format = None
     moderation: Moderation = None
+    complexity: Complexity = None
     response_format: Answer = "b64_json"
     stream: Stream = False
 
@@ -104,10 +119,12 @@ class ImageEditParams(EditImageForm):
     mask: Annotated[str | None, BeforeValidator(_text_of)] = Field(
         None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
     )
+    markup: Annotated[None, BeforeValidator(_no_markup)] = Field(None, exclude=True, description="Not available.")
     model: Model = None
     background: Background = None
     output_format: Format = None
     moderation: Moderation = None
+    complexity: Complexity = None
     response_format: Answer = "b64_json"
     stream: Stream = False
 
