@@ -4,32 +4,18 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from tests.conformance.conftest import Engine, Gateway
+from tests.conformance.hasty import Hasty
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
 FOX: dict[str, Any] = {"prompt": "a fox", "size": "64x64"}
 PAID = "/images/generations"
 BUSY = {"status": 429, "body": {"error": {"message": "slow down"}}, "headers": {"Retry-After": "17"}}
-
-
-class Hasty(openai.OpenAI):
-    """The SDK's client, but that it notes how long it would wait before it tries again, and does not."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.waits: list[float] = []
-
-    def _calculate_retry_timeout(
-        self, remaining_retries: int, options: Any, response_headers: httpx2.Headers | None = None
-    ) -> float:
-        self.waits.append(super()._calculate_retry_timeout(remaining_retries, options, response_headers))
-        return 0
 
 
 Connect = Callable[..., Hasty]
@@ -52,14 +38,14 @@ def engine(engines: dict[str, Engine]) -> Iterator[Engine]:
     engines["openai"].afresh()
 
 
-@pytest.fixture
-def connect(gateway: Gateway) -> Iterator[Connect]:
-    """Makes clients, with the options given."""
+@pytest.fixture(params=["OpenAI", "AsyncOpenAI"])
+def connect(gateway: Gateway, request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """Makes clients of one kind, with the options given."""
     with contextlib.ExitStack() as closing:
 
         def connected(**options: Any) -> Hasty:
-            made = Hasty(**{"base_url": f"{gateway.url}/v1", "api_key": gateway.token, "max_retries": 0, **options})
-            return closing.enter_context(made)
+            where = {"base_url": f"{gateway.url}/v1", "api_key": gateway.token, "max_retries": 0}
+            return closing.enter_context(contextlib.closing(Hasty(request.param, **{**where, **options})))
 
         yield connected
 
@@ -72,7 +58,7 @@ def client(connect: Connect) -> Hasty:
 
 def test_every_listed_model_is_found(client: Hasty) -> None:
     """By its name, with whatever slashes, spaces and brackets are in it; each says which engine has it."""
-    listed = list(client.models.list())
+    listed = client.models.list().data
 
     found = [client.models.retrieve(model.id) for model in listed]
 
@@ -107,6 +93,24 @@ def test_warnings_are_in_a_header(client: Hasty, engine: Engine) -> None:
 
     assert "negative_prompt" in raw.headers["x-image-gateway-warnings"]
     assert raw.parse().data
+
+
+def test_requests_are_known_by_their_ids(client: Hasty) -> None:
+    """The typed answer has its id as the SDK reads it, and so has an exception."""
+    answer = client.images.generate(**FOX)
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.generate(prompt="")
+
+    assert answer._request_id
+    assert caught.value.request_id
+    assert answer._request_id != caught.value.request_id
+
+
+def test_another_engine_s_usage_is_typed_too(client: Hasty) -> None:
+    """Gemini's counts have all that the SDK's type has."""
+    usage = client.images.generate(prompt="a fox", model="gemini/gemini-sandbox-image").usage
+
+    assert (usage.total_tokens, usage.input_tokens_details.text_tokens) == (1297, 7)
 
 
 @pytest.mark.parametrize(
