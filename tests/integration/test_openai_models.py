@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from copy import deepcopy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from image_gateway.http import WARNINGS
 from image_gateway.model_list import ModelList
 from image_gateway.runtime import run
 from image_gateway.tokens import Principal, Role
+from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import Fault, SandboxState
 
 if TYPE_CHECKING:
@@ -81,6 +83,36 @@ def test_a_bare_name_goes_to_the_configured_engine(two: "Deployment", openai: Sa
 
     assert [asked.json["model"] for asked in openai.record] == ["gpt-image-2.6-sunburst", "gemini-sandbox-image"]
     assert refused.json["error"]["param"] == "model"
+
+
+def test_gemini_refuses_a_model_by_its_name(two: "Deployment") -> None:
+    """Its 404 is about nothing else, since the model is all that the path names."""
+    refused = generate(two, "gemini/gemini-9-image")
+
+    assert (refused.status, refused.json["error"]["param"]) == (400, "model")
+    assert "gemini-9-image is not found" in refused.json["error"]["message"]
+
+
+@pytest.mark.parametrize(("sampler", "param"), [("euler", "model"), ("none", None)])
+def test_comfyui_refuses_a_model_by_its_name(
+    deployment: "Deployment", serve: Callable[..., str], sampler: str, param: str | None
+) -> None:
+    """Where the model's node is all that is refused; a workflow that is wrong elsewhere is the operator's."""
+    workflow = deepcopy(CHECKPOINT.workflow)
+    workflow["3"]["inputs"]["sampler_name"] = sampler
+    url = serve(import_module("sandbox.engines.comfyui").create_app(SandboxState()))
+    deployment.configure(
+        ENABLE_IMAGE_GENERATION=True,
+        IMAGE_GENERATION_ENGINE="comfyui",
+        IMAGE_ENGINE_TIMEOUT=5,
+        COMFYUI_BASE_URL=url,
+        **Sample(workflow, CHECKPOINT.nodes).fields(),
+    )
+
+    refused = generate(deployment, "none.safetensors")
+
+    assert (refused.status, refused.json["error"]["param"]) == (400, param)
+    assert "none.safetensors" in refused.json["error"]["message"]
 
 
 @pytest.mark.parametrize("model", ["black-forest-labs/flux-1.1-pro", "comfyui/flux-dev"])

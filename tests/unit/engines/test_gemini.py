@@ -449,6 +449,23 @@ async def test_models_are_those_that_make_pictures_from_all_pages(make: MakeEngi
     assert [entry.query.get("pageToken") for entry in state.record] == [None, "2", "4"]
 
 
+@pytest.mark.parametrize(
+    ("method", "edit", "expected"),
+    [
+        ("", False, {IMAGE, FLASH, IMAGEN}),
+        ("generateContent", False, {IMAGE, FLASH}),
+        ("predict", False, {IMAGEN}),
+        ("predict", True, {IMAGE, FLASH}),
+    ],
+)
+async def test_models_are_those_that_can_be_called(
+    make: MakeEngine, method: str, edit: bool, expected: set[str]
+) -> None:
+    """By the configured method, or for edits by the only one that takes pictures: what is listed works."""
+    engine = make(method=method, edit=edit)
+    assert {model.id for model in await engine.models()} == expected
+
+
 async def test_a_list_of_models_ends(serve: Serve, connect: Connect) -> None:
     """A server whose pages have no end is asked for twenty."""
     body = {"models": [{"name": "models/nano-banana"}, {"name": 5}, "x"], "nextPageToken": "again"}

@@ -8,7 +8,7 @@ map has a node of type `n`; a run gives every picture that the workflow saves, s
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -121,7 +121,7 @@ class ComfyUIEngine:
         # A job's own runs wait for each other.
         queue_limit = self._server.connection.timeout * request.n
         runner = Runner(
-            server=self._server,
+            server=replace(self._server, model_inputs=template.model_inputs()),
             client_id=request.job_id,
             api_key=self._key,
             queue_limit=queue_limit,

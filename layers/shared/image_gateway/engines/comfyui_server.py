@@ -21,14 +21,25 @@ class Missing(EngineRejected):
 
 @dataclass(frozen=True)
 class ComfyUIServer(EngineServer):
-    """A ComfyUI server. `workflow_field` is the configuration field that its refusals of a workflow name."""
+    """A ComfyUI server.
+
+    `workflow_field` is the configuration field that its refusals of a workflow name. `model_inputs` are the inputs that
+    take the model, each with its node's id.
+    """
 
     workflow_field: str = "COMFYUI_WORKFLOW"
+    model_inputs: frozenset[tuple[str, str]] = frozenset()
 
     def failure(self, answer: Answer, *, paid: bool) -> EngineError:
-        """As for every engine; a 404 is `Missing`."""
+        """As for every engine; a 404 is `Missing`, and where nothing but the model is refused, the field is `model`."""
         error = super().failure(answer, paid=paid)
-        return Missing(error.detail) if answer.status == 404 else error
+        if answer.status == 404:
+            return Missing(error.detail)
+        body = answer.json()
+        refused = _refused_inputs(body.get("node_errors") if isinstance(body, dict) else None)
+        if refused and refused <= self.model_inputs:
+            error.field = "model"
+        return error
 
     def within(self, seconds: float) -> Self:
         """This server for requests that all end within `seconds`, and each within the connection's timeout."""
@@ -83,6 +94,14 @@ class ComfyUIServer(EngineServer):
             # Older servers interrupt whatever runs, so ask only where the run is ours.
             if running in prompt_ids:
                 await self.send("POST", "/interrupt", json={"prompt_id": running})
+
+
+def _refused_inputs(node_errors: Any) -> set[tuple[str, str]]:
+    """The inputs that the server does not take, each with its node's id."""
+    nodes = node_errors.items() if isinstance(node_errors, dict) else ()
+    errors = [(node_id, error) for node_id, node in nodes for error in node.get("errors") or []]
+    told = [(node_id, error.get("extra_info")) for node_id, error in errors if isinstance(error, dict)]
+    return {(node_id, str(info.get("input_name") if isinstance(info, dict) else None)) for node_id, info in told}
 
 
 def node_problems(node_errors: Any) -> list[str]:

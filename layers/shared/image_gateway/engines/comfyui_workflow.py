@@ -101,6 +101,10 @@ class Template:
                 return self.workflow[node.node_ids[0]]["class_type"], node.input_name
         return None
 
+    def model_inputs(self) -> frozenset[tuple[str, str]]:
+        """The inputs that take the model, each with its node's id."""
+        return frozenset((id_, node.input_name) for node in self.nodes if node.type == "model" for id_ in node.node_ids)
+
     def reads_alpha(self, node_id: str) -> bool:
         """Whether the alpha of the picture that node `node_id` loads has an effect, as far as one can see."""
         linked = [value for node in self.workflow.values() for value in node["inputs"].values()]

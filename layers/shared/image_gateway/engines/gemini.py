@@ -52,7 +52,8 @@ class GeminiEngine:
             raise NotConfigured(f"{prefix}_API_BASE_URL is not set", field=f"{prefix}_API_BASE_URL")
         if not key and origin(base_url) == _OFFICIAL:
             raise NotConfigured(f"{prefix}_API_KEY is not set: {base_url} needs one", field=f"{prefix}_API_KEY")
-        self._method = config.IMAGES_GEMINI_ENDPOINT_METHOD
+        # Only Gemini's own models edit.
+        self._method = "generateContent" if edit else config.IMAGES_GEMINI_ENDPOINT_METHOD
         self._model_field = "IMAGE_EDIT_MODEL" if edit else "IMAGE_GENERATION_MODEL"
         self._server = EngineServer(
             connection,
@@ -66,8 +67,7 @@ class GeminiEngine:
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`:generateContent` or `:predict`, as the configuration or else the model's name says."""
         model = self._model(request)
-        method = self._method or ("predict" if model.startswith("imagen") else "generateContent")
-        return await (self._predict if method == "predict" else self._content)(request, model)
+        return await (self._predict if self._method_of(model) == "predict" else self._content)(request, model)
 
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`:generateContent` with the inputs beside the prompt."""
@@ -77,7 +77,7 @@ class GeminiEngine:
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """`GET /models`, all pages, those that make pictures by their name and methods."""
+        """`GET /models`, all pages, those that make pictures by their name and can be called by the method in use."""
         server = self._server.starting_now()
         found: list[ModelInfo] = []
         token = ""
@@ -89,7 +89,7 @@ class GeminiEngine:
                 raise EngineUnavailable(
                     f"{_NAME} answered /models with something that is not a list of models; is it a Gemini API?"
                 )
-            found += [_model_info(entry) for entry in entries if _makes_images(entry)]
+            found += [_model_info(entry) for entry in entries if self._makes_images(entry)]
             token = page.get("nextPageToken") or ""
             if not token:
                 break
@@ -110,6 +110,16 @@ class GeminiEngine:
         if not text:
             raise self._no_picture(answer, "text")
         return text
+
+    def _method_of(self, model: str) -> str:
+        return self._method or ("predict" if model.startswith("imagen") else "generateContent")
+
+    def _makes_images(self, entry: Any) -> bool:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            return False
+        methods = entry.get("supportedGenerationMethods")
+        able = not isinstance(methods, list) or self._method_of(_model_info(entry).id) in methods
+        return able and bool(_MAKES_IMAGES.search(f"{entry['name']} {entry.get('displayName')}"))
 
     def _model(self, request: ImageRequest) -> str:
         if not request.model:
@@ -170,6 +180,9 @@ class GeminiEngine:
             try:
                 answer = await server.json("POST", path, json=body(shape))
             except EngineRejected as error:
+                # The path names nothing but the model; a server that is no Gemini API has no such code.
+                if str(error.engine_code) == "404":
+                    error.field = "model"
                 said = error.detail.lower().replace("_", "").replace(" ", "")
                 name = next((name for name in shape if name.lower() in said), None)
                 if name is None or isinstance(error, ContentBlocked):
@@ -226,14 +239,6 @@ def _warnings(request: ImageRequest, nearest: NearestSize | None) -> list[str]:
             f"about {nearest.pixels}"
         )
     return warnings
-
-
-def _makes_images(entry: Any) -> bool:
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        return False
-    methods = entry.get("supportedGenerationMethods")
-    able = not isinstance(methods, list) or bool({"generateContent", "predict"} & set(map(str, methods)))
-    return able and bool(_MAKES_IMAGES.search(f"{entry['name']} {entry.get('displayName')}"))
 
 
 def _model_info(entry: dict[str, Any]) -> ModelInfo:
