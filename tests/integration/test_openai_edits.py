@@ -56,7 +56,7 @@ def test_a_text_that_comes_as_a_file(deployment: "Deployment", editing: "Callabl
     engine = editing("openai")
     files = [("prompt", ("blob", "ein Hüt".encode(), "text/plain")), ("n", ("blob", b"2", "text/plain"))]
 
-    answer = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")])
+    answer = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")], prompt=[])
 
     assert len(made(answer)) == 2
     assert engine.state.record[-1].json["prompt"] == "ein Hüt"
@@ -129,6 +129,109 @@ def test_a_picture_by_its_id(deployment: "Deployment", editing: "Callable[[str],
 
 
 @pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"images": [{"file_id": "file-abc123"}]}, "image"),
+        ({"image": {"file_id": "https://example.com/a.png"}}, "image"),
+        ({"image": text(encoded(RED)), "mask": {"file_id": "aGVsbG8="}}, "mask"),
+    ],
+)
+def test_a_file_id_of_elsewhere(
+    deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any], param: str
+) -> None:
+    """OpenAI's files are not here: it says so, and does not try to read the id as a picture."""
+    editing("openai")
+
+    error = edit_json(deployment, **body).json["error"]
+
+    assert error["param"] == param
+    assert error["message"] == f"{param}: file_id must be the id of a picture or upload of this gateway"
+
+
+NOT_CHOSEN = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
+PLAIN = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n%s\r\n'
+OCTETS = b"application/octet-stream"
+HAT = PLAIN % (b"prompt", b"", b"a hat")
+
+
+def edit_raw(deployment: "Deployment", *parts: bytes) -> "Answer":
+    """Send a form as it is written here."""
+    body = b"".join(parts) + b"--x--\r\n"
+    return deployment.call(
+        "POST", PATH, raw=body, headers={"Content-Type": "multipart/form-data; boundary=x"}, role="user"
+    )
+
+
+def test_a_file_without_a_name(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """What says that it is an image is one, also where its client names no file."""
+    engine = editing("openai")
+    picture = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
+
+    assert made(edit_raw(deployment, picture, HAT))
+    assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
+
+
+@pytest.mark.parametrize("kind", [OCTETS, b"image/png"])
+def test_a_file_that_was_not_chosen(deployment: "Deployment", editing: "Callable[[str], Served]", kind: bytes) -> None:
+    """Browsers send an empty file without a name for a field that was left empty: there is none."""
+    engine = editing("openai")
+    picture = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
+
+    answer = edit_raw(deployment, picture, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
+    without = edit_raw(deployment, NOT_CHOSEN % (b"image", kind), HAT)
+
+    assert made(answer)
+    assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
+    assert (without.status, without.json["error"]["message"]) == (400, "image: Field required")
+
+
+def test_a_mask_in_a_list_of_one(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """Some clients name every file so."""
+    engine = editing("openai")
+
+    answer = edit(deployment, [file("image[]", encoded(RED)), file("mask[]", base64.b64decode(right_half()))])
+
+    assert made(answer)
+    assert [sent["name"] for sent in engine.state.record[-1].files] == ["image", "mask"]
+    assert WARNINGS not in answer.headers
+
+
+@pytest.mark.parametrize("names", [("mask", "mask"), ("mask[]", "mask[]"), ("mask", "mask[]")])
+def test_two_masks(deployment: "Deployment", editing: "Callable[[str], Served]", names: tuple[str, str]) -> None:
+    """None of them is dropped in silence."""
+    editing("openai")
+    masks = [file(name, base64.b64decode(right_half())) for name in names]
+
+    error = edit(deployment, [file("image", encoded(RED)), *masks]).json["error"]
+
+    assert (error["param"], error["message"]) == ("mask", "mask: was sent more than once")
+
+
+def test_a_text_that_is_sent_twice(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
+    editing("openai")
+    picture = file("image", encoded(RED))
+
+    error = edit(deployment, [picture], size=["64x64", "128x128"]).json["error"]
+    answer = edit(deployment, [picture], tag=["a", "b"])
+
+    assert (error["param"], error["message"]) == ("size", "size: was sent more than once")
+    assert '"tag is not a field' in answer.headers[WARNINGS]
+
+
+def test_an_empty_prompt_is_refused_in_the_same_words(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """In a form as in JSON."""
+    editing("openai")
+
+    as_form = edit(deployment, [file("image", encoded(RED))], prompt="")
+    as_json = edit_json(deployment, image=text(encoded(RED)), prompt="")
+
+    assert as_form.json == as_json.json
+
+
+@pytest.mark.parametrize(
     ("files", "fields", "param"),
     [
         ([], {}, "image"),
@@ -177,8 +280,13 @@ def test_an_edit_is_no_gif_where_the_engine_makes_none(
         ("multipart/form-data", b"--x--", "boundary"),
         ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc", "cut off"),
         ("multipart/form-data; boundary=x", b"", "cut off"),
-        ("application/x-www-form-urlencoded", b"prompt=x", "neither JSON nor a form"),
-        ("application/json", b"{", "neither JSON nor a form"),
+        ("application/x-www-form-urlencoded", b"prompt=x", "a JSON object, sent with Content-Type: application/json"),
+        ("application/x-www-form-urlencoded", b'{"prompt": "x", "image": "a"}', "or a form (multipart/form-data)"),
+        ("text/plain", b'{"prompt": "x", "image": "a"}', "a JSON object, sent with Content-Type: application/json"),
+        ("application/json", b"{", "cannot be read as JSON in UTF-8"),
+        ("application/json", b'{"prompt": "\xff"}', "cannot be read as JSON in UTF-8"),
+        ("", b"{", "cannot be read as JSON in UTF-8"),
+        ("application/vnd.api+json", b"[]", "object"),
         ("application/json", b"[]", "object"),
         ("application/json", b'{"prompt": "x", "image": "a", "images": ["b"]}', "send one of them"),
         ("application/json", b'{"prompt": "x", "images": [{}]}', "image_url or file_id"),

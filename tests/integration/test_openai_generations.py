@@ -188,6 +188,34 @@ def test_a_body_that_is_no_object_is_refused(generating: "Deployment", body: byt
     assert answer.json["error"]["code"] == "invalid_request"
 
 
+@pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
+@pytest.mark.parametrize(
+    ("content_type", "read"),
+    [
+        ("", True),
+        ("application/json; charset=utf-8", True),
+        ("application/problem+json", True),
+        ("text/plain", False),
+        ("application/x-www-form-urlencoded", False),
+    ],
+)
+def test_what_is_read_as_json(generating: "Deployment", path: str, content_type: str, read: bool) -> None:
+    """Both routes go by the content type, and by the body where none is said."""
+    answer = generating.call("POST", path, raw=b'{"n": 0}', role="user", headers={"Content-Type": content_type})
+
+    assert answer.status == 400
+    assert (answer.json["error"]["param"] is not None) is read
+
+
+@pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b"[" * 100_000], ids=["no UTF-8", "too deep"])
+@pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
+def test_json_that_cannot_be_read(generating: "Deployment", path: str, body: bytes) -> None:
+    """Whether that is for its encoding or its depth is not known."""
+    answer = generating.call("POST", path, raw=body, role="user", headers={"Content-Type": "application/json"})
+
+    assert answer.json["error"]["message"] == "The body cannot be read as JSON in UTF-8"
+
+
 def test_what_was_switched_off_is_forbidden(generating: "Deployment") -> None:
     """With a type that clients know."""
     generating.configure(ENABLE_IMAGE_GENERATION=False)

@@ -52,13 +52,31 @@ def test_a_boundary_in_quotes_and_blanks_after_it() -> None:
         ("form-data; name=n", Part("n", b"2", is_file=False)),
         ("form-data; name=\"n\"; filename*=UTF-8''%C3%A4.png", Part("n", b"2", is_file=True)),
         ('form-data; name="n"; filename=""', Part("n", b"2", is_file=True)),
+        ('form-data; name="n"\r\nContent-Type: image/png', Part("n", b"2", is_file=True)),
+        ('form-data; name="n"\r\ncontent-type:  Image/X', Part("n", b"2", is_file=True)),
+        ('form-data; name="n"\r\nContent-Type: text/plain', Part("n", b"2", is_file=False)),
     ],
 )
 def test_how_parts_are_named(disposition: str, expected: Part) -> None:
-    """Names may be quoted, a file's name may be encoded or empty."""
+    """Names may be quoted, a file's name may be encoded or empty, or left out where the type is an image's."""
     body = f"--xyz\r\nContent-Disposition: {disposition}\r\n\r\n2\r\n--xyz--\r\n".encode()
 
     assert read_form(FORM, body) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_file"),
+    [
+        ('form-data; name="n"; filename=""\r\nContent-Type: image/png', False),
+        ('form-data; name="n"\r\nContent-Type: image/png', False),
+        ('form-data; name="n"; filename="a.png"', True),
+    ],
+)
+def test_a_file_that_was_not_chosen_is_none(headers: str, is_file: bool) -> None:
+    """Browsers send one without a name and without a byte; an empty one that has a name was chosen."""
+    body = f"--xyz\r\nContent-Disposition: {headers}\r\n\r\n\r\n--xyz--\r\n".encode()
+
+    assert read_form(FORM, body) == [Part("n", b"", is_file=is_file)]
 
 
 @pytest.mark.parametrize(

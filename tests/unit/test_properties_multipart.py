@@ -52,6 +52,8 @@ def reference(content_type: str, body: bytes) -> list[Part]:
     def header_end() -> None:
         if header[0].lower() == b"content-disposition":
             parts[-1][0].update(parse_options_header(bytes(header[1]))[1])
+        elif header[0].lower() == b"content-type" and header[1].strip().lower().startswith(b"image/"):
+            parts[-1][0].setdefault(b"filename", b"")
         header[0].clear()
         header[1].clear()
 
@@ -71,7 +73,11 @@ def reference(content_type: str, body: bytes) -> list[Part]:
     if not ended or any(b"name" not in options for options, _ in parts):
         raise MultipartParseError("it does not end, or a part has no name")
     return [
-        Part(options[b"name"].decode(errors="replace"), bytes(data), is_file=b"filename" in options)
+        Part(
+            options[b"name"].decode(errors="replace"),
+            bytes(data),
+            is_file=b"filename" in options and bool(options[b"filename"] or data),
+        )
         for options, data in parts
     ]
 

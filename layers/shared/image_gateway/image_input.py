@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from image_gateway.engines.base import InputImage
 from image_gateway.errors import InvalidImage, InvalidUrl, NotFound, TooLarge
 from image_gateway.fetch import MAX_BYTES
-from image_gateway.models.forms import MAX_IMAGES
+from image_gateway.models.forms import MAX_IMAGES, STORED
 from image_gateway.tokens import Principal
 
 MAX_TOTAL_BYTES = 100_000_000
@@ -25,8 +25,6 @@ _MEGABYTE = 1_000_000
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_ID = re.compile(rf"{_UUID}-[0-9]{{1,4}}|upload-{_UUID}")
 _STANDARD = str.maketrans("-_", "+/")
 
 
@@ -116,7 +114,7 @@ class ImageInputs:
             raise InvalidImage("A data URL needs a comma before its data", field=field)
         if _SCHEME.match(text):
             return self._link(text, field, principal)
-        if _ID.fullmatch(text.lower()):
+        if STORED.fullmatch(text):
             return lambda: self._stored_bytes(text.lower(), field, principal)
         return _given(_base64(text, field))
 

@@ -26,7 +26,8 @@ class Part:
     Attributes:
         name: of the field.
         data: its bytes.
-        is_file: whether it came with a file's name.
+        is_file: whether it came with a file's name or says that it is an image. A file that was not chosen, which
+            browsers send without a name and without a byte, is none.
     """
 
     name: str
@@ -37,6 +38,12 @@ class Part:
 def is_form(content_type: str) -> bool:
     """Whether a body of that type is a form with files."""
     return _header(content_type).get_content_type() == "multipart/form-data"
+
+
+def is_json(content_type: str) -> bool:
+    """Whether a body of that type is JSON, as far as its sender says: who says nothing is believed to send it."""
+    kind, _, subtype = _header(content_type).get_content_type().partition("/")
+    return not content_type or (kind == "application" and (subtype == "json" or subtype.endswith("+json")))
 
 
 def read_form(content_type: str, body: bytes) -> list[Part]:
@@ -79,7 +86,9 @@ def _part(headers: bytes, data: bytes) -> Part:
     name = _parameter(message, "content-disposition", "name")
     if message.get_content_disposition() != "form-data" or name is None:
         raise InvalidRequest("A part of the form has no name")
-    return Part(name, data, is_file="filename" in _parameters(message, "content-disposition"))
+    filename = _parameters(message, "content-disposition").get("filename")
+    is_image = str(message.get("content-type", "")).strip().lower().startswith("image/")
+    return Part(name, data, is_file=bool(filename or (data and (filename is not None or is_image))))
 
 
 def _parameter(message: Message, header: str, name: str) -> str | None:

@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from image_gateway.errors import InvalidRequest
-from image_gateway.http.multipart import Part, is_form, read_form
+from image_gateway.http.multipart import Part, is_form, is_json, read_form
+from image_gateway.http.problems import UNREADABLE
 from image_gateway.models.openai import ImageEditParams
 
 _IMAGES = re.compile(r"images?(\[\d*\])?")
@@ -53,7 +54,7 @@ EDIT_BODY: dict[str, Any] = {
 async def _edit_params(request: Request) -> ImageEditParams:
     content_type = request.headers.get("content-type", "")
     body = await request.body()
-    fields = _fields(read_form(content_type, body)) if is_form(content_type) else _json(body)
+    fields = _fields(read_form(content_type, body)) if is_form(content_type) else _json(content_type, body)
     try:
         return ImageEditParams.model_validate(fields)
     except ValidationError as error:
@@ -65,27 +66,39 @@ EditParamsDep = Annotated[ImageEditParams, Depends(_edit_params)]
 """What an edit asks for."""
 
 
-def _json(body: bytes) -> Any:
+def _json(content_type: str, body: bytes) -> Any:
+    if not is_json(content_type):
+        said = "the body must be a JSON object, sent with Content-Type: application/json, or a form"
+        raise InvalidRequest(f"{said} (multipart/form-data)")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidRequest("The body is neither JSON nor a form (multipart/form-data)") from None
+        raise InvalidRequest(UNREADABLE) from None
 
 
 def _fields(parts: Iterable[Part]) -> dict[str, Any]:
     """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing.
 
     What can only be a text is one, since some clients give every part a file's name.
+
+    Raises:
+        InvalidRequest: a field that means something has two values.
     """
     fields: dict[str, Any] = {}
     images: list[str] = []
     for part in parts:
         is_file = part.is_file and part.name not in _TEXTS
         text = f"data:;base64,{base64.b64encode(part.data).decode()}" if is_file else _text(part)
-        if _IMAGES.fullmatch(part.name):
+        name = "mask" if part.name == "mask[]" else part.name
+        # An empty prompt is not a missing one: it is told so.
+        if not text and name != "prompt":
+            continue
+        if _IMAGES.fullmatch(name):
             images.append(text)
-        elif text:
-            fields[part.name] = text
+        elif fields.get(name) and name in ImageEditParams.model_fields:
+            raise InvalidRequest(f"{name}: was sent more than once", field=name)
+        else:
+            fields[name] = text
     if images:
         fields["image"] = images[0] if len(images) == 1 else images
     return fields

@@ -18,6 +18,9 @@ from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unau
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
+UNREADABLE = "The body cannot be read as JSON in UTF-8"
+"""Of a body that is cut off, in another encoding, or nested too deeply: which of these is not known."""
+
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
@@ -43,7 +46,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refuses: an unknown path, a wrong method, a body that cannot be read."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == 400:
-        return answer(request, InvalidRequest("The body is not JSON: it is not UTF-8, or nested too deeply"))
+        return answer(request, InvalidRequest(UNREADABLE))
     known = {
         404: ("not_found", "There is nothing at this path"),
         405: ("method_not_allowed", "Another method is needed"),

@@ -1,5 +1,6 @@
 """What callers send."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,6 +20,10 @@ PICTURE_EXAMPLE = (
 MAX_IMAGES = 16
 """Most pictures that one edit takes, as the OpenAI Images API has it."""
 
+
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+STORED = re.compile(rf"{_UUID}-[0-9]{{1,4}}|upload-{_UUID}", re.IGNORECASE)
+"""What the id of a picture or an upload looks like."""
 
 MAX_UNKNOWN = 20
 """Most unknown fields that are named to a caller, each with at most `MAX_UNKNOWN_NAME` characters."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.forms import CreateImageForm, EditImageForm, InputPictures, Word
+from image_gateway.models.forms import STORED, CreateImageForm, EditImageForm, InputPictures, Word
 from image_gateway.models.jobs import ResponseFormat
 
 _INPUTS = ("image", "images")
@@ -50,6 +50,8 @@ def _text_of(picture: object) -> object:
     given = [picture[name] for name in ("image_url", "file_id") if picture.get(name) is not None]
     if len(given) != 1 or not isinstance(given[0], str):
         raise PydanticCustomError("image", "must have either image_url or file_id, as a text")
+    if "file_id" in picture and not STORED.fullmatch(given[0].strip()):
+        raise PydanticCustomError("image", "file_id must be the id of a picture or upload of this gateway")
     return given[0]
 
 
