@@ -16,8 +16,25 @@ TARGET = ROOT / "layers/shared/image_gateway/openapi.json"
 
 _ABOUT = (
     "One image API over OpenAI-compatible, Gemini, ComfyUI and AUTOMATIC1111 engines. Pictures are stored in S3 and "
-    "answered as presigned URLs. Errors are RFC 9457 problem documents."
+    "answered as presigned URLs. Errors are RFC 9457 problem documents, except those of paths under `/v1`, which are "
+    "shaped as the OpenAI API's."
 )
+
+_HEADERS: dict[str, dict[str, Any]] = {
+    "x-request-id": {"description": "Of the request, as logs have it.", "schema": {"type": "string"}},
+    "x-should-retry": {
+        "description": "`false`: another attempt would change nothing, or might be paid twice.",
+        "schema": {"type": "string", "enum": ["false"]},
+    },
+    "Retry-After": {
+        "description": "Seconds after which another attempt may succeed.",
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+}
+"""Headers that answers of many routes may have."""
+
+_FOR_NOW = ("429", "502", "503")
+"""Statuses of what may be over when it is asked for again."""
 
 
 def document() -> dict[str, Any]:
@@ -33,6 +50,7 @@ def document() -> dict[str, Any]:
     found["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `igw_` and 43 characters."}
     }
+    found["components"]["headers"] = _HEADERS
     schemas = found["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -60,10 +78,17 @@ def _answers(operation: dict[str, Any], *, openai: bool) -> dict[str, Any]:
         answers["default"] = {"description": "Any other error"}
     kind, name = ("application/json", "OpenAIError") if openai else ("application/problem+json", "Problem")
     content = {kind: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
-    for status in answers:
-        if status >= "400":
-            answers[status] = {"description": answers[status]["description"], "content": content}
+    for status, answer in answers.items():
+        shown = {"description": answer["description"], "content": content} if status >= "400" else answer
+        answers[status] = {**shown, "headers": {**answer.get("headers", {}), **_headers(status)}}
     return {status: answers[status] for status in sorted(answers)}
+
+
+def _headers(status: str) -> dict[str, dict[str, str]]:
+    names = ["x-request-id"]
+    names += ["x-should-retry"] if status >= "400" else []
+    names += ["Retry-After"] if status in _FOR_NOW else []
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def main(arguments: list[str]) -> int:

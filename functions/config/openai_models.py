@@ -4,6 +4,7 @@ from fastapi import APIRouter, Response
 
 from image_gateway.http import (
     ASKING,
+    WARNED,
     WARNINGS,
     Access,
     GatewayDep,
@@ -19,7 +20,7 @@ from image_gateway.models.openai import OpenAIModel, OpenAIModels
 router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
 
 
-@router.get("/v1/models", responses=refusals(*ASKING))
+@router.get("/v1/models", responses={200: {"headers": WARNED}, **refusals(*ASKING)})
 @access(Access.USER)
 async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: Response) -> OpenAIModels:
     """The models of all engines that are configured, asked of the engines themselves."""

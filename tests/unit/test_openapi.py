@@ -101,6 +101,36 @@ def test_errors_have_the_shape_of_their_door() -> None:
                 assert answer["content"] == (openai if route.path.startswith("/v1/") else problem)
 
 
+def test_headers_are_documented_where_they_are_sent() -> None:
+    """Every answer has its request's id; errors say whether to send it again, and when; `/v1` has warnings."""
+    warned = set()
+    for route in ROUTES:
+        for status, answer in operation(route)["responses"].items():
+            names = set(answer["headers"])
+            assert "x-request-id" in names
+            assert ("x-should-retry" in names) is (status >= "400")
+            assert ("Retry-After" in names) is (status in {"429", "502", "503"})
+            if "x-image-gateway-warnings" in names:
+                warned.add((route.path, status))
+    pictures = ("/v1/images/generations", "/v1/images/edits", "/v1/images/jobs/{id}/result")
+    assert warned == {(path, status) for path in pictures for status in ("200", "303")} | {("/v1/models", "200")}
+
+
+def test_it_says_what_errors_look_like() -> None:
+    """Those of the two kinds of doors differ."""
+    assert "RFC 9457 problem documents, except those of paths under `/v1`" in DOCUMENT["info"]["description"]
+
+
+def test_both_bodies_of_an_edit_have_an_example() -> None:
+    """A form's has the fields of a form."""
+    body = DOCUMENT["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
+
+    example = body["multipart/form-data"]["example"]
+    assert set(example) <= set(body["multipart/form-data"]["schema"]["properties"])
+    assert {"prompt", "image"} <= set(example)
+    assert DOCUMENT["components"]["schemas"]["ImageEditParams"]["examples"]
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.name} {route.path}")
 def test_errors_name_their_codes(route: GuardedRoute) -> None:
     """Every error answer says which codes it may come with, and each code is documented under its own status."""

@@ -1,7 +1,7 @@
 """HTTP by API Gateway: routes with declared access, problem documents, jobs that are waited for, one handler each."""
 
 from image_gateway.http.app import create_app, lambda_handler
-from image_gateway.http.openai_door import ANSWERED, WARNINGS, OpenAISubmittingDep, warnings_header
+from image_gateway.http.openai_door import ANSWERED, WARNED, WARNINGS, OpenAISubmittingDep, warnings_header
 from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.http.owned import JobDep, PictureUrlDep
 from image_gateway.http.refusals import ASKING, refusals
@@ -16,6 +16,7 @@ __all__ = [
     "EDIT_BODY",
     "LOCATION",
     "SUBMITTED",
+    "WARNED",
     "WARNINGS",
     "Access",
     "EditParamsDep",

@@ -18,15 +18,20 @@ from image_gateway.openai_answers import OpenAIAnswers
 WARNINGS = "x-image-gateway-warnings"
 """The header that says what was not done as asked: strings as of RFC 8941, separated by commas."""
 
+WARNED: dict[str, Any] = {
+    WARNINGS: {"description": "What was not done as asked: strings, separated by commas.", "schema": {"type": "string"}}
+}
+"""For the documentation of answers that may hold warnings."""
+
 _MAX_WARNINGS = 2_000
 
 ANSWERED: dict[int | str, dict[str, Any]] = {
     **SUBMITTED,
-    200: {"model": ImagesResponse, "description": f"The pictures; `{WARNINGS}` says what was not done as asked."},
+    200: {"model": ImagesResponse, "description": "The pictures.", "headers": WARNED},
     303: {
         "description": "Not done yet: `Location` leads to the result, which waits on. Or done, and longer than a "
         "function can answer: `Location` is a presigned URL of the answer.",
-        "headers": LOCATION,
+        "headers": {**LOCATION, **WARNED},
     },
 }
 """For the documentation of routes that answer as the OpenAI API does."""

@@ -41,6 +41,7 @@ EDIT_BODY: dict[str, Any] = {
                         },
                     },
                 },
+                "example": {"prompt": "make it night", "image": ["(the bytes of lighthouse.png)"], "size": "1024x1024"},
             },
             "application/json": {
                 "schema": {"$ref": _SCHEMA},
