@@ -17,6 +17,7 @@ from owui_client.models.images import CreateImageForm, EditImageForm
 
 from image_gateway.models.jobs import ResponseFormat
 from sandbox.template import ROOT
+from tests.conformance.open_webui import OpenWebUIRouter
 from tests.integration.running import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
@@ -241,6 +242,7 @@ CLIENTS: dict[str, Callable[[str, str], Client]] = {
     "AsyncOpenAI": AsyncOpenAISDK,
     "litellm": LiteLLM,
     "curl": Curl,
+    "aiohttp": OpenWebUIRouter,
     "owui-client": OpenWebUIClient,
 }
 """By the names that the README has for them; each is made of the gateway's URL and a token."""

@@ -164,7 +164,11 @@ OPERATIONS: dict[str, Callable[[Bench, str], None]] = {
 }
 """By the words that the table has for them."""
 
-WITHOUT = {("Generate, `b64_json`", "owui-client"), ("Edit with a mask", "owui-client")}
+WITHOUT = {
+    ("Generate, `b64_json`", "owui-client"),
+    ("Edit with a mask", "owui-client"),
+    ("Edit with a mask", "aiohttp"),
+}
 """What a client has no words for."""
 
 
