@@ -170,6 +170,9 @@ class PublicFetcher:
             raise InvalidUrl(f"The URL did not deliver within {self._timeout:g} s", field=field) from None
         except httpx.HTTPError:
             raise InvalidUrl("The URL's server cannot be reached, or broke off", field=field) from None
+        # httpx reads a redirect's target before `_follow` does, and a host that only looks like IDNA when it is told.
+        except (httpx.InvalidURL, UnicodeError):
+            raise InvalidUrl("The URL is malformed, or redirects to one that is", field=field) from None
         except (InvalidUrl, TooLarge) as error:
             error.field = field
             raise
