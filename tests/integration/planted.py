@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 
@@ -17,7 +18,8 @@ from tests.integration.pictures import encoded, text
 USERNAME, PASSWORD = "planted-username", "planted-password"
 BASIC = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
 KEYS = {
-    "openai": "sk-planted-openai-0123456789abcdef",
+    # With characters that JSON, URLs and Python spell in ways of their own.
+    "openai": 'sk-planted"openai\\0123+456/789=abcdef',
     "gemini": "AIza-planted-gemini-0123456789",
     "comfyui": "planted-comfyui-0123456789",
 }
@@ -53,6 +55,7 @@ class Emitted:
         objects: bodies of the bucket's objects, by key; pictures' bytes as characters.
         metadata: what goes with the objects as headers, by key.
         parameter: the configuration as it is stored.
+        minted: the secret of a token that an administrator made, which one answer shows.
         asked: what the engines were asked.
     """
 
@@ -65,7 +68,13 @@ class Emitted:
     objects: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     parameter: str = ""
+    minted: str = ""
     asked: str = ""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Everything that must not be given out."""
+        return (*SECRETS, self.minted)
 
 
 async def emitted(log: Path) -> Emitted:
@@ -136,6 +145,8 @@ class _Run:
         for what, fault in {
             "a key refused": Fault(401, {"error": {"message": words}}, times=-1),
             "a failure": Fault(500, broken, times=-1),
+            "a parameter refused": Fault(400, {"error": {"message": words, "param": secret, "code": secret}}, times=-1),
+            "words in an odd place": Fault(400, {"reason": words, "url": f"/?key={quote(secret)}"}, times=-1),
             "prompts not rewritten": Fault(500, broken, times=-1, path="/chat/completions"),
         }.items():
             self._sandbox.engines[engine].knobs.faults = [fault]
@@ -176,7 +187,8 @@ class _Run:
         jobs = (await self._ask("one's jobs", "GET", f"{API}/jobs?limit=100", **user)).json()
         await self._ask("everybody's jobs", "GET", f"{API}/jobs?limit=100", to=others)
         made = await self._ask("a token made", "POST", f"{API}/tokens", json={"name": "stranger", "role": "user"})
-        stranger = made.json()["token"]
+        stranger = self._out.minted = made.json()["token"]
+        await self._ask("tokens", "GET", f"{API}/tokens")
         for job in jobs["jobs"][:3]:
             await self._ask(f"one's job {job['id']}", "GET", f"{API}/jobs/{job['id']}", **user)
             await self._ask(

@@ -144,6 +144,25 @@ async def test_a_request_for_which_no_time_is_left_is_not_sent(server: EngineSer
     assert state.record == []
 
 
+async def test_named_parameter_is_bounded_and_without_secrets(server: EngineServer, state: SandboxState) -> None:
+    """The parameter that an engine names is its own words too: what it repeats of a key is not shown."""
+    server = replace(server, connection=replace(server.connection, secrets=("sk-secret",)))
+    state.knobs.faults = [
+        Fault(400, {"error": {"message": "no", "param": "sk-secret"}}),
+        Fault(400, {"error": {"message": "no", "param": "p" * 2_000_000}}),
+        Fault(400, {"error": {"message": "no", "param": "\n"}}),
+    ]
+    named = []
+
+    for _ in range(3):
+        with pytest.raises(EngineRejected) as raised:
+            await server.send("POST", "/a")
+        assert raised.value.param == raised.value.field
+        named.append(raised.value.field)
+
+    assert named == ["***", "p" * 600 + " …", None]
+
+
 async def test_blocked_content_is_told_by_the_engines_own_reading(server: EngineServer, state: SandboxState) -> None:
     """A refusal in which the engine sees a content block becomes one."""
     state.knobs.faults = [Fault(400, {"why": "too rude"})]

@@ -1,8 +1,11 @@
 """An engine's own words: found in every shape of error body, in one line, without markup or secrets."""
 
+import html
 import json
+import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
@@ -76,6 +79,69 @@ def test_depth_is_bounded(words: Callable[..., str]) -> None:
 def test_secrets_are_hidden(words: Callable[..., str], said: str) -> None:
     """A secret is hidden wherever it is echoed, wholly or partly masked."""
     assert words({"error": said}, "sk-secret-123") == "key *** is wrong"
+
+
+ODD = "sk-a\"b\\c+d/e='f <i>&"
+"""A secret that looks different wherever it is escaped."""
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        ODD,
+        json.dumps(ODD)[1:-1],
+        json.dumps(json.dumps(ODD))[3:-3],
+        json.dumps(ODD)[1:-1].replace("/", "\\/"),
+        "".join(f"\\u{ord(char):04X}" for char in ODD),
+        repr(ODD)[1:-1],
+        "".join(f"\\x{ord(char):02x}" for char in ODD),
+        quote(ODD),
+        quote(ODD, safe="").lower(),
+        quote(quote(ODD, safe=""), safe=""),
+        quote_plus(ODD),
+        html.escape(ODD),
+    ],
+)
+@pytest.mark.parametrize(
+    ("shape", "told"), [("{}", "***"), ('{{"oops": "{}"}}', '{"oops": "***"}'), ("<p>{}</p>", "***")]
+)
+def test_secrets_are_hidden_however_they_are_escaped(
+    words: Callable[..., str], spelled: str, shape: str, told: str
+) -> None:
+    """JSON, Python, URLs and HTML write some characters in ways of their own, and a secret is hidden in all of them."""
+    assert words(shape.format(spelled).encode(), ODD) == told
+
+
+def test_secrets_of_all_alphabets_are_hidden(words: Callable[..., str]) -> None:
+    """A password may be any text, which JSON and URLs may spell by its parts."""
+    secret = "pä\\\\ß😀"
+    for spelled in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), quote(secret)):
+        assert words({"error": spelled.strip('"')}, secret) == "***"
+
+
+def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(words: Callable[..., str]) -> None:
+    """Of a text so long that it is not read to its end, no secret's beginning is shown, wherever it stands."""
+    for length in range(32_768 - 40, 32_768):
+        text = "<br>".ljust(length, " ") + "sk-" + "y" * 40 + " " * 100_000
+
+        assert "yy" not in words({"error": text}, "sk-" + "y" * 40)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("part", ["a", "\\", "%25", "%", 'b"', "\\u00", " "])
+def test_escaped_secrets_are_looked_for_once(words: Callable[..., str], part: str) -> None:
+    """However many escapes there are in a text, the time grows with its length alone."""
+    for secret in (ODD, "\\\\a\\", "%25" * 20, "\\u00" * 20):
+        assert len(words({"error": part * 20_000}, secret)) < 700
+
+
+def test_a_long_answer_is_cut_before_it_is_cleaned(words: Callable[..., str]) -> None:
+    """An answer of many megabytes does not hold up whatever else the function does."""
+    body = json.dumps({"error": {"message": "a b" * 20_000_000}}).encode()
+    started = time.process_time()
+
+    assert words(body, "sk-secret").startswith("a ba b")
+    assert time.process_time() - started < 0.5
 
 
 def test_secret_with_spaces_is_hidden(words: Callable[..., str]) -> None:

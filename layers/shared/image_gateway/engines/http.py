@@ -15,7 +15,7 @@ import httpx
 from pydantic_core import from_json
 
 from image_gateway.engines.json_body import JsonBody, put_back
-from image_gateway.engines.words import find_message, one_line, without_markup
+from image_gateway.engines.words import find_message, one_line
 from image_gateway.errors import (
     ContentBlocked,
     EngineError,
@@ -34,7 +34,7 @@ _Body = io.BytesIO | JsonBody
 """Takes an answer chunk by chunk, and grows in place: chunks and what they are joined to would hold it twice."""
 
 _RETRIES = 2
-_WORDS_FROM = 16_384
+_WORDS_FROM = 131_072
 _LONGEST_WAIT = 5.0
 _LONGEST_CONNECT = 10.0
 _LOST = (502, 520, 524)
@@ -251,8 +251,8 @@ class EngineServer:
             error = body.get("error") if isinstance(body, dict) else None
             named = error if isinstance(error, dict) else {}
             param = named.get("param")
-            field = param if isinstance(param, str) else None
-            return EngineRejected(said, engine_code=named.get("code"), param=param, field=field)
+            field = (self._clean(param) or None) if isinstance(param, str) else None
+            return EngineRejected(said, engine_code=named.get("code"), param=field, field=field)
         if status == 503:
             return EngineUnavailable(said, retry_after=wait)
         if status == 504:
@@ -267,7 +267,7 @@ class EngineServer:
 
     def message(self, body: Any) -> str:
         """The human part of an answer's JSON, or of a text: one line, bounded, without markup or secrets."""
-        return self._clean(without_markup(find_message(body)))
+        return self._clean(find_message(body))
 
     def _clean(self, text: object) -> str:
         return one_line(str(text), self.connection.secrets)
