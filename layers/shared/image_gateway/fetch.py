@@ -12,13 +12,12 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
 
 from image_gateway.errors import InvalidUrl, TooLarge
-from image_gateway.transport import Transport
+from image_gateway.transport import Transport, no_cookies
 
 MAX_BYTES = 50_000_000
 """Longest picture in bytes."""
@@ -147,7 +146,7 @@ class PublicFetcher:
         self._client = httpx.AsyncClient(
             transport=PublicTransport(inner, resolve, allowed_hosts),
             trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            cookies=no_cookies(),
             headers={"accept": "image/*", "accept-encoding": "identity", "user-agent": "image-gateway"},
             timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
         )

@@ -30,7 +30,7 @@ from image_gateway.stopping import Stopper
 from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
-from image_gateway.transport import Transport
+from image_gateway.transport import Transport, no_cookies
 from image_gateway.watch import Watch
 from image_gateway.worker import Worker
 
@@ -216,7 +216,7 @@ class Gateway:
     def _client(self) -> httpx.AsyncClient:
         # Node and uvicorn close what was idle for 5 s. A request that meets that is lost, and may have been paid for.
         transport = Transport(_tls(), idle_seconds=2)
-        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
+        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
 
     @cached_property
     def _fetcher(self) -> PublicFetcher:

@@ -8,6 +8,7 @@ import ssl
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import h11
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 _GATHERED = 64 * 1024
 _LONGEST_HEADERS = 100 * 1024
 _PORTS = {"http": 80, "https": 443}
+
+
+def no_cookies() -> CookieJar:
+    """A jar for a client that talks to many servers: it takes no cookie, as what one sets is no other's to see."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class _Origin(NamedTuple):
