@@ -22,7 +22,7 @@ from image_gateway.http import (
 )
 from image_gateway.models.jobs import Status
 from image_gateway.models.pictures import JobInfo, JobPage
-from image_gateway.presentation import describe
+from image_gateway.presentation import describe, page
 from image_gateway.tokens import Role
 
 app = create_app(results(documented=True))
@@ -45,7 +45,7 @@ async def list_jobs(
             raise Forbidden("Other owners' jobs need a token of role admin", field="owner")
         owner = principal.owner
     found, after = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
-    return JobPage(jobs=[describe(job, gateway.images, principal) for job in found], cursor=after)
+    return page(found, after, gateway.images, principal)
 
 
 @app.get("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)

@@ -1,5 +1,6 @@
 """The jobs function: reading, listing and canceling jobs, and pictures by id."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -193,14 +194,19 @@ def test_a_list_can_be_of_one_state(queued: "Deployment") -> None:
     assert ids(get(queued, f"{JOBS}?status=failed")) == []
 
 
-def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDBClient") -> None:
-    """Every job once, the newest first, and no cursor after the last."""
-    jobs = [Job(id=new_job_id(), kind="generation", owner="event:s3") for _ in range(1_000)]
+def put(deployment: "Deployment", dynamodb: "DynamoDBClient", jobs: list[Job]) -> None:
+    """Put jobs into the table."""
     table = deployment.gateway.settings.table
     puts = [{"PutRequest": {"Item": deployment.gateway.jobs._item(job)}} for job in jobs]
     with ThreadPoolExecutor(4) as pool:
         batches = [puts[start : start + 25] for start in range(0, len(puts), 25)]
         list(pool.map(lambda batch: dynamodb.batch_write_item(RequestItems={table: batch}), batches))
+
+
+def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDBClient") -> None:
+    """Every job once, the newest first, and no cursor after the last."""
+    jobs = [Job(id=new_job_id(), kind="generation", owner="event:s3") for _ in range(1_000)]
+    put(deployment, dynamodb, jobs)
 
     found: list[str] = []
     cursor, pages = "", 0
@@ -212,6 +218,28 @@ def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDB
 
     assert pages == 10
     assert found == sorted((job.id for job in jobs), reverse=True)
+
+
+@pytest.mark.parametrize("status", ["", "&status=queued"])
+def test_a_page_ends_before_it_is_too_long(queued: "Deployment", dynamodb: "DynamoDBClient", status: str) -> None:
+    """Lambda answers 6 MB at most: a page of jobs with long prompts has fewer, and its cursor leads on."""
+    owner = get(queued, f"{JOBS}/{submit(queued)}", "admin").json["owner"]
+    request = {"prompt": '"' * 32_000}
+    jobs = [Job(id=new_job_id(), kind="generation", owner=owner, request=request) for _ in range(100)]
+    put(queued, dynamodb, jobs)
+    found: list[str] = []
+    cursor, pages = "", 0
+
+    while cursor is not None and pages < 10:
+        answer = get(queued, f"{JOBS}?limit=100{status}" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status == 200
+        assert len(json.dumps(answer.text).encode()) < 4_500_000
+        found += ids(answer)
+        cursor = answer.json.get("cursor")
+        pages += 1
+
+    assert pages == 4
+    assert found[:-1] == sorted((job.id for job in jobs), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from image_gateway.image_store import ImageStore
 from image_gateway.models.jobs import Job, JobPicture, ResponseFormat
 from image_gateway.models.openai import ImagesResponse, OpenAIImage
 from image_gateway.openai_usage import usage_of
-from image_gateway.presentation import succeeded
+from image_gateway.presentation import length_in_json, succeeded
 
 MAX_BODY = 6_000_000
 """Longest body that is answered directly, in bytes as they stand in the function's own answer, which is JSON."""
@@ -69,7 +69,7 @@ class OpenAIAnswers:
             )
             raise TooLarge(said, field="response_format", may_have_cost=True)
         body = await self._with_base64(described, pictures)
-        if _length_in_json(body) <= MAX_BODY:
+        if length_in_json(body) <= MAX_BODY:
             return Answer(bytes(body))
         return Answer(b"", self._images.url(await self._images.put_answer(job.id, body))[0])
 
@@ -114,8 +114,3 @@ def _described(job: Job) -> ImagesResponse:
             "warnings": job.warnings or None,
         }
     )
-
-
-def _length_in_json(body: bytes | bytearray) -> int:
-    """How long a body is as a JSON string, as which a function answers it."""
-    return len(body) + body.count(b'"') + body.count(b"\\")

@@ -1,10 +1,14 @@
 """What callers see of a job."""
 
+from image_gateway import job_pages
 from image_gateway.image_store import ImageStore
 from image_gateway.job_runner import error_of
 from image_gateway.models.jobs import Job
-from image_gateway.models.pictures import JobInfo, JobProblem, Picture
+from image_gateway.models.pictures import JobInfo, JobPage, JobProblem, Picture
 from image_gateway.tokens import Principal, Role
+
+MAX_PAGE = 4_000_000
+"""Longest page of jobs, in bytes as they stand in the function's own answer: Lambda answers 6 MB."""
 
 
 def pictures(job: Job, images: ImageStore) -> list[Picture]:
@@ -59,6 +63,24 @@ def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
         if error
         else None,
     )
+
+
+def page(jobs: list[Job], cursor: str | None, images: ImageStore, principal: Principal) -> JobPage:
+    """As many of the jobs as fit into one answer, at least one, and the cursor to what comes after them."""
+    described: list[JobInfo] = []
+    length = 0
+    for job in jobs:
+        info = describe(job, images, principal)
+        length += length_in_json(info.model_dump_json(exclude_none=True).encode())
+        if described and length > MAX_PAGE:
+            return JobPage(jobs=described, cursor=job_pages.cursor(described[-1].id))
+        described.append(info)
+    return JobPage(jobs=described, cursor=cursor)
+
+
+def length_in_json(body: bytes | bytearray) -> int:
+    """How long a body is as a JSON string, as which a function answers it."""
+    return len(body) + body.count(b'"') + body.count(b"\\")
 
 
 def _pictures(job: Job, images: ImageStore) -> list[Picture]:
