@@ -5,24 +5,33 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
+import httpx
 import pytest
 
+from image_gateway.aws.signing import Credentials
 from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, InputImage
+from image_gateway.engines.http import Answer, Connection, EngineServer
+from image_gateway.envelopes import Message
+from image_gateway.http.multipart import Part
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.envelopes import ENVELOPE
 from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
 from image_gateway.models.jobs import Job, JobError, JobPicture
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, OpenAIImage
 from image_gateway.models.pictures import JobInfo, JobProblem, Picture, Problem, Upload
+from image_gateway.models.tokens import NewToken
 from tests.integration.planted import (
     AUTH,
     BASIC,
     ENGINE_SECRETS,
     KEYS,
+    PASSWORD,
     PRESIGNED,
     PROMPT,
     SIGNATURE,
     TOKENS,
+    USER_TOKEN,
+    USERNAME,
     WRONG_KEY,
     Emitted,
     emitted,
@@ -186,6 +195,18 @@ PICTURE = Picture(
 )
 
 
+async def no_fetch(_url: str) -> bytes:
+    return b""
+
+
+CONNECTION = Connection(
+    httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200))),
+    no_fetch,
+    timeout=1,
+    secrets=tuple(KEYS.values()),
+)
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -215,10 +236,34 @@ PICTURE = Picture(
         OpenAIImage(url=PRESIGNED, revised_prompt=PROMPT),
         ImageRequest(job_id="1", images=(InputImage(PROMPT.encode(), "image/png", 1, 1),), **FORM),
         EngineResult(images=[EngineImage(PROMPT.encode(), revised_prompt=PROMPT)], warnings=[SAID]),
+        Message("1", json.dumps({"request": FORM}), JOB.created_at),
+        Part("prompt", PROMPT.encode(), is_file=False),
+        Answer(400, "Bad Request", httpx.Headers(), SAID.encode(), {"mark": PROMPT.encode()}),
+        NewToken(
+            id="1",
+            name="stranger",
+            role="user",
+            created_at=JOB.created_at,
+            expires_at=None,
+            last_used_at=None,
+            engines=None,
+            models=None,
+            token=USER_TOKEN,
+        ),
+        Credentials("AKIA", WRONG_KEY, SIGNATURE),
+        CONNECTION,
+        EngineServer(
+            CONNECTION,
+            "engine",
+            "http://engine.example",
+            headers={"authorization": KEYS["openai"]},
+            params={"key": KEYS["gemini"]},
+            auth=(USERNAME, PASSWORD),
+        ),
     ],
     ids=lambda model: type(model).__name__,
 )
 def test_representations_hold_neither(model: object) -> None:
     """What a traceback or a careless log line would show of a model has no secret, link or prompt in it."""
     for shown in (repr(model), str(model), f"{[model]}"):
-        assert held(shown, *ENGINE_SECRETS, SIGNATURE, PROMPT) == set()
+        assert held(shown, *ENGINE_SECRETS, *TOKENS, SIGNATURE, PROMPT) == set()

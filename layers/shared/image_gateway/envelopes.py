@@ -5,7 +5,7 @@ Shapes of EventBridge's and S3's events: https://docs.aws.amazon.com/AmazonS3/la
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class Message:
     """A message as it lay in a queue. `again` says that it was handed out before."""
 
     id: str
-    body: str
+    body: str = field(repr=False)
     sent_at: datetime
     again: bool = False
 

@@ -67,7 +67,7 @@ class Answer:
     status: int
     reason: str
     headers: httpx.Headers
-    content: bytes | bytearray
+    content: bytes | bytearray = field(repr=False)
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -101,7 +101,7 @@ class EngineServer:
     name: str
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
     auth: tuple[str, str] | None = field(default=None, repr=False)
     blocked: Callable[[Any], str | None] = lambda _body: None
     retry_delay: Callable[[Any], float | None] = lambda _body: None

@@ -4,7 +4,7 @@ The standard library reads headers; a package for forms would be imported at eve
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
 
@@ -31,7 +31,7 @@ class Part:
     """
 
     name: str
-    data: bytes
+    data: bytes = field(repr=False)
     is_file: bool
 
 
