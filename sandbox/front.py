@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 import time
 import uuid
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ MAX_BODY = 10 * 2**20
 """The longest body that API Gateway takes, in bytes (10 MB)."""
 PATIENCE_SECONDS = 30.0
 """How long API Gateway waits for a function."""
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+"""What a server may be called in the header of that name."""
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
 
 
@@ -79,6 +82,8 @@ def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
     """The HTTP front: each route of the template calls its function; any other path is API Gateway's own 404."""
 
     async def answer_to(request: Request) -> Response:
+        if not _HOST.fullmatch(request.headers.get("host", "localhost")):
+            return JSONResponse({"message": "Bad Request"}, 400)
         found = _most_specific(routes, request.method, request.scope["path"])
         if found is None:
             return JSONResponse({"message": "Not Found"}, 404)

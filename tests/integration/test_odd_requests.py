@@ -127,6 +127,17 @@ def test_odd_json_does_not_get_into_the_configuration(deployment: Deployment, te
     assert answered(deployment, "GET", "/api/v1/images/config") == (200, None)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/images/generations", "/v1/images/generations"])
+def test_a_host_that_looks_like_a_path(deployment: Deployment, path: str) -> None:
+    """The path alone decides about an error's shape, whatever `Host` claims to be before it."""
+    plain, odd = (
+        deployment.call("POST", path, {}, role=None, headers={"Host": host}).json for host in ("x", "x/v1/?y=")
+    )
+
+    assert odd.keys() == plain.keys()
+    assert ("error" in odd) == path.startswith("/v1/")
+
+
 def test_a_host_that_cannot_be_one(deployment: Deployment) -> None:
     """A host that is no name in any alphabet cannot be reached, as any other wrong one."""
     form = {"engine": "automatic1111", "url": "http://xn--"}

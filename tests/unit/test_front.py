@@ -169,6 +169,28 @@ async def test_a_request_reaches_its_function(client: Client, functions: Functio
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("host", ["x:abc", "x:", "[::1", "x/v1/?y=", "exa mple", " ", "", "é"])
+async def test_a_host_that_is_none_is_refused(client: Client, functions: Functions, host: str) -> None:
+    """A `Host` that names none is a bad request, as it is to API Gateway, and no function is called."""
+    async with client() as http:
+        answer = await http.get("/pictures/latest", headers={b"Host": host.encode()})
+
+    assert (answer.status_code, answer.json()) == (400, {"message": "Bad Request"})
+    assert functions.asked == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["gw.example", "GW_1.example.:8080", "127.0.0.1:8123", "[::1]:8123", "[::1]"])
+async def test_a_host_of_any_kind_is_taken(client: Client, functions: Functions, host: str) -> None:
+    """A name or an address, with a port or without, is in the event as it was sent."""
+    async with client() as http:
+        await http.get("/pictures/latest", headers={"Host": host})
+
+    ((_name, event),) = functions.asked
+    assert event["requestContext"]["domainName"] == host
+
+
+@pytest.mark.anyio
 async def test_a_parameter_holds_anything(client: Client, functions: Functions) -> None:
     """A path parameter may hold line breaks and other letters than ASCII's."""
     async with client() as http:

@@ -102,7 +102,8 @@ def _render(  # noqa: PLR0917 - the parts of one document
 ) -> JSONResponse:
     request.state.outcome = code
     headers = {"Cache-Control": "no-store", **headers}
-    if request.url.path.startswith("/v1/"):
+    # Not the request's URL, which holds what the caller's `Host` says.
+    if request.scope["path"].startswith("/v1/"):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
         # The OpenAI API has one status for all that is wrong with a request.
