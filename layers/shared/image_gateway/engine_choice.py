@@ -7,7 +7,7 @@ engine is configured; any other name, with or without slashes, belongs to the co
 from dataclasses import dataclass
 
 from image_gateway.config_merge import with_edit_fallbacks
-from image_gateway.engines import REGISTRY
+from image_gateway.engines import REGISTRY, field_for
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 
@@ -41,7 +41,7 @@ def server_url(config: ImagesConfig, engine: str, *, edit: bool) -> str | None:
     entry = REGISTRY[engine]
     if edit:
         config = with_edit_fallbacks(config)
-    url, key = (_field(name, edit=edit) for name in (entry.url_field, entry.key_field))
+    url, key = (field_for(name, edit=edit) for name in (entry.url_field, entry.key_field))
     found: str = getattr(config, url)
     needs_key = found == ImagesConfig.model_fields[url].default
     return found if found and (getattr(config, key) or not needs_key) else None
@@ -76,10 +76,3 @@ def choice_of(job: Job, model: str | None, config: ImagesConfig) -> EngineChoice
     if job.pinned:
         return EngineChoice(job.engine, job.model or None, named=True)
     return choose(config, model, edit=job.kind == "edit")
-
-
-def _field(name: str, *, edit: bool) -> str:
-    """The configuration field for edits that has the part of the field `name`; itself where there is none."""
-    prefix = "IMAGES_EDIT_" if edit else ""
-    for_edits = f"{prefix}{name.removeprefix('IMAGES_')}"
-    return for_edits if edit and for_edits in ImagesConfig.model_fields else name

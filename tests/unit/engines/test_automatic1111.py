@@ -385,10 +385,10 @@ async def test_a_web_page_is_no_engine(serve: Serve, connect: Connect) -> None:
         await engine.verify()
 
 
-def test_a_missing_url_names_its_field() -> None:
+async def test_a_missing_url_names_its_field(connect: Connect) -> None:
     """Nothing is asked of anybody."""
     with pytest.raises(NotConfigured) as caught:
-        create_engine("automatic1111", ImagesConfig(), None)  # type: ignore[arg-type]
+        create_engine("automatic1111", ImagesConfig(), connect())
     assert caught.value.field == "AUTOMATIC1111_BASE_URL"
 
 
@@ -505,9 +505,10 @@ async def test_a_slow_server_is_a_timeout_that_may_have_cost(make: MakeEngine, s
 
 
 async def test_an_unreachable_server_is_named(connect: Connect) -> None:
-    """Nobody listens on port 9."""
-    engine = Automatic1111Engine(ImagesConfig(AUTOMATIC1111_BASE_URL="http://127.0.0.1:9"), connect())
-    with pytest.raises(EngineUnavailable, match=r"cannot be reached at http://127\.0\.0\.1:9"):
+    """Nobody listens on port 9. It is named by its field, not by its address."""
+    config = ImagesConfig(AUTOMATIC1111_BASE_URL="http://127.0.0.1:9")
+    engine = create_engine("automatic1111", config, connect(), edit=True)
+    with pytest.raises(EngineUnavailable, match=r"refused\): check AUTOMATIC1111_BASE_URL$"):
         await engine.verify()
 
 

@@ -9,6 +9,7 @@ from image_gateway.engines import create_engine, create_prompt_writer
 from image_gateway.engines.base import ImageRequest, InputImage, overlay, unsupported
 from image_gateway.engines.http import Connection
 from image_gateway.engines.openai import OpenAIEngine
+from image_gateway.errors import EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 
 
@@ -65,6 +66,30 @@ def config() -> ImagesConfig:
 async def test_engine_is_made_by_name(connect: Callable[..., Connection], config: ImagesConfig) -> None:
     """An engine's name is all that is needed to make it."""
     assert isinstance(create_engine("openai", config, connect()), OpenAIEngine)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "edit", "field"),
+    [
+        ("openai", False, "IMAGES_OPENAI_API_BASE_URL"),
+        ("openai", True, "IMAGES_EDIT_OPENAI_API_BASE_URL"),
+        ("automatic1111", True, "AUTOMATIC1111_BASE_URL"),
+        ("comfyui", False, "COMFYUI_BASE_URL"),
+        ("comfyui", True, "IMAGES_EDIT_COMFYUI_BASE_URL"),
+        ("gemini", True, "IMAGES_EDIT_GEMINI_API_BASE_URL"),
+    ],
+)
+async def test_unreachable_engine_is_named_by_its_field(
+    connect: Callable[..., Connection], name: str, field: str, *, edit: bool
+) -> None:
+    """Whoever makes pictures is told which field to look at, and not where a private server is."""
+    config = ImagesConfig.model_validate({field: "http://127.0.0.1:9/private"})
+
+    with pytest.raises(EngineUnavailable) as error:
+        await create_engine(name, config, connect(), edit=edit).models()
+
+    assert error.value.detail == f"{name} cannot be reached (connection refused): check {field}"
 
 
 @pytest.mark.anyio

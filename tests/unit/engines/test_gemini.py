@@ -328,10 +328,10 @@ async def test_a_missing_model_names_its_field(make: MakeEngine, edit: bool, fie
 
 
 @pytest.mark.parametrize(("edit", "prefix"), [(False, "IMAGES_GEMINI"), (True, "IMAGES_EDIT_GEMINI")])
-def test_the_official_host_needs_a_key(edit: bool, prefix: str) -> None:
+async def test_the_official_host_needs_a_key(connect: Connect, edit: bool, prefix: str) -> None:
     """Nothing is asked of Google without one."""
     with pytest.raises(NotConfigured) as caught:
-        create_engine("gemini", ImagesConfig(), None, edit=edit)  # type: ignore[arg-type]
+        create_engine("gemini", ImagesConfig(), connect(), edit=edit)
     assert caught.value.field == f"{prefix}_API_KEY"
 
 
@@ -577,9 +577,10 @@ async def test_a_slow_server_is_a_timeout_that_may_have_cost(make: MakeEngine, s
 
 
 async def test_an_unreachable_server_is_named(connect: Connect) -> None:
-    """Nobody listens on port 9."""
-    engine = GeminiEngine(ImagesConfig(IMAGES_GEMINI_API_BASE_URL="http://127.0.0.1:9"), connect())
-    with pytest.raises(EngineUnavailable, match=r"cannot be reached at http://127\.0\.0\.1:9"):
+    """Nobody listens on port 9. It is named by its field, not by its address."""
+    config = ImagesConfig(IMAGES_GEMINI_API_BASE_URL="http://127.0.0.1:9")
+    engine = create_engine("gemini", config, connect())
+    with pytest.raises(EngineUnavailable, match=r"refused\): check IMAGES_GEMINI_API_BASE_URL$"):
         await engine.verify()
 
 

@@ -54,7 +54,7 @@ async def test_unreachable(openai_engine: MakeEngine, waits: Any, ask: Ask) -> N
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
-        with pytest.raises(EngineUnavailable, match=r"openai cannot be reached at http://127\.0\.0\.1") as error:
+        with pytest.raises(EngineUnavailable, match=r"openai cannot be reached \(connection refused\)") as error:
             await openai_engine(url=url).generate(ask())
 
     assert waits.seconds == [0.25, 0.5]

@@ -1,6 +1,6 @@
 """The engines, by name. A new one is a module and a line here; it is imported when first used."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
 
@@ -17,6 +17,7 @@ __all__ = [
     "PromptWriter",
     "create_engine",
     "create_prompt_writer",
+    "field_for",
 ]
 
 
@@ -66,9 +67,16 @@ PROMPT_WRITER = "openai"
 """The engine that rewrites prompts where the configured one cannot."""
 
 
+def field_for(name: str, *, edit: bool) -> str:
+    """The configuration field for edits that has the part of the field `name`; itself where there is none."""
+    for_edits = f"IMAGES_EDIT_{name.removeprefix('IMAGES_')}"
+    return for_edits if edit and for_edits in ImagesConfig.model_fields else name
+
+
 def create_engine(name: str, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> Engine:
     """Make the engine `name` for this configuration; `edit` takes the fields for edits where there are any."""
     entry = REGISTRY[name]
+    connection = replace(connection, url_field=field_for(entry.url_field, edit=edit))
     factory = getattr(import_module(f"image_gateway.engines.{entry.module}"), entry.factory)
     return cast("Engine", factory(config, connection, edit=edit))
 

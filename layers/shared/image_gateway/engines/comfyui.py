@@ -102,7 +102,7 @@ class ComfyUIEngine:
         info = body.get(node_class) if isinstance(body, dict) else None
         if not isinstance(info, dict):
             said = f"comfyui does not know the node type {node_class} (check {self._prefix}_WORKFLOW)"
-            raise EngineRejected(said) if body == {} else EngineUnavailable(f"{self._server.base_url} is no ComfyUI")
+            raise EngineRejected(said) if body == {} else EngineUnavailable(f"{self._prefix}_BASE_URL is no ComfyUI")
         return [ModelInfo(id=option, name=option) for option in _options(info, name)]
 
     async def verify(self) -> None:

@@ -15,6 +15,7 @@ import httpx
 from pydantic_core import from_json
 
 from image_gateway.engines.json_body import JsonBody, put_back
+from image_gateway.engines.unreachable import why
 from image_gateway.engines.words import find_message, one_line
 from image_gateway.errors import (
     ContentBlocked,
@@ -50,6 +51,8 @@ class Connection:
         fetch: fetches a URL of another origin under the guard for callers' URLs.
         timeout: seconds that one operation may take in all.
         secrets: strings that must not appear in any message.
+        url_field: the configuration field that says where the server is; messages name it, as not everybody who is told
+            of a failure is to know the address.
         sleep: waits, in seconds.
     """
 
@@ -58,6 +61,7 @@ class Connection:
     timeout: float
     secrets: tuple[str, ...] = field(default=(), repr=False)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    url_field: str = "the engine's URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,10 @@ class EngineServer:
             return self.connection.timeout
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
+    def _unreachable(self, reason: str, *, may_have_cost: bool = False) -> EngineUnavailable:
+        said = f"{self.name} cannot be reached ({reason}): check {self.connection.url_field}"
+        return EngineUnavailable(said, may_have_cost=may_have_cost)
+
     def _too_slow(self) -> str:
         return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
 
@@ -212,13 +220,15 @@ class EngineServer:
                 pictures = body.pictures if isinstance(body, JsonBody) else {}
                 return Answer(response.status_code, response.reason_phrase, response.headers, body.getvalue(), pictures)
         except httpx.ConnectTimeout:
-            raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: no answer") from None
+            raise self._unreachable("no answer") from None
         except httpx.ConnectError as error:
-            raise EngineUnavailable(f"{self.name} cannot be reached at {self.base_url}: {self._clean(error)}") from None
+            raise self._unreachable(why(error)) from None
         except (httpx.TimeoutException, TimeoutError):
             raise EngineTimeout(self._too_slow(), may_have_cost=paid, outstanding=True) from None
-        # A host's name that cannot be one is a `UnicodeError` (IDNA).
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        # A host's name that cannot be one is a `UnicodeError` (IDNA); it may also be that of a redirect.
+        except (httpx.InvalidURL, UnicodeError):
+            raise self._unreachable("a malformed URL", may_have_cost=paid) from None
+        except httpx.HTTPError as error:
             said = f"{self.name} broke off: {self._clean(error)}"
             raise EngineUnavailable(said, may_have_cost=paid, outstanding=True) from None
 
