@@ -244,7 +244,17 @@ def test_a_page_ends_before_it_is_too_long(queued: "Deployment", dynamodb: "Dyna
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=101", "limit=x", "status=lost", "cursor=garbage", "cursor=", "cursor=" + "W1tb" * 100, "owner="],
+    [
+        "limit=0",
+        "limit=101",
+        "limit=x",
+        "status=lost",
+        "cursor=garbage",
+        "cursor=",
+        "cursor=" + "W1tb" * 100,
+        "owner=",
+        "owner=x",
+    ],
 )
 def test_what_no_list_can_be_made_of_is_refused(deployment: "Deployment", query: str) -> None:
     """422, naming the parameter."""

@@ -359,7 +359,7 @@ def deployed_resources(artifact: Artifact) -> dict[str, Any]:
 def test_a_built_function_may_do_exactly_this(deployed_resources: dict[str, Any], function: str) -> None:
     """A function has a role of its own, which may do action by action what is allowed, and use an operator's key."""
     role = deployed_resources[f"{function}Role"]["Properties"]
-    policy, key_policy = role["Policies"]
+    policy, key_policy, *network = role["Policies"]
     found = {
         statement["Sid"]: (as_list(statement["Action"]), statement["Resource"], statement.get("Condition"))
         for statement in policy["PolicyDocument"]["Statement"]
@@ -371,19 +371,15 @@ def test_a_built_function_may_do_exactly_this(deployed_resources: dict[str, Any]
     condition, with_key, without = key_policy["Fn::If"]
     assert (condition, without) == ("HasKmsKey", {"Ref": "AWS::NoValue"})
     assert {one["Resource"]["Ref"] for one in with_key["PolicyDocument"]["Statement"]} == {"KmsKeyArn"}
+    assert [one["Fn::If"][0] for one in network] == ["InVpc"] * ("VpcConfig" in TEMPLATE.resource(function))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_built_function_has_only_what_lambda_needs_beside(deployed_resources: dict[str, Any], function: str) -> None:
-    """Beside its own policy a role lets a function write logs and traces and, where it may join one, use a network."""
+def test_sam_adds_nothing_to_a_role(deployed_resources: dict[str, Any], function: str) -> None:
+    """SAM has no policies of AWS's put beside those that are written out, which let any log group be written to."""
     role = deployed_resources[f"{function}Role"]["Properties"]
-    managed = ["service-role/AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"]
-    if "VpcConfig" in TEMPLATE.resource(function):
-        managed.append("service-role/AWSLambdaVPCAccessExecutionRole")
-    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
 
-    assert role["ManagedPolicyArns"] == [f"arn:aws:iam::aws:policy/{name}" for name in managed]
-    assert (trusted["Principal"], trusted["Action"]) == ({"Service": ["lambda.amazonaws.com"]}, ["sts:AssumeRole"])
+    assert set(role) == {"AssumeRolePolicyDocument", "Policies"}
     assert deployed_resources[function]["Properties"]["TracingConfig"] == {"Mode": "Active"}
 
 

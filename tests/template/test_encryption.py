@@ -55,7 +55,8 @@ def properties(name: str, template: Template) -> dict[str, Any]:
 
 
 def statements(function: str, template: Template) -> list[dict[str, Any]]:
-    return [one for policy in properties(function, template)["Policies"] for one in policy["Statement"]]
+    policies = properties(f"{function}Role", template)["Policies"]
+    return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
 
 
 def test_the_key_is_optional() -> None:
@@ -165,7 +166,7 @@ def test_the_key_is_used_where_the_function_stores(function: str) -> None:
         for one in statements(function, BY_AWS)
         for action in (one["Action"] if isinstance(one["Action"], list) else [one["Action"]])
     }
-    services = {action.partition(":")[0] for action in actions} - {"events"}
+    services = {action.partition(":")[0] for action in actions} - {"events", "logs", "xray"}
     writes = {
         "s3": "s3:PutObject" in actions,
         "sqs": "sqs:SendMessage" in actions,

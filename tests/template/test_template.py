@@ -122,7 +122,14 @@ ALLOWED: dict[str, dict[str, Statement]] = {
         "StoreAndSignLongAnswers": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
         "LookUpTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
         **NOTES_USE,
-        "ListJobsOfAnOwner": (["dynamodb:Query"], {"Fn::Sub": "${Table.Arn}/index/by-owner"}, None),
+        "ListJobsOfAnOwner": (
+            ["dynamodb:Query"],
+            {"Fn::Sub": "${Table.Arn}/index/by-owner"},
+            {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token:*", "event:*"]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            },
+        ),
         "ListAllJobs": (["dynamodb:Query"], LISTED, listed("job")),
         "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
     },
@@ -155,15 +162,42 @@ ALLOWED: dict[str, dict[str, Statement]] = {
     },
 }
 
+ANYTHING = "*"
+"""For X-Ray, whose actions have no resources, and the network, whose interfaces Lambda makes and names."""
+
+for _function, _statements in ALLOWED.items():
+    _logs = {"Fn::GetAtt": [_function.replace("Function", "Logs"), "Arn"]}
+    _statements["WriteLogs"] = (["logs:CreateLogStream", "logs:PutLogEvents"], _logs, None)
+    _statements["WriteTraces"] = (["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ANYTHING, None)
+
+JOINS_A_NETWORK: dict[str, Statement] = {
+    "JoinTheNetwork": (
+        [
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        ANYTHING,
+        {"Null": {"lambda:SourceFunctionArn": "true"}},
+    )
+}
+
 
 def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def statements(function: str) -> list[dict[str, Any]]:
-    """Every statement of every policy of a function, as long as no parameter asks for more."""
-    policies = decided(RESOURCES[function]["Properties"]["Policies"], TEMPLATE)
-    return [statement for policy in policies for statement in policy["Statement"]]
+    """Every statement of every policy of a function's role, as long as no parameter asks for more."""
+    policies = decided(RESOURCES[f"{function}Role"]["Properties"]["Policies"], TEMPLATE)
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions_by_sid(found: list[dict[str, Any]]) -> dict[str, Statement]:
+    return {one["Sid"]: (as_list(one["Action"]), one["Resource"], one.get("Condition")) for one in found}
 
 
 def app_of(function: str) -> FastAPI:
@@ -175,22 +209,32 @@ def app_of(function: str) -> FastAPI:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_may_do_exactly_this(function: str) -> None:
     """Each statement of a function's policy has the actions, the resource and the condition that it needs."""
-    found = {
-        statement["Sid"]: (as_list(statement["Action"]), statement["Resource"], statement.get("Condition"))
-        for statement in statements(function)
-    }
-
-    assert found == ALLOWED[function]
+    assert actions_by_sid(statements(function)) == ALLOWED[function]
     assert all(statement["Effect"] == "Allow" for statement in statements(function))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_function_has_a_policy_by_name(function: str) -> None:
-    """Policies are written out: no managed policy, policy template or role adds to them."""
-    properties = RESOURCES[function]["Properties"]
+    """A function has a role of its own, for Lambda alone, whose policies are written out: nothing is added by name."""
+    properties, role = RESOURCES[function]["Properties"], RESOURCES[f"{function}Role"]["Properties"]
 
-    assert all(set(policy) == {"Version", "Statement"} for policy in decided(properties["Policies"], TEMPLATE))
-    assert "Role" not in properties
+    assert properties["Role"] == {"Fn::GetAtt": [f"{function}Role", "Arn"]}
+    assert "Policies" not in properties
+    assert set(role) == {"AssumeRolePolicyDocument", "Policies"}
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_only_what_joins_a_network_may_use_one(function: str) -> None:
+    """With a VPC, and no sooner, Lambda may make interfaces for the functions that join it; their own code may not."""
+    inside = Template(parameters={"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"})
+    policies = decided(RESOURCES[f"{function}Role"]["Properties"]["Policies"], inside)
+    found = actions_by_sid([one for policy in policies for one in policy["PolicyDocument"]["Statement"]])
+    joins = decided(RESOURCES[function]["Properties"], inside).get("VpcConfig")
+
+    assert found == {**ALLOWED[function], **(JOINS_A_NETWORK if joins else {})}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -198,6 +242,8 @@ def test_no_wildcards(function: str) -> None:
     """No action has a wildcard, and a resource only for what stands under a prefix."""
     for statement in statements(function):
         assert not [action for action in as_list(statement["Action"]) if "*" in action]
+        if statement["Sid"] == "WriteTraces":
+            continue
         for resource in as_list(statement["Resource"]):
             text = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
             assert "*" not in re.sub(r"^\$\{Bucket\.Arn\}/[\w-]+/\*(/\w+\.json)?$", "", text)
