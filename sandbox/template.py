@@ -157,6 +157,20 @@ class Template:
         """
         return self._is_true(self.document["Conditions"][condition])
 
+    def refusals(self) -> list[str]:
+        """Why CloudFormation would not deploy the template with these parameters: what its rules demand in vain.
+
+        Raises:
+            KeyError: as `resolve`.
+        """
+        return [
+            assertion["AssertDescription"]
+            for rule in self.document.get("Rules", {}).values()
+            if self._is_true(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self._is_true(assertion["Assert"])
+        ]
+
     def _is_true(self, expression: Any) -> bool:
         match expression:
             case {"Fn::Equals": [one, other]}:

@@ -298,7 +298,7 @@ def _check_aws(command: str, words: list[str]) -> None:
 
 
 def _check_sam(command: str, words: list[str]) -> None:
-    """Ask SAM CLI itself; overridden parameters are ones of the template."""
+    """Ask SAM CLI itself; overridden parameters are ones of the template, which it takes."""
     help_ = subprocess.run(  # noqa: S603 - our own tool
         [ROOT / SAM, *command.split()[1:], "--help"],
         env={**os.environ, "SAM_CLI_TELEMETRY": "0"},
@@ -306,6 +306,8 @@ def _check_sam(command: str, words: list[str]) -> None:
         text=True,
         check=True,
     ).stdout
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    assert Template(parameters=given).refusals() == []
     for word in words:
         if word.startswith("--"):
             assert re.search(rf"(?<![\w-]){word}\b", help_), f"{command} has no option {word}"

@@ -120,6 +120,23 @@ def test_callers_cannot_take_the_account(function: str) -> None:
     assert not [name for name in others if "ReservedConcurrentExecutions" in properties(name, limited)]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "lacking"),
+    [
+        ({}, []),
+        ({"GenerateConcurrency": "0", "EditConcurrency": "5"}, []),
+        ({"FunctionUrl": "true", "GenerateConcurrency": "5", "EditConcurrency": "5"}, []),
+        ({"FunctionUrl": "true", "GenerateConcurrency": "5"}, ["EditConcurrency"]),
+        ({"FunctionUrl": "true"}, ["GenerateConcurrency", "EditConcurrency"]),
+    ],
+)
+def test_function_urls_need_a_limit(parameters: dict[str, str], lacking: list[str]) -> None:
+    """No API throttles a function's own URL: CloudFormation refuses to open one that could take the account."""
+    refusals = Template(parameters=parameters).refusals()
+
+    assert [name for refusal in refusals for name in re.findall(r"\w+Concurrency", refusal)] == lacking
+
+
 @pytest.mark.parametrize("function", sorted({function.name for function in CLOSED.functions()} - HTTP_FUNCTIONS))
 def test_messages_cannot_take_the_account(function: str) -> None:
     """A function that reads a queue is limited where it cannot lose messages by it: in its event source mapping."""
