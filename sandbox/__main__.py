@@ -50,15 +50,18 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
         photo: a picture to edit; None generates one.
         out: the file to write.
     """
+    data = await _read(photo) if photo else None
+    function = "EditFunction" if photo else "GenerateFunction"
     with tempfile.TemporaryFile() as log:
         try:
             print("Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …", flush=True)
-            async with Sandbox(log=log, stack=STACK) as sandbox:
+            warm = ("ConfigFunction", function, "WorkerFunction")
+            async with Sandbox(log=log, stack=STACK, warm=warm) as sandbox:
                 await sandbox.use(engine)
                 path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
                 form = {"prompt": prompt, "size": size}
-                if photo:
-                    form["image"] = await _input(sandbox, photo)
+                if photo and data is not None:
+                    form["image"] = await _input(sandbox, photo, data)
                 print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
                 picture = (await _post(sandbox, path, form))[0]
                 await _download(picture["url"], out)
@@ -81,12 +84,15 @@ async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
     return answer.raise_for_status().json()
 
 
-async def _input(sandbox: Sandbox, photo: Path) -> str:
-    """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
+async def _read(photo: Path) -> bytes:
     try:
-        data = await asyncio.to_thread(photo.read_bytes)
+        return await asyncio.to_thread(photo.read_bytes)
     except OSError as error:
         raise SandboxError(f"{photo} cannot be read: {error.strerror}") from None
+
+
+async def _input(sandbox: Sandbox, photo: Path, data: bytes) -> str:
+    """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
     if len(data) <= INLINE_BYTES:
         return base64.b64encode(data).decode()
     kind = mimetypes.guess_type(photo)[0] or "image/jpeg"

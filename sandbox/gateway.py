@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from types import TracebackType
@@ -36,6 +36,9 @@ PARAMETERS = {"ConfigTtlSeconds": "0", "WorkerMaximumConcurrency": "4"}
 """Template parameters that differ here: an update of the configuration is seen at once by every function, and a
 machine has not the memory for many workers."""
 
+WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction")
+"""What people who try the gateway out should not have to wait for."""
+
 
 class Sandbox:
     """Embedded AWS, sandbox engines, the functions of the template and the HTTP front.
@@ -48,6 +51,7 @@ class Sandbox:
         parameters: template parameters.
         stack: the deployment's name; empty: a new one, since embedded AWS keeps earlier ones' things while the process
             lives.
+        warm: the functions that are started at once; others are when their first event comes.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Sandbox:
         user_token: str = "",
         parameters: Mapping[str, str] | None = None,
         stack: str = "",
+        warm: Collection[str] = WARM,
     ) -> None:
         self.admin_token = admin_token or new_token()
         self.user_token = user_token or new_token()
@@ -68,6 +73,7 @@ class Sandbox:
         self._name = stack or f"{STACK}-{uuid.uuid4().hex[:8]}"
         self._log = log
         self._port = port
+        self._warm = warm
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -111,7 +117,7 @@ class Sandbox:
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service), self._port)
         # The functions' processes load while the rest is made.
-        await service.warm()
+        await service.warm(self._warm)
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
         self.settings = Settings.from_environment(functions[0].environment)

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -255,9 +256,9 @@ class LambdaService:
         running.add_done_callback(self._ended)
         return await asyncio.shield(running)
 
-    async def warm(self) -> None:
-        """Start one environment of each function."""
-        for name in self._functions:
+    async def warm(self, names: Iterable[str]) -> None:
+        """Start one environment of each of these functions."""
+        for name in names:
             self._idle[name].append(await self._new(name))
 
     def at_work(self, name: str) -> list[int]:

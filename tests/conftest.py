@@ -1,5 +1,6 @@
 """Real parts for every test: HTTP servers on free ports, and the AWS that moto's server embeds."""
 
+import asyncio
 import os
 import socket
 import ssl
@@ -17,9 +18,11 @@ import uvicorn
 from hypothesis import settings as examples
 from starlette.types import ASGIApp
 
+from image_gateway import runtime
 from image_gateway.aws import Aws
 from image_gateway.gateway import Gateway
 from image_gateway.settings import Settings
+from image_gateway.transport import Transport
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.template import Template
 
@@ -116,22 +119,27 @@ def dynamodb(embedded_aws: EmbeddedAws) -> "DynamoDBClient":
     return boto3.client("dynamodb")
 
 
-class OneShot(httpx.AsyncBaseTransport):
-    """A connection for each request: every test has an event loop of its own, and connections die with theirs."""
+class ForAnyLoop(httpx.AsyncBaseTransport):
+    """The gateway's own transport. Connections die with their event loop: only that of the process keeps some."""
 
     def __init__(self, tls: ssl.SSLContext) -> None:
-        self._tls = tls
+        self._kept = Transport(tls, idle_seconds=20)
+        self._used_once = Transport(tls, idle_seconds=0)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        async with httpx.AsyncHTTPTransport(verify=self._tls) as transport:
-            response = await transport.handle_async_request(request)
-            return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
+        of_the_process = asyncio.get_running_loop() is runtime._loop
+        return await (self._kept if of_the_process else self._used_once).handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._kept.aclose()
 
 
 @pytest.fixture(scope="session")
-def aws(embedded_aws: EmbeddedAws, tls: ssl.SSLContext) -> Aws:
+def aws(embedded_aws: EmbeddedAws, tls: ssl.SSLContext) -> Iterator[Aws]:
     """The embedded AWS, for any event loop and any thread."""
-    return Aws(lambda: OneShot(tls))
+    made = Aws(lambda: ForAnyLoop(tls))
+    yield made
+    runtime.run(made.aclose())
 
 
 @pytest.fixture

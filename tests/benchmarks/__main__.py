@@ -43,10 +43,10 @@ def _run(stage: Stage, *, quick: bool) -> dict[str, Any]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {stage.version}",
         "quick": quick,
-        "cold_start": cold_start.run(stage, 1 if quick else 15),
+        "cold_start": cold_start.run(stage, 0 if quick else 15),
         "warm": warm.run(stage, 20 if quick else 60, 1 if quick else 5),
         "memory": {
-            "peaks": memory.peaks(stage, (1, 10) if quick else (1, 4, 10), (1, 4) if quick else (1, 4, 16)),
+            "peaks": memory.peaks(stage, (1, 10) if quick else (1, 4, 10), (1,) if quick else (1, 4, 16)),
             "growth": memory.growth(stage, growing),
             "growth_requests": growing,
         },

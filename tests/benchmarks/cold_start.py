@@ -30,14 +30,17 @@ class Start:
 
 
 def run(stage: Stage, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians in milliseconds by event and handler: `wall_ms`, `cpu_ms`, `ready_ms` (for the first event)."""
+    """Medians in milliseconds by event and handler, of so many rounds after one to warm up.
+
+    `wall_ms` and `cpu_ms` are to the first answer, `ready_ms` to being ready for the first event.
+    """
     starts = _starts(stage)
     seen: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for number in range(rounds + 1):
-        # The first round only warms the system's caches.
         for start in random.sample(starts, len(starts)):
             figures = stage.measure("cold", start.subject, start.function, **start.spec)
-            if number:
+            # The first round only warms the system's caches, unless it is the only one.
+            if number or not rounds:
                 seen[start.event, start.name].append(figures)
     table: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
     for start in starts:

@@ -118,12 +118,12 @@ class _Run:
             self._sandbox.engines[engine].knobs = Knobs(key=KEYS[engine])
         self._sandbox.engines["automatic1111"].knobs = Knobs(key=f"{USERNAME}:{PASSWORD}")
         stored = {
-            "IMAGE_ENGINE_TIMEOUT": 20,
+            # Most is done inline, which takes less time.
+            "IMAGE_ENGINE_TIMEOUT": 10,
             "IMAGES_OPENAI_API_KEY": KEYS["openai"],
             "IMAGES_GEMINI_API_KEY": KEYS["gemini"],
             "COMFYUI_API_KEY": KEYS["comfyui"],
             "AUTOMATIC1111_API_AUTH": AUTH,
-            "ENABLE_IMAGE_PROMPT_GENERATION": True,
             "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5.6-mini",
         }
         await self._ask("an update", "POST", update, json=stored)
@@ -138,16 +138,19 @@ class _Run:
     async def engine(self, engine: str) -> None:
         """Generate and edit, with success and with each failure in which the engine tells what it should not."""
         await self._sandbox.use(engine)
+        await self._sandbox.configure(ENABLE_IMAGE_PROMPT_GENERATION=True)
         await self._requests(engine, "success")
         secret = KEYS.get(engine, f"{USERNAME}:{PASSWORD}, Basic {BASIC}")
         words = f"Incorrect API key provided: {secret} for {PROMPT}"
         broken = f"<html><body><h1>500</h1> {secret}, while drawing {PROMPT}</body></html>"
+        self._sandbox.engines[engine].knobs.faults = [Fault(500, broken, times=-1, path="/chat/completions")]
+        await self._requests(engine, "prompts not rewritten")
+        await self._sandbox.configure(ENABLE_IMAGE_PROMPT_GENERATION=False)
         for what, fault in {
             "a key refused": Fault(401, {"error": {"message": words}}, times=-1),
             "a failure": Fault(500, broken, times=-1),
             "a parameter refused": Fault(400, {"error": {"message": words, "param": secret, "code": secret}}, times=-1),
             "words in an odd place": Fault(400, {"reason": words, "url": f"/?key={quote(secret)}"}, times=-1),
-            "prompts not rewritten": Fault(500, broken, times=-1, path="/chat/completions"),
         }.items():
             self._sandbox.engines[engine].knobs.faults = [fault]
             await self._requests(engine, what)

@@ -279,7 +279,7 @@ async def test_a_warm_environment_is_used_again(service: Make) -> None:
 async def test_a_function_starts_before_its_first_event(service: Make) -> None:
     """The environment that was started to be warm takes the first event."""
     functions = service("answer")
-    await functions.warm()
+    await functions.warm(["answer"])
     (warm,) = functions._started
 
     assert (await functions.invoke("answer", {}))["pid"] == warm.pid

@@ -104,9 +104,9 @@ def test_a_request_is_the_same_by_every_way(prompt: str, n: int, seed: int | Non
         "time": moment.isoformat(),
         "detail": request,
     }
-    sent = str(int(moment.timestamp() * 1000))
+    attributes = {"SentTimestamp": str(int(moment.timestamp() * 1000)), "ApproximateReceiveCount": "1"}
     by_sqs, by_event = (
-        read_message(message_of({"messageId": "m", "body": text, "attributes": {"SentTimestamp": sent}}), "bucket")
+        read_message(message_of({"messageId": "m", "body": text, "attributes": attributes}), "bucket")
         for text in (body, json.dumps(event, ensure_ascii=False))
     )
     kind, by_line = read_line(body.encode())

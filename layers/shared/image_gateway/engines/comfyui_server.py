@@ -84,7 +84,7 @@ class ComfyUIServer(EngineServer):
         try:
             return {name: [str(item[1]) for item in body[name]] for name in ("queue_running", "queue_pending")}
         except (TypeError, LookupError):
-            said = f"{self.base_url} does not answer as a ComfyUI does: its /queue holds no queue"
+            said = f"{self.connection.url_field} does not answer as a ComfyUI does: its /queue holds no queue"
             raise EngineUnavailable(said) from None
 
     async def take_off(self, prompt_ids: Collection[str]) -> None:
