@@ -5,10 +5,8 @@ from fastapi import Response
 from image_gateway.errors import Disabled, Forbidden, NotConfigured
 from image_gateway.http import (
     ANSWERED,
-    EDIT_BODY,
     SUBMITTED,
     Access,
-    EditParamsDep,
     GatewayDep,
     OpenAISubmittingDep,
     PrincipalDep,
@@ -19,6 +17,7 @@ from image_gateway.http import (
     refusals,
     results,
 )
+from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.pictures import Picture, Upload
 

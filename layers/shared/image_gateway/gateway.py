@@ -8,40 +8,39 @@ from typing import TYPE_CHECKING
 import httpx
 
 from image_gateway.aws import Aws, create_transport
-from image_gateway.batch_store import BatchStore
-from image_gateway.batches import Batches
 from image_gateway.config_merge import REWRITE_SECONDS, with_edit_fallbacks
 from image_gateway.config_store import ConfigStore
-from image_gateway.documents import Documents
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
-from image_gateway.fetch import PublicFetcher
-from image_gateway.image_input import ImageInputs
 from image_gateway.image_store import ImageStore
 from image_gateway.job_events import JobEvents
-from image_gateway.job_inputs import JobInputs
 from image_gateway.job_store import JobStore
 from image_gateway.locks import Locks
 from image_gateway.models.config import ImagesConfig
-from image_gateway.places import Places
 from image_gateway.queue import JobQueue
 from image_gateway.service import ImageService
 from image_gateway.settings import Settings
-from image_gateway.stopping import Stopper
-from image_gateway.stored_images import BucketImages
 from image_gateway.submission import Submission
 from image_gateway.tokens import TokenStore
 from image_gateway.transport import Transport, no_cookies
-from image_gateway.watch import Watch
-from image_gateway.worker import Worker
 
 if TYPE_CHECKING:
+    from image_gateway.batch_store import BatchStore
+    from image_gateway.batches import Batches
+    from image_gateway.documents import Documents
+    from image_gateway.fetch import PublicFetcher
+    from image_gateway.image_input import ImageInputs
     from image_gateway.intake import Intake
+    from image_gateway.job_inputs import JobInputs
     from image_gateway.request_files import RequestFiles
+    from image_gateway.stored_images import BucketImages
     from image_gateway.token_registry import TokenRegistry
+    from image_gateway.worker import Worker
 
 
 class Gateway:
     """The composition of one deployment, for the life of a process.
+
+    What not every function needs is imported where it is made: a cold start is for the most part imports.
 
     Args:
         settings: what the template says.
@@ -66,7 +65,7 @@ class Gateway:
     @cached_property
     def token_registry(self) -> "TokenRegistry":
         """Tokens, made and revoked."""
-        from image_gateway.token_registry import TokenRegistry  # noqa: PLC0415 - 15 ms; only for administrators
+        from image_gateway.token_registry import TokenRegistry  # noqa: PLC0415 - as the class says, here and below
 
         return TokenRegistry(self.aws, self.settings)
 
@@ -81,13 +80,17 @@ class Gateway:
         return JobStore(self.aws, self.settings)
 
     @cached_property
-    def stored(self) -> BucketImages:
+    def stored(self) -> "BucketImages":
         """Pictures and uploads as inputs."""
+        from image_gateway.stored_images import BucketImages  # noqa: PLC0415
+
         return BucketImages(self.aws, self.settings, self.jobs)
 
     @cached_property
-    def inputs(self) -> ImageInputs:
+    def inputs(self) -> "ImageInputs":
         """What callers send as pictures to edit."""
+        from image_gateway.image_input import ImageInputs  # noqa: PLC0415
+
         return ImageInputs(self._fetcher.fetch, self.stored)
 
     @cached_property
@@ -103,8 +106,13 @@ class Gateway:
         )
 
     @cached_property
-    def worker(self) -> Worker:
+    def worker(self) -> "Worker":
         """What does queued jobs."""
+        from image_gateway.places import Places  # noqa: PLC0415
+        from image_gateway.stopping import Stopper  # noqa: PLC0415
+        from image_gateway.watch import Watch  # noqa: PLC0415
+        from image_gateway.worker import Worker  # noqa: PLC0415
+
         return Worker(
             longest_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
@@ -121,8 +129,8 @@ class Gateway:
     @cached_property
     def intake(self) -> "Intake":
         """What takes messages in."""
-        from image_gateway.intake import Intake  # noqa: PLC0415 - 20 ms that only the worker should pay
-        from image_gateway.sweep import Sweep  # noqa: PLC0415 - as above
+        from image_gateway.intake import Intake  # noqa: PLC0415
+        from image_gateway.sweep import Sweep  # noqa: PLC0415
 
         return Intake(
             bucket=self.settings.bucket,
@@ -138,7 +146,7 @@ class Gateway:
     @cached_property
     def files(self) -> "RequestFiles":
         """What makes jobs of request files."""
-        from image_gateway.request_files import RequestFiles  # noqa: PLC0415 - as above
+        from image_gateway.request_files import RequestFiles  # noqa: PLC0415
 
         return RequestFiles(
             documents=self.documents,
@@ -151,20 +159,28 @@ class Gateway:
         )
 
     @cached_property
-    def documents(self) -> Documents:
+    def documents(self) -> "Documents":
         """What is in the bucket beside pictures."""
+        from image_gateway.documents import Documents  # noqa: PLC0415
+
         return Documents(self.aws, self.settings)
 
     @cached_property
-    def _job_inputs(self) -> JobInputs:
+    def _job_inputs(self) -> "JobInputs":
+        from image_gateway.job_inputs import JobInputs  # noqa: PLC0415
+
         return JobInputs(self.documents, self.images, self.inputs, self.submission.keep_inputs)
 
     @cached_property
-    def _batches(self) -> Batches:
+    def _batches(self) -> "Batches":
+        from image_gateway.batches import Batches  # noqa: PLC0415
+
         return Batches(self.aws, self.settings, self._batch_store, self.documents)
 
     @cached_property
-    def _batch_store(self) -> BatchStore:
+    def _batch_store(self) -> "BatchStore":
+        from image_gateway.batch_store import BatchStore  # noqa: PLC0415
+
         return BatchStore(self.aws, self.settings)
 
     @cached_property
@@ -206,7 +222,7 @@ class Gateway:
     def _connection(self, config: ImagesConfig, timeout: float | None = None) -> Connection:
         return Connection(
             client=self._client,
-            fetch=self._fetcher.fetch,
+            fetch=self._fetch,
             timeout=min(timeout or config.IMAGE_ENGINE_TIMEOUT, config.IMAGE_ENGINE_TIMEOUT),
             secrets=tuple(config.secrets()),
             sleep=asyncio.sleep,
@@ -218,8 +234,13 @@ class Gateway:
         transport = Transport(_tls(), idle_seconds=2)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
 
+    async def _fetch(self, url: str) -> bytes:
+        return await self._fetcher.fetch(url)
+
     @cached_property
-    def _fetcher(self) -> PublicFetcher:
+    def _fetcher(self) -> "PublicFetcher":
+        from image_gateway.fetch import PublicFetcher  # noqa: PLC0415
+
         return PublicFetcher(ssl_context=_tls(), allowed_hosts=self.settings.fetch_allowed_hosts)
 
 

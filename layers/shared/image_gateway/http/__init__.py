@@ -1,8 +1,10 @@
-"""HTTP by API Gateway: routes with declared access, problem documents, jobs that are waited for, one handler each."""
+"""HTTP by API Gateway: routes with declared access, problem documents, jobs that are waited for, one handler each.
+
+What only edits need is in `openai_forms`, for the function that edits.
+"""
 
 from image_gateway.http.app import create_app, lambda_handler
 from image_gateway.http.openai_door import ANSWERED, WARNED, WARNINGS, OpenAISubmittingDep, warnings_header
-from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.http.owned import JobDep, PictureUrlDep
 from image_gateway.http.refusals import ASKING, refusals
 from image_gateway.http.results import results
@@ -13,13 +15,11 @@ from image_gateway.http.waiting import LOCATION
 __all__ = [
     "ANSWERED",
     "ASKING",
-    "EDIT_BODY",
     "LOCATION",
     "SUBMITTED",
     "WARNED",
     "WARNINGS",
     "Access",
-    "EditParamsDep",
     "GatewayDep",
     "GuardedRoute",
     "JobDep",

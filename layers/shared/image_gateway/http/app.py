@@ -1,5 +1,6 @@
 """The ASGI application of one function, and the AWS Lambda handler around it."""
 
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -72,6 +73,9 @@ def lambda_handler(app: FastAPI) -> Handler:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("image_gateway").setLevel(logging.INFO)
     event_loop()
+    # What the start has made is never looked through.
+    gc.freeze()
+    gc.enable()
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM_JSON])
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Routes that cannot be made without saying who may use them."""
 
+import os
 from collections.abc import Callable, Coroutine
 from enum import Enum
 from functools import wraps
@@ -14,6 +15,9 @@ from image_gateway.http.refusals import refusals
 from image_gateway.models.openai import OpenAIError
 from image_gateway.models.pictures import Problem
 from image_gateway.tokens import Principal, Role, TokenStore
+
+_DOCUMENTED = "AWS_LAMBDA_FUNCTION_NAME" not in os.environ
+# On Lambda the document is a file that was made before, and FastAPI would prepare each model of it at every cold start.
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Parameters = ParamSpec("Parameters")
@@ -51,10 +55,10 @@ class GuardedRoute(APIRoute):
             options["openapi_extra"] = {"security": [{"bearer": []}], **(options.get("openapi_extra") or {})}
             missing = (NotFound,) if "{" in path else ()
             common = refusals(Unauthorized, Forbidden, *missing, StorageUnavailable)
-            # Named once for the document to have it: FastAPI prepares each model at every cold start.
+            # Named once is enough for the document to have it.
             common[401]["model"] = OpenAIError if path.startswith("/v1/") else Problem
             answers = {**common, **answers}
-        super().__init__(path, endpoint, responses=answers, **options)
+        super().__init__(path, endpoint, responses=answers if _DOCUMENTED else None, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's own handler, behind the check."""

@@ -143,7 +143,13 @@ class ImageEditParams(EditImageForm):
         return data
 
 
-class OpenAIImage(BaseModel):
+class _Answer(BaseModel):
+    """A part of an answer: prepared when the first one is given, and not at every cold start."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class OpenAIImage(_Answer):
     """One picture of an answer."""
 
     b64_json: str | None = Field(None, repr=False, description="The encoded picture in base64.")
@@ -151,14 +157,14 @@ class OpenAIImage(BaseModel):
     revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
 
 
-class InputTokens(BaseModel):
+class InputTokens(_Answer):
     """Tokens by what they stand for."""
 
     text_tokens: int
     image_tokens: int
 
 
-class Usage(BaseModel):
+class Usage(_Answer):
     """Token counts."""
 
     input_tokens: int
@@ -168,7 +174,7 @@ class Usage(BaseModel):
     output_tokens_details: InputTokens | None = None
 
 
-class ImagesResponse(BaseModel):
+class ImagesResponse(_Answer):
     """An answer with pictures."""
 
     model_config = _example(
@@ -222,7 +228,7 @@ class OpenAIModels(BaseModel):
     data: list[OpenAIModel]
 
 
-class OpenAIProblem(BaseModel):
+class OpenAIProblem(_Answer):
     """What is wrong."""
 
     message: str
@@ -231,7 +237,7 @@ class OpenAIProblem(BaseModel):
     code: str = Field(description="As in problem documents.")
 
 
-class OpenAIError(BaseModel):
+class OpenAIError(_Answer):
     """An error as the OpenAI API answers it."""
 
     model_config = _example(

@@ -59,6 +59,8 @@ class Problem(BaseModel):
     """An RFC 9457 problem document (`application/problem+json`)."""
 
     model_config = ConfigDict(
+        # Most starts are not for one.
+        defer_build=True,
         json_schema_extra={
             "examples": [
                 {
@@ -71,7 +73,7 @@ class Problem(BaseModel):
                     "field": "size",
                 }
             ]
-        }
+        },
     )
 
     type: str = "about:blank"
