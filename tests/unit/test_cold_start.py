@@ -44,4 +44,4 @@ def test_a_generation_starts_without_what_others_need() -> None:
 
 def test_nothing_is_looked_for_that_extends_pydantic() -> None:
     """To look through all packages for it takes longer than to build most models."""
-    assert starting("generate", "print('importlib.metadata' in sys.modules)") == "False"
+    assert starting("generate", "from pydantic.plugin import _loader\nprint(vars(_loader).get('__file__'))") == "None"
