@@ -65,7 +65,7 @@ class Gateway:
     @cached_property
     def token_registry(self) -> "TokenRegistry":
         """Tokens, made and revoked."""
-        from image_gateway.token_registry import TokenRegistry  # noqa: PLC0415 - as the class says, here and below
+        from image_gateway.token_registry import TokenRegistry
 
         return TokenRegistry(self.aws, self.settings)
 
@@ -82,14 +82,14 @@ class Gateway:
     @cached_property
     def stored(self) -> "BucketImages":
         """Pictures and uploads as inputs."""
-        from image_gateway.stored_images import BucketImages  # noqa: PLC0415
+        from image_gateway.stored_images import BucketImages
 
         return BucketImages(self.aws, self.settings, self.jobs)
 
     @cached_property
     def inputs(self) -> "ImageInputs":
         """What callers send as pictures to edit."""
-        from image_gateway.image_input import ImageInputs  # noqa: PLC0415
+        from image_gateway.image_input import ImageInputs
 
         return ImageInputs(self._fetcher.fetch, self.stored)
 
@@ -108,10 +108,10 @@ class Gateway:
     @cached_property
     def worker(self) -> "Worker":
         """What does queued jobs."""
-        from image_gateway.places import Places  # noqa: PLC0415
-        from image_gateway.stopping import Stopper  # noqa: PLC0415
-        from image_gateway.watch import Watch  # noqa: PLC0415
-        from image_gateway.worker import Worker  # noqa: PLC0415
+        from image_gateway.places import Places
+        from image_gateway.stopping import Stopper
+        from image_gateway.watch import Watch
+        from image_gateway.worker import Worker
 
         return Worker(
             longest_seconds=self.settings.function_timeout_seconds,
@@ -129,8 +129,8 @@ class Gateway:
     @cached_property
     def intake(self) -> "Intake":
         """What takes messages in."""
-        from image_gateway.intake import Intake  # noqa: PLC0415
-        from image_gateway.sweep import Sweep  # noqa: PLC0415
+        from image_gateway.intake import Intake
+        from image_gateway.sweep import Sweep
 
         return Intake(
             bucket=self.settings.bucket,
@@ -146,7 +146,7 @@ class Gateway:
     @cached_property
     def files(self) -> "RequestFiles":
         """What makes jobs of request files."""
-        from image_gateway.request_files import RequestFiles  # noqa: PLC0415
+        from image_gateway.request_files import RequestFiles
 
         return RequestFiles(
             documents=self.documents,
@@ -161,25 +161,25 @@ class Gateway:
     @cached_property
     def documents(self) -> "Documents":
         """What is in the bucket beside pictures."""
-        from image_gateway.documents import Documents  # noqa: PLC0415
+        from image_gateway.documents import Documents
 
         return Documents(self.aws, self.settings)
 
     @cached_property
     def _job_inputs(self) -> "JobInputs":
-        from image_gateway.job_inputs import JobInputs  # noqa: PLC0415
+        from image_gateway.job_inputs import JobInputs
 
         return JobInputs(self.documents, self.images, self.inputs, self.submission.keep_inputs)
 
     @cached_property
     def _batches(self) -> "Batches":
-        from image_gateway.batches import Batches  # noqa: PLC0415
+        from image_gateway.batches import Batches
 
         return Batches(self.aws, self.settings, self._batch_store, self.documents)
 
     @cached_property
     def _batch_store(self) -> "BatchStore":
-        from image_gateway.batch_store import BatchStore  # noqa: PLC0415
+        from image_gateway.batch_store import BatchStore
 
         return BatchStore(self.aws, self.settings)
 
@@ -239,7 +239,7 @@ class Gateway:
 
     @cached_property
     def _fetcher(self) -> "PublicFetcher":
-        from image_gateway.fetch import PublicFetcher  # noqa: PLC0415
+        from image_gateway.fetch import PublicFetcher
 
         return PublicFetcher(ssl_context=_tls(), allowed_hosts=self.settings.fetch_allowed_hosts)
 
