@@ -98,7 +98,7 @@ conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Real clients against the runnin
 	@$(PY) -m pytest tests/conformance
 
 fuzz: .venv/.dev ## Thousands of new requests and inputs for the routes and the parsers (FUZZ_ARGS=)
-	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough tests/integration/test_fuzz.py tests/unit/test_properties_*.py $(FUZZ_ARGS)
+	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough tests/integration/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
 
 check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, generated files
 	.venv/bin/ruff format --check .
@@ -166,7 +166,7 @@ bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usua
 		$(if $(QUICK),--quick)
 
 token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
-	@$(PY) -m image_gateway.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
+	@$(PY) -m image_gateway.access.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
 	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)

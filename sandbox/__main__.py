@@ -1,4 +1,4 @@
-"""`python -m sandbox run` keeps the gateway running; `python -m sandbox demo` makes one picture and ends."""
+"""`python -m sandbox run` keeps the gateway running; `python -m sandbox demo` makes one image and ends."""
 
 import argparse
 import asyncio
@@ -41,13 +41,13 @@ async def run(port: int, admin_token: str, user_token: str) -> None:
 
 
 async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Path) -> None:
-    """Make one picture through the front, a real handler and the engine, and write it to `out`.
+    """Make one image through the front, a real handler and the engine, and write it to `out`.
 
     Args:
         prompt: what it shows, or what is to change.
         engine: which engine makes it.
         size: `WIDTHxHEIGHT` in pixels.
-        photo: a picture to edit; None generates one.
+        photo: an image to edit; None generates one.
         out: the file to write.
     """
     data = await _read(photo) if photo else None
@@ -63,18 +63,18 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
                 if photo and data is not None:
                     form["image"] = await _input(sandbox, photo, data)
                 print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
-                picture = (await _post(sandbox, path, form))[0]
-                await _download(picture["url"], out)
+                image = (await _post(sandbox, path, form))[0]
+                await _download(image["url"], out)
         except SandboxError:
             raise
         except Exception:
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
             raise
-    for warning in picture.get("warnings") or []:
+    for warning in image.get("warnings") or []:
         print(f"warning: {warning}")
-    print(f"wrote {out} ({picture['width']}x{picture['height']}, {picture['content_type']}) from")
-    print(picture["url"])
+    print(f"wrote {out} ({image['width']}x{image['height']}, {image['content_type']}) from")
+    print(image["url"])
 
 
 async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
@@ -166,7 +166,7 @@ def main() -> None:
     showing.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
     showing.add_argument("--engine", choices=ENGINES, default="openai")
     showing.add_argument("--size", default="1024x1024")
-    showing.add_argument("--edit", type=Path, metavar="PHOTO", help="a picture to edit")
+    showing.add_argument("--edit", type=Path, metavar="PHOTO", help="an image to edit")
     showing.add_argument("--out", type=Path, default=Path("demo.png"))
     options = parser.parse_args()
     try:

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import boto3
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
-from sandbox import mended_moto
+from sandbox import moto_fixes
 from sandbox.template import REGION, Template
 
 __all__ = ["REGION", "EmbeddedAws"]
@@ -30,7 +30,7 @@ class EmbeddedAws:
 
     def __enter__(self) -> Self:
         """Start the server on a free port."""
-        mended_moto.mend()
+        moto_fixes.apply()
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"

@@ -14,7 +14,7 @@ def schema() -> dict[str, Any]:
     """The schema, draft 2020-12."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Request for pictures",
+        "title": "Request for images",
         "description": "A message of the queue, a request file, or a line of one.",
         **ENVELOPE.json_schema(),
     }

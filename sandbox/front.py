@@ -17,7 +17,7 @@ from sandbox.template import Route
 
 MAX_BODY = 10 * 2**20
 """The longest body that API Gateway takes, in bytes (10 MB)."""
-PATIENCE_SECONDS = 30.0
+MAX_WAIT_SECONDS = 30.0
 """How long API Gateway waits for a function."""
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 """What a server may be called in the header of that name."""
@@ -93,7 +93,7 @@ def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
         if len(body) > MAX_BODY or len(event.get("body", "").encode()) > MAX_PAYLOAD:
             return JSONResponse({"message": "Request Entity Too Large"}, 413)
         try:
-            answer = await asyncio.wait_for(functions.invoke(route.function, event), PATIENCE_SECONDS)
+            answer = await asyncio.wait_for(functions.invoke(route.function, event), MAX_WAIT_SECONDS)
         except TimeoutError:
             return JSONResponse({"message": "Service Unavailable"}, 503)
         except FunctionError:

@@ -10,11 +10,11 @@ from typing import IO, Any, Self
 
 import httpx
 
+from image_gateway.access.token_registry import TokenRegistry, new_token
+from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
-from image_gateway.job_events import SOURCE
+from image_gateway.jobs.events import SOURCE
 from image_gateway.settings import Settings
-from image_gateway.token_registry import TokenRegistry, new_token
-from image_gateway.tokens import Role
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Knobs, SandboxState

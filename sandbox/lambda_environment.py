@@ -73,7 +73,7 @@ class Environment:
         self._current: Invocation | None = None
         self._stack = AsyncExitStack()
         self._process: asyncio.subprocess.Process | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._cancel_watch: asyncio.Task[None] | None = None
         self._end = ""
 
     @property
@@ -99,7 +99,7 @@ class Environment:
             stderr=self._log,
             start_new_session=True,
         )
-        self._watch = asyncio.create_task(self._wait())
+        self._cancel_watch = asyncio.create_task(self._wait())
 
     async def invoke(self, event: dict[str, Any]) -> Any:
         """Hand an event to the function and give its answer.
@@ -127,8 +127,8 @@ class Environment:
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
-        if self._watch:
-            await self._watch
+        if self._cancel_watch:
+            await self._cancel_watch
         await self._stack.aclose()
 
     async def _wait(self) -> None:

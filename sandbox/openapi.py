@@ -15,7 +15,7 @@ from sandbox.template import ROOT, Template
 TARGET = ROOT / "layers/shared/image_gateway/openapi.json"
 
 _ABOUT = (
-    "One image API over OpenAI-compatible, Gemini, ComfyUI and AUTOMATIC1111 engines. Pictures are stored in S3 and "
+    "One image API over OpenAI-compatible, Gemini, ComfyUI and AUTOMATIC1111 engines. Images are stored in S3 and "
     "answered as presigned URLs. Errors are RFC 9457 problem documents, except those of paths under `/v1`, which are "
     "shaped as the OpenAI API's."
 )
@@ -63,7 +63,7 @@ def document() -> dict[str, Any]:
 
 
 def _answers(operation: dict[str, Any], *, openai: bool) -> dict[str, Any]:
-    """An operation's answers in the order of their statuses, with the errors in the shape of their door.
+    """An operation's answers in the order of their statuses, with the errors in the shape of their channel.
 
     FastAPI documents a shape of its own for what does not validate.
     """

@@ -18,11 +18,11 @@ import uvicorn
 from hypothesis import settings as examples
 from starlette.types import ASGIApp
 
-from image_gateway import runtime
+from image_gateway import event_loop
 from image_gateway.aws import Aws
-from image_gateway.gateway import Gateway
+from image_gateway.container import Gateway
+from image_gateway.net.transport import Transport
 from image_gateway.settings import Settings
-from image_gateway.transport import Transport
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.template import Template
 
@@ -127,7 +127,7 @@ class ForAnyLoop(httpx.AsyncBaseTransport):
         self._used_once = Transport(tls, idle_seconds=0)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        of_the_process = asyncio.get_running_loop() is runtime._loop
+        of_the_process = asyncio.get_running_loop() is event_loop._loop
         return await (self._kept if of_the_process else self._used_once).handle_async_request(request)
 
     async def aclose(self) -> None:
@@ -139,7 +139,7 @@ def aws(embedded_aws: EmbeddedAws, tls: ssl.SSLContext) -> Iterator[Aws]:
     """The embedded AWS, for any event loop and any thread."""
     made = Aws(lambda: ForAnyLoop(tls))
     yield made
-    runtime.run(made.aclose())
+    event_loop.run(made.aclose())
 
 
 @pytest.fixture

@@ -5,10 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Header, Response
 
 from functions.config import docs, openai_models, tokens
-from image_gateway.config_merge import with_credentials
-from image_gateway.engines import REGISTRY
-from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
-from image_gateway.http import (
+from image_gateway.api import (
     ASKING,
     Access,
     GatewayDep,
@@ -18,9 +15,12 @@ from image_gateway.http import (
     lambda_handler,
     refusals,
 )
+from image_gateway.config.merge import with_credentials
+from image_gateway.engines import REGISTRY
+from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import VerifyForm
-from image_gateway.models.pictures import Health, ModelInfo
+from image_gateway.models.images import Health, ModelInfo
 
 VERIFY_SECONDS = 20.0
 """How long an engine may take to say who it is: API Gateway answers for us after 30 s."""

@@ -2,8 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from image_gateway import documentation
-from image_gateway.http import Access, GuardedRoute, access
+from image_gateway.api import Access, GuardedRoute, access, openapi_page
 
 router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 
@@ -12,18 +11,18 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @access(Access.PUBLIC)
 async def openapi() -> Response:
     """The OpenAPI document of the whole gateway."""
-    return documentation.openapi()
+    return openapi_page.openapi()
 
 
 @router.get("/docs")
 @access(Access.PUBLIC)
 async def docs() -> Response:
     """The OpenAPI document as a page one can try things on; loads nothing from elsewhere."""
-    return documentation.page()
+    return openapi_page.page()
 
 
 @router.get("/docs/{name}")
 @access(Access.PUBLIC)
 async def docs_asset(name: str) -> Response:
     """A script or style of the page."""
-    return documentation.asset(name)
+    return openapi_page.asset(name)

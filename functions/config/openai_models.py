@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from image_gateway.http import (
+from image_gateway.api import (
     ASKING,
     WARNED,
     WARNINGS,
@@ -14,8 +14,8 @@ from image_gateway.http import (
     refusals,
     warnings_header,
 )
-from image_gateway.model_list import ModelList
 from image_gateway.models.openai import OpenAIModel, OpenAIModels
+from image_gateway.openai_api.model_list import ModelList
 
 router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
 

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from image_gateway.access.tokens import Role
+from image_gateway.api import Access, GatewayDep, GuardedRoute, access, refusals
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
-from image_gateway.http import Access, GatewayDep, GuardedRoute, access, refusals
 from image_gateway.models.tokens import NewToken, TokenForm, TokenPage
-from image_gateway.tokens import Role
 
 _ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 

@@ -1,9 +1,8 @@
-"""The edit function: pictures from pictures and prompts, and uploads of inputs too large for the API."""
+"""The edit function: images from images and prompts, and uploads of inputs too large for the API."""
 
 from fastapi import Response
 
-from image_gateway.errors import Disabled, Forbidden, NotConfigured
-from image_gateway.http import (
+from image_gateway.api import (
     ANSWERED,
     SUBMITTED,
     Access,
@@ -17,9 +16,10 @@ from image_gateway.http import (
     refusals,
     results,
 )
-from image_gateway.http.openai_forms import EDIT_BODY, EditParamsDep
+from image_gateway.api.openai_forms import EDIT_BODY, EditParamsDep
+from image_gateway.errors import Disabled, Forbidden, NotConfigured
 from image_gateway.models.forms import EditImageForm, UploadForm
-from image_gateway.models.pictures import Picture, Upload
+from image_gateway.models.images import ImageInfo, Upload
 
 app = create_app(results())
 
@@ -27,15 +27,15 @@ app = create_app(results())
 @app.post(
     "/api/v1/images/edit",
     tags=["images"],
-    response_model=list[Picture],
+    response_model=list[ImageInfo],
     response_model_exclude_none=True,
     responses=SUBMITTED,
 )
 @access(Access.USER)
 async def edit(
     form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submitting: SubmittingDep
-) -> list[Picture] | Response:
-    """Edit one picture, or make one from up to 16, with the configured engine."""
+) -> list[ImageInfo] | Response:
+    """Edit one image, or make one from up to 16, with the configured engine."""
     # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
     await submitting.admit(form)
     images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
@@ -47,7 +47,7 @@ async def edit(
 async def openai_edits(
     params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submitting: OpenAISubmittingDep
 ) -> Response:
-    """Edit pictures as the OpenAI API does: a form with files, or JSON. The model's name may name the engine."""
+    """Edit images as the OpenAI API does: a form with files, or JSON. The model's name may name the engine."""
     await submitting.admit(params)
     images, mask = await gateway.inputs.resolve(params.image, params.mask, principal)
     return await submitting.submit(params, images, mask)
@@ -63,7 +63,7 @@ async def openai_edits(
 async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
     """A presigned POST for an input that is too large for the API; its `id` is then an input for its owner."""
     await gateway.service.enabled(edit=True)
-    return gateway.stored.upload(form, principal)
+    return gateway.library.upload(form, principal)
 
 
 handler = lambda_handler(app)

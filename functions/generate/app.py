@@ -1,8 +1,8 @@
-"""The generate function: pictures from prompts."""
+"""The generate function: images from prompts."""
 
 from fastapi import Response
 
-from image_gateway.http import (
+from image_gateway.api import (
     ANSWERED,
     SUBMITTED,
     Access,
@@ -14,8 +14,8 @@ from image_gateway.http import (
     results,
 )
 from image_gateway.models.forms import CreateImageForm
+from image_gateway.models.images import ImageInfo
 from image_gateway.models.openai import ImageGenerateParams
-from image_gateway.models.pictures import Picture
 
 app = create_app(results())
 
@@ -23,20 +23,20 @@ app = create_app(results())
 @app.post(
     "/api/v1/images/generations",
     tags=["images"],
-    response_model=list[Picture],
+    response_model=list[ImageInfo],
     response_model_exclude_none=True,
     responses=SUBMITTED,
 )
 @access(Access.USER)
-async def generations(form: CreateImageForm, submitting: SubmittingDep) -> list[Picture] | Response:
-    """Generate pictures with the configured engine; they are stored, and answered as presigned URLs."""
+async def generations(form: CreateImageForm, submitting: SubmittingDep) -> list[ImageInfo] | Response:
+    """Generate images with the configured engine; they are stored, and answered as presigned URLs."""
     return await submitting.submit(form)
 
 
 @app.post("/v1/images/generations", tags=["OpenAI"], responses=ANSWERED)
 @access(Access.USER)
 async def openai_generations(params: ImageGenerateParams, submitting: OpenAISubmittingDep) -> Response:
-    """Generate pictures as the OpenAI API does; the model's name may name the engine."""
+    """Generate images as the OpenAI API does; the model's name may name the engine."""
     await submitting.admit(params)
     return await submitting.submit(params)
 

@@ -1,4 +1,4 @@
-"""The jobs function: what became of requests, and pictures by addresses that do not age."""
+"""The jobs function: what became of requests, and images by addresses that do not age."""
 
 from typing import Annotated
 
@@ -6,14 +6,13 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
-from image_gateway.cancellation import Cancellation
-from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
-from image_gateway.http import (
+from image_gateway.access.tokens import Role
+from image_gateway.api import (
     LOCATION,
     Access,
     GatewayDep,
+    ImageUrlDep,
     JobDep,
-    PictureUrlDep,
     PrincipalDep,
     access,
     create_app,
@@ -21,10 +20,11 @@ from image_gateway.http import (
     refusals,
     results,
 )
+from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
+from image_gateway.jobs.cancellation import Cancellation
+from image_gateway.jobs.views import describe, page
+from image_gateway.models.images import JobInfo, JobPage
 from image_gateway.models.jobs import Status
-from image_gateway.models.pictures import JobInfo, JobPage
-from image_gateway.presentation import describe, page
-from image_gateway.tokens import Role
 
 # The function's policy lets it ask the table for no others.
 Owner = Annotated[str, StringConstraints(pattern="^(token|event):", max_length=256)]
@@ -55,7 +55,7 @@ async def list_jobs(
 @app.get("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
 @access(Access.USER)
 async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
-    """A job, with fresh URLs of its pictures."""
+    """A job, with fresh URLs of its images."""
     return describe(job, gateway.images, principal)
 
 
@@ -67,7 +67,7 @@ async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) ->
 )
 @access(Access.USER)
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
-    """Cancel a job that has not ended. It will have no pictures, and its engine is stopped where that can be."""
+    """Cancel a job that has not ended. It will have no images, and its engine is stopped where that can be."""
     cancellation = Cancellation(
         jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
     )
@@ -79,11 +79,11 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     tags=["images"],
     status_code=302,
     response_class=RedirectResponse,
-    responses={302: {"description": "`Location` is a presigned URL of the picture.", "headers": LOCATION}},
+    responses={302: {"description": "`Location` is a presigned URL of the image.", "headers": LOCATION}},
 )
 @access(Access.USER)
-async def picture(url: PictureUrlDep) -> Response:
-    """A picture, at a fresh presigned URL: this address does not age."""
+async def image(url: ImageUrlDep) -> Response:
+    """An image, at a fresh presigned URL: this address does not age."""
     return RedirectResponse(url, 302)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.worker.records import Answer, message_of, take_all
-from image_gateway.gateway import Gateway, from_environment
-from image_gateway.runtime import run
+from image_gateway.container import Gateway, from_environment
+from image_gateway.event_loop import run
 from image_gateway.telemetry import quiet_httpx
 
 
@@ -15,7 +15,7 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
 
     def handler(event: Any, context: Any) -> Answer:
         async def take(record: Any) -> bool:
-            return await gateway().intake.take(
+            return await gateway().dispatcher.take(
                 message_of(record), lambda: context.get_remaining_time_in_millis() / 1000
             )
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.worker.records import Answer, message_of, take_all
-from image_gateway.envelopes import JobMessage, Message, RequestFile, RequestMessage, Tick, Unreadable, read_message
+from image_gateway.container import Gateway, from_environment
 from image_gateway.errors import Interrupted
-from image_gateway.gateway import Gateway, from_environment
-from image_gateway.queue import REASON
-from image_gateway.runtime import run
+from image_gateway.event_loop import run
+from image_gateway.jobs.job_queue import REASON
+from image_gateway.jobs.messages import JobMessage, Message, RequestFile, RequestMessage, Tick, Unreadable, read_message
 from image_gateway.telemetry import quiet_httpx
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ async def _take(gateway: Gateway, record: Any) -> bool:
     if isinstance(found, RequestFile):
         await gateway.files.give_up(found, reason)
     kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
-    await gateway.documents.put(f"{KEPT}{message.id}.json", kept)
+    await gateway.objects.put(f"{KEPT}{message.id}.json", kept)
     logger.error("a message was given up and is kept", extra={"message_id": message.id, "reason": reason})
     return True
 

@@ -1,6 +1,6 @@
 """A sandbox engine that speaks AUTOMATIC1111's API, with its errors and its oddities.
 
-Oddities that are the real server's: a grid before several pictures, `info` as a JSON string, an unknown checkpoint
+Oddities that are the real server's: a grid before several images, `info` as a JSON string, an unknown checkpoint
 dropped in silence, Basic auth, and four shapes of error. It draws where its original would think, one request at a
 time: `state.knobs.latency` is the least time of a request's turn, in seconds.
 """
@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.engines.automatic1111_pictures import grid, transparent_where_white, with_note
+from sandbox.engines.automatic1111_images import grid, transparent_where_white, with_note
 from sandbox.engines.automatic1111_queue import Machine
 from sandbox.engines.painter import paint
 from sandbox.engines.state import SandboxState, control_routes
@@ -144,7 +144,7 @@ async def _progress(_body: Any, server: _Server) -> Any:
 
 
 async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | None) -> Any:
-    """Paint `batch_size` times `n_iter` pictures; where they are several, a grid of them comes first.
+    """Paint `batch_size` times `n_iter` images; where they are several, a grid of them comes first.
 
     Where it is interrupted it answers what there is by then: the first.
     """
@@ -164,7 +164,7 @@ async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | 
     prompt = body.get("prompt", "")
     steps = body.get("steps", 50)
 
-    def pictures(seeds: list[int]) -> list[bytes]:
+    def painted_images(seeds: list[int]) -> list[bytes]:
         inputs = [ground] if ground else []
         painted = [paint(prompt, width, height, seed=seed, inputs=inputs, mask=mask) for seed in seeds]
         notes = [
@@ -176,7 +176,7 @@ async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | 
 
     async with server.machine.turn("scripts_img2img" if ground else "scripts_txt2img", count, steps):
         interrupted = await server.machine.think()
-        made = await asyncio.to_thread(pictures, seeds[:1] if interrupted else seeds)
+        made = await asyncio.to_thread(painted_images, seeds[:1] if interrupted else seeds)
     info = {
         "prompt": prompt,
         "all_prompts": [prompt] * count,

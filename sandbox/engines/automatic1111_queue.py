@@ -28,7 +28,7 @@ class Machine:
 
     @asynccontextmanager
     async def turn(self, job: str, count: int, steps: int) -> AsyncIterator[None]:
-        """Wait for a turn, and have it for the block: for `count` pictures of `steps` steps each."""
+        """Wait for a turn, and have it for the block: for `count` images of `steps` steps each."""
         async with self._turn:
             self._stop.clear()
             self._job, self._count, self._steps = job, count, steps

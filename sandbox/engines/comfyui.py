@@ -173,11 +173,11 @@ class _Server:
         where = original.get("type", "output"), original.get("subfolder", ""), original.get("filename", "")
         if not isinstance(mask, UploadFile) or where not in self.machine.files:
             return Response(status_code=400)
-        picture = Image.open(io.BytesIO(self.machine.files[where])).convert("RGBA")
+        image = Image.open(io.BytesIO(self.machine.files[where])).convert("RGBA")
         alpha = Image.open(io.BytesIO(await mask.read())).convert("RGBA").getchannel("A")
-        picture.putalpha(alpha.resize(picture.size))
+        image.putalpha(alpha.resize(image.size))
         out = io.BytesIO()
-        picture.save(out, "PNG")
+        image.save(out, "PNG")
         return self._keep(out.getvalue(), mask.filename or "", dict(form))
 
     def _keep(self, data: bytes, name: str, form: dict[str, Any]) -> Response:

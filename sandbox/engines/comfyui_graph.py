@@ -112,7 +112,7 @@ def _converted(spec: Spec, value: Any) -> Any:
 
 
 def _save(prompt: Prompt, inputs: dict[str, Any], files: Files) -> dict[str, Any]:
-    """Keep pictures as files and say which: outputs are numbered, previews have a random name."""
+    """Keep images as files and say which: outputs are numbered, previews have a random name."""
     prefix, kind = inputs.get("filename_prefix"), "output"
     if prefix is None:
         prefix, kind = f"ComfyUI_temp_{secrets.token_hex(3)}", "temp"
@@ -121,9 +121,9 @@ def _save(prompt: Prompt, inputs: dict[str, Any], files: Files) -> dict[str, Any
     metadata = PngInfo()
     metadata.add_text("prompt", json.dumps(prompt))
     images = []
-    for number, picture in enumerate(inputs["images"], taken + 1):
+    for number, image in enumerate(inputs["images"], taken + 1):
         out = io.BytesIO()
-        picture.save(out, "PNG", pnginfo=metadata)
+        image.save(out, "PNG", pnginfo=metadata)
         filename = f"{stem}_{number:05}_.png"
         files[kind, subfolder, filename] = out.getvalue()
         images.append({"filename": filename, "subfolder": subfolder, "type": kind})

@@ -1,7 +1,7 @@
 """The node types of the ComfyUI sandbox: what each takes and gives, and what it does.
 
 Inputs are declared as ComfyUI's `/object_info` answers them. Values that run along the links: a latent is what will be
-painted, an image a list of Pillow pictures, a mask a grey picture whose white is edited.
+painted, an image a list of Pillow images, a mask a grey image whose white is edited.
 """
 
 import io
@@ -22,7 +22,7 @@ DIFFUSION_MODELS = ["flux1-dev.safetensors", "flux1-schnell.safetensors"]
 
 @dataclass(frozen=True)
 class Latent:
-    """A picture not painted yet. `ground` is what it is painted on, `mask` where."""
+    """An image not painted yet. `ground` is what it is painted on, `mask` where."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Latent:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """A prompt, and the pictures it refers to."""
+    """A prompt, and the images it refers to."""
 
     text: str
     references: tuple[Image.Image, ...] = ()
@@ -88,7 +88,7 @@ def _sample(latent: Latent, positive: Conditioning, seed: int) -> tuple[Latent]:
 
 def _decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
     grounds = [] if samples.ground is None else [samples.ground]
-    inputs = [_png(picture) for picture in [*grounds, *samples.references]]
+    inputs = [_png(image) for image in [*grounds, *samples.references]]
     mask = None
     if samples.mask is not None:
         alpha = ImageChops.invert(samples.mask)
@@ -100,9 +100,9 @@ def _decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
     return ([Image.open(io.BytesIO(data)) for data in painted],)
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    picture.save(out, "PNG")
+    image.save(out, "PNG")
     return out.getvalue()
 
 
@@ -120,7 +120,7 @@ def _load_mask(image: bytes, channel: str) -> tuple[Image.Image]:
 def _scale(image: list[Image.Image], width: int, height: int, **_inputs: Any) -> tuple[list[Image.Image]]:
     if not width and not height:
         return (image,)
-    return ([picture.resize((width or picture.width, height or picture.height)) for picture in image],)
+    return ([frame.resize((width or frame.width, height or frame.height)) for frame in image],)
 
 
 def _encode(pixels: list[Image.Image], **_inputs: Any) -> tuple[Latent]:
@@ -284,7 +284,7 @@ NODES: dict[str, NodeClass] = {
     "ImageInvert": NodeClass(
         {"image": _link("IMAGE")},
         ("IMAGE",),
-        lambda image: ([ImageChops.invert(picture.convert("RGB")) for picture in image],),
+        lambda image: ([ImageChops.invert(frame.convert("RGB")) for frame in image],),
     ),
     "SandboxFail": NodeClass({"image": _link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), _fail),
     "SaveImage": NodeClass({"images": _link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),

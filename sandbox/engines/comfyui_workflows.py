@@ -31,4 +31,4 @@ FLUX = _sample("flux")
 """Text to image with Flux, whose model, text encoders and VAE are files of their own."""
 
 EDIT = _sample("edit")
-"""A picture changed where the mask allows; up to two more inputs are references."""
+"""An image changed where the mask allows; up to two more inputs are references."""

@@ -1,8 +1,8 @@
 """A sandbox engine that speaks the Gemini API: its image models, Imagen's `predict`, and one language model.
 
 Words in the prompt bring about what the real one does of itself: `blocked` (the prompt is refused), a finish reason
-in lower case such as `recitation` or `image_safety` (the picture is), `in words` (text and no picture), `with text`
-(both), and for Imagen `some filtered` (every second picture is).
+in lower case such as `recitation` or `image_safety` (the image is), `in words` (text and no image), `with text`
+(both), and for Imagen `some filtered` (every second image is).
 """
 
 import asyncio
@@ -173,12 +173,12 @@ async def _generate(model: str, body: dict[str, Any]) -> Response:
     if reason:
         return _candidate(model, None, reason, f"Unable to show the generated image: {reason}.")
     if "in words" in prompt.lower():
-        words = "I can only tell you about that picture."
+        words = "I can only tell you about that image."
         return _candidate(model, {"parts": [{"text": words}], "role": "model"}, "STOP")
-    return await _picture(model, body, parts, prompt)
+    return await _image(model, body, parts, prompt)
 
 
-async def _picture(model: str, body: dict[str, Any], parts: list[dict[str, Any]], prompt: str) -> Response:
+async def _image(model: str, body: dict[str, Any], parts: list[dict[str, Any]], prompt: str) -> Response:
     config = body.get("generationConfig", {})
     if "IMAGE" not in config.get("responseModalities", []):
         raise _RefusalError(400, "INVALID_ARGUMENT", f"Model {model} answers with images: ask for that modality.")
@@ -191,9 +191,9 @@ async def _picture(model: str, body: dict[str, Any], parts: list[dict[str, Any]]
     seed = random.randrange(2**31)
     kind = "jpeg" if "flash" in model else "png"
     data = await asyncio.to_thread(paint, prompt, width, height, seed=seed, format=kind, inputs=inputs)
-    picture = {"inlineData": {"mimeType": f"image/{kind}", "data": base64.b64encode(data).decode()}}
-    text = [{"text": "Here is your picture."}] if "with text" in prompt.lower() else []
-    return _candidate(model, {"parts": [*text, picture], "role": "model"}, "STOP")
+    image = {"inlineData": {"mimeType": f"image/{kind}", "data": base64.b64encode(data).decode()}}
+    text = [{"text": "Here is your image."}] if "with text" in prompt.lower() else []
+    return _candidate(model, {"parts": [*text, image], "role": "model"}, "STOP")
 
 
 def _candidate(model: str, content: dict[str, Any] | None, reason: str, message: str = "") -> Response:

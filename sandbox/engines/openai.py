@@ -1,4 +1,4 @@
-"""A server that speaks the OpenAI API, and Azure's variant of it, and paints the pictures it is asked for."""
+"""A server that speaks the OpenAI API, and Azure's variant of it, and paints the images it is asked for."""
 
 import asyncio
 import base64
@@ -171,7 +171,7 @@ async def _chat(request: Request, body: _Body) -> Response:
 
 
 class _Studio:
-    """Paints; no two pictures of its life are the same, as with a real model. Keeps the files that URLs point to."""
+    """Paints; no two images of its life are the same, as with a real model. Keeps the files that URLs point to."""
 
     def __init__(self) -> None:
         self._seeds = itertools.count()
@@ -197,7 +197,7 @@ class _Studio:
 
     async def _paint(self, request: Request, order: Order, inputs: Inputs) -> Response:
         width, height = order.size or inputs.fitting_size()
-        pictures = await asyncio.gather(
+        images = await asyncio.gather(
             *(
                 asyncio.to_thread(
                     paint,
@@ -214,14 +214,14 @@ class _Studio:
             )
         )
         if order.model.answers_url:
-            data = [self._kept(request, picture, order) for picture in pictures]
+            data = [self._kept(request, image, order) for image in images]
             return JSONResponse({"created": int(time.time()), "data": data})
         tokens_out = order.n * max(1, width * height // 1000)
         return JSONResponse(
             {
                 "created": int(time.time()),
                 "background": order.background,
-                "data": [{"b64_json": _base64(picture)} for picture in pictures],
+                "data": [{"b64_json": _base64(image)} for image in images],
                 "output_format": order.output_format,
                 "quality": order.quality,
                 "size": f"{width}x{height}",
@@ -235,12 +235,12 @@ class _Studio:
             }
         )
 
-    def _kept(self, request: Request, picture: bytes, order: Order) -> dict[str, str]:
+    def _kept(self, request: Request, image: bytes, order: Order) -> dict[str, str]:
         revised = f"{order.prompt}, as the sandbox understood it"
         if order.response_format == "b64_json":
-            return {"b64_json": _base64(picture), "revised_prompt": revised}
-        name = f"picture-{next(self._seeds)}.{order.output_format}"
-        self._files[name] = (picture, f"image/{order.output_format}")
+            return {"b64_json": _base64(image), "revised_prompt": revised}
+        name = f"image-{next(self._seeds)}.{order.output_format}"
+        self._files[name] = (image, f"image/{order.output_format}")
         while len(self._files) > _MOST_FILES:
             self._files.popitem(last=False)
         return {"url": str(request.base_url.replace(path=f"/v1/files/{name}")), "revised_prompt": revised}
@@ -252,8 +252,8 @@ def _fields(request: Request, body: _Body) -> dict[str, Any]:
     return {**body.fields, "model": deployment} if deployment else dict(body.fields)
 
 
-def _base64(picture: bytes) -> str:
-    return base64.b64encode(picture).decode()
+def _base64(image: bytes) -> str:
+    return base64.b64encode(image).decode()
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

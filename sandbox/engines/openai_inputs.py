@@ -1,4 +1,4 @@
-"""The input pictures of an edit, checked as OpenAI checks them."""
+"""The input images of an edit, checked as OpenAI checks them."""
 
 import io
 from dataclasses import dataclass
@@ -26,21 +26,21 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Encoded pictures to edit, the first one's size in pixels, and a mask for it."""
+    """Encoded images to edit, the first one's size in pixels, and a mask for it."""
 
     images: tuple[bytes, ...] = ()
     size: tuple[int, int] = (1, 1)
     mask: bytes | None = None
 
     def fitting_size(self) -> tuple[int, int]:
-        """The standard size nearest to the first picture's shape: what `auto` means here."""
+        """The standard size nearest to the first image's shape: what `auto` means here."""
         width, height = self.size
         if width > height:
             return 1536, 1024
         return (1024, 1536) if height > width else (1024, 1024)
 
     def tokens(self) -> int:
-        """What the pictures count for."""
+        """What the images count for."""
         return _IMAGE_TOKENS * len(self.images)
 
 
@@ -48,7 +48,7 @@ def read_inputs(fields: dict[str, Any], files: list[Upload]) -> Inputs:
     """Read `image`, `image[]` and `mask`.
 
     Raises:
-        Refusal: there is no picture or too many, one is not a PNG, JPEG or WebP, or the mask does not fit.
+        Refusal: there is no image or too many, one is not a PNG, JPEG or WebP, or the mask does not fit.
     """
     for name in ("image", "image[]", "mask"):
         if name in fields:
@@ -72,12 +72,12 @@ def read_inputs(fields: dict[str, Any], files: list[Upload]) -> Inputs:
 
 def _opened(data: bytes, number: int) -> Image.Image:
     try:
-        picture = Image.open(io.BytesIO(data), formats=_FORMATS)
-        picture.load()
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image.load()
     except _UNREADABLE:
         said = f"Invalid image file or mode for image {number}, please check your image file."
         raise Refusal(said, code="invalid_image_file", param="image") from None
-    return picture
+    return image
 
 
 def _check_mask(data: bytes, size: tuple[int, int]) -> None:

@@ -14,7 +14,7 @@ MAX_PROMPT = 32_000
 """Longest prompt in characters."""
 
 MAX_INPUTS = 16
-"""Most pictures of one edit."""
+"""Most images of one edit."""
 
 _LONG_SIDE, _SHORT_SIDE = 3840, 2160
 _STANDARD = ("low", "medium", "high", "auto")
@@ -47,15 +47,15 @@ class Model:
 
     Attributes:
         id: its name.
-        makes: pictures or text.
-        most: pictures in one call.
+        makes: images or text.
+        most: images in one call.
         answers_url: knows `response_format` and answers a URL unless told otherwise, as other providers' models do.
         qualities: the qualities it knows.
-        makes_gif: whether it can make a picture move; that is a preview.
+        makes_gif: whether it can make an image move; that is a preview.
     """
 
     id: str
-    makes: Literal["pictures", "text"] = "pictures"
+    makes: Literal["images", "text"] = "images"
     most: int = 10
     answers_url: bool = False
     qualities: tuple[str, ...] = _STANDARD
@@ -83,7 +83,7 @@ _URL_FIELDS = _COMMON_FIELDS | {"style", "response_format"}
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request for pictures that passed; `size` is None for `auto`, values are the ones in effect."""
+    """A request for images that passed; `size` is None for `auto`, values are the ones in effect."""
 
     model: Model
     prompt: str
@@ -142,9 +142,9 @@ def check(fields: dict[str, Any]) -> Order:
 
 
 def image_model(name: str) -> Model:
-    """The model of that name, if it makes pictures."""
+    """The model of that name, if it makes images."""
     model = known_model(name)
-    if model.makes != "pictures":
+    if model.makes != "images":
         raise Refusal(f"The model '{name}' cannot be used with the Images API.", param="model")
     return model
 

@@ -1,4 +1,4 @@
-"""Paints the pictures of the sandbox engines: shapes and colours drawn from the prompt, with the prompt on them."""
+"""Paints the images of the sandbox engines: shapes and colours drawn from the prompt, with the prompt on them."""
 
 import hashlib
 import io
@@ -22,20 +22,20 @@ def paint(
     inputs: Sequence[bytes] = (),
     mask: bytes | None = None,
 ) -> bytes:
-    """Paint a picture: the same prompt, size, seed and inputs always give the same bytes.
+    """Paint an image: the same prompt, size, seed and inputs always give the same bytes.
 
     Args:
-        prompt: decides colours and shapes, and is written on the picture.
+        prompt: decides colours and shapes, and is written on the image.
         width: in pixels.
         height: in pixels.
-        seed: another seed, another picture.
+        seed: another seed, another image.
         format: Pillow's name of the file format.
         transparent: leaves the background transparent, where the format can.
-        inputs: encoded pictures of an edit. The first is the ground that is painted on; each one's thumbnail is shown.
-        mask: an encoded picture; only where its alpha is 0 may the first input change.
+        inputs: encoded images of an edit. The first is the ground that is painted on; each one's thumbnail is shown.
+        mask: an encoded image; only where its alpha is 0 may the first input change.
 
     Returns:
-        The encoded picture.
+        The encoded image.
     """
     dice = random.Random(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest())
     opened = [Image.open(io.BytesIO(data)).convert("RGBA") for data in inputs]
@@ -45,8 +45,8 @@ def paint(
     for _ in range(4 if ground else 9):
         _shape(draw, dice, width, height)
     side = max(8, min(width, height) // 6)
-    for number, picture in enumerate(opened):
-        thumbnail = picture.copy()
+    for number, image in enumerate(opened):
+        thumbnail = image.copy()
         thumbnail.thumbnail((side, side))
         canvas.paste(thumbnail, (4 + (number * (side + 4)) % max(width - side, 1), 4))
     _caption(draw, prompt, width, height)

@@ -107,7 +107,7 @@ def control_routes(state: SandboxState) -> list[Route]:
     """`GET /sandbox/record`, `PUT /sandbox/knobs` (fields of `Knobs`) and `DELETE /sandbox` (start afresh)."""
 
     async def record(_request: Request) -> Response:
-        return JSONResponse([asdict(asked) for asked in state.record])
+        return JSONResponse([asdict(requested) for requested in state.record])
 
     async def knobs(request: Request) -> Response:
         wanted = await request.json()

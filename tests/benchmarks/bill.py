@@ -1,4 +1,4 @@
-"""The bill: what a picture costs for the time that functions run, from what was measured.
+"""The bill: what an image costs for the time that functions run, from what was measured.
 
 Lambda gives a function processor time by its memory, so measured processor time is stretched where that is less than a
 whole processor. Waiting for the engine is not.
@@ -45,7 +45,7 @@ def measure(stage: Stage, count: int) -> dict[str, dict[str, float]]:
 
 
 def run(stage: Stage, count: int) -> dict[str, Any]:
-    """What was measured, and for each engine and number of waiting jobs what a picture costs."""
+    """What was measured, and for each engine and number of waiting jobs what an image costs."""
     measured = measure(stage, count)
     memory = {name: function.memory for name, function in stage.functions.items()}
     concurrency = stage.worker_concurrency
@@ -70,7 +70,7 @@ def run(stage: Stage, count: int) -> dict[str, Any]:
             )
             rounds = -(-waiting // (BATCH * concurrency))
             rows.append({**row, "all_done_seconds": rounds * worker / 1e3})
-    return {"measured": measured, "memory": memory, "pictures": prices.PICTURES, "rows": rows}
+    return {"measured": measured, "memory": memory, "images": prices.IMAGES, "rows": rows}
 
 
 def _row(
@@ -97,7 +97,7 @@ def _lambda(ms: float, megabytes: int) -> float:
 
 
 def _requests(*, queued: bool) -> float:
-    """Requests to services of one picture: API, function, two or three writes of its job, its object, its event."""
+    """Requests to services of one image: API, function, two or three writes of its job, its object, its event."""
     writes = 3 if queued else 2
     shared = prices.HTTP_API_REQUEST + prices.LAMBDA_REQUEST + prices.S3_PUT + prices.EVENT
     shared += writes * _WRITE_UNITS * prices.DYNAMODB_WRITE_UNIT

@@ -74,7 +74,7 @@ def _asking(method: str, path: str, role: str, contains: str, body: Any = None) 
 
 
 def _a_job(stage: Stage, subject: Subject, generation: dict[str, Any]) -> str:
-    """The id of a job that was done: what a picture's id begins with."""
+    """The id of a job that was done: what an image's id begins with."""
     answer = stage.measure("answer", subject, "GenerateFunction", **generation)
-    picture: str = json.loads(answer["body"])[0]["id"]
-    return picture.rpartition("-")[0]
+    image: str = json.loads(answer["body"])[0]["id"]
+    return image.rpartition("-")[0]

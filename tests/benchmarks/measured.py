@@ -81,17 +81,17 @@ def at_once(spec: "Spec", _started: float) -> "Figures":
 
     async def one() -> None:
         request = HTTPGateway(_event(spec), context, config)
-        told: list[Any] = []
+        reported: list[Any] = []
 
         async def receive() -> "Any":
             return {"type": "http.request", "body": request.body, "more_body": False}
 
         async def send(message: "Any") -> None:
-            told.append(message)
+            reported.append(message)
 
         await app(request.scope, receive, send)
-        body = b"".join(message.get("body", b"") for message in told)
-        _check({"statusCode": told[0]["status"], "body": body.decode()}, spec)
+        body = b"".join(message.get("body", b"") for message in reported)
+        _check({"statusCode": reported[0]["status"], "body": body.decode()}, spec)
 
     return asyncio.run(_crowd(one, spec))
 

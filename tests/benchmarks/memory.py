@@ -1,4 +1,4 @@
-"""Memory: the most that a process ever holds for pictures of several numbers and weights, and whether it grows."""
+"""Memory: the most that a process ever holds for images of several numbers and weights, and whether it grows."""
 
 from tests.benchmarks import events
 from tests.benchmarks.cold_start import GATEWAY, USUAL
@@ -9,7 +9,7 @@ OF_BASE64 = 4 / 3
 
 
 def peaks(stage: Stage, counts: tuple[int, ...], megabytes: tuple[int, ...]) -> list[dict[str, float | str]]:
-    """For each number and weight of pictures in MB: the peak of a process that makes them in one request, in MB."""
+    """For each number and weight of images in MB: the peak of a process that makes them in one request, in MB."""
     rows: list[dict[str, float | str]] = []
     for name, subject in ((GATEWAY, stage.gateway("GenerateFunction")), (USUAL, stage.usual())):
         for size in megabytes:

@@ -1,4 +1,4 @@
-"""One picture of the results."""
+"""One image of the results."""
 
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ _COLORS = {GATEWAY: "#0b6e4f", USUAL: "#b0562a", WITHOUT: "#cf8d62", WITHOUT_AND
 
 
 def save(results: dict[str, Any], path: Path) -> None:
-    """Draw cold starts, processor time of a warm request, pictures per second, and peak memory."""
+    """Draw cold starts, processor time of a warm request, images per second, and peak memory."""
     mpl.use("agg")
     plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
     figure, axes = plt.subplots(2, 2, figsize=(10, 6.4), constrained_layout=True)
     _cold(axes[0][0], results["cold_start"])
     warm = results["warm"]
     _bars(axes[0][1], {name: row["cpu_ms"] for name, row in warm.items()}, "CPU of a warm generation, 1 MB (ms)")
-    _bars(axes[1][0], {name: row["per_second"] for name, row in warm.items()}, "Pictures per second, 16 at once")
+    _bars(axes[1][0], {name: row["per_second"] for name, row in warm.items()}, "Images per second, 16 at once")
     _memory(axes[1][1], results["memory"]["peaks"])
     figure.suptitle(f"image-gateway, {results['date']}: {results['machine']}", fontsize=9, color="#444444")
     figure.savefig(path, dpi=144)

@@ -2,7 +2,7 @@
 
 Found on 22 November 2026, partly in stored copies and in articles that quote the pages: "AWS Lambda pricing" (arm64),
 "Amazon API Gateway pricing" (HTTP API), "Amazon DynamoDB pricing" (on demand), "Amazon SQS pricing", "Amazon
-EventBridge pricing", "Amazon S3 pricing"; of pictures "OpenAI API pricing", as quoted at
+EventBridge pricing", "Amazon S3 pricing"; of images "OpenAI API pricing", as quoted at
 community.openai.com/t/1371851.
 """
 
@@ -22,8 +22,8 @@ S3_PUT: Final = 0.005 / 1_000
 CPU_MEGABYTES: Final = 1_769
 """Memory in MB with which a function has one whole processor ("Configure Lambda function memory")."""
 
-PICTURES: Final = {
+IMAGES: Final = {
     "gpt-image-1-mini, low, 1024x1024": 0.002176,
     "gpt-image-1.5, medium, 1024x1024": 0.033792,
 }
-"""Price of one picture."""
+"""Price of one image."""

@@ -158,7 +158,7 @@ class Stage:
             self._call("DynamoDB_20120810.PutItem", {"TableName": environment["TABLE"], "Item": item})
 
     def stored(self) -> dict[str, int]:
-        """How many pictures the stand-in for S3 was given, and how many bytes."""
+        """How many images the stand-in for S3 was given, and how many bytes."""
         return dict(self._ask("GET", "/stored"))
 
     def _call(self, target: str, call: Any) -> Any:
@@ -183,7 +183,7 @@ class Stage:
         Raises:
             subprocess.CalledProcessError: it failed; its own words are on stderr.
         """
-        told = {"mode": mode, "path": [str(path) for path in subject.path], "handler": subject.handler, **spec}
+        reported = {"mode": mode, "path": [str(path) for path in subject.path], "handler": subject.handler, **spec}
         environment = {
             **self._environment,
             **self.functions[function].environment,
@@ -192,7 +192,10 @@ class Stage:
         command = (self._python, "-I", "-S", "-B", str(HERE / "measured.py"))
         started = time.monotonic()
         process = subprocess.Popen(
-            (*command, repr(started), json.dumps(told)), env=environment, stdout=subprocess.PIPE, cwd=subject.path[0]
+            (*command, repr(started), json.dumps(reported)),
+            env=environment,
+            stdout=subprocess.PIPE,
+            cwd=subject.path[0],
         )
         out, _ = process.communicate(timeout=WAIT_SECONDS)
         if process.returncode:

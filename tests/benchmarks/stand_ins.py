@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-from tests.benchmarks.picture import png
+from tests.benchmarks.image import png
 
 Respond = Callable[[str, str, dict[str, str], asyncio.StreamReader], Awaitable[list[bytes]]]
 """Gets method, path, headers (lower case) and what brings the body; gives the parts of a whole HTTP answer's body."""
@@ -55,7 +55,7 @@ class Aws:
     def __init__(self) -> None:
         self.parameters: dict[str, str] = {}
         self.items: dict[str, Any] = {}
-        self.pictures = self.bytes = 0
+        self.images = self.bytes = 0
 
     async def respond(
         self, method: str, path: str, headers: dict[str, str], reader: asyncio.StreamReader
@@ -66,11 +66,11 @@ class Aws:
             return [json.dumps(getattr(self, operation)(json.loads(await _body(headers, reader)))).encode()]
         if method == "PUT":
             framed = await _drop_body(headers, reader)
-            self.pictures += 1
+            self.images += 1
             self.bytes += int(headers.get("x-amz-decoded-content-length", framed))
             return []
         await _body(headers, reader)
-        return [json.dumps({"pictures": self.pictures, "bytes": self.bytes}).encode()]
+        return [json.dumps({"images": self.images, "bytes": self.bytes}).encode()]
 
     def GetParameter(self, call: Any) -> Any:  # noqa: N802 - names of AWS, here and below
         value = self.parameters[call["Name"]]
@@ -110,12 +110,12 @@ class Aws:
 
 
 class Engine:
-    """An OpenAI-compatible server. A model's name says what it makes: `4mb-30s` is 4 MB pictures after 30 s."""
+    """An OpenAI-compatible server. A model's name says what it makes: `4mb-30s` is 4 MB images after 30 s."""
 
     async def respond(
         self, method: str, _path: str, headers: dict[str, str], reader: asyncio.StreamReader
     ) -> list[bytes]:
-        """Answer pictures as base64."""
+        """Answer images as base64."""
         call = json.loads(await _body(headers, reader) or b"{}") if method == "POST" else {}
         megabytes, _, seconds = call["model"].removesuffix("s").partition("mb-")
         await asyncio.sleep(float(seconds))

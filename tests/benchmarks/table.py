@@ -11,9 +11,9 @@ def text(results: dict[str, Any]) -> str:
     """All parts, with the machine and the date above."""
     parts = [f"{results['date']}, {results['machine']}; medians"]
     parts += ["## Cold start to the first answer", _cold(results["cold_start"])]
-    parts += ["## Warm generation with a picture of 1 MB", _warm(results["warm"])]
+    parts += ["## Warm generation with an image of 1 MB", _warm(results["warm"])]
     parts += ["## Memory", *_memory(results["memory"])]
-    parts += ["## Bill of a picture", *_bill(results["bill"])]
+    parts += ["## Bill of an image", *_bill(results["bill"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -77,7 +77,7 @@ def _memory(found: dict[str, Any]) -> Iterable[str]:
 def _bill(found: dict[str, Any]) -> Iterable[str]:
     measured = [[name, f"{row['wall_ms']:.1f}", f"{row['cpu_ms']:.1f}"] for name, row in found["measured"].items()]
     yield _markdown(["beside the engine's time", "ms", "CPU ms"], measured)
-    prices = found["pictures"]
+    prices = found["images"]
     rows = [
         [
             f"{row['engine_seconds']} s",
@@ -91,7 +91,7 @@ def _bill(found: dict[str, Any]) -> Iterable[str]:
         ]
         for row in found["rows"]
     ]
-    head = ["engine", "way", "jobs waiting", "ms a picture", "GB-s", "Lambda $", "with requests $"]
+    head = ["engine", "way", "jobs waiting", "ms an image", "GB-s", "Lambda $", "with requests $"]
     yield _markdown([*head, *(f"of {name} (${price:.4f})" for name, price in prices.items())], rows)
 
 

@@ -34,6 +34,6 @@ def test_the_benchmarks_measure_all_parts(tmp_path: Path) -> None:
     assert set(results["warm"]) == {"gateway", "usual", "engine itself"}
     assert len(results["memory"]["growth"]) == 3
     assert {row["way"] for row in results["bill"]["rows"]} == {"inline", "queued"}
-    assert results["stored"]["pictures"] > 0
+    assert results["stored"]["images"] > 0
     assert (tmp_path / "results.md").read_text() in done.stdout
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")

@@ -1,8 +1,8 @@
-"""Warm requests: what one generation with a picture of 1 MB takes, one after the other and several at once.
+"""Warm requests: what one generation with an image of 1 MB takes, one after the other and several at once.
 
 One after the other, the handler gets events as on Lambda. At once, the ASGI application within the handler gets them on
 one event loop: an environment of Lambda handles one event at a time, but a worker does ten jobs at once, and sixteen on
-one interpreter show what a picture costs when there is always something to do.
+one interpreter show what an image costs when there is always something to do.
 """
 
 from statistics import median, quantiles

@@ -18,7 +18,7 @@ from owui_client.models.images import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import ResponseFormat
 from sandbox.template import ROOT
 from tests.conformance.open_webui import OpenWebUIRouter
-from tests.integration.running import PATIENCE_SECONDS
+from tests.integration.running import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from openai.types import ImagesResponse
@@ -44,10 +44,10 @@ class Client(Protocol):
     """A client of the gateway."""
 
     def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        """Make a picture, answered as `b64_json` or `url`."""
+        """Make an image, answered as `b64_json` or `url`."""
 
     def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
-        """Edit pictures, with the answer's format left to the client."""
+        """Edit images, with the answer's format left to the client."""
 
     def models(self) -> set[str]:
         """The names of all models that it is told of."""
@@ -182,7 +182,7 @@ class LiteLLM:
         return set(said["answer"])
 
     def close(self) -> None:
-        self._process.communicate(timeout=PATIENCE_SECONDS)
+        self._process.communicate(timeout=MAX_WAIT_SECONDS)
 
     def _answer(self, function: str, ask: Ask, **arguments: Any) -> dict[str, Any]:
         fields = ask.fields()
@@ -232,7 +232,7 @@ class Curl:
 
     def _json(self, path: str, *options: str) -> Any:
         command = [*self._command, self._url + path, *options]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE_SECONDS)  # noqa: S603 - curl
+        done = subprocess.run(command, capture_output=True, check=False, timeout=MAX_WAIT_SECONDS)  # noqa: S603 - curl
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -252,5 +252,5 @@ def _base64(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _as_openai(pictures: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"data": pictures, "warnings": pictures[0].get("warnings")}
+def _as_openai(images: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"data": images, "warnings": images[0].get("warnings")}

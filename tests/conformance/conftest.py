@@ -14,8 +14,8 @@ import pytest
 
 from sandbox.gateway import ENGINES
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
-from tests.integration.pictures import GREY, encoded, right_half
-from tests.integration.running import PATIENCE_SECONDS, Running, start
+from tests.integration.running import MAX_WAIT_SECONDS, Running, start
+from tests.integration.sample_images import GREY, encoded, right_half
 
 UPDATE = "/api/v1/images/config/update"
 
@@ -79,13 +79,13 @@ def gateway() -> Iterator[Gateway]:
             yield Gateway(running, running.said("gateway"), running.said("user token"))
         finally:
             process.terminate()
-            process.communicate(timeout=PATIENCE_SECONDS)
+            process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
 @pytest.fixture(scope="session")
 def http(gateway: Gateway) -> Iterator[httpx.Client]:
     """For what no client does: one, because it takes long to make."""
-    with httpx.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    with httpx.Client(trust_env=False, timeout=MAX_WAIT_SECONDS) as client:
         yield client
 
 
@@ -114,7 +114,7 @@ def client(gateway: Gateway) -> Iterator[Callable[[str], Client]]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three grey pictures."""
+    """Three grey images."""
     paths = [tmp_path_factory.mktemp("photos") / f"{number}.png" for number in range(3)]
     for path in paths:
         path.write_bytes(encoded(GREY))

@@ -17,15 +17,15 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm  # type: ignore[import-not-found]  # it is in the other environment
 
 
-def pictures(answer: Any) -> dict[str, Any]:
-    """An answer with pictures, and its warnings, which it has only in its headers."""
+def images(answer: Any) -> dict[str, Any]:
+    """An answer with images, and its warnings, which it has only in its headers."""
     said = answer._hidden_params["headers"].get("x-image-gateway-warnings", "")
     return {**answer.model_dump(), "warnings": json.loads(f"[{said}]")}
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "image_generation": lambda **arguments: pictures(litellm.image_generation(**arguments)),
-    "image_edit": lambda **arguments: pictures(litellm.image_edit(**arguments)),
+    "image_generation": lambda **arguments: images(litellm.image_generation(**arguments)),
+    "image_edit": lambda **arguments: images(litellm.image_edit(**arguments)),
     "get_valid_models": litellm.get_valid_models,
 }
 

@@ -1,6 +1,6 @@
 """What Open WebUI's images router sends to its engine `openai`, by the package that it sends it with, `aiohttp`.
 
-Source: its `routers/images.py` at commit 02530d5. A generation is JSON; an edit is a form whose pictures are `image` or
+Source: its `routers/images.py` at commit 02530d5. A generation is JSON; an edit is a form whose images are `image` or
 several `image[]`, each with a file's name and type; answers are read whatever they say they are.
 """
 

@@ -1,4 +1,4 @@
-"""The OpenAI SDK beyond pictures: models, errors, warnings, its own retries, and what an engine is asked for them."""
+"""The OpenAI SDK beyond images: models, errors, warnings, its own retries, and what an engine is asked for them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -74,7 +74,7 @@ def test_a_bare_model_is_the_configured_engines(client: Hasty, engine: Engine) -
     for model in ("gpt-image-2.6-sunburst", "openai/gpt-image-2.6-sunburst"):
         client.images.generate(model=model, **FOX)
 
-    assert [asked["json"]["model"] for asked in engine.record(PAID)] == ["gpt-image-2.6-sunburst"] * 2
+    assert [requested["json"]["model"] for requested in engine.record(PAID)] == ["gpt-image-2.6-sunburst"] * 2
 
 
 def test_usage_is_what_the_engine_tells(client: Hasty, engine: Engine) -> None:
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_request_is_said(
     assert caught.value.message
 
 
-def test_a_picture_that_is_none_is_said(client: Hasty) -> None:
+def test_an_image_that_is_none_is_said(client: Hasty) -> None:
     """The field at fault is `image`."""
     with pytest.raises(openai.BadRequestError) as caught:
         client.images.edit(image=b"nothing to see", prompt="a hat")
@@ -198,7 +198,7 @@ def test_an_engine_that_is_busy(client: Hasty, engine: Engine) -> None:
 
 
 def test_the_sdk_tries_again_when_the_engine_says(connect: Connect, engine: Engine) -> None:
-    """It waits as long as `Retry-After` says, and gets its picture then."""
+    """It waits as long as `Retry-After` says, and gets its image then."""
     client = connect(max_retries=2)
     engine.set(faults=[BUSY])
 
@@ -217,7 +217,7 @@ def test_a_busy_edit_is_sent_again_with_its_files(connect: Connect, engine: Engi
     client.images.edit(image=photos, prompt="a hat", size="64x64")
 
     first, second = engine.record("/images/edits")
-    assert [len(asked["files"]) for asked in (first, second)] == [3, 3]
+    assert [len(requested["files"]) for requested in (first, second)] == [3, 3]
     assert client.waits == [17]
 
 

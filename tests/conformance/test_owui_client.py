@@ -1,4 +1,4 @@
-"""owui-client beyond pictures: the settings' methods of its images resource, and its errors."""
+"""owui-client beyond images: the settings' methods of its images resource, and its errors."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -12,7 +12,7 @@ from image_gateway.engines import REGISTRY
 from image_gateway.models.config import MASK
 from tests.conformance.clients import OpenWebUIClient
 from tests.conformance.conftest import Engine, Gateway
-from tests.integration.pictures import encoded, text
+from tests.integration.sample_images import encoded, text
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
@@ -84,7 +84,7 @@ def test_settings_are_for_administrators(user: OpenWebUIClient, method: str) -> 
 
 
 def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebUIClient, http: httpx.Client) -> None:
-    """Those of a generation and those of an edit; pictures come with URLs."""
+    """Those of a generation and those of an edit; images come with URLs."""
     gateway.use("automatic1111")
     made = CreateImageForm(
         model="sandbox-painter.safetensors [5a4dbc0001]",
@@ -94,16 +94,16 @@ def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebU
         negative_prompt="snow",
         steps=4,
     )
-    pictures = cast("list[dict[str, Any]]", user.run(user.images.generate_image(made)))
+    images = cast("list[dict[str, Any]]", user.run(user.images.generate_image(made)))
     edit = EditImageForm(
-        image=[text(encoded()), pictures[0]["url"]], prompt="a hat", size="64x64", n=2, background="opaque"
+        image=[text(encoded()), images[0]["url"]], prompt="a hat", size="64x64", n=2, background="opaque"
     )
     edited = cast("list[dict[str, Any]]", user.run(user.images.edit_image(edit)))
 
-    assert [picture.get("warnings") for picture in pictures] == [None, None]
+    assert [image.get("warnings") for image in images] == [None, None]
     assert len(edited) == 2
-    for picture in pictures + edited:
-        assert http.get(picture["url"]).content.startswith(b"\x89PNG")
+    for image in images + edited:
+        assert http.get(image["url"]).content.startswith(b"\x89PNG")
 
 
 def test_errors_are_in_words(user: OpenWebUIClient) -> None:

@@ -7,14 +7,14 @@ import httpx
 import pytest
 
 from tests.conformance.conftest import Engine, Gateway
-from tests.integration.running import PATIENCE_SECONDS
+from tests.integration.running import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
 
 @pytest.mark.parametrize("timeout", [20, 240], ids=["inline", "queued"])
 def test_one_key_from_twenty_threads_is_one_job(gateway: Gateway, engines: dict[str, Engine], timeout: int) -> None:
-    """All are answered the same picture, and the engine is asked once."""
+    """All are answered the same image, and the engine is asked once."""
     gateway.use("openai")
     gateway.configure(IMAGE_ENGINE_TIMEOUT=timeout)
     engine = engines["openai"]
@@ -23,7 +23,7 @@ def test_one_key_from_twenty_threads_is_one_job(gateway: Gateway, engines: dict[
 
     def ask(url: str) -> httpx.Response:
         form = {"prompt": "a fox", "size": "64x64"}
-        with httpx.Client(trust_env=False, follow_redirects=True, timeout=PATIENCE_SECONDS) as client:
+        with httpx.Client(trust_env=False, follow_redirects=True, timeout=MAX_WAIT_SECONDS) as client:
             return client.post(url, headers=headers, json=form)
 
     with ThreadPoolExecutor(20) as threads:

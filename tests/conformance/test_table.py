@@ -17,7 +17,7 @@ from image_gateway.engines import REGISTRY
 from sandbox.template import ROOT
 from tests.conformance.clients import CLIENTS, Ask, Client
 from tests.conformance.conftest import Engine, Gateway
-from tests.integration.pictures import GREY, SIDE, colours, opened
+from tests.integration.sample_images import GREY, SIDE, colours, opened
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
@@ -37,7 +37,7 @@ PAID = {
     "comfyui": ("/prompt",),
     "automatic1111": ("/txt2img", "/img2img"),
 }
-"""How the paths end by which each engine is asked for pictures."""
+"""How the paths end by which each engine is asked for images."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ class Bench:
     mask: Path
 
     def paid(self) -> list[dict[str, Any]]:
-        """What the engine was asked for pictures."""
+        """What the engine was asked for images."""
         return [one for one in self.engine.record() if one["path"].endswith(PAID[self.engine.name])]
 
     def inputs(self) -> int:
-        """How many pictures the engine was given to edit."""
+        """How many images the engine was given to edit."""
         match self.engine.name:
             case "openai":
                 return sum(file["name"] != "mask" for file in self.paid()[0]["files"])
@@ -109,7 +109,7 @@ def generates_urls(bench: Bench, says: str) -> None:
 
     assert says == "yes"
     assert "b64_json" not in answer["data"][0] or answer["data"][0]["b64_json"] is None
-    assert size(picture(bench, answer)) == bench.ask.size
+    assert size(image(bench, answer)) == bench.ask.size
     assert not warnings(answer)
 
 
@@ -117,7 +117,7 @@ def edits_one(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos[:1], None)
 
     assert says == "yes"
-    assert size(picture(bench, answer)) == bench.ask.size
+    assert size(image(bench, answer)) == bench.ask.size
     assert bench.inputs() == 1
     assert not warnings(answer)
 
@@ -125,7 +125,7 @@ def edits_one(bench: Bench, says: str) -> None:
 def edits_several(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos, None)
 
-    assert size(picture(bench, answer)) == bench.ask.size
+    assert size(image(bench, answer)) == bench.ask.size
     if says == "first":
         assert "only the first of 3 was used" in warnings(answer)
         assert bench.inputs() == 1
@@ -136,7 +136,7 @@ def edits_several(bench: Bench, says: str) -> None:
 def edits_with_a_mask(bench: Bench, says: str) -> None:
     answer = bench.client.edit(bench.ask, bench.photos[:1], bench.mask)
 
-    found = opened(picture(bench, answer))
+    found = opened(image(bench, answer))
     kept = colours(found, (0, 0, found.width // 2 - 4, found.height)) == {GREY}
     changed = colours(found, (found.width // 2 + 4, 0, found.width, found.height)) != {GREY}
     assert changed
@@ -157,8 +157,8 @@ def lists_models(bench: Bench, says: str) -> None:
 OPERATIONS: dict[str, Callable[[Bench, str], None]] = {
     "Generate, `b64_json`": generates_base64,
     "Generate, `url`": generates_urls,
-    "Edit one picture": edits_one,
-    "Edit several pictures": edits_several,
+    "Edit one image": edits_one,
+    "Edit several images": edits_several,
     "Edit with a mask": edits_with_a_mask,
     "List models": lists_models,
 }
@@ -213,7 +213,7 @@ def warnings(answer: dict[str, Any]) -> str:
     return "\n".join(answer.get("warnings") or [])
 
 
-def picture(bench: Bench, answer: dict[str, Any]) -> bytes:
+def image(bench: Bench, answer: dict[str, Any]) -> bytes:
     """The only one of an answer, fetched where it is a URL."""
     (item,) = answer["data"]
     if item.get("b64_json"):

@@ -23,17 +23,17 @@ from functions.generate.app import app as generate_app
 from functions.generate.app import handler as generate_handler
 from functions.jobs.app import app as jobs_app
 from functions.jobs.app import handler as jobs_handler
+from image_gateway.access.tokens import Role
+from image_gateway.api.app import Handler
 from image_gateway.aws import Aws
-from image_gateway.gateway import Gateway
-from image_gateway.http.app import Handler
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
 from image_gateway.models.jobs import Job
-from image_gateway.runtime import run
-from image_gateway.tokens import Role
 from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
-from tests.integration.pictures import RED, encoded, text
+from tests.integration.sample_images import RED, encoded, text
 from tests.integration.working import WorkerThread
 
 FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
@@ -122,12 +122,12 @@ class Deployment:
         return answer.json
 
     def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> Answer:
-        """Edit `image`, a red picture by default."""
+        """Edit `image`, a red image by default."""
         form = {"prompt": "a hat", "image": text(encoded(RED)) if image is None else image, **fields}
         return self.call("POST", "/api/v1/images/edit", form, role=role)
 
     def stored(self, prefix: str = "images/") -> list[str]:
-        """The keys that begin with `prefix`, by default those of all pictures."""
+        """The keys that begin with `prefix`, by default those of all images."""
         found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
         return [item["Key"] for item in found.get("Contents", [])]
 
@@ -167,7 +167,7 @@ class Served:
     state: SandboxState
     url: str
 
-    def asked(self, ending: str) -> list[Any]:
+    def requested(self, ending: str) -> list[Any]:
         """The JSON bodies, or form fields, of what was posted to paths with that ending, in order."""
         return [one.json for one in self.state.record if one.method == "POST" and one.path.endswith(ending)]
 

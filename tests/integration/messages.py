@@ -12,9 +12,9 @@ from moto.backends import get_backend
 
 from functions.worker.app import make_handler
 from functions.worker.dead_letters import make_handler as make_dead_letters
-from image_gateway.gateway import Gateway
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
 from image_gateway.models.jobs import Job
-from image_gateway.runtime import run
 from sandbox.embedded_aws import REGION
 
 Record = dict[str, Any]
@@ -100,7 +100,7 @@ class WorkerDeployment:
         answer = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
-    def bury(self, *records: Record) -> list[str]:
+    def dead_letter(self, *records: Record) -> list[str]:
         """Hand a batch to the dead-letter function; gives the ids of the messages that come back."""
         answer = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -138,9 +138,9 @@ class WorkerDeployment:
         """All jobs, the newest first."""
         return run(self.gateway.jobs.page(owner=None, limit=1000))[0]
 
-    def told(self) -> list[Any]:
+    def reported(self) -> list[Any]:
         """The events that were sent, without EventBridge's envelope: their type and their detail."""
-        return [(queued.body["detail-type"], queued.body["detail"]) for queued in self.drain("told")]
+        return [(queued.body["detail-type"], queued.body["detail"]) for queued in self.drain("reported")]
 
     def upload(self, key: str, data: bytes | Sequence[Any]) -> Record:
         """Put a request file into the bucket; gives S3's event of it as it comes by EventBridge."""
@@ -169,7 +169,7 @@ class WorkerDeployment:
         return [item["Key"] for item in found.get("Contents", [])]
 
     def document(self, key: str) -> Any:
-        return run(self.gateway.documents.get(key))
+        return run(self.gateway.objects.get(key))
 
     def results(self) -> Any:
         """The one document under `results/`."""
@@ -181,10 +181,10 @@ def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:
     """Give a deployment queues, and a bus whose events end in a queue."""
     name = gateway.settings.bucket
     sqs, events = boto3.client("sqs"), boto3.client("events")
-    urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "told")}
+    urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "reported")}
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
     target = f"arn:aws:sqs:{REGION}:123456789012:{name}-told"
-    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "told", "Arn": target}])
+    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "reported", "Arn": target}])
     changes = {"queue_url": urls["jobs"], "dead_letter_queue_url": urls["dead"], "event_bus": name, **settings}
     return WorkerDeployment(Gateway(gateway.settings.model_copy(update=changes), gateway.aws), name)

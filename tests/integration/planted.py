@@ -1,4 +1,4 @@
-"""A run of the whole sandbox with planted secrets and prompts, by every door and engine, and what came out of it."""
+"""A run of the whole sandbox with planted secrets and prompts, by every channel and engine, and what came out of it."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ import boto3
 
 from sandbox.engines.state import Fault, Knobs
 from sandbox.gateway import ENGINES, Sandbox
-from tests.integration.pictures import encoded, text
+from tests.integration.sample_images import encoded, text
 
 USERNAME, PASSWORD = "planted-username", "planted-password"
 BASIC = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
@@ -38,7 +38,7 @@ PROMPT = "planted-prompt"
 
 AUTH = {"username": USERNAME, "password": PASSWORD}
 API = "/api/v1/images"
-PATIENCE_SECONDS = 60
+MAX_WAIT_SECONDS = 60
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Emitted:
         events: what was told on the bus.
         dead_letters: messages that were given up, as they are kept.
         table: the items of the table.
-        objects: bodies of the bucket's objects, by key; pictures' bytes as characters.
+        objects: bodies of the bucket's objects, by key; images' bytes as characters.
         metadata: what goes with the objects as headers, by key.
         parameter: the configuration as it is stored.
         minted: the secret of a token that an administrator made, which one answer shows.
@@ -69,7 +69,7 @@ class Emitted:
     metadata: dict[str, str] = field(default_factory=dict)
     parameter: str = ""
     minted: str = ""
-    asked: str = ""
+    requested: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -99,14 +99,14 @@ class _Run:
         self._out = out
         self._prompts = 0
 
-    def _prompt(self, door: str) -> str:
+    def _prompt(self, channel: str) -> str:
         self._prompts += 1
-        return f"{PROMPT} {self._prompts} {door}"
+        return f"{PROMPT} {self._prompts} {channel}"
 
     async def _ask(self, what: str, method: str, path: str, *, to: dict[str, str] | None = None, **options: Any) -> Any:
         answer = await self._sandbox.request(method, path, follow_redirects=True, **options)
-        told = self._out.to_owner if to is None else to
-        told[what] = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
+        reported = self._out.to_owner if to is None else to
+        reported[what] = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
         return answer
 
     async def configure(self) -> None:
@@ -225,11 +225,11 @@ class _Run:
 
     async def _until_done(self) -> None:
         """Wait for the ends of ten jobs by event, the file's results and three dead letters."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(MAX_WAIT_SECONDS):
             while True:
-                told = [event["detail"]["door"] for event in await self._sandbox.events()]
+                reported = [event["detail"]["channel"] for event in await self._sandbox.events()]
                 keys = [item["Key"] for item in await asyncio.to_thread(lambda: list(self._items()))]
-                ends = len(told) - told.count("images")
+                ends = len(reported) - reported.count("images")
                 if ends >= 8 and sum(key.startswith(("results/", "dead-letters/")) for key in keys) >= 3:
                     return
                 await asyncio.sleep(0.1)
@@ -242,7 +242,7 @@ class _Run:
         """Read what is on the bus, in the table, the bucket and Parameter Store, and in the engines' records."""
         out, settings = self._out, self._sandbox.settings
         out.events = await self._sandbox.events()
-        out.asked = repr([state.record for state in self._sandbox.engines.values()])
+        out.requested = repr([state.record for state in self._sandbox.engines.values()])
 
         def read() -> None:
             s3 = boto3.client("s3")

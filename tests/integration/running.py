@@ -9,7 +9,7 @@ import httpx
 
 from sandbox.template import ROOT
 
-PATIENCE_SECONDS = 60
+MAX_WAIT_SECONDS = 60
 
 
 class Running:
@@ -33,12 +33,12 @@ class Running:
     def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
         url = self.said("gateway") + path
-        return httpx.request(method, url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False, **options)
+        return httpx.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
 
     def end(self, number: int) -> int:
         """Send a signal and give the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(MAX_WAIT_SECONDS)
 
 
 def environment(**variables: str) -> dict[str, str]:

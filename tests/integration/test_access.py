@@ -12,11 +12,11 @@ from functions.config.app import app as config_app
 from functions.edit.app import app as edit_app
 from functions.generate.app import app as generate_app
 from functions.jobs.app import app as jobs_app
-from image_gateway.http import Access, access, create_app, lambda_handler
-from image_gateway.http.routing import GuardedRoute
-from image_gateway.runtime import run
-from image_gateway.tokens import Role
-from tests.integration.pictures import RED, encoded, text
+from image_gateway.access.tokens import Role
+from image_gateway.api import Access, access, create_app, lambda_handler
+from image_gateway.api.routing import GuardedRoute
+from image_gateway.event_loop import run
+from tests.integration.sample_images import RED, encoded, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ def credentials(generating: "Deployment") -> "Deployment":
 
 
 def outcome(answer: "Answer") -> str:
-    """How an answer reads in the table; refusals have the shape of their door."""
+    """How an answer reads in the table; refusals have the shape of their channel."""
     if answer.status not in (401, 403):
         return IN
     code = answer.json["error"]["code"] if "error" in answer.json else answer.json["code"]

@@ -46,7 +46,7 @@ def test_an_admin_can_cancel_anybodys_job(queued: "Deployment") -> None:
     assert cancel(queued, submit(queued), "admin").json["status"] == "canceled"
 
 
-def test_pictures_that_come_after_the_cancellation_are_not_shown(
+def test_images_that_come_after_the_cancellation_are_not_shown(
     queued: "Deployment", openai: SandboxState, serving_worker: None
 ) -> None:
     """An engine that cannot be stopped is waited for, and what it made stays out of sight."""
@@ -58,7 +58,7 @@ def test_pictures_that_come_after_the_cancellation_are_not_shown(
     until(lambda: len(queued.stored()) == 1)
 
     assert answer.json["status"] == "canceled"
-    assert get(queued, f"{JOBS}/{job}").json["pictures"] == []
+    assert get(queued, f"{JOBS}/{job}").json["images"] == []
     assert get(queued, f"{JOBS}/{job}/result").json["code"] == "canceled"
     assert get(queued, f"{IMAGES}/{job}-0").status == 404
 
@@ -66,7 +66,7 @@ def test_pictures_that_come_after_the_cancellation_are_not_shown(
 def test_a_running_comfyui_job_is_stopped_on_the_server(
     queued: "Deployment", serve: Callable[..., str], serving_worker: None
 ) -> None:
-    """The server works at nothing any more, and no picture is stored."""
+    """The server works at nothing any more, and no image is stored."""
     comfyui = SandboxState()
     comfyui.knobs.latency = 20
     url = serve(create_comfyui(comfyui))
@@ -102,8 +102,8 @@ def test_a_cancellation_is_told(queued: "Deployment") -> None:
     """`Image Job Canceled` on the bus, without the prompt."""
     name = queued.gateway.settings.table
     sqs, events = boto3.client("sqs"), boto3.client("events")
-    told = sqs.create_queue(QueueName=f"{name}-told")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=told, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    reported = sqs.create_queue(QueueName=f"{name}-told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=reported, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
     events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "told", "Arn": arn}])
@@ -112,7 +112,7 @@ def test_a_cancellation_is_told(queued: "Deployment") -> None:
 
     cancel(queued, job)
 
-    (message,) = sqs.receive_message(QueueUrl=told)["Messages"]
+    (message,) = sqs.receive_message(QueueUrl=reported)["Messages"]
     assert "Image Job Canceled" in message["Body"]
     assert job in message["Body"]
     assert "a fox" not in message["Body"]

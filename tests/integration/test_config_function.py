@@ -141,13 +141,13 @@ def test_verify_uses_the_configured_key_for_its_own_server(
 
 def test_verify_sends_a_configured_key_nowhere_else(generating: "Deployment", openai: Any) -> None:
     """Another server is asked only with a key of its own."""
-    asked = len(openai.record)
+    requested = len(openai.record)
     body = {"engine": "openai", "url": "http://127.0.0.1:9/v1", "key": MASK}
 
     answer = generating.call("POST", "/api/v1/images/verify", body)
 
     assert (answer.status, answer.json["field"]) == (422, "IMAGES_OPENAI_API_KEY")
-    assert len(openai.record) == asked
+    assert len(openai.record) == requested
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_an_engine_that_is_not_configured_names_its_field(deployment: "Deploymen
 
 
 def test_models_come_from_the_engine(generating: "Deployment") -> None:
-    """A user may list what the engine offers for pictures."""
+    """A user may list what the engine offers for images."""
     answer = generating.call("GET", "/api/v1/images/models", role="user")
 
     assert answer.status == 200

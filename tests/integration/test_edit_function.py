@@ -9,7 +9,7 @@ from PIL import Image
 
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import Fault, SandboxState
-from tests.integration.pictures import BLUE, GREEN, GREY, RED, SIDE, colours, encoded, opened, right_half, text
+from tests.integration.sample_images import BLUE, GREEN, GREY, RED, SIDE, colours, encoded, opened, right_half, text
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment, Served
@@ -20,9 +20,9 @@ Editing = Callable[[str], "Served"]
 
 
 def results(answer: "Answer") -> list[Image.Image]:
-    """The pictures of a 200, downloaded from their presigned URLs."""
+    """The images of a 200, downloaded from their presigned URLs."""
     assert answer.status == 200, answer.text
-    return [opened(httpx.get(picture["url"]).content) for picture in answer.json]
+    return [opened(httpx.get(image["url"]).content) for image in answer.json]
 
 
 def warnings(answer: "Answer") -> str:
@@ -34,16 +34,16 @@ def warnings(answer: "Answer") -> str:
 
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", editing: Editing, name: str) -> None:
-    """One picture comes back that shows the input; the job knows engine, owner and picture, not the input."""
+    """One image comes back that shows the input; the job knows engine, owner and image, not the input."""
     editing(name)
 
     answer = deployment.edit()
 
-    (picture,) = results(answer)
-    assert picture.convert("RGB").getpixel((6, 6)) == RED
+    (image,) = results(answer)
+    assert image.convert("RGB").getpixel((6, 6)) == RED
     (job,) = deployment.jobs()
     assert (job.kind, job.engine, job.status, job.owner[:6]) == ("edit", name, "succeeded", "token:")
-    assert [entry.key for entry in job.pictures] == deployment.stored()
+    assert [entry.key for entry in job.images] == deployment.stored()
     assert job.request == {"prompt": "a hat"}
 
 
@@ -52,37 +52,35 @@ def test_several_inputs_are_used_in_order(deployment: "Deployment", editing: Edi
     """Each input's thumbnail stands where its number says."""
     editing(name)
 
-    (picture,) = results(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
+    (image,) = results(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
 
-    side = picture.width // 6
-    places = [(4 + number * (side + 4) + 16, 20) for number in range(3)]
-    assert [picture.convert("RGB").getpixel(place) for place in places] == [RED, GREEN, BLUE]
+    side = image.width // 6
+    slots = [(4 + number * (side + 4) + 16, 20) for number in range(3)]
+    assert [image.convert("RGB").getpixel(place) for place in slots] == [RED, GREEN, BLUE]
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_three_pictures_are_made_where_three_are_asked_for(
-    deployment: "Deployment", editing: Editing, name: str
-) -> None:
-    """`n` pictures come back, no two the same, numbered in order."""
+def test_three_images_are_made_where_three_are_asked_for(deployment: "Deployment", editing: Editing, name: str) -> None:
+    """`n` images come back, no two the same, numbered in order."""
     editing(name)
 
     # On a smaller one the words that are written on it may hide all that differs.
     answer = deployment.edit(n=3, size="384x256")
 
-    assert len({picture.convert("RGB").tobytes() for picture in results(answer)}) == 3
-    assert [picture["id"].rpartition("-")[2] for picture in answer.json] == ["0", "1", "2"]
+    assert len({image.convert("RGB").tobytes() for image in results(answer)}) == 3
+    assert [image["id"].rpartition("-")[2] for image in answer.json] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("name", "size"), [(name, (384, 256)) for name in ENGINES if name != "gemini"])
 def test_the_size_asked_for_is_made(
     deployment: "Deployment", editing: Editing, name: str, size: tuple[int, int]
 ) -> None:
-    """The size of the request is the picture's, whatever the input's is."""
+    """The size of the request is the image's, whatever the input's is."""
     editing(name)
 
-    (picture,) = results(deployment.edit(size=f"{size[0]}x{size[1]}"))
+    (image,) = results(deployment.edit(size=f"{size[0]}x{size[1]}"))
 
-    assert picture.size == size
+    assert image.size == size
 
 
 @pytest.mark.parametrize("name", ["comfyui", "automatic1111"])
@@ -90,9 +88,9 @@ def test_without_a_size_the_input_gives_it(deployment: "Deployment", editing: Ed
     """Engines that paint over the input keep its size."""
     editing(name)
 
-    (picture,) = results(deployment.edit(text(encoded(size=(128, 96)))))
+    (image,) = results(deployment.edit(text(encoded(size=(128, 96)))))
 
-    assert picture.size == (128, 96)
+    assert image.size == (128, 96)
 
 
 @pytest.mark.parametrize("name", ["openai", "comfyui", "automatic1111"])
@@ -102,10 +100,10 @@ def test_only_what_the_mask_leaves_transparent_is_changed(
     """The opaque half of the mask keeps the input as it is; the transparent one is painted on."""
     editing(name)
 
-    (picture,) = results(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
+    (image,) = results(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
 
-    assert colours(picture, (0, 0, 124, 256)) == {GREY}
-    assert len(colours(picture, (132, 0, 256, 256))) > 1
+    assert colours(image, (0, 0, 124, 256)) == {GREY}
+    assert len(colours(image, (132, 0, 256, 256))) > 1
 
 
 # What each engine is sent.
@@ -119,14 +117,14 @@ def test_openai_gets_files_of_their_types(deployment: "Deployment", editing: Edi
 
     deployment.edit([text(data) for data in inputs])
 
-    (asked,) = engine.state.record
+    (requested,) = engine.state.record
     name = "image" if count == 1 else "image[]"
-    files = [(file["name"], file["filename"], file["content_type"]) for file in asked.files]
+    files = [(file["name"], file["filename"], file["content_type"]) for file in requested.files]
     wanted = [("image-0.png", "image/png"), ("image-1.jpg", "image/jpeg"), ("image-2.png", "image/png")]
     assert files == [(name, *described) for described in wanted[:count]]
-    assert asked.path == "/v1/images/edits"
-    assert asked.json == {"prompt": "a hat", "model": "gpt-image-2", "n": 1}
-    assert asked.headers["authorization"] == "Bearer planted-engine-key"
+    assert requested.path == "/v1/images/edits"
+    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", "n": 1}
+    assert requested.headers["authorization"] == "Bearer planted-engine-key"
 
 
 def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Editing) -> None:
@@ -142,13 +140,13 @@ def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Ed
 
     answer = deployment.edit(mask=right_half(), **options)
 
-    (asked,) = engine.state.record
-    assert asked.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
-    assert [(file["name"], file["content_type"]) for file in asked.files] == [
+    (requested,) = engine.state.record
+    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
+    assert [(file["name"], file["content_type"]) for file in requested.files] == [
         ("image", "image/png"),
         ("mask", "image/png"),
     ]
-    assert [picture["content_type"] for picture in answer.json] == ["image/webp"] * 3
+    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 3
 
 
 def test_openai_params_are_the_operators_last_word_for_edits_too(deployment: "Deployment", editing: Editing) -> None:
@@ -158,7 +156,7 @@ def test_openai_params_are_the_operators_last_word_for_edits_too(deployment: "De
 
     answer = deployment.edit(quality="high", n=1)
 
-    assert engine.asked("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
+    assert engine.requested("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
     assert len(answer.json) == 2
     assert "quality was set to 'low'" in warnings(answer)
 
@@ -169,7 +167,7 @@ def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", editi
 
     deployment.edit([text(encoded(RED)), text(encoded(GREEN, "JPEG")), text(encoded(BLUE, "WEBP"))])
 
-    (body,) = engine.asked(":generateContent")
+    (body,) = engine.requested(":generateContent")
     prompt, *parts = body["contents"][0]["parts"]
     blobs = [part["inline_data"] for part in parts]
     assert prompt == {"text": "a hat"}
@@ -178,13 +176,13 @@ def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", editi
     assert opened(blobs[0]["data"]).getpixel((0, 0)) == RED
 
 
-def test_gemini_is_asked_once_for_each_picture(deployment: "Deployment", editing: Editing) -> None:
-    """Three pictures are three calls, each with the inputs and the nearest shape."""
+def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", editing: Editing) -> None:
+    """Three images are three calls, each with the inputs and the nearest shape."""
     engine = editing("gemini")
 
     answer = deployment.edit(n=3, size="1536x1024")
 
-    bodies = engine.asked(":generateContent")
+    bodies = engine.requested(":generateContent")
     assert [len(body["contents"][0]["parts"]) for body in bodies] == [2, 2, 2]
     assert bodies[0]["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2", "imageSize": "1K"}
     assert len(answer.json) == 3
@@ -192,19 +190,19 @@ def test_gemini_is_asked_once_for_each_picture(deployment: "Deployment", editing
 
 
 def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", editing: Editing) -> None:
-    """The picture is edited without the mask, and a warning tells."""
+    """The image is edited without the mask, and a warning tells."""
     engine = editing("gemini")
 
     answer = deployment.edit(mask=right_half(), background="transparent")
 
-    assert len(engine.asked(":generateContent")[0]["contents"][0]["parts"]) == 2
+    assert len(engine.requested(":generateContent")[0]["contents"][0]["parts"]) == 2
     assert "mask is not supported" in warnings(answer)
     assert "background is not supported" in warnings(answer)
 
 
 def loaded(engine: "Served") -> list[tuple[Any, str]]:
     """What the image nodes and the mask node of the run load: a pixel of each file, and its name."""
-    (body,) = engine.asked("/prompt")
+    (body,) = engine.requested("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
     files = engine.app.state.machine.files
     return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
@@ -220,7 +218,7 @@ def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", editing: Ed
     pixels = [pixel for pixel, _name in loaded(engine)]
     assert pixels == [(*RED, 255), (*GREEN, 255), (*BLUE, 255), (255, 255, 255, 0)]
     assert [name for _pixel, name in loaded(engine)] == [f"{job.id}-{number}.png" for number in range(4)]
-    sent = [file["filename"] for asked in engine.state.record for file in asked.files]
+    sent = [file["filename"] for requested in engine.state.record for file in requested.files]
     assert sorted(sent) == [f"{job.id}-{number}.png" for number in range(4)]
 
 
@@ -230,7 +228,7 @@ def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", editing: Ed
 
     deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, model="sd_xl_base_1.0.safetensors")
 
-    (body,) = engine.asked("/prompt")
+    (body,) = engine.requested("/prompt")
     nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
     name = loaded(engine)[3][1]
     mask = opened(engine.app.state.machine.files["input", "", name])
@@ -249,17 +247,17 @@ def test_comfyui_takes_as_many_inputs_as_its_workflow_has(deployment: "Deploymen
 
     answer = deployment.edit([text(encoded())] * 5)
 
-    assert "takes 3 input pictures: 2 more were ignored" in warnings(answer)
-    assert len([asked for asked in engine.state.record if asked.files]) == 4
+    assert "takes 3 input images: 2 more were ignored" in warnings(answer)
+    assert len([requested for requested in engine.state.record if requested.files]) == 4
 
 
 def test_automatic1111_gets_the_first_input(deployment: "Deployment", editing: Editing) -> None:
-    """Image to image takes one picture, in its own size unless another is asked for; the rest is told of."""
+    """Image to image takes one image, in its own size unless another is asked for; the rest is told of."""
     engine = editing("automatic1111")
 
     answer = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
 
-    (body,) = engine.asked("/img2img")
+    (body,) = engine.requested("/img2img")
     (init,) = body["init_images"]
     assert opened(init).getpixel((0, 0)) == RED
     assert (body["prompt"], body["width"], body["height"], body["n_iter"]) == ("a hat", SIDE, SIDE, 1)
@@ -274,13 +272,13 @@ def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(deployment: "Dep
 
     answer = deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, negative_prompt="rain")
 
-    (body,) = engine.asked("/img2img")
+    (body,) = engine.requested("/img2img")
     mask = opened(body["mask"])
     assert (mask.mode, mask.getpixel((0, 0)), mask.getpixel((SIDE - 1, 0))) == ("L", 0, 255)
     wanted = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}
     wanted |= {"denoising_strength": 0.4, "sampler_name": "Euler"}
     assert {name: body[name] for name in wanted} == wanted
-    assert [picture["seed"] for picture in answer.json] == [7, 8, 9]
+    assert [image["seed"] for image in answer.json] == [7, 8, 9]
 
 
 # What goes wrong, and what is left unsaid.
@@ -290,7 +288,7 @@ FAULTS = [
     (Fault(429, {"error": {"message": "Rate limit"}}, {"Retry-After": "1"}), 429, "engine_rate_limited", "Rate"),
     (Fault(500, {"error": {"message": "it broke"}}), 502, "engine_unavailable", "it broke"),
     (Fault(0), 502, "engine_unavailable", "broke off"),
-    (Fault(200, {"data": []}), 502, "engine_unavailable", "without pictures"),
+    (Fault(200, {"data": []}), 502, "engine_unavailable", "without images"),
     (Fault(400, {"error": {"message": "Rejected", "code": "moderation_blocked"}}), 400, "content_blocked", "Rejected"),
 ]  # fmt: skip
 
@@ -331,7 +329,7 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
     assert (answer.status, answer.json["field"]) == (409, fields[name])
 
 
-def test_prompts_pictures_and_keys_stay_out_of_the_log(
+def test_prompts_images_and_keys_stay_out_of_the_log(
     deployment: "Deployment",
     editing: Editing,
     caplog: pytest.LogCaptureFixture,
@@ -344,7 +342,7 @@ def test_prompts_pictures_and_keys_stay_out_of_the_log(
     deployment.edit(text(encoded()), prompt="planted-prompt")
 
     (job,) = [record for record in caplog.records if record.getMessage() == "job"]
-    assert (job.engine, job.outcome, job.pictures) == ("openai", "succeeded", 1)  # type: ignore[attr-defined]
+    assert (job.engine, job.outcome, job.images) == ("openai", "succeeded", 1)  # type: ignore[attr-defined]
     everything = str([record.__dict__ for record in caplog.records]) + capsys.readouterr().out
     assert "planted" not in everything
     assert text(encoded())[:40] not in everything
@@ -406,5 +404,5 @@ def test_size_and_model_for_edits_are_their_own(deployment: "Deployment", editin
     deployment.edit()
     deployment.edit(size="256x256", model="gpt-image-2.6-sunburst")
 
-    sent = [(fields["model"], fields.get("size")) for fields in engine.asked("/edits")]
+    sent = [(fields["model"], fields.get("size")) for fields in engine.requested("/edits")]
     assert sent == [("gpt-image-2", None), ("gpt-image-2", "384x256"), ("gpt-image-2.6-sunburst", "256x256")]

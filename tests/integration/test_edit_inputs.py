@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.integration.pictures import GREEN, RED, SIDE, data_url, encoded, opened, right_half, text
+from tests.integration.sample_images import GREEN, RED, SIDE, data_url, encoded, opened, right_half, text
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment, Served
@@ -24,24 +24,24 @@ UNKNOWN = "018f2b6e-7a10-7c3d-9a2b-0123456789ab-0"
 
 
 @dataclass
-class Pictures:
-    """A server of pictures that counts who asks."""
+class ImageServer:
+    """A server of images that counts who asks."""
 
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
-def pictures(serve: Callable[..., str]) -> Pictures:
-    """`/green.png` is a picture, `/page` HTML that says it is one, `/endless` over 50 MB, `/to?url=` a redirect."""
-    server = Pictures()
+def image_server(serve: Callable[..., str]) -> ImageServer:
+    """`/green.png` is an image, `/page` HTML that says it is one, `/endless` over 50 MB, `/to?url=` a redirect."""
+    server = ImageServer()
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(51):
             yield bytes(1_000_000)
 
     async def answer(request: Request) -> Response:
-        server.asked.append(request.url.path)
+        server.requested.append(request.url.path)
         if request.url.path == "/page":
             return Response("<!doctype html>", media_type="image/png")
         if request.url.path == "/endless":
@@ -62,7 +62,7 @@ def engine(editing: Callable[[str], "Served"]) -> "Served":
 
 def given(engine: "Served") -> Image.Image:
     """The input of the last edit, as the engine got it."""
-    return opened(engine.asked("/img2img")[-1]["init_images"][0])
+    return opened(engine.requested("/img2img")[-1]["init_images"][0])
 
 
 def assert_refused(deployment: "Deployment", engine: "Served", answer: "Answer", status: int, field: str) -> None:
@@ -83,15 +83,15 @@ SPELLINGS: dict[str, Callable[[bytes], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_picture_in_the_request_is_read(deployment: "Deployment", engine: "Served", spelling: str) -> None:
-    """Data URLs and base64 of any spelling give the picture."""
+def test_an_image_in_the_request_is_read(deployment: "Deployment", engine: "Served", spelling: str) -> None:
+    """Data URLs and base64 of any spelling give the image."""
     assert deployment.edit(SPELLINGS[spelling](encoded(GREEN))).status == 200
 
     assert given(engine).getpixel((0, 0)) == GREEN
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "MPO"])
-def test_each_type_of_picture_is_read(deployment: "Deployment", engine: "Served", kind: str) -> None:
+def test_each_type_of_image_is_read(deployment: "Deployment", engine: "Served", kind: str) -> None:
     """Whatever its type, the engine gets a PNG or a JPEG that looks the same."""
     assert deployment.edit(text(encoded(RED, kind))).status == 200
 
@@ -119,49 +119,51 @@ def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deploym
     assert not upright.getexif()
 
 
-def test_a_link_is_fetched_from_an_allowed_host(deployment: "Deployment", engine: "Served", pictures: Pictures) -> None:
+def test_a_link_is_fetched_from_an_allowed_host(
+    deployment: "Deployment", engine: "Served", image_server: ImageServer
+) -> None:
     """The operator's list opens a host that is not public."""
-    deployment.allow_hosts(pictures.url)
+    deployment.allow_hosts(image_server.url)
 
-    assert deployment.edit(f"{pictures.url}/green.png").status == 200
+    assert deployment.edit(f"{image_server.url}/green.png").status == 200
 
     assert given(engine).getpixel((0, 0)) == GREEN
-    assert pictures.asked == ["/green.png"]
+    assert image_server.requested == ["/green.png"]
 
 
-def test_a_link_inside_is_never_followed(deployment: "Deployment", engine: "Served", pictures: Pictures) -> None:
+def test_a_link_inside_is_never_followed(deployment: "Deployment", engine: "Served", image_server: ImageServer) -> None:
     """A server that is not public gets no request, and the answer says nothing about it."""
-    answer = deployment.edit([f"{pictures.url}/green.png"])
+    answer = deployment.edit([f"{image_server.url}/green.png"])
 
     assert_refused(deployment, engine, answer, 400, "image[0]")
     assert answer.json["code"] == "invalid_url"
-    assert pictures.asked == []
+    assert image_server.requested == []
 
 
 def test_a_redirect_leads_nowhere_inside(
-    deployment: "Deployment", engine: "Served", pictures: Pictures, serve: Callable[..., str]
+    deployment: "Deployment", engine: "Served", image_server: ImageServer, serve: Callable[..., str]
 ) -> None:
     """An allowed host cannot send the gateway to one that is not allowed."""
-    other = Pictures()
+    other = ImageServer()
 
     async def answer(request: Request) -> Response:
-        other.asked.append(request.url.path)
+        other.requested.append(request.url.path)
         return Response(encoded())
 
     other.url = serve(Starlette(routes=[Route("/{path:path}", answer)]))
-    deployment.allow_hosts(pictures.url)
+    deployment.allow_hosts(image_server.url)
 
-    assert_refused(deployment, engine, deployment.edit(f"{pictures.url}/to?url={other.url}/p.png"), 400, "image")
+    assert_refused(deployment, engine, deployment.edit(f"{image_server.url}/to?url={other.url}/p.png"), 400, "image")
 
-    assert (pictures.asked, other.asked) == (["/to"], [])
+    assert (image_server.requested, other.requested) == (["/to"], [])
 
 
 @pytest.mark.parametrize("way", ["id", "url"])
 @pytest.mark.parametrize("role", ["user", "admin"])
-def test_a_picture_of_this_deployment_is_an_input(
+def test_an_image_of_this_deployment_is_an_input(
     deployment: "Deployment", engine: "Served", role: str, way: str
 ) -> None:
-    """Its owner and an admin can go on from a picture by its id or by the URL that was answered."""
+    """Its owner and an admin can go on from an image by its id or by the URL that was answered."""
     (made,) = deployment.edit(text(encoded(GREEN))).json
 
     answer = deployment.edit(made[way], role=role)
@@ -172,7 +174,7 @@ def test_a_picture_of_this_deployment_is_an_input(
 
 
 @pytest.mark.parametrize("way", ["id", "url"])
-def test_somebody_elses_picture_is_as_an_unknown_one(deployment: "Deployment", engine: "Served", way: str) -> None:
+def test_somebody_elses_image_is_as_an_unknown_one(deployment: "Deployment", engine: "Served", way: str) -> None:
     """The answers differ in the id alone."""
     (made,) = deployment.edit().json
     engine.state.record.clear()
@@ -224,7 +226,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
         chunk(b"IDAT", zlib.compress(bytes(9))),
     ),
     "one byte": lambda: b"\x89",
-    "HTML": lambda: b"<!doctype html><title>no picture</title>",
+    "HTML": lambda: b"<!doctype html><title>no image</title>",
     "SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
     "a truncated JPEG": lambda: encoded(RED, "JPEG", size=(256, 256))[:-200],
 }  # fmt: skip
@@ -232,7 +234,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_bombs_and_other_files_are_refused(deployment: "Deployment", engine: "Served", bomb: str) -> None:
-    """What would burst, is cut off, or is no picture is a 400 under its place in the list."""
+    """What would burst, is cut off, or is no image is a 400 under its place in the list."""
     answer = deployment.edit([text(encoded()), data_url(BOMBS[bomb]())])
 
     assert_refused(deployment, engine, answer, 400, "image[1]")
@@ -240,20 +242,20 @@ def test_bombs_and_other_files_are_refused(deployment: "Deployment", engine: "Se
 
 
 @pytest.mark.parametrize(("path", "status"), [("page", 400), ("endless", 413)])
-def test_a_link_to_no_picture_is_refused(
-    deployment: "Deployment", engine: "Served", pictures: Pictures, path: str, status: int
+def test_a_link_to_no_image_is_refused(
+    deployment: "Deployment", engine: "Served", image_server: ImageServer, path: str, status: int
 ) -> None:
     """HTML that says it is a PNG, and a stream of 51 MB that does not say its length."""
-    deployment.allow_hosts(pictures.url)
+    deployment.allow_hosts(image_server.url)
 
-    assert_refused(deployment, engine, deployment.edit(f"{pictures.url}/{path}"), status, "image")
+    assert_refused(deployment, engine, deployment.edit(f"{image_server.url}/{path}"), status, "image")
 
 
 MASKS = {
     "without alpha": (encoded(RED), "no alpha channel"),
     "of another size": (base64.b64decode(right_half((32, 32))), "32x32 and the first image 64x64"),
     "opaque": (encoded((0, 0, 0, 255)), "opaque everywhere"),
-    "no picture": (b"mask", "Not a picture"),
+    "no image": (b"mask", "Not an image"),
 }
 
 
@@ -299,7 +301,7 @@ def test_a_field_that_does_not_validate_is_named(
     assert_refused(deployment, engine, answer, 422, field)
 
 
-def test_an_edit_needs_a_picture(deployment: "Deployment", engine: "Served") -> None:
+def test_an_edit_needs_an_image(deployment: "Deployment", engine: "Served") -> None:
     """Without `image` nothing can be edited."""
     answer = deployment.call("POST", "/api/v1/images/edit", {"prompt": "a hat"}, role="user")
 
@@ -311,7 +313,7 @@ def test_an_edit_needs_a_picture(deployment: "Deployment", engine: "Served") -> 
     ["", " ", "data:", "data:image/png", "http://[::1", "http://[x]/", "http://a:99999/", "https://u:p@a.example/", "file:///etc/passwd",
      "ftp://a.example/p.png", "\ud800", "data:,\ud800", "http://\ud800/", "a\0b"],
 )  # fmt: skip
-def test_a_text_that_is_no_picture_is_refused(deployment: "Deployment", engine: "Served", image: str) -> None:
+def test_a_text_that_is_no_image_is_refused(deployment: "Deployment", engine: "Served", image: str) -> None:
     """No text makes a defect of the gateway: each is refused under its field."""
     raw = json.dumps({"prompt": "a hat", "image": [image]}).encode()
 
@@ -326,7 +328,7 @@ def test_a_text_that_is_no_picture_is_refused(deployment: "Deployment", engine: 
     "extra", [{"zoom": "x" * 500_000}, {"zoom": "\ud800"}, {"x" * 100_000: 1}, {f"x{n}": n for n in range(5000)}]
 )
 def test_a_field_of_no_meaning_does_no_harm(deployment: "Deployment", engine: "Served", extra: dict[str, Any]) -> None:
-    """Whatever an unknown field holds, the picture is made, and a warning says that the field was ignored."""
+    """Whatever an unknown field holds, the image is made, and a warning says that the field was ignored."""
     form = {"prompt": "a hat", "image": text(encoded()), **extra}
     raw = json.dumps(form).encode()
 
@@ -337,14 +339,16 @@ def test_a_field_of_no_meaning_does_no_harm(deployment: "Deployment", engine: "S
     assert len(deployment.jobs()[0].model_dump_json()) < 20_000
 
 
-def test_editing_that_is_off_fetches_nothing(deployment: "Deployment", engine: "Served", pictures: Pictures) -> None:
+def test_editing_that_is_off_fetches_nothing(
+    deployment: "Deployment", engine: "Served", image_server: ImageServer
+) -> None:
     """403 comes before any link is followed."""
-    deployment.allow_hosts(pictures.url)
+    deployment.allow_hosts(image_server.url)
     deployment.configure(ENABLE_IMAGE_EDIT=False)
 
-    answer = deployment.edit(f"{pictures.url}/green.png", mask=f"{pictures.url}/green.png")
+    answer = deployment.edit(f"{image_server.url}/green.png", mask=f"{image_server.url}/green.png")
 
     assert (answer.status, answer.json["code"]) == (403, "disabled")
-    assert pictures.asked == []
+    assert image_server.requested == []
     assert engine.state.record == []
     assert deployment.jobs() == []

@@ -70,7 +70,7 @@ def with_curl(url: str, headers: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("client", [with_requests, with_httpx, with_curl])
-def test_a_client_that_follows_gets_its_pictures(
+def test_a_client_that_follows_gets_its_images(
     url: str,
     authorization: dict[str, str],
     handlers: Handlers,
@@ -78,16 +78,16 @@ def test_a_client_that_follows_gets_its_pictures(
     client: Callable[[str, dict[str, str]], Any],
 ) -> None:
     """Over several waits, with its Authorization kept, for one call of the engine."""
-    (picture,) = client(url + PATH, authorization)
+    (image,) = client(url + PATH, authorization)
 
-    assert httpx.get(picture["url"]).content[:4] == b"\x89PNG"
+    assert httpx.get(image["url"]).content[:4] == b"\x89PNG"
     assert handlers.calls[0] == f"POST {PATH}"
     assert len(handlers.calls) >= 3
     assert set(handlers.calls[1:]) == {"GET /api/v1/images/jobs/{id}/result"}
     assert len(openai.record) == 1
 
 
-def test_the_front_prefers_jobs_to_a_picture_of_that_name(url: str, authorization: dict[str, str]) -> None:
+def test_the_front_prefers_jobs_to_an_image_of_that_name(url: str, authorization: dict[str, str]) -> None:
     """As API Gateway does: the route without a parameter wins."""
     answer = httpx.get(f"{url}/api/v1/images/jobs", headers=authorization)
 
@@ -122,7 +122,7 @@ def with_async_openai(url: str, token: str) -> ImagesResponse:
 
 
 @pytest.mark.parametrize("client", [with_openai, with_async_openai])
-def test_the_openai_sdk_gets_its_pictures(
+def test_the_openai_sdk_gets_its_images(
     url: str,
     queued: "Deployment",
     handlers: Handlers,
@@ -152,7 +152,7 @@ class Losing(Handlers):
 def test_a_lost_answer_is_not_paid_twice(
     url: str, queued: "Deployment", openai: "SandboxState", serve: Callable[..., str]
 ) -> None:
-    """After a 504 the SDK sends its request again by itself: it is given the pictures of the first one's job."""
+    """After a 504 the SDK sends its request again by itself: it is given the images of the first one's job."""
     handlers = Losing()
 
     with OpenAI(base_url=f"{serve(handlers.front())}/v1", api_key=queued.tokens["user"], max_retries=1) as client:
@@ -181,7 +181,7 @@ def test_an_sdk_is_sent_on_nine_times(url: str, queued: "Deployment", openai: "S
 
 
 def decoded(answer: ImagesResponse) -> bytes:
-    """The only picture of an answer."""
+    """The only image of an answer."""
     assert answer.data is not None
-    (picture,) = answer.data
-    return base64.b64decode(picture.b64_json or "")
+    (image,) = answer.data
+    return base64.b64decode(image.b64_json or "")

@@ -23,10 +23,10 @@ from schemathesis import checks
 from schemathesis.core.result import Ok
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 
+from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
-from image_gateway.gateway import Gateway
-from image_gateway.runtime import run
-from image_gateway.tokens import Role
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
 from sandbox import openapi
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.openai import create_app as create_openai
@@ -143,17 +143,17 @@ def test_an_administrators_requests(operation: Any, front: str, deployment: Depl
 @pytest.fixture
 def ids(deployment: Deployment) -> dict[str, str]:
     """Ids of what there is, by what their paths hold; a new token's is to be revoked."""
-    (picture,) = deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}).json
+    (image,) = deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}).json
     token = deployment.call("POST", "/api/v1/images/tokens", {"name": "to be revoked", "role": "user"}).json
     job = deployment.jobs()[0].id
-    return {"/jobs/": job, "/tokens/": token["id"], "/models/": "gpt-image-2", "/images/{id}": picture["id"]}
+    return {"/jobs/": job, "/tokens/": token["id"], "/models/": "gpt-image-2", "/images/{id}": image["id"]}
 
 
 @pytest.mark.parametrize(
     "operation", [one for one in OPERATIONS if "{id}" in one.path], ids=lambda operation: operation.label
 )
 def test_requests_for_what_there_is(operation: Any, front: str, deployment: Deployment, ids: dict[str, str]) -> None:
-    """Whatever is asked of a job, a picture, a model or a token that there is, the answer is documented."""
+    """Whatever is asked of a job, an image, a model or a token that there is, the answer is documented."""
 
     def send(case: schemathesis.Case[Any]) -> None:
         case.path_parameters = {"id": next(found for part, found in ids.items() if part in case.path)}

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from image_gateway.gateway import Gateway
-from image_gateway.runtime import run
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
 
@@ -32,22 +32,22 @@ def generate(deployment: "Deployment", **fields: Any) -> "Answer":
 
 
 def stored(deployment: "Deployment") -> list[str]:
-    """The keys of all pictures in the bucket."""
+    """The keys of all images in the bucket."""
     found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
     return [item["Key"] for item in found.get("Contents", [])]
 
 
-def test_a_picture_is_made_stored_and_signed(generating: "Deployment") -> None:
-    """The answer has the documented fields; the URL gives the picture of the size asked for."""
+def test_an_image_is_made_stored_and_signed(generating: "Deployment") -> None:
+    """The answer has the documented fields; the URL gives the image of the size asked for."""
     answer = generate(generating)
 
     assert answer.status == 200
-    (picture,) = answer.json
-    assert set(picture) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
-    assert (picture["width"], picture["height"], picture["content_type"]) == (640, 384, "image/png")
-    assert datetime.fromisoformat(picture["expires_at"]) > datetime.now(UTC)
-    assert Image.open(io.BytesIO(httpx.get(picture["url"]).content)).size == (640, 384)
-    assert picture["id"].rpartition("-")[0] in stored(generating)[0]
+    (image,) = answer.json
+    assert set(image) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
+    assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
+    assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
+    assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
+    assert image["id"].rpartition("-")[0] in stored(generating)[0]
 
 
 def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
@@ -64,7 +64,7 @@ def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "Sa
         "quality": "low",
         "output_format": "webp",
     }
-    assert [picture["content_type"] for picture in answer.json] == ["image/webp"] * 2
+    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 2
 
 
 def test_the_configuration_fills_what_the_request_leaves_out(generating: "Deployment", openai: "SandboxState") -> None:
@@ -83,32 +83,30 @@ def test_the_operators_params_have_the_last_word_with_a_warning(generating: "Dep
     """Params override number and size; the caller is told about what they asked for."""
     generating.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
 
-    pictures = generate(generating, n=1).json
+    images = generate(generating, n=1).json
 
-    assert [(picture["width"], picture["height"]) for picture in pictures] == [(512, 512)] * 2
-    assert any("size" in warning for warning in pictures[0]["warnings"])
-    assert not any("quality" in warning for warning in pictures[0]["warnings"])
+    assert [(image["width"], image["height"]) for image in images] == [(512, 512)] * 2
+    assert any("size" in warning for warning in images[0]["warnings"])
+    assert not any("quality" in warning for warning in images[0]["warnings"])
 
 
 def test_unknown_fields_are_ignored_with_a_warning(generating: "Deployment") -> None:
     """A newer client is served."""
-    (picture,) = generate(generating, zoom=3, steps=20).json
+    (image,) = generate(generating, zoom=3, steps=20).json
 
-    assert any("zoom" in warning for warning in picture["warnings"])
-    assert any("steps" in warning for warning in picture["warnings"])
+    assert any("zoom" in warning for warning in image["warnings"])
+    assert any("steps" in warning for warning in image["warnings"])
 
 
-def test_four_pictures_of_a_one_picture_model_are_made_at_once(
-    generating: "Deployment", openai: "SandboxState"
-) -> None:
-    """One of four calls fails: three pictures in order and a warning in the engine's words."""
+def test_four_images_of_a_one_image_model_are_made_at_once(generating: "Deployment", openai: "SandboxState") -> None:
+    """One of four calls fails: three images in order and a warning in the engine's words."""
     openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
 
     answer = generate(generating, model="sandbox-single", n=4)
 
     assert answer.status == 200
     assert len(answer.json) == len(stored(generating)) == 3
-    assert [picture["id"].rpartition("-")[2] for picture in answer.json] == ["0", "1", "2"]
+    assert [image["id"].rpartition("-")[2] for image in answer.json] == ["0", "1", "2"]
     assert any("a planted failure" in warning for warning in answer.json[0]["warnings"])
 
 
@@ -119,9 +117,9 @@ FAULTS = [
      429, "engine_rate_limited", "Rate limit reached"),
     (Fault(500, "<html><title>Oops</title>it broke</html>", times=-1), 502, "engine_unavailable", "it broke"),
     (Fault(200, "{not json", times=-1), 502, "engine_unavailable", "not JSON"),
-    (Fault(200, {"data": []}, times=-1), 502, "engine_unavailable", "without pictures"),
+    (Fault(200, {"data": []}, times=-1), 502, "engine_unavailable", "without images"),
     (Fault(200, {"data": [{"b64_json": "iVBORw0KGgo"}]}, times=-1), 502, "engine_unavailable", "base64"),
-    (Fault(200, {"data": [{"b64_json": "aGVsbG8gd29ybGQh"}]}, times=-1), 502, "engine_unavailable", "not a picture"),
+    (Fault(200, {"data": [{"b64_json": "aGVsbG8gd29ybGQh"}]}, times=-1), 502, "engine_unavailable", "not an image"),
     (Fault(400, {"error": {"message": "Your request was rejected", "code": "moderation_blocked"}}, times=-1),
      400, "content_blocked", "was rejected"),
     (Fault(0, times=-1), 502, "engine_unavailable", "broke off"),
@@ -193,14 +191,14 @@ def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
 
 
 def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", serve: Callable[..., str]) -> None:
-    """The picture is fetched from an allowed host without credentials; a private host is not asked at all."""
-    asked: list[Request] = []
+    """The image is fetched from an allowed host without credentials; a private host is not asked at all."""
+    requested: list[Request] = []
 
-    async def picture(request: Request) -> Response:
-        asked.append(request)
+    async def image(request: Request) -> Response:
+        requested.append(request)
         return Response(paint("elsewhere", 64, 64), media_type="image/png")
 
-    elsewhere = serve(Starlette(routes=[Route("/p.png", picture)]))
+    elsewhere = serve(Starlette(routes=[Route("/p.png", image)]))
 
     async def answer_url(_request: Request) -> Response:
         return JSONResponse({"data": [{"url": f"{elsewhere}/p.png"}]})
@@ -210,14 +208,14 @@ def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", se
 
     refused = generate(generating)
     assert (refused.status, refused.json["code"]) == (502, "engine_unavailable")
-    assert asked == []
+    assert requested == []
 
     host = elsewhere.removeprefix("http://")
     settings = generating.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
     run(generating.gateway.aclose())
     generating.gateway = Gateway(settings)
     assert generate(generating).status == 200
-    assert "authorization" not in asked[0].headers
+    assert "authorization" not in requested[0].headers
 
 
 BAD_BODIES = [
@@ -291,12 +289,12 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
 
 
 def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployment", openai: "SandboxState") -> None:
-    """The engine gets the rewritten prompt, and the picture tells it."""
+    """The engine gets the rewritten prompt, and the image tells it."""
     generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
 
-    (picture,) = generate(generating).json
+    (image,) = generate(generating).json
 
-    assert picture["revised_prompt"] == openai.record[-1].json["prompt"] != "a fox"
+    assert image["revised_prompt"] == openai.record[-1].json["prompt"] != "a fox"
     assert openai.record[-2].path.endswith("/chat/completions")
 
 
@@ -304,7 +302,7 @@ def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployme
 def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
     generating: "Deployment", openai: "SandboxState", case: str
 ) -> None:
-    """A picture of the original prompt, and a warning that says why."""
+    """An image of the original prompt, and a warning that says why."""
     model = "" if case == "no model" else "gpt-5.6-mini"
     generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
     text = {"nothing": " ", "too long": "x" * 32_001}.get(case)
@@ -313,15 +311,15 @@ def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
     if case == "failure":
         openai.knobs.faults.append(Fault(500, {"error": {"message": "no language today"}}, path="/completions"))
 
-    (picture,) = generate(generating).json
+    (image,) = generate(generating).json
 
-    assert "revised_prompt" not in picture
-    assert any("not rewritten" in warning for warning in picture["warnings"])
+    assert "revised_prompt" not in image
+    assert any("not rewritten" in warning for warning in image["warnings"])
     assert openai.record[-1].json["prompt"] == "a fox"
 
 
 def test_a_bucket_that_fails_is_told(generating: "Deployment") -> None:
-    """The picture may have been paid for, so a client must not repeat the request blindly."""
+    """The image may have been paid for, so a client must not repeat the request blindly."""
     settings = generating.gateway.settings
     boto3.client("s3").delete_bucket(Bucket=settings.bucket)
 
@@ -338,9 +336,9 @@ def test_a_job_leaves_one_log_line_and_its_metrics(
     generate(generating, prompt="planted-prompt", n=2)
 
     (job,) = [record for record in caplog.records if record.getMessage() == "job"]
-    assert (job.engine, job.model, job.outcome, job.pictures) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
+    assert (job.engine, job.model, job.outcome, job.images) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
     metrics = json.loads(next(line for line in capsys.readouterr().out.splitlines() if "_aws" in line))
-    assert metrics["pictures"] == 2
+    assert metrics["images"] == 2
     assert metrics["bytes"] > 0
     assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["engine", "outcome"]]
     everything = str([record.__dict__ for record in caplog.records]) + json.dumps(metrics)

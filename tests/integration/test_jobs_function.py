@@ -1,4 +1,4 @@
-"""The jobs function: reading, listing and canceling jobs, and pictures by id."""
+"""The jobs function: reading, listing and canceling jobs, and images by id."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from image_gateway.image_store import new_job_id
+from image_gateway.event_loop import run
+from image_gateway.ids import new_job_id
 from image_gateway.models.jobs import Job, JobError
-from image_gateway.runtime import run
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,7 +36,7 @@ def get(deployment: "Deployment", path: str, role: str = "user") -> "Answer":
 
 
 def test_a_queued_job_is_described_to_its_owner(queued: "Deployment") -> None:
-    """What was asked for, and no pictures yet."""
+    """What was asked for, and no images yet."""
     job = submit(queued)
 
     answer = get(queued, f"{JOBS}/{job}")
@@ -50,13 +50,13 @@ def test_a_queued_job_is_described_to_its_owner(queued: "Deployment") -> None:
         "model": "gpt-image-2",
         "attempts": 0,
         "request": {"prompt": "a fox", "size": "64x64"},
-        "pictures": [],
+        "images": [],
         "warnings": [],
     }
 
 
 def test_a_job_that_succeeded_has_fresh_urls(queued: "Deployment") -> None:
-    """Pictures are as the result answers them, with the times and the model."""
+    """Images are as the result answers them, with the times and the model."""
     job = submit(queued, zoom=3)
     queued.work()
 
@@ -64,7 +64,7 @@ def test_a_job_that_succeeded_has_fresh_urls(queued: "Deployment") -> None:
 
     assert (answer["status"], answer["model"], answer["attempts"]) == ("succeeded", "gpt-image-2", 1)
     assert answer["created_at"] <= answer["started_at"] <= answer["finished_at"]
-    assert httpx.get(answer["pictures"][0]["url"]).status_code == 200
+    assert httpx.get(answer["images"][0]["url"]).status_code == 200
     assert any("zoom" in warning for warning in answer["warnings"])
 
 
@@ -131,11 +131,11 @@ def test_what_is_no_id_leads_nowhere(deployment: "Deployment", method: str, path
 
 
 @pytest.mark.parametrize(
-    "picture", ["00000000-0000-7000-8000-000000000000-0", "00000000-0000-7000-8000-000000000000-99999", "x-0", "-0"]
+    "image", ["00000000-0000-7000-8000-000000000000-0", "00000000-0000-7000-8000-000000000000-99999", "x-0", "-0"]
 )
-def test_what_is_no_picture_leads_nowhere(deployment: "Deployment", picture: str) -> None:
+def test_what_is_no_image_leads_nowhere(deployment: "Deployment", image: str) -> None:
     """404 as well."""
-    assert get(deployment, f"{IMAGES}/{picture}").status == 404
+    assert get(deployment, f"{IMAGES}/{image}").status == 404
 
 
 def test_somebody_elses_job_is_one_that_does_not_exist(queued: "Deployment") -> None:
@@ -263,10 +263,10 @@ def test_what_no_list_can_be_made_of_is_refused(deployment: "Deployment", query:
     assert (answer.status, answer.json["field"]) == (422, query.partition("=")[0])
 
 
-# Pictures by id.
+# Images by id.
 
 
-def test_a_pictures_address_does_not_age(queued: "Deployment") -> None:
+def test_an_images_address_does_not_age(queued: "Deployment") -> None:
     """It leads to a URL signed now, and nobody keeps where."""
     job = submit(queued, n=2)
     queued.work()

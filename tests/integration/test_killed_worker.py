@@ -20,7 +20,7 @@ import pytest
 from moto.s3.models import S3Backend
 
 from sandbox.gateway import Sandbox
-from tests.integration.pictures import encoded
+from tests.integration.sample_images import encoded
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("killed worker")]
 
@@ -34,21 +34,21 @@ ENGINE_SECONDS = 3.0
 
 
 class Gate:
-    """Holds the second picture of a job back on its way into the bucket, and lets it go lost."""
+    """Holds the second image of a job back on its way into the bucket, and lets it go lost."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
         self.opened = threading.Event()
         self._put = S3Backend.put_object
-        self._pictures = 0
+        self._images = 0
         self._counting = threading.Lock()
 
     def put(self, backend: S3Backend, bucket: str, key: str, *rest: Any, **options: Any) -> Any:
         """As `S3Backend.put_object`, with the gate before it."""
         if key.startswith("images/") and not self.opened.is_set():
             with self._counting:
-                self._pictures += 1
-                second = self._pictures == 2
+                self._images += 1
+                second = self._images == 2
             if second:
                 self.reached.set()
                 self.opened.wait(120)
@@ -61,20 +61,20 @@ class Aftermath:
     """What came of three jobs whose worker was killed.
 
     Attributes:
-        stored_at_death: keys of the pictures that were in the bucket when the worker died.
+        stored_at_death: keys of the images that were in the bucket when the worker died.
         killed: ids of the processes that were killed.
         jobs: each job as its owner sees it at the end, by what it was doing.
-        keys: all pictures in the bucket, by job id.
+        keys: all images in the bucket, by job id.
         told: how often the account was told of the end of each job.
-        asked: how often each engine was asked to make pictures.
+        asked: how often each engine was asked to make images.
     """
 
     stored_at_death: list[str] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
     jobs: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, list[str]] = field(default_factory=dict)
-    told: dict[str, list[str]] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, list[str]] = field(default_factory=dict)
+    requested: dict[str, int] = field(default_factory=dict)
 
 
 async def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
@@ -105,7 +105,7 @@ async def ended(sandbox: Sandbox, job_id: str) -> Any:
     raise AssertionError(f"the job stays {answer.json()['status']}")
 
 
-def asked(sandbox: Sandbox, engine: str, ending: str) -> int:
+def requested(sandbox: Sandbox, engine: str, ending: str) -> int:
     return sum(one.method == "POST" and one.path.endswith(ending) for one in sandbox.engines[engine].record)
 
 
@@ -115,7 +115,7 @@ def stored(sandbox: Sandbox) -> list[str]:
 
 
 async def kill_in_the_middle(sandbox: Sandbox, gate: Gate) -> Aftermath:
-    """Bring one job to between its pictures, and two to where their engines are at work; then kill the worker."""
+    """Bring one job to between its images, and two to where their engines are at work; then kill the worker."""
     after = Aftermath()
     await sandbox.configure(IMAGE_ENGINE_TIMEOUT=6, IMAGE_GENERATION_ENGINE="comfyui", IMAGE_GENERATION_MODEL="")
     ids = {"storing": await submit(sandbox, "generations", prompt="a fox", size="64x64", n=2)}
@@ -125,7 +125,9 @@ async def kill_in_the_middle(sandbox: Sandbox, gate: Gate) -> Aftermath:
     ids["comfyui"] = await submit(sandbox, "generations", prompt="a hen", size="64x64", n=2)
     photo = base64.b64encode(encoded()).decode()
     ids["openai"] = await submit(sandbox, "edit", prompt="a hat", image=photo)
-    await eventually(lambda: asked(sandbox, "comfyui", "/prompt") == 2 and asked(sandbox, "openai", "/edits") == 1)
+    await eventually(
+        lambda: requested(sandbox, "comfyui", "/prompt") == 2 and requested(sandbox, "openai", "/edits") == 1
+    )
 
     after.killed = sandbox.functions.at_work(WORKER)
     for process in after.killed:
@@ -137,8 +139,11 @@ async def kill_in_the_middle(sandbox: Sandbox, gate: Gate) -> Aftermath:
     after.jobs = {name: await ended(sandbox, job_id) for name, job_id in ids.items()}
     after.keys = {name: [key for key in stored(sandbox) if job_id in key] for name, job_id in ids.items()}
     events = [event["detail"] for event in await sandbox.events()]
-    after.told = {name: [one["status"] for one in events if one["id"] == ids[name]] for name in ids}
-    after.asked = {"comfyui": asked(sandbox, "comfyui", "/prompt"), "openai": asked(sandbox, "openai", "/edits")}
+    after.reported = {name: [one["status"] for one in events if one["id"] == ids[name]] for name in ids}
+    after.requested = {
+        "comfyui": requested(sandbox, "comfyui", "/prompt"),
+        "openai": requested(sandbox, "openai", "/edits"),
+    }
     return after
 
 
@@ -161,7 +166,7 @@ def aftermath() -> Iterator[Aftermath]:
 
 
 def test_the_worker_was_killed_at_work(aftermath: Aftermath) -> None:
-    """Every process that did the jobs is dead, when one of two pictures was stored and nothing had ended."""
+    """Every process that did the jobs is dead, when one of two images was stored and nothing had ended."""
     assert aftermath.killed
     assert len(aftermath.stored_at_death) == 1
     assert not [process for process in aftermath.killed if Path(f"/proc/{process}").exists()]
@@ -172,26 +177,26 @@ def test_a_job_of_an_engine_that_may_have_been_paid_is_interrupted(aftermath: Af
     job = aftermath.jobs["openai"]
 
     assert (job["status"], job["error"]["code"]) == ("failed", "interrupted")
-    assert aftermath.asked["openai"] == 1
+    assert aftermath.requested["openai"] == 1
     assert aftermath.keys["openai"] == []
-    assert aftermath.told["openai"] == ["failed"]
+    assert aftermath.reported["openai"] == ["failed"]
 
 
 def test_a_run_of_comfyui_is_found_again(aftermath: Aftermath) -> None:
-    """The job is taken up by another process, which starts no second run: one set of pictures, told of once."""
+    """The job is taken up by another process, which starts no second run: one set of images, told of once."""
     job = aftermath.jobs["comfyui"]
 
-    assert (job["status"], job["attempts"], len(job["pictures"])) == ("succeeded", 2, 2)
+    assert (job["status"], job["attempts"], len(job["images"])) == ("succeeded", 2, 2)
     assert len(aftermath.keys["comfyui"]) == 2
-    assert aftermath.told["comfyui"] == ["succeeded"]
-    assert aftermath.asked["comfyui"] == 2, "one run each for the two jobs of comfyui"
+    assert aftermath.reported["comfyui"] == ["succeeded"]
+    assert aftermath.requested["comfyui"] == 2, "one run each for the two jobs of comfyui"
 
 
-def test_a_job_that_died_between_its_pictures_has_one_set(aftermath: Aftermath) -> None:
-    """The picture that was stored is written again in its place, and the one that was lost comes with it."""
+def test_a_job_that_died_between_its_images_has_one_set(aftermath: Aftermath) -> None:
+    """The image that was stored is written again in its place, and the one that was lost comes with it."""
     job = aftermath.jobs["storing"]
 
-    assert (job["status"], job["attempts"], len(job["pictures"])) == ("succeeded", 2, 2)
+    assert (job["status"], job["attempts"], len(job["images"])) == ("succeeded", 2, 2)
     assert len(aftermath.keys["storing"]) == 2
     assert set(aftermath.stored_at_death) < set(aftermath.keys["storing"])
-    assert aftermath.told["storing"] == ["succeeded"]
+    assert aftermath.reported["storing"] == ["succeeded"]

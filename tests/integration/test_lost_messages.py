@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from image_gateway.image_store import derived_job_id
-from image_gateway.job_events import JobEvents
+from image_gateway.event_loop import run
+from image_gateway.ids import derived_job_id
+from image_gateway.jobs.events import JobEvents
 from image_gateway.models.jobs import Job, Status
-from image_gateway.runtime import run
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, event, record
 
@@ -116,11 +116,11 @@ def test_an_end_that_the_bus_was_not_told_is_told_again(
     with monkeypatch.context() as broken:
         broken.setattr(JobEvents, "ended", _refuse)
         assert worker.deliver(message) == [message["messageId"]]
-    assert worker.told() == []
+    assert worker.reported() == []
 
     assert worker.deliver(again(message)) == []
 
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Succeeded"]
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"]
     assert len(openai.record) == 1
 
 
@@ -135,7 +135,7 @@ def test_an_end_that_a_dead_worker_did_not_tell_is_told(worker: WorkerDeployment
 
     assert worker.deliver(again(message)) == []
 
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Succeeded"]
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"]
 
 
 def test_an_engine_that_asks_for_hours_is_given_them(worker: WorkerDeployment, openai: SandboxState) -> None:

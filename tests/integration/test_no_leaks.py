@@ -8,17 +8,17 @@ import anyio
 import httpx
 import pytest
 
+from image_gateway.api.multipart import Part
 from image_gateway.aws.signing import Credentials
-from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest, InputImage
-from image_gateway.engines.http import Answer, Connection, EngineServer
-from image_gateway.envelopes import Message
-from image_gateway.http.multipart import Part
+from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, InputImage
+from image_gateway.engines.server import Answer, Connection, EngineServer
+from image_gateway.jobs.messages import Message
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.envelopes import ENVELOPE
 from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
-from image_gateway.models.jobs import Job, JobError, JobPicture
+from image_gateway.models.images import ImageInfo, JobInfo, JobProblem, Problem, Upload
+from image_gateway.models.jobs import Job, JobError, JobImage
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, OpenAIImage
-from image_gateway.models.pictures import JobInfo, JobProblem, Picture, Problem, Upload
 from image_gateway.models.tokens import NewToken
 from tests.integration.planted import (
     AUTH,
@@ -58,12 +58,12 @@ def _spellings(planted: str) -> set[str]:
 
 def test_what_was_planted_was_used(run: Emitted) -> None:
     """The engines got keys and prompts, the configuration is stored, and requests of all kinds came to their ends."""
-    doors = {event["detail"]["door"] for event in run.events}
+    channels = {event["detail"]["channel"] for event in run.events}
     ends = {event["detail-type"] for event in run.events}
 
-    assert held(run.asked, *KEYS.values(), BASIC, PROMPT) == {*KEYS.values(), BASIC, PROMPT}
+    assert held(run.requested, *KEYS.values(), BASIC, PROMPT) == {*KEYS.values(), BASIC, PROMPT}
     assert held(run.parameter, *KEYS.values(), AUTH["password"]) == {*KEYS.values(), AUTH["password"]}
-    assert doors == {"images", "sqs", "eventbridge", "s3"}
+    assert channels == {"images", "sqs", "eventbridge", "s3"}
     assert ends == {"Image Job Succeeded", "Image Job Failed"}
     assert run.minted.startswith("igw_")
     assert run.log.count('"message": "job"') >= 20
@@ -132,8 +132,8 @@ def test_the_bucket_holds_no_secret(run: Emitted) -> None:
     assert set().union(*sent.values()) <= {SIGNATURE, WRONG_KEY}
 
 
-def test_prompts_lie_only_in_requests_and_pictures(run: Emitted) -> None:
-    """Objects hold prompts where requests are kept, where engines write them into their pictures, and in results."""
+def test_prompts_lie_only_in_requests_and_images(run: Emitted) -> None:
+    """Objects hold prompts where requests are kept, where engines write them into their images, and in results."""
     holding = {key.partition("/")[0] for key, text in run.objects.items() if PROMPT in text}
 
     assert holding <= {"requests", "inputs", "dead-letters", "images", "results"}
@@ -182,9 +182,9 @@ JOB = Job(
     request=FORM,
     warnings=[SAID],
     error=JobError(status=400, code="engine_rejected", title="Refused", detail=SAID),
-    pictures=[JobPicture(key="images/1/0.png", content_type="image/png", revised_prompt=PROMPT)],
+    images=[JobImage(key="images/1/0.png", content_type="image/png", revised_prompt=PROMPT)],
 )
-PICTURE = Picture(
+IMAGE = ImageInfo(
     url=PRESIGNED,
     id="1-0",
     name="1-0.png",
@@ -219,7 +219,7 @@ CONNECTION = Connection(
         ENVELOPE.validate_python({"kind": "generation", "request": FORM}),
         ENVELOPE.validate_python({"kind": "edit", "request": {**FORM, "image": PRESIGNED}}),
         JOB,
-        PICTURE,
+        IMAGE,
         JobInfo(
             id="1",
             kind="generation",
@@ -227,7 +227,7 @@ CONNECTION = Connection(
             created_at=JOB.created_at,
             attempts=1,
             request=FORM,
-            pictures=[PICTURE],
+            images=[IMAGE],
             warnings=[SAID],
             error=JobProblem(code="engine_rejected", title="Refused", status=400, detail=SAID),
         ),

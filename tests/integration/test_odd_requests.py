@@ -44,7 +44,7 @@ MULTIPART = "multipart/form-data; boundary=x"
 
 
 def answered(deployment: Deployment, method: str, path: str, **request: Any) -> tuple[int, str | None]:
-    """The status and the error code of an answer, which has the shape of its door."""
+    """The status and the error code of an answer, which has the shape of its channel."""
     answer = deployment.call(method, path, **request)
     if answer.status < 300:
         return answer.status, None

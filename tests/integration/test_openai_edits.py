@@ -1,4 +1,4 @@
-"""Edits by the OpenAI door: forms as clients write them, and JSON."""
+"""Edits by the OpenAI channel: forms as clients write them, and JSON."""
 
 import base64
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,8 @@ import httpx
 import pytest
 from openai.types import ImagesResponse
 
-from image_gateway.http import WARNINGS
-from tests.integration.pictures import BLUE, GREEN, RED, data_url, encoded, opened, right_half, text
+from image_gateway.api import WARNINGS
+from tests.integration.sample_images import BLUE, GREEN, RED, data_url, encoded, opened, right_half, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ Files = list[tuple[str, tuple[str, bytes, str]]]
 
 
 def file(name: str, data: bytes, kind: str = "image/png") -> tuple[str, tuple[str, bytes, str]]:
-    return name, ("a picture.png", data, kind)
+    return name, ("an image.png", data, kind)
 
 
 def edit(deployment: "Deployment", files: Files, role: str = "user", **fields: Any) -> "Answer":
@@ -35,9 +35,9 @@ def edit_json(deployment: "Deployment", **body: Any) -> "Answer":
 
 
 def made(answer: "Answer") -> list[str]:
-    """The base64 of an answer's pictures."""
+    """The base64 of an answer's images."""
     assert answer.status == 200, answer.text
-    return [picture.b64_json or "" for picture in ImagesResponse.model_validate_json(answer.text).data or ()]
+    return [image.b64_json or "" for image in ImagesResponse.model_validate_json(answer.text).data or ()]
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images"])
@@ -92,10 +92,10 @@ def test_every_parameter_of_a_form_reaches_the_engine(
         response_format="url", input_fidelity="high",
     )  # fmt: skip
 
-    asked = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
+    requested = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
     given = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
-    assert engine.state.record[-1].json == {"prompt": "a hat", **asked, **given}
-    assert [httpx.get(picture["url"]).headers["content-type"] for picture in answer.json["data"]] == ["image/jpeg"] * 2
+    assert engine.state.record[-1].json == {"prompt": "a hat", **requested, **given}
+    assert [httpx.get(image["url"]).headers["content-type"] for image in answer.json["data"]] == ["image/jpeg"] * 2
     # gpt-image-2 knows no input_fidelity.
     assert '"input_fidelity is not known' in answer.headers[WARNINGS]
 
@@ -119,13 +119,13 @@ def test_json(deployment: "Deployment", editing: "Callable[[str], Served]", body
     )
 
 
-def test_a_picture_by_its_id(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
-    """A picture of this gateway is an input as `file_id`, for its owner."""
+def test_an_image_by_its_id(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """An image of this gateway is an input as `file_id`, for its owner."""
     editing("openai")
     edit_json(deployment, image=text(encoded(RED)), size="64x64")
-    picture = f"{deployment.jobs()[0].id}-0"
+    image = f"{deployment.jobs()[0].id}-0"
 
-    assert made(edit_json(deployment, images=[{"file_id": picture}]))
+    assert made(edit_json(deployment, images=[{"file_id": image}]))
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_a_picture_by_its_id(deployment: "Deployment", editing: "Callable[[str],
 def test_a_file_id_of_elsewhere(
     deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any], param: str
 ) -> None:
-    """OpenAI's files are not here: it says so, and does not try to read the id as a picture."""
+    """OpenAI's files are not here: it says so, and does not try to read the id as an image."""
     editing("openai")
 
     error = edit_json(deployment, **body).json["error"]
 
     assert error["param"] == param
-    assert error["message"] == f"{param}: file_id must be the id of a picture or upload of this gateway"
+    assert error["message"] == f"{param}: file_id must be the id of an image or upload of this gateway"
 
 
 NOT_CHOSEN = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
@@ -165,9 +165,9 @@ def edit_raw(deployment: "Deployment", *parts: bytes) -> "Answer":
 def test_a_file_without_a_name(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
     """What says that it is an image is one, also where its client names no file."""
     engine = editing("openai")
-    picture = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
+    image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
-    assert made(edit_raw(deployment, picture, HAT))
+    assert made(edit_raw(deployment, image, HAT))
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
@@ -175,9 +175,9 @@ def test_a_file_without_a_name(deployment: "Deployment", editing: "Callable[[str
 def test_a_file_that_was_not_chosen(deployment: "Deployment", editing: "Callable[[str], Served]", kind: bytes) -> None:
     """Browsers send an empty file without a name for a field that was left empty: there is none."""
     engine = editing("openai")
-    picture = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
+    image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
-    answer = edit_raw(deployment, picture, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
+    answer = edit_raw(deployment, image, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
     without = edit_raw(deployment, NOT_CHOSEN % (b"image", kind), HAT)
 
     assert made(answer)
@@ -210,10 +210,10 @@ def test_two_masks(deployment: "Deployment", editing: "Callable[[str], Served]",
 def test_a_text_that_is_sent_twice(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
     """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
     editing("openai")
-    picture = file("image", encoded(RED))
+    image = file("image", encoded(RED))
 
-    error = edit(deployment, [picture], size=["64x64", "128x128"]).json["error"]
-    answer = edit(deployment, [picture], tag=["a", "b"])
+    error = edit(deployment, [image], size=["64x64", "128x128"]).json["error"]
+    answer = edit(deployment, [image], tag=["a", "b"])
 
     assert (error["param"], error["message"]) == ("size", "size: was sent more than once")
     assert '"tag is not a field' in answer.headers[WARNINGS]
@@ -236,7 +236,7 @@ def test_an_empty_prompt_is_refused_in_the_same_words(
     [
         ([], {}, "image"),
         ([file("image", b"")], {}, "image"),
-        ([file("image", b"no picture")], {}, "image"),
+        ([file("image", b"no image")], {}, "image"),
         ([file("image[]", encoded(RED)), file("image[]", encoded(RED)[:-20])], {}, "image[1]"),
         ([file("image", encoded(RED))] * 17, {}, "image"),
         ([file("image", encoded(RED)), file("mask", encoded(RED))], {}, "mask"),

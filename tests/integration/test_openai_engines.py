@@ -1,4 +1,4 @@
-"""The OpenAI door over engines that have more words than OpenAI."""
+"""The OpenAI channel over engines that have more words than OpenAI."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from image_gateway.http import WARNINGS
+from image_gateway.api import WARNINGS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
 
@@ -23,11 +23,11 @@ MORE = {"seed": 7, "negative_prompt": "rain", "steps": 9}
 def sent(state: SandboxState, engine: str) -> dict[str, Any]:
     """What the engine was asked for of `MORE`, under the names that it has there."""
     if engine == "automatic1111":
-        (asked,) = [one.json for one in state.record if one.path.endswith(("/txt2img", "/img2img"))]
-        return {name: asked[name] for name in MORE}
-    (asked,) = [one.json["prompt"] for one in state.record if one.path.endswith("/prompt")]
-    sampler = next(node["inputs"] for node in asked.values() if node["class_type"] == "KSampler")
-    negative = asked[sampler["negative"][0]]["inputs"]["text"]
+        (requested,) = [one.json for one in state.record if one.path.endswith(("/txt2img", "/img2img"))]
+        return {name: requested[name] for name in MORE}
+    (requested,) = [one.json["prompt"] for one in state.record if one.path.endswith("/prompt")]
+    sampler = next(node["inputs"] for node in requested.values() if node["class_type"] == "KSampler")
+    negative = requested[sampler["negative"][0]]["inputs"]["text"]
     return {"seed": sampler["seed"], "negative_prompt": negative, "steps": sampler["steps"]}
 
 
@@ -57,10 +57,10 @@ def test_more_than_openai_has_reaches_a_generation(
 def test_more_than_openai_has_reaches_an_edit(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
     """The same of an edit."""
     engine = editing("automatic1111")
-    picture = {"image_url": "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}
+    image = {"image_url": "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}
 
     answer = deployment.call(
-        "POST", "/v1/images/edits", {"prompt": "a fox", "images": [picture], "size": "64x64", **MORE}, role="user"
+        "POST", "/v1/images/edits", {"prompt": "a fox", "images": [image], "size": "64x64", **MORE}, role="user"
     )
 
     assert answer.status == 200, answer.text
@@ -70,8 +70,8 @@ def test_more_than_openai_has_reaches_an_edit(deployment: "Deployment", editing:
 CONVERSIONS = textwrap.dedent("""
     import asyncio, base64, sys
     import functions.generate.app
-    from image_gateway.engines.base import EngineImage, EngineResult, ImageRequest
-    from image_gateway.output_formats import OutputFormats
+    from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
+    from image_gateway.images.output_formats import OutputFormats
 
     def loaded():
         return any(name.partition(".")[0] in ("PIL", "pi_heif") for name in sys.modules)
@@ -89,8 +89,8 @@ CONVERSIONS = textwrap.dedent("""
 
 
 def test_pillow_is_loaded_only_for_a_conversion() -> None:
-    """Neither at a start nor for a picture that is what was asked for: it would make every cold start longer."""
-    from tests.integration.pictures import encoded, text
+    """Neither at a start nor for an image that is what was asked for: it would make every cold start longer."""
+    from tests.integration.sample_images import encoded, text
 
     command = [sys.executable, "-c", CONVERSIONS, text(encoded())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours

@@ -1,4 +1,4 @@
-"""Generations by the OpenAI door: what is asked, what is answered, and what is wrong."""
+"""Generations by the OpenAI channel: what is asked, what is answered, and what is wrong."""
 
 import base64
 import json
@@ -11,8 +11,8 @@ import pytest
 from openai.types import Image, ImagesResponse
 
 from functions.generate.app import handler as generate_handler
-from image_gateway.http import WARNINGS, warnings_header
-from tests.integration.pictures import opened
+from image_gateway.api import WARNINGS, warnings_header
+from tests.integration.sample_images import opened
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -32,15 +32,15 @@ def response(answer: "Answer") -> ImagesResponse:
     return ImagesResponse.model_validate_json(answer.text, strict=True)
 
 
-def pictures(answer: "Answer") -> list[Image]:
+def images(answer: "Answer") -> list[Image]:
     return response(answer).data or []
 
 
-def test_pictures_are_answered_as_base64(generating: "Deployment") -> None:
+def test_images_are_answered_as_base64(generating: "Deployment") -> None:
     """The answer has all that OpenAI's has, as the engine told it."""
     found = response(generate(generating, n=2, quality="low", background="transparent"))
 
-    assert [opened(picture.b64_json or "").size for picture in found.data or ()] == [(64, 64), (64, 64)]
+    assert [opened(image.b64_json or "").size for image in found.data or ()] == [(64, 64), (64, 64)]
     assert (found.size, found.output_format, found.quality, found.background) == ("64x64", "png", "low", "transparent")
     assert found.usage is not None
     assert found.usage.total_tokens == found.usage.input_tokens + found.usage.output_tokens
@@ -49,19 +49,19 @@ def test_pictures_are_answered_as_base64(generating: "Deployment") -> None:
     assert found.created == int(finished_at.timestamp())
 
 
-def test_pictures_that_are_answered_are_stored(generating: "Deployment") -> None:
+def test_images_that_are_answered_are_stored(generating: "Deployment") -> None:
     """What was answered as base64 is in the bucket too, and found by the job's other routes."""
-    found = pictures(generate(generating))
+    found = images(generate(generating))
 
     job = generating.jobs()[0]
     stored = generating.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
     assert base64.b64decode(found[0].b64_json or "") == httpx.get(stored[0]["url"]).content
-    assert job.door == "openai"
+    assert job.channel == "openai"
 
 
 def test_urls_where_they_are_asked_for(generating: "Deployment") -> None:
     """They are presigned, and there is no base64 beside them."""
-    found = pictures(generate(generating, response_format="url"))
+    found = images(generate(generating, response_format="url"))
 
     assert found[0].b64_json is None
     assert httpx.get(found[0].url or "").headers["content-type"] == "image/png"
@@ -69,7 +69,7 @@ def test_urls_where_they_are_asked_for(generating: "Deployment") -> None:
 
 def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
     """The engine has a word for all of these; what is the answer's own business is not sent."""
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
         "n": 2,
         "size": "128x64",
@@ -83,26 +83,26 @@ def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "S
         "complexity": "low",
     }
 
-    answer = generate(generating, **asked, response_format="b64_json", stream=False)
+    answer = generate(generating, **requested, response_format="b64_json", stream=False)
 
-    assert openai.record[-1].json == {"prompt": "a fox", **asked}
+    assert openai.record[-1].json == {"prompt": "a fox", **requested}
     assert response(answer).output_format == "webp"
     assert WARNINGS not in answer.headers
 
 
 def test_a_gif_where_the_engine_makes_one(generating: "Deployment", openai: "SandboxState") -> None:
     """OpenAI's models have a preview of it; what they make is stored as it is."""
-    asked: dict[str, Any] = {
+    requested: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
         "output_format": "gif",
         "frame_count": 2,
         "frame_duration_ms": 500,
     }
 
-    answer = generate(generating, **asked)
+    answer = generate(generating, **requested)
 
-    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **asked}
-    assert opened(pictures(answer)[0].b64_json or "").format == "GIF"
+    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **requested}
+    assert opened(images(answer)[0].b64_json or "").format == "GIF"
     assert response(answer).output_format == "gif"
     assert WARNINGS not in answer.headers
 
@@ -121,7 +121,7 @@ def test_nulls_are_left_to_the_gateway(generating: "Deployment", openai: "Sandbo
 
 
 def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> None:
-    """In the header, and in the body for those who are sent on; the pictures are made."""
+    """In the header, and in the body for those who are sent on; the images are made."""
     answer = generate(
         generating, seed=1, steps=9, negative_prompt="rain", partial_images=2, style="vivid", svg={"model": "gpt-5"}
     )
@@ -238,7 +238,7 @@ def test_end_users_are_not_logged(generating: "Deployment", caplog: pytest.LogCa
     assert "planted" not in repr(generating.jobs()[0])
 
 
-def test_a_slow_job_s_result_is_an_answer_of_this_door(queued: "Deployment") -> None:
+def test_a_slow_job_s_result_is_an_answer_of_this_channel(queued: "Deployment") -> None:
     """The 303 leads to it, and it is as the request wanted it."""
     sent_on = generate(queued, response_format="url", foo=1)
     queued.work()
@@ -249,18 +249,18 @@ def test_a_slow_job_s_result_is_an_answer_of_this_door(queued: "Deployment") -> 
     assert sent_on.status == 303
     assert sent_on.json["error"]["code"] == "not_done"
     assert location.startswith("/v1/images/jobs/")
-    assert pictures(answer)[0].url
+    assert images(answer)[0].url
     assert '"foo is not' in answer.headers[WARNINGS]
 
 
-def test_a_result_of_another_door_and_in_another_form(queued: "Deployment") -> None:
+def test_a_result_of_another_channel_and_in_another_form(queued: "Deployment") -> None:
     """Any job can be read as OpenAI answers it, as base64 or as URLs."""
     queued.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}, role="user")
     queued.work()
     path = f"/v1/images/jobs/{queued.jobs()[0].id}/result"
 
-    as_base64 = pictures(queued.call("GET", path, role="user"))
-    as_url = pictures(queued.call("GET", f"{path}?response_format=url", role="user"))
+    as_base64 = images(queued.call("GET", path, role="user"))
+    as_url = images(queued.call("GET", f"{path}?response_format=url", role="user"))
 
     assert base64.b64decode(as_base64[0].b64_json or "") == httpx.get(as_url[0].url or "").content
 
@@ -276,7 +276,7 @@ def test_the_wish_for_urls_travels(queued: "Deployment") -> None:
 
 
 def test_hops_end_with_an_error_that_names_the_job(queued: "Deployment") -> None:
-    """One hop earlier than at the other door: the answer itself may lie elsewhere."""
+    """One hop earlier than at the other channel: the answer itself may lie elsewhere."""
     generate(queued)
     job = queued.jobs()[0].id
 
@@ -309,7 +309,7 @@ def test_others_results_do_not_exist(queued: "Deployment") -> None:
 
 
 def test_not_waiting(queued: "Deployment") -> None:
-    """`respond-async` answers the job; its Location is the result at this door."""
+    """`respond-async` answers the job; its Location is the result at this channel."""
     answer = generate(queued, {"Prefer": "respond-async"})
 
     assert answer.status == 202

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from image_gateway import openai_answers
-from image_gateway.http import WARNINGS
+from image_gateway.api import WARNINGS
+from image_gateway.openai_api import responses
 from sandbox.lambda_environment import MAX_PAYLOAD
 from tests.integration.handlers import Handlers
 
@@ -30,7 +30,7 @@ PATH = "/v1/images/generations"
 
 
 def noise(seed: int) -> bytes:
-    """A picture of 1.5 MB that nothing can make smaller."""
+    """An image of 1.5 MB that nothing can make smaller."""
     side = 710
     out = io.BytesIO()
     Image.frombytes("RGB", (side, side), random.Random(seed).randbytes(side * side * 3)).save(out, "PNG")
@@ -38,18 +38,18 @@ def noise(seed: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[bytes]:
+def images() -> list[bytes]:
     """Ten of them."""
     return [noise(seed) for seed in range(10)]
 
 
 @pytest.fixture
-def large(deployment: "Deployment", serve: Callable[..., str], pictures: list[bytes]) -> "Deployment":
-    """A deployment whose engine answers such pictures, as many as it is asked for."""
+def large(deployment: "Deployment", serve: Callable[..., str], images: list[bytes]) -> "Deployment":
+    """A deployment whose engine answers such images, as many as it is asked for."""
 
     async def generations(request: Request) -> Response:
         n = (await request.json())["n"]
-        return JSONResponse({"data": [{"b64_json": base64.b64encode(data).decode()} for data in pictures[:n]]})
+        return JSONResponse({"data": [{"b64_json": base64.b64encode(data).decode()} for data in images[:n]]})
 
     app = Starlette(routes=[Route("/v1/images/generations", generations, methods=["POST"])])
     deployment.configure(
@@ -72,15 +72,15 @@ def digests(images: list[str]) -> list[str]:
     return [hashlib.sha256(base64.b64decode(image)).hexdigest() for image in images]
 
 
-def test_ten_pictures_reach_the_sdk_s_user(large: "Deployment", base_url: str, pictures: list[bytes]) -> None:
+def test_ten_images_reach_the_sdk_s_user(large: "Deployment", base_url: str, images: list[bytes]) -> None:
     """As `b64_json`, all of them, each byte: the SDK follows to where the answer is, without its key."""
     client = openai.OpenAI(base_url=f"{base_url}/v1", api_key=large.tokens["user"], max_retries=0)
 
     answer = client.images.generate(prompt="a fox", n=10, response_format="b64_json")
 
-    assert all(len(picture) > 1_500_000 for picture in pictures)
+    assert all(len(image) > 1_500_000 for image in images)
     assert digests([image.b64_json or "" for image in answer.data or ()]) == [
-        hashlib.sha256(picture).hexdigest() for picture in pictures
+        hashlib.sha256(image).hexdigest() for image in images
     ]
 
 
@@ -126,8 +126,8 @@ def test_a_result_is_sent_on_as_well(large: "Deployment") -> None:
 def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
     large: "Deployment", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pictures are not lost: the address that the error names answers them as URLs. No SDK pays again."""
-    monkeypatch.setattr(openai_answers, "MAX_PICTURES", 4_000_000)
+    """The images are not lost: the address that the error names answers them as URLs. No SDK pays again."""
+    monkeypatch.setattr(responses, "MAX_IMAGES", 4_000_000)
 
     answer = large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
 
@@ -136,7 +136,7 @@ def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
     assert answer.headers["x-should-retry"] == "false"
     path = error["message"].partition("GET ")[2].partition(" ")[0]
     found = large.call("GET", path, role="user").json
-    assert [len(httpx.get(picture["url"]).content) > 1_500_000 for picture in found["data"]] == [True] * 3
+    assert [len(httpx.get(image["url"]).content) > 1_500_000 for image in found["data"]] == [True] * 3
 
 
 def test_urls_are_never_too_long(large: "Deployment") -> None:

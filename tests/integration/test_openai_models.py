@@ -12,10 +12,10 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from image_gateway.http import WARNINGS
-from image_gateway.model_list import ModelList
-from image_gateway.runtime import run
-from image_gateway.tokens import Principal, Role
+from image_gateway.access.tokens import Principal, Role
+from image_gateway.api import WARNINGS
+from image_gateway.event_loop import run
+from image_gateway.openai_api.model_list import ModelList
 from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import Fault, SandboxState
 
@@ -81,7 +81,10 @@ def test_a_bare_name_goes_to_the_configured_engine(two: "Deployment", openai: Sa
     generate(two, "gpt-image-2.6-sunburst")
     refused = generate(two, "gemini-sandbox-image")
 
-    assert [asked.json["model"] for asked in openai.record] == ["gpt-image-2.6-sunburst", "gemini-sandbox-image"]
+    assert [requested.json["model"] for requested in openai.record] == [
+        "gpt-image-2.6-sunburst",
+        "gemini-sandbox-image",
+    ]
     assert refused.json["error"]["param"] == "model"
 
 
@@ -133,7 +136,7 @@ def test_an_engine_without_a_model_gets_no_other_engine_s(two: "Deployment", gem
     assert not gemini.record
 
 
-def test_the_other_doors_take_names_as_they_are(two: "Deployment", openai: SandboxState) -> None:
+def test_the_other_channels_take_names_as_they_are(two: "Deployment", openai: SandboxState) -> None:
     """Their names come from the engine's own list, as a LiteLLM server's do."""
     generate(two, "gemini/gemini-sandbox-image", "/api/v1/images/generations")
 
@@ -201,7 +204,7 @@ def test_a_server_for_edits_is_asked_as_well(
 
     assert any(name.startswith("automatic1111/") for name in names)
     assert len(names) == len(set(names))
-    assert len([asked for asked in openai.record if asked.path == "/v1/models"]) == 1
+    assert len([requested for requested in openai.record if requested.path == "/v1/models"]) == 1
 
 
 def test_a_model_of_a_gateway_that_only_edits(deployment: "Deployment", serve: Callable[..., str]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures in the format that was asked for, whatever the engine makes."""
+"""Images in the format that was asked for, whatever the engine makes."""
 
 import io
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from image_gateway.http import WARNINGS
+from image_gateway.api import WARNINGS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
-from tests.integration.pictures import encoded, opened, text
+from tests.integration.sample_images import encoded, opened, text
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment
@@ -48,11 +48,11 @@ def generating_with(deployment: "Deployment", serve: Callable[..., str]) -> Call
 
 @pytest.fixture
 def answering(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[bytes], None]:
-    """Generate with an OpenAI-compatible server that always answers the same picture."""
+    """Generate with an OpenAI-compatible server that always answers the same image."""
 
-    def start(picture: bytes) -> None:
+    def start(image: bytes) -> None:
         async def generations(_request: Request) -> Response:
-            return JSONResponse({"data": [{"b64_json": text(picture)}]})
+            return JSONResponse({"data": [{"b64_json": text(image)}]})
 
         app = Starlette(routes=[Route("/v1/images/generations", generations, methods=["POST"])])
         deployment.configure(
@@ -71,7 +71,7 @@ def generate(deployment: "Deployment", **fields: Any) -> "Answer":
     return answer
 
 
-def picture_of(answer: "Answer") -> Image.Image:
+def image_of(answer: "Answer") -> Image.Image:
     return opened(answer.json["data"][0]["b64_json"])
 
 
@@ -80,15 +80,15 @@ def picture_of(answer: "Answer") -> Image.Image:
 def test_engines_that_make_one_format(
     deployment: "Deployment", generating_with: Callable[[str], None], engine: str, format: str
 ) -> None:
-    """The picture is converted, stored as that, and no warning is left."""
+    """The image is converted, stored as that, and no warning is left."""
     generating_with(engine)
 
     answer = generate(deployment, output_format=format)
 
-    assert picture_of(answer).format == format.upper()
+    assert image_of(answer).format == format.upper()
     assert answer.json["output_format"] == format
     assert "output_format" not in answer.headers.get(WARNINGS, "")
-    assert deployment.jobs()[0].pictures[0].content_type == f"image/{format}"
+    assert deployment.jobs()[0].images[0].content_type == f"image/{format}"
 
 
 @pytest.mark.parametrize("engine", ["gemini", "comfyui", "automatic1111"])
@@ -106,7 +106,7 @@ def test_nothing_is_converted_to_a_gif(
 
 
 def test_what_only_openai_has_is_named(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """The picture is made without it."""
+    """The image is made without it."""
     generating_with("automatic1111")
 
     answer = generate(deployment, complexity="high", frame_count=4, frame_duration_ms=100)
@@ -126,7 +126,7 @@ def test_a_format_that_came_unasked(deployment: "Deployment", answering: Callabl
     assert (still.json["output_format"], WARNINGS in still.headers) == ("png", True)
 
 
-def test_the_other_door_too(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
+def test_the_other_channel_too(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
     """It is one service."""
     generating_with("automatic1111")
 
@@ -139,7 +139,7 @@ def test_the_other_door_too(deployment: "Deployment", generating_with: Callable[
 
 
 def test_compression(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """A lower number is a smaller picture, also where the engine ignored it together with the format."""
+    """A lower number is a smaller image, also where the engine ignored it together with the format."""
     answering(noise())
 
     small, large = (
@@ -159,13 +159,13 @@ def test_a_format_without_compression(deployment: "Deployment", generating_with:
 
 
 def test_transparency_in_a_jpeg_becomes_white(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """With a warning; a picture that is opaque has none."""
+    """With a warning; an image that is opaque has none."""
     answering(encoded(CLEAR_RED))
     clear = generate(deployment, output_format="jpeg")
     answering(encoded((255, 0, 0, 255)))
     opaque = generate(deployment, output_format="jpeg")
 
-    assert picture_of(clear).getpixel((9, 9)) == (255, 255, 255)
+    assert image_of(clear).getpixel((9, 9)) == (255, 255, 255)
     assert "laid on white" in clear.headers[WARNINGS]
     assert WARNINGS not in opaque.headers
 
@@ -174,11 +174,11 @@ def test_transparency_in_a_webp_stays(deployment: "Deployment", answering: Calla
     """It has an alpha channel of its own."""
     answering(encoded(CLEAR_RED))
 
-    assert picture_of(generate(deployment, output_format="webp")).convert("RGBA").getpixel((9, 9))[3] == 0  # type: ignore[index]  # a tuple
+    assert image_of(generate(deployment, output_format="webp")).convert("RGBA").getpixel((9, 9))[3] == 0  # type: ignore[index]  # a tuple
 
 
 def test_no_metadata_is_left(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """Engines write prompts and workflows into their pictures."""
+    """Engines write prompts and workflows into their images."""
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a planted prompt")
     exif = Image.Exif()
@@ -187,7 +187,7 @@ def test_no_metadata_is_left(deployment: "Deployment", answering: Callable[[byte
     Image.new("RGB", (64, 64)).save(out, "PNG", pnginfo=info, exif=exif)
     answering(out.getvalue())
 
-    found = picture_of(generate(deployment, output_format="webp"))
+    found = image_of(generate(deployment, output_format="webp"))
 
     assert not found.getexif()
     assert "planted" not in str(found.info)
@@ -200,7 +200,7 @@ def test_the_operator_has_the_last_word(deployment: "Deployment", answering: Cal
 
     answer = generate(deployment, output_format="webp")
 
-    assert picture_of(answer).format == "PNG"
+    assert image_of(answer).format == "PNG"
     assert "output_format was set to 'png' by the operator" in answer.headers[WARNINGS]
 
 
@@ -209,10 +209,10 @@ def test_what_the_engine_honoured_is_not_encoded_again(generating: "Deployment",
     answer = generate(generating, size="64x64", output_format="webp", output_compression=30)
 
     assert openai.record[-1].json["output_compression"] == 30
-    assert picture_of(answer).format == "WEBP"
+    assert image_of(answer).format == "WEBP"
 
 
-def test_a_picture_that_cannot_be_converted_is_given_as_it_is(
+def test_an_image_that_cannot_be_converted_is_given_as_it_is(
     deployment: "Deployment", answering: Callable[[bytes], None]
 ) -> None:
     """It is paid for; a warning says why."""
@@ -226,7 +226,7 @@ def test_a_picture_that_cannot_be_converted_is_given_as_it_is(
     assert "output_format could not be jpeg: it is damaged" in answer.headers[WARNINGS]
 
 
-def test_a_picture_with_too_many_pixels_is_given_as_it_is(
+def test_an_image_with_too_many_pixels_is_given_as_it_is(
     deployment: "Deployment", answering: Callable[[bytes], None]
 ) -> None:
     """To convert it would need more memory than there is."""
@@ -239,7 +239,7 @@ def test_a_picture_with_too_many_pixels_is_given_as_it_is(
 
 
 def test_formats_that_there_are_not(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """The other door takes any word, and says what it can do."""
+    """The other channel takes any word, and says what it can do."""
     generating_with("automatic1111")
 
     body = {"prompt": "a fox", "output_format": "bmp"}
@@ -255,15 +255,15 @@ def noise(side: int = 256) -> bytes:
     return out.getvalue()
 
 
-def test_a_picture_that_the_format_cannot_hold_is_given_as_it_is(
+def test_an_image_that_the_format_cannot_hold_is_given_as_it_is(
     deployment: "Deployment", answering: Callable[[bytes], None]
 ) -> None:
-    """A webp has at most 16,383 pixels a side: a picture that is paid for is not lost for that."""
+    """A webp has at most 16,383 pixels a side: an image that is paid for is not lost for that."""
     answering(encoded(size=(16_384, 8)))
 
     answer = generate(deployment, output_format="webp")
 
-    assert (picture_of(answer).format, picture_of(answer).size) == ("PNG", (16_384, 8))
+    assert (image_of(answer).format, image_of(answer).size) == ("PNG", (16_384, 8))
     assert "output_format could not be webp: 16384x8 pixels are too many for it" in answer.headers[WARNINGS]
 
 

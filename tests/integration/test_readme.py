@@ -32,14 +32,14 @@ from PIL import Image
 from image_gateway.errors import GatewayError
 from image_gateway.models.config import MASK, SECRETS, ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.pictures import Picture
+from image_gateway.models.images import ImageInfo
 from sandbox.template import ROOT, Template
 
 pytestmark = pytest.mark.xdist_group("readme")
 
 README = (ROOT / "README.md").read_text("utf-8")
 SAM = ".venv-template/bin/sam"
-PATIENCE_SECONDS = 60
+MAX_WAIT_SECONDS = 60
 
 NEEDS_AWS = {
     f"{SAM} deploy": "makes a stack in an AWS account",
@@ -113,7 +113,7 @@ class Running:
     def admin(self, method: str, path: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.admin_token}"}
         answer = httpx.request(
-            method, self.url + path, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False, **options
+            method, self.url + path, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options
         )
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -143,7 +143,7 @@ def running() -> Iterator[Running]:
             )
         finally:
             process.terminate()
-            process.communicate(timeout=PATIENCE_SECONDS)
+            process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def bash(block: Block, folder: Path, **variables: str) -> subprocess.CompletedPr
         env={**os.environ, "NO_PROXY": "*", **variables},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=MAX_WAIT_SECONDS,
         check=False,
     )
 
@@ -215,16 +215,16 @@ def test_a_program_works_against_the_sandbox(block: Block, sandbox: Running) -> 
     exec(compile(text, f"README.md line {block.line}", "exec"), {})  # noqa: S102 - our own README
 
 
-def test_the_flux_example_makes_pictures(sandbox: Running, folder: Path) -> None:
+def test_the_flux_example_makes_images(sandbox: Running, folder: Path) -> None:
     """The node map of the page fits the workflow: everything asked for reaches a node."""
     (block,) = [block for block in BLOCKS if "flux.json" in block.text]
     text = block.text.replace("http://10.0.1.20:8188", sandbox.config["COMFYUI_BASE_URL"])
     variables = {"URL": sandbox.url, "ADMIN_TOKEN": sandbox.admin_token}
     assert bash(replace(block, text=text), folder, **variables).returncode == 0
-    asked = {"prompt": "a heron", "size": "640x384", "n": 2, "steps": 4, "seed": 7}
-    pictures = sandbox.admin("POST", "/api/v1/images/generations", json=asked)
-    told = [(picture["width"], picture["height"], picture.get("warnings")) for picture in pictures]
-    assert told == [(640, 384, None)] * 2
+    requested = {"prompt": "a heron", "size": "640x384", "n": 2, "steps": 4, "seed": 7}
+    images = sandbox.admin("POST", "/api/v1/images/generations", json=requested)
+    reported = [(image["width"], image["height"], image.get("warnings")) for image in images]
+    assert reported == [(640, 384, None)] * 2
 
 
 def test_the_comfyui_edit_example_edits(sandbox: Running, folder: Path) -> None:
@@ -232,8 +232,8 @@ def test_the_comfyui_edit_example_edits(sandbox: Running, folder: Path) -> None:
     (block,) = [block for block in BLOCKS if "edit.json" in block.text]
     assert bash(block, folder, URL=sandbox.url, ADMIN_TOKEN=sandbox.admin_token).returncode == 0
     image = base64.b64encode((folder / "photo.jpg").read_bytes()).decode()
-    (picture,) = sandbox.admin("POST", "/api/v1/images/edit", json={"image": image, "prompt": "make it night"})
-    assert (picture["width"], picture["height"]) == (900, 700)
+    (image,) = sandbox.admin("POST", "/api/v1/images/edit", json={"image": image, "prompt": "make it night"})
+    assert (image["width"], image["height"]) == (900, 700)
 
 
 @pytest.mark.parametrize("block", commands_that("bash"))
@@ -329,12 +329,12 @@ def test_json_examples_are_json() -> None:
             json.loads(block.text)
 
 
-def test_the_picture_of_a_request_is_mermaid() -> None:
+def test_the_image_of_a_request_is_mermaid() -> None:
     """There is one, and each arrow is between participants that it declares."""
-    (picture,) = [block.text.splitlines() for block in BLOCKS if block.language == "mermaid"]
-    assert picture[0] == "sequenceDiagram"
-    declared = {line.split()[1] for line in picture if line.strip().startswith("participant")}
-    arrows = [line.strip() for line in picture if "->>" in line]
+    (image,) = [block.text.splitlines() for block in BLOCKS if block.language == "mermaid"]
+    assert image[0] == "sequenceDiagram"
+    declared = {line.split()[1] for line in image if line.strip().startswith("participant")}
+    arrows = [line.strip() for line in image if "->>" in line]
     assert arrows
     for arrow in arrows:
         ends = re.match(r"(\w+)--?>>(\w+): \S", arrow)
@@ -386,9 +386,9 @@ def test_the_request_table_has_every_field_of_the_forms() -> None:
         assert named == set(form.model_fields)
 
 
-def test_the_answer_table_has_every_field_of_a_picture() -> None:
+def test_the_answer_table_has_every_field_of_an_image() -> None:
     """No more and no fewer."""
-    assert first_column(section("Answer fields")) == set(Picture.model_fields)
+    assert first_column(section("Answer fields")) == set(ImageInfo.model_fields)
 
 
 def test_the_error_table_has_every_error() -> None:
@@ -401,9 +401,9 @@ def test_the_error_table_has_every_error() -> None:
                 yield from tree(child)
 
     rows = re.findall(r"^\| (\d{3}) \| (`[^|]+) \|", section("Errors"), re.MULTILINE)
-    told = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
+    reported = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
     known = {(kind.status, kind.code) for kind in tree(GatewayError)}
-    assert told == known | {(405, "method_not_allowed")}
+    assert reported == known | {(405, "method_not_allowed")}
 
 
 def test_the_deployment_table_has_every_parameter() -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from image_gateway import request_files
-from image_gateway.runtime import run
+from image_gateway.batches import request_files
+from image_gateway.event_loop import run
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
-from tests.integration.pictures import data_url, encoded
+from tests.integration.sample_images import data_url, encoded
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -60,16 +60,16 @@ def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
     worker.deliver(record(worker.upload("requests/one.json", data)))
     worker.work_off()
 
-    (told,) = worker.results()["lines"]
+    (reported,) = worker.results()["lines"]
     (job,) = worker.jobs()
-    assert (job.status, job.owner, job.door, job.line) == ("succeeded", "event:s3", "s3", 1)
-    assert told == {
-        "line": 1, "id": "order 7", "job": job.id, "status": "succeeded", "keys": [job.pictures[0].key],
+    assert (job.status, job.owner, job.channel, job.line) == ("succeeded", "event:s3", "s3", 1)
+    assert reported == {
+        "line": 1, "id": "order 7", "job": job.id, "status": "succeeded", "keys": [job.images[0].key],
     }  # fmt: skip
 
 
 def test_edits_come_by_file(worker: WorkerDeployment, generating: "Deployment") -> None:
-    """A line may be an edit; its pictures wait in the bucket."""
+    """A line may be an edit; its images wait in the bucket."""
     engine = generating.gateway
     configured = run(engine.configs.read()).config
     generating.configure(
@@ -117,9 +117,9 @@ def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerD
 
     (job,) = worker.jobs()
     assert (job.status, job.error and job.error.detail) == ("failed", "request.prompt: Field required")
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Failed"]
-    (told,) = worker.results()["lines"]
-    assert (told["status"], told["error"]["code"]) == ("failed", "invalid_request")
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
+    (reported,) = worker.results()["lines"]
+    assert (reported["status"], reported["error"]["code"]) == ("failed", "invalid_request")
 
 
 @pytest.mark.parametrize(("data", "reason"), [(b"\xff\xfe", "Not UTF-8"), (b"[]", "object"), (b"{}", "no kind")])
@@ -233,7 +233,7 @@ def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"image_gateway.batches.Batches.{step}", die)
+        patched.setattr(f"image_gateway.batches.completion.Batches.{step}", die)
         assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.keys("results/") == []
     assert worker.deliver(message.record) == []
@@ -256,7 +256,7 @@ def test_results_do_not_wait_for_the_event(worker: WorkerDeployment, monkeypatch
 
 
 def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) -> None:
-    """Whoever ends the last job, the manifest comes; it shows no pictures of what did not succeed."""
+    """Whoever ends the last job, the manifest comes; it shows no images of what did not succeed."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
     first, second = worker.drain()
     job = worker.job(first.body["job"])
@@ -265,7 +265,7 @@ def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) 
 
     worker.deliver(first.record)
     assert worker.keys("results/") == []
-    worker.bury(second.record)
+    worker.dead_letter(second.record)
 
     assert sorted(one["status"] for one in worker.results()["lines"]) == ["canceled", "failed"]
     assert all(one["keys"] == [] for one in worker.results()["lines"])

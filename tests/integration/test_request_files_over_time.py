@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from image_gateway.gateway import Gateway
-from image_gateway.image_store import job_time
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
+from image_gateway.ids import job_time
 from image_gateway.models.jobs import Job
-from image_gateway.runtime import run
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_a_file_that_is_gone_before_all_is_queued(worker: WorkerDeployment, chan
 
     assert worker.deliver(rest) == []
     (letter,) = worker.drain("dead")
-    assert worker.bury(record(letter.record["body"], "m1", letter.attributes)) == []
+    assert worker.dead_letter(record(letter.record["body"], "m1", letter.attributes)) == []
     assert worker.keys("results/") == []
     worker.deliver(*queued)
 
@@ -67,7 +67,7 @@ def test_a_file_whose_message_is_given_up(worker: WorkerDeployment) -> None:
     rest, queued = begun(worker, 25)
     worker.deliver(*queued)
 
-    assert worker.bury(rest, rest) == []
+    assert worker.dead_letter(rest, rest) == []
 
     found = worker.results()
     assert (found["succeeded"], found["failed"]) == (10, 15)
@@ -88,13 +88,13 @@ def test_a_line_that_is_recorded_and_perhaps_not_queued_fails(worker: WorkerDepl
     ]
     run(worker.gateway.jobs.create(recorded))
     run(worker.gateway.jobs.create(running, lease_seconds=60, holder="a"))
-    worker.told()
+    worker.reported()
 
-    assert worker.bury(rest) == []
+    assert worker.dead_letter(rest) == []
 
     ended = worker.job(recorded.id)
     assert (ended.status, ended.error and ended.error.code) == ("failed", "not_queued")
-    assert [(kind, detail["line"]) for kind, detail in worker.told()] == [("Image Job Failed", 11)]
+    assert [(kind, detail["line"]) for kind, detail in worker.reported()] == [("Image Job Failed", 11)]
     assert worker.keys("results/") == []
     running.status = "succeeded"
     run(worker.gateway.jobs.finish(running, "a"))
@@ -112,7 +112,7 @@ def test_a_file_that_was_never_begun_is_only_kept(worker: WorkerDeployment) -> N
     """There is nothing of it to tell."""
     created = worker.upload("requests/a.jsonl", [line()])
 
-    assert worker.bury(record(created, "m1")) == []
+    assert worker.dead_letter(record(created, "m1")) == []
 
     assert worker.keys("results/") == []
     assert worker.keys("dead-letters/") == ["dead-letters/m1.json"]

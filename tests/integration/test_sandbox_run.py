@@ -15,7 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.integration.running import PATIENCE_SECONDS, Running, spawn
+from tests.integration.running import MAX_WAIT_SECONDS, Running, spawn
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -57,7 +57,7 @@ def spawned() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     yield start
     for process in processes:
         process.terminate()
-        process.communicate(timeout=PATIENCE_SECONDS)
+        process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
 Spawn = Callable[..., subprocess.Popen[str]]
@@ -69,7 +69,7 @@ def sandbox() -> Iterator[Running]:
     process = spawn("run", ADMIN_TOKEN="the'admin$(id)", USER_TOKEN='the"user`id`\\', PORT="0")
     yield Running(process)
     process.terminate()
-    process.communicate(timeout=PATIENCE_SECONDS)
+    process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
 def test_it_says_what_there_is(sandbox: Running) -> None:
@@ -92,12 +92,12 @@ def test_tokens_are_as_asked_for(sandbox: Running) -> None:
 
 def test_the_documentation_is_there(sandbox: Running) -> None:
     """The page that is printed opens."""
-    assert "swagger-ui" in httpx.get(sandbox.said("docs"), timeout=PATIENCE_SECONDS, trust_env=False).text
+    assert "swagger-ui" in httpx.get(sandbox.said("docs"), timeout=MAX_WAIT_SECONDS, trust_env=False).text
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
 def test_the_command_to_try_works(sandbox: Running) -> None:
-    """The printed command, given to a shell, makes a picture, whose presigned URL can be fetched."""
+    """The printed command, given to a shell, makes an image, whose presigned URL can be fetched."""
     command = sandbox.said("try it").replace("curl ", "curl --silent --noproxy '*' ", 1)
 
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - what we print
@@ -141,7 +141,7 @@ def test_a_port_in_use(sandbox: Running, spawned: Spawn) -> None:
     port = sandbox.said("gateway").rpartition(":")[2]
 
     process = spawned("run", "--port", port)
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
     assert err == f"Port {port} cannot be used (Address already in use): choose another one, PORT=8123\n"
@@ -151,7 +151,7 @@ def test_a_port_in_use(sandbox: Running, spawned: Spawn) -> None:
 def test_a_port_that_is_none(spawned: Spawn) -> None:
     """A number that no port has is refused in words."""
     process = spawned("run", "--port", "70000")
-    _out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    _out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
     assert err.startswith("Port 70000 cannot be used (")
@@ -183,7 +183,7 @@ def test_tokens_that_cannot_be(spawned: Spawn, variables: dict[str, str], words:
     """A token that no header can hold, or that is both roles' at once, is refused in words before anything starts."""
     process = spawned("run", "--port", "0", **variables)
 
-    assert process.communicate(timeout=PATIENCE_SECONDS) == ("", f"{words}\n")
+    assert process.communicate(timeout=MAX_WAIT_SECONDS) == ("", f"{words}\n")
     assert process.returncode == 1
 
 
@@ -207,7 +207,7 @@ def test_a_signal_ends_its_start(spawned: Spawn) -> None:
 
     process.terminate()
 
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
     assert (process.returncode, out) == (0, "")
     assert "Traceback" not in err
     assert not [pid for pid in started if running(pid)]
@@ -225,14 +225,14 @@ def test_nothing_outlives_its_death(spawned: Spawn) -> None:
 
 def test_a_demonstration(spawned: Spawn, tmp_path: Path) -> None:
     """The demo writes a PNG of the size asked for, says where it was stored, and ends."""
-    out = tmp_path / "picture.png"
+    out = tmp_path / "image.png"
 
     process = spawned("demo", "--size", "640x384", "--prompt", 'it\'s a "fox"', "--out", str(out))
-    said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 0, err
-    with Image.open(out) as picture:
-        assert (picture.format, picture.size) == ("PNG", (640, 384))
+    with Image.open(out) as image:
+        assert (image.format, image.size) == ("PNG", (640, 384))
     assert f"wrote {out} (640x384, image/png) from\nhttp://127.0.0.1:" in said
     assert "X-Amz-Signature=" in said
 
@@ -240,22 +240,22 @@ def test_a_demonstration(spawned: Spawn, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("side", "way"), [(64, "/images/edit"), (1300, "too large for the API")])
 def test_a_demonstration_of_an_edit(spawned: Spawn, tmp_path: Path, side: int, way: str) -> None:
     """The demo edits a photo, which it sends in the request or, where that is too small for it, uploads."""
-    photo, out = tmp_path / "photo.png", tmp_path / "picture.png"
+    photo, out = tmp_path / "photo.png", tmp_path / "image.png"
     Image.frombytes("RGB", (side, side), random.Random(1).randbytes(side * side * 3)).save(photo)
 
     process = spawned("demo", "--edit", str(photo), "--out", str(out))
-    said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 0, err
     assert way in said
-    with Image.open(out) as picture:
-        assert picture.size == (1024, 1024)
+    with Image.open(out) as image:
+        assert image.size == (1024, 1024)
 
 
 def test_a_photo_that_is_not_there(spawned: Spawn, tmp_path: Path) -> None:
     """A photo that cannot be read is named, with the reason and no traceback."""
     process = spawned("demo", "--edit", str(tmp_path / "none.jpg"))
-    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    _said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
     assert err.endswith("none.jpg cannot be read: No such file or directory\n")
@@ -264,23 +264,23 @@ def test_a_photo_that_is_not_there(spawned: Spawn, tmp_path: Path) -> None:
 
 def test_a_demonstration_that_fails(spawned: Spawn, tmp_path: Path) -> None:
     """A size that is none is refused with the gateway's words and a status that is not 0; nothing is written."""
-    process = spawned("demo", "--size", "big", "--out", str(tmp_path / "picture.png"))
-    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    process = spawned("demo", "--size", "big", "--out", str(tmp_path / "image.png"))
+    _said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
     assert err.startswith("The gateway answered 400: {")
     assert "invalid_size" in err
-    assert not (tmp_path / "picture.png").exists()
+    assert not (tmp_path / "image.png").exists()
 
 
 def test_a_demonstration_can_be_interrupted(spawned: Spawn, tmp_path: Path) -> None:
     """SIGTERM ends the demo with a status that is not 0, and every process that it has started."""
-    process = spawned("demo", "--out", str(tmp_path / "picture.png"))
+    process = spawned("demo", "--out", str(tmp_path / "image.png"))
     eventually(lambda: bool(descendants(process.pid)))
     started = descendants(process.pid)
 
     process.terminate()
 
-    _said, err = process.communicate(timeout=PATIENCE_SECONDS)
+    _said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
     assert (process.returncode, err) == (1, "interrupted\n")
     assert not [pid for pid in started if running(pid)]

@@ -11,24 +11,24 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_gateway.aws import AwsError
-from image_gateway.cancellation import Cancellation
+from image_gateway.container import Gateway
 from image_gateway.errors import StorageUnavailable
-from image_gateway.gateway import Gateway
-from image_gateway.runtime import run
-from image_gateway.worker import ATTEMPTS
+from image_gateway.event_loop import run
+from image_gateway.jobs.cancellation import Cancellation
+from image_gateway.worker.worker import ATTEMPTS
 from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import WorkerDeployment, deploy_worker
 from tests.integration.test_canceling import until
-from tests.integration.test_worker_function import asked, generate_with, left_behind, queued
+from tests.integration.test_worker_function import generate_with, left_behind, queued, requested
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
 
 Serve = Callable[[ASGIApp], str]
 LONG = 60.0
-"""A picture's time in seconds that no test waits for."""
+"""An image's time in seconds that no test waits for."""
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def comfyui(generating: "Deployment", serve: Serve) -> SandboxState:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has a cancellation be seen in no time."""
-    monkeypatch.setattr("image_gateway.watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("image_gateway.worker.cancel_watch.LOOK_SECONDS", 0.05)
 
 
 def deliver(worker: WorkerDeployment, *, meanwhile: Callable[[], None]) -> None:
@@ -102,7 +102,7 @@ def test_a_job_that_is_too_slow_is_no_burden_for_the_next(
     assert error
     assert (worker.job(slow).status, error.code, error.may_have_cost) == ("failed", "engine_timeout", True)
     assert [(worker.job(one).status, worker.job(one).attempts) for one in quick] == [("succeeded", 1)] * 4
-    assert asked(a1111, "/interrupt") == 1
+    assert requested(a1111, "/interrupt") == 1
 
 
 @pytest.mark.usefixtures("soon")
@@ -112,7 +112,7 @@ def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, a1111
     (canceled,) = queued(worker)
 
     def meanwhile() -> None:
-        until(lambda: asked(a1111, "/txt2img") == 1)
+        until(lambda: requested(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, canceled))
 
     deliver(worker, meanwhile=meanwhile)
@@ -121,7 +121,7 @@ def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, a1111
     worker.work_off()
 
     assert (worker.job(canceled).status, worker.job(other).status) == ("canceled", "succeeded")
-    assert asked(a1111, "/interrupt") == 1
+    assert requested(a1111, "/interrupt") == 1
     assert len(worker.keys("images/")) == 1
 
 
@@ -133,21 +133,21 @@ def test_canceling_a_job_whose_holder_died_hits_nobody_else(worker: WorkerDeploy
     (other,) = queued(worker)
 
     def meanwhile() -> None:
-        until(lambda: asked(a1111, "/txt2img") == 1)
+        until(lambda: requested(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, dead))
 
     deliver(worker, meanwhile=meanwhile)
 
     assert (worker.job(dead).status, worker.job(other).status) == ("canceled", "succeeded")
-    assert asked(a1111, "/interrupt") == 0
+    assert requested(a1111, "/interrupt") == 0
 
 
 def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
     worker: WorkerDeployment, a1111: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job's end has to be recorded while there is time."""
-    monkeypatch.setattr("image_gateway.worker._TO_END_SECONDS", 299.5)
-    monkeypatch.setattr("image_gateway.worker._TO_STOP_SECONDS", 0.3)
+    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.5)
+    monkeypatch.setattr("image_gateway.worker.worker._TO_STOP_SECONDS", 0.3)
     a1111.knobs.latency = LONG
     a1111.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress")]
     (job_id,) = queued(worker)
@@ -159,7 +159,7 @@ def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
     assert error
     assert (error.code, error.may_have_cost) == ("engine_timeout", True)
     assert time.monotonic() - begun < 4
-    assert asked(a1111, "/interrupt") == 1
+    assert requested(a1111, "/interrupt") == 1
 
 
 # ComfyUI.
@@ -168,7 +168,7 @@ def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
 def test_a_job_canceled_before_its_run_is_asked_for_has_none(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While its pictures are being fetched, for instance: nothing is paid for it."""
+    """While its images are being fetched, for instance: nothing is paid for it."""
     (job_id,) = queued(worker)
     inputs = worker.gateway._job_inputs
     load = inputs.load
@@ -181,7 +181,7 @@ def test_a_job_canceled_before_its_run_is_asked_for_has_none(
     worker.work_off()
 
     assert worker.job(job_id).status == "canceled"
-    assert asked(comfyui, "/prompt") == 0
+    assert requested(comfyui, "/prompt") == 0
     assert worker.keys("images/") == []
 
 
@@ -200,7 +200,7 @@ def test_a_run_that_begins_after_the_cancellation_is_taken_off(worker: WorkerDep
         assert await jobs.end(job, before="running")
 
     def meanwhile() -> None:
-        until(lambda: asked(comfyui, "/prompt") == 1)
+        until(lambda: requested(comfyui, "/prompt") == 1)
         asyncio.run(record())
 
     deliver(worker, meanwhile=meanwhile)
@@ -241,11 +241,11 @@ def test_a_run_whose_beginning_was_not_told_is_found_again(
     worker.work_off()
 
     job = worker.job(job_id)
-    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 2, 1)
-    assert asked(comfyui, "/prompt") == 1
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
 
 
-def test_pictures_that_could_not_be_stored_are_fetched_again(
+def test_images_that_could_not_be_stored_are_fetched_again(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are on the server still: S3's absence costs an attempt, not the job, and no second run."""
@@ -259,11 +259,11 @@ def test_pictures_that_could_not_be_stored_are_fetched_again(
     worker.work_off()
 
     job = worker.job(job_id)
-    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 2, 1)
-    assert asked(comfyui, "/prompt") == 1
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
 
 
-def test_pictures_that_can_never_be_stored_fail_the_job(
+def test_images_that_can_never_be_stored_fail_the_job(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the last attempt it says that it may have cost, and a dead letter tells of it; one run was paid for."""
@@ -276,7 +276,7 @@ def test_pictures_that_can_never_be_stored_fail_the_job(
     assert job.error
     assert (job.status, job.attempts) == ("failed", ATTEMPTS)
     assert (job.error.code, job.error.may_have_cost) == (StorageUnavailable.code, True)
-    assert asked(comfyui, "/prompt") == 1
+    assert requested(comfyui, "/prompt") == 1
     assert len(worker.drain("dead")) == 1
 
 
@@ -293,7 +293,7 @@ def test_a_run_that_took_too_long_is_not_paid_twice(
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_timeout")
-    assert asked(comfyui, "/prompt") == asked(comfyui, "/interrupt") == 1
+    assert requested(comfyui, "/prompt") == requested(comfyui, "/interrupt") == 1
 
 
 def test_a_run_that_failed_on_the_server_is_not_paid_twice(
@@ -309,4 +309,4 @@ def test_a_run_that_failed_on_the_server_is_not_paid_twice(
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_unavailable")
-    assert asked(comfyui, "/prompt") == 1
+    assert requested(comfyui, "/prompt") == 1

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from functions.config.app import app as config_app
-from image_gateway.runtime import run
-from image_gateway.tokens import Role
+from image_gateway.access.tokens import Role
+from image_gateway.event_loop import run
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment

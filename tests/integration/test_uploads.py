@@ -10,7 +10,7 @@ import boto3
 import httpx
 import pytest
 
-from tests.integration.pictures import GREEN, encoded, opened
+from tests.integration.sample_images import GREEN, encoded, opened
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment, Served
@@ -51,8 +51,8 @@ def test_a_presigned_post_is_bound_to_type_size_and_time(deployment: "Deployment
     assert upload["fields"]["Content-Type"] == "image/jpeg"
     assert upload["fields"]["key"].startswith("uploads/")
     assert upload["id"] == f"upload-{upload['fields']['key'].rpartition('/')[2]}"
-    for told in (policy["expiration"], upload["expires_at"]):
-        assert abs(datetime.fromisoformat(told) - soon) < timedelta(seconds=5)
+    for reported in (policy["expiration"], upload["expires_at"]):
+        assert abs(datetime.fromisoformat(reported) - soon) < timedelta(seconds=5)
 
 
 def test_an_uploaded_file_is_an_input(deployment: "Deployment", engine: "Served") -> None:
@@ -61,7 +61,7 @@ def test_an_uploaded_file_is_an_input(deployment: "Deployment", engine: "Served"
 
     assert deployment.edit(upload_id).status == 200
 
-    assert opened(engine.asked("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
+    assert opened(engine.requested("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
 
 
 def test_an_upload_can_be_a_mask(deployment: "Deployment", engine: "Served") -> None:
@@ -70,7 +70,7 @@ def test_an_upload_can_be_a_mask(deployment: "Deployment", engine: "Served") -> 
 
     assert deployment.edit(mask=upload_id).status == 200
 
-    assert opened(engine.asked("/img2img")[0]["mask"]).getpixel((0, 0)) == 255
+    assert opened(engine.requested("/img2img")[0]["mask"]).getpixel((0, 0)) == 255
 
 
 @pytest.mark.parametrize("role", ["stranger", "admin"])
@@ -81,12 +81,12 @@ def test_somebody_elses_upload_is_as_an_unknown_one(deployment: "Deployment", en
     answer = deployment.edit(upload_id, role=role)
 
     assert (answer.status, answer.json["code"], answer.json["field"]) == (404, "not_found", "image")
-    assert answer.json["detail"] == f"There is no picture or upload {upload_id}"
+    assert answer.json["detail"] == f"There is no image or upload {upload_id}"
     assert engine.state.record == []
 
 
 def test_an_upload_that_was_never_sent_is_a_404(deployment: "Deployment", engine: "Served") -> None:
-    """An id alone is no picture."""
+    """An id alone is no image."""
     upload_id = ask(deployment).json["id"]
 
     answer = deployment.edit([upload_id])
@@ -94,7 +94,7 @@ def test_an_upload_that_was_never_sent_is_a_404(deployment: "Deployment", engine
     assert (answer.status, answer.json["field"]) == (404, "image[0]")
 
 
-def test_a_file_that_is_no_picture_is_refused_when_it_is_used(deployment: "Deployment", engine: "Served") -> None:
+def test_a_file_that_is_no_image_is_refused_when_it_is_used(deployment: "Deployment", engine: "Served") -> None:
     """The type that a client says is not believed."""
     upload_id = sent(deployment, b"<!doctype html>")
 
@@ -133,7 +133,7 @@ def test_a_file_over_the_cap_is_not_read(deployment: "Deployment", engine: "Serv
     ],
 )
 def test_what_cannot_be_uploaded_is_refused(deployment: "Deployment", engine: "Served", field: str, value: Any) -> None:
-    """A type that is no picture's, or a size out of bounds, is a 422 that names the field."""
+    """A type that is no image's, or a size out of bounds, is a 422 that names the field."""
     answer = ask(deployment, **{field: value})
 
     assert (answer.status, answer.json["field"]) == (422, field)

@@ -55,7 +55,7 @@ def test_locations_hold_under_every_host_stage_and_base_path(queued: "Deployment
     assert urljoin(first, second) == f"{results}?wait=0&hop=2"
 
 
-def test_who_follows_gets_the_pictures(queued: "Deployment") -> None:
+def test_who_follows_gets_the_images(queued: "Deployment") -> None:
     """The result is what the request would have been answered."""
     answer = generate(queued, n=2)
     queued.work()
@@ -63,7 +63,7 @@ def test_who_follows_gets_the_pictures(queued: "Deployment") -> None:
     result = follow(queued, GENERATIONS, answer)
 
     assert result.status == 200
-    assert [picture["id"] for picture in result.json] == [f"{job_id(queued)}-{number}" for number in (0, 1)]
+    assert [image["id"] for image in result.json] == [f"{job_id(queued)}-{number}" for number in (0, 1)]
     assert httpx.get(result.json[0]["url"]).status_code == 200
 
 
@@ -183,14 +183,14 @@ def test_wait_bounds_the_waiting(queued: "Deployment") -> None:
 
 
 def test_wait_and_respond_async_together_are_a_202_after_the_waiting(queued: "Deployment") -> None:
-    """As RFC 7240 has it: the pictures if they are there by then."""
+    """As RFC 7240 has it: the images if they are there by then."""
     answer = generate(queued, {"Prefer": "respond-async, wait=0"})
 
     assert answer.status == 202
     assert answer.headers["preference-applied"] == "respond-async, wait=0"
 
 
-def test_more_than_the_door_allows_is_not_said_to_be_honoured(queued: "Deployment") -> None:
+def test_more_than_the_channel_allows_is_not_said_to_be_honoured(queued: "Deployment") -> None:
     """The request waits as long as it can."""
     answer = generate(queued, {"Prefer": "wait=600"})
 
@@ -198,7 +198,7 @@ def test_more_than_the_door_allows_is_not_said_to_be_honoured(queued: "Deploymen
     assert "preference-applied" not in answer.headers
 
 
-def test_pictures_too_say_that_wait_was_honoured(queued: "Deployment", serving_worker: None) -> None:
+def test_images_too_say_that_wait_was_honoured(queued: "Deployment", serving_worker: None) -> None:
     """The header is on every answer that waited."""
     queued.redeploy(wait_seconds=20)
 

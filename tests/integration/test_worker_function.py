@@ -21,20 +21,20 @@ from starlette.routing import Route
 
 from functions.worker.app import make_handler
 from functions.worker.dead_letters import make_handler as make_dead_letters
-from image_gateway.engines.base import InputImage
+from image_gateway.access.tokens import Principal, Role
+from image_gateway.container import Gateway
+from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import Busy
-from image_gateway.gateway import Gateway
-from image_gateway.image_store import new_job_id
-from image_gateway.job_runner import fail
+from image_gateway.event_loop import run
+from image_gateway.ids import new_job_id
+from image_gateway.jobs.attempt import fail
 from image_gateway.models.forms import EditImageForm
 from image_gateway.models.jobs import Job
-from image_gateway.runtime import run
-from image_gateway.tokens import Principal, Role
-from image_gateway.worker import ATTEMPTS
+from image_gateway.worker.worker import ATTEMPTS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import Context, WorkerDeployment, deploy_worker, event, record
-from tests.integration.pictures import GREEN, RED, data_url, encoded, right_half
+from tests.integration.sample_images import GREEN, RED, data_url, encoded, right_half
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
@@ -51,8 +51,8 @@ def worker(generating: "Deployment") -> Iterator[WorkerDeployment]:
     run(made.gateway.aclose())
 
 
-def asked(state: SandboxState, ending: str = "/images/generations") -> int:
-    """How often the engine was asked for pictures."""
+def requested(state: SandboxState, ending: str = "/images/generations") -> int:
+    """How often the engine was asked for images."""
     return sum(one.method == "POST" and one.path.endswith(ending) for one in state.record)
 
 
@@ -85,15 +85,15 @@ def generate_with(deployment: "Deployment", serve: Callable[..., str], name: str
 
 
 def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
-    """A message with a job's id makes its pictures, and the account is told without URL or prompt."""
+    """A message with a job's id makes its images, and the account is told without URL or prompt."""
     (job_id,) = queued(worker)
 
     worker.work_off()
 
     job = worker.job(job_id)
-    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 1, 1)
-    ((kind, detail),) = worker.told()
-    assert (kind, detail["id"], detail["keys"]) == ("Image Job Succeeded", job_id, [job.pictures[0].key])
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 1, 1)
+    ((kind, detail),) = worker.reported()
+    assert (kind, detail["id"], detail["keys"]) == ("Image Job Succeeded", job_id, [job.images[0].key])
     assert "fox" not in json.dumps(detail)
     assert "http" not in json.dumps(detail)
 
@@ -103,7 +103,7 @@ def test_a_request_by_sqs_is_done(worker: WorkerDeployment) -> None:
     assert worker.deliver(record(GENERATION)) == []
 
     (job,) = worker.jobs()
-    assert (job.status, job.owner, job.door, job.request["prompt"]) == ("succeeded", "event:sqs", "sqs", "a fox")
+    assert (job.status, job.owner, job.channel, job.request["prompt"]) == ("succeeded", "event:sqs", "sqs", "a fox")
     assert worker.drain() == []
 
 
@@ -113,8 +113,8 @@ def test_a_request_by_eventbridge_is_done(worker: WorkerDeployment, detail: Any)
     assert worker.deliver(record(event(detail, source="shop.orders"))) == []
 
     (job,) = worker.jobs()
-    assert (job.status, job.owner, job.door) == ("succeeded", "event:shop.orders", "eventbridge")
-    assert job.pictures[0].key.startswith("images/2026/01/02/")
+    assert (job.status, job.owner, job.channel) == ("succeeded", "event:shop.orders", "eventbridge")
+    assert job.images[0].key.startswith("images/2026/01/02/")
 
 
 def test_everything_delivered_three_times_out_of_order_runs_once(
@@ -131,8 +131,8 @@ def test_everything_delivered_three_times_out_of_order_runs_once(
     assert worker.deliver(*(one for one in records if one["messageId"] in again)) == []
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 15
-    assert asked(openai) == 15
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Succeeded"] * 15
+    assert requested(openai) == 15
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"] * 15
 
 
 def test_a_batch_is_done_at_once(worker: WorkerDeployment, openai: SandboxState) -> None:
@@ -154,7 +154,7 @@ def test_the_same_id_is_the_same_job(worker: WorkerDeployment, openai: SandboxSt
     worker.deliver(record({**GENERATION, "id": "order 1"}))
     worker.deliver(record({"kind": "generation", "id": "order 1", "request": {"prompt": "a hen"}}))
 
-    assert asked(openai) == 1
+    assert requested(openai) == 1
     assert sorted(job.status for job in worker.jobs()) == ["failed", "succeeded"]
 
 
@@ -177,7 +177,7 @@ def test_a_request_that_does_not_validate_is_a_failed_job(
     assert job.error
     assert (job.status, job.error.code) == ("failed", "invalid_request")
     assert words in job.error.detail
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Failed"]
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
     assert openai.record == []
     assert worker.drain() == worker.drain("dead") == []
 
@@ -245,11 +245,11 @@ def editor(deployment: "Deployment", editing: Callable[[str], Any]) -> Iterator[
 
 
 def test_an_edit_by_event_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
-    """Its pictures are read by the worker and kept as inputs, not in the table."""
+    """Its images are read by the worker and kept as inputs, not in the table."""
     worker, engine = editor
-    pictures = [data_url(encoded(RED)), data_url(encoded(GREEN))]
+    images = [data_url(encoded(RED)), data_url(encoded(GREEN))]
 
-    worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": pictures, "mask": right_half()}}))
+    worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": images, "mask": right_half()}}))
 
     (job,) = worker.jobs()
     assert (job.status, job.request) == ("succeeded", {"prompt": "a hat"})
@@ -258,10 +258,10 @@ def test_an_edit_by_event_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
     assert [one["name"] for one in engine.state.record[0].files] == ["image[]", "image[]", "mask"]
 
 
-def test_a_retried_edit_fetches_its_pictures_once(
+def test_a_retried_edit_fetches_its_images_once(
     editor: tuple[WorkerDeployment, Any], serve: Callable[..., str], deployment: "Deployment"
 ) -> None:
-    """The second attempt takes the pictures that the first one kept."""
+    """The second attempt takes the images that the first one kept."""
     fetched = []
 
     async def answer(request: Request) -> Response:
@@ -288,13 +288,13 @@ def test_a_retried_edit_fetches_its_pictures_once(
 @pytest.mark.parametrize(
     ("image", "code"),
     [
-        ("not a picture", "invalid_image"),
+        ("not an image", "invalid_image"),
         ("7f7a5e96-0498-4a50-a4fb-0758362b89ef-0", "not_found"),
         ("http://127.0.0.1/x", "invalid_url"),
     ],
 )
-def test_bad_pictures_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any], image: str, code: str) -> None:
-    """The job says what is wrong with which picture; the engine is not asked."""
+def test_bad_images_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any], image: str, code: str) -> None:
+    """The job says what is wrong with which image; the engine is not asked."""
     worker, engine = editor
 
     worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": image}}))
@@ -305,8 +305,8 @@ def test_bad_pictures_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any]
     assert engine.state.record == []
 
 
-def test_an_edit_by_event_may_use_pictures_of_its_own_source_only(editor: tuple[WorkerDeployment, Any]) -> None:
-    """A picture made for the same owner is an input; another owner's does not exist."""
+def test_an_edit_by_event_may_use_images_of_its_own_source_only(editor: tuple[WorkerDeployment, Any]) -> None:
+    """An image made for the same owner is an input; another owner's does not exist."""
     worker, _engine = editor
     worker.deliver(record(event({"prompt": "a hat", "image": data_url(encoded())}, "Image Edit Requested", "shop")))
     (first,) = worker.jobs()
@@ -319,13 +319,13 @@ def test_an_edit_by_event_may_use_pictures_of_its_own_source_only(editor: tuple[
 
 
 def test_a_queued_edit_of_a_caller_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
-    """Pictures that an HTTP request left as inputs are loaded, with their mask."""
+    """Images that an HTTP request left as inputs are loaded, with their mask."""
     worker, engine = editor
-    picture = InputImage(encoded(), "image/png", 64, 64)
+    image = InputImage(encoded(), "image/png", 64, 64)
     mask = InputImage(base64.b64decode(right_half()), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
     principal = Principal("1", "", Role.USER)
-    job = run(worker.gateway.submission.submit(form, principal, images=[picture], mask=mask, queue=True))
+    job = run(worker.gateway.submission.submit(form, principal, images=[image], mask=mask, queue=True))
 
     worker.work_off()
 
@@ -348,7 +348,7 @@ def test_a_record_of_another_version_fails_its_job(worker: WorkerDeployment) -> 
 # Retries.
 
 
-def test_503_twice_then_a_picture(worker: WorkerDeployment, openai: SandboxState) -> None:
+def test_503_twice_then_an_image(worker: WorkerDeployment, openai: SandboxState) -> None:
     """Succeeded at the third attempt; between them the queue waits at least as long as the engine asked for."""
     openai.knobs.faults += [Fault(503, headers={"Retry-After": "20"}), Fault(503, headers={"Retry-After": "40"})]
     (job_id,) = queued(worker)
@@ -384,7 +384,7 @@ def test_an_engine_that_is_down_for_good_fails_the_job(worker: WorkerDeployment,
     assert len(set(waits)) == ATTEMPTS
     (letter,) = worker.drain("dead")
     assert letter.body == {"job": job_id}
-    assert worker.bury(letter.record) == []
+    assert worker.dead_letter(letter.record) == []
     assert worker.job(job_id) == job
 
 
@@ -409,7 +409,7 @@ def test_what_may_have_cost_or_is_refused_is_not_tried_again(
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.status, job.attempts, job.error.code, asked(openai)) == ("failed", 1, code, 1)
+    assert (job.status, job.attempts, job.error.code, requested(openai)) == ("failed", 1, code, 1)
 
 
 def test_an_engine_that_is_too_slow_is_not_asked_again(
@@ -424,7 +424,7 @@ def test_an_engine_that_is_too_slow_is_not_asked_again(
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.error.code, job.error.may_have_cost, asked(openai)) == ("engine_timeout", True, 1)
+    assert (job.error.code, job.error.may_have_cost, requested(openai)) == ("engine_timeout", True, 1)
 
 
 # Crashes, leases and time.
@@ -441,31 +441,31 @@ def test_a_crash_on_an_engine_that_may_have_been_paid_fails_the_job(
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.error.code, job.error.may_have_cost) == ("failed", "interrupted", True)
-    assert asked(openai) == 0
+    assert requested(openai) == 0
 
 
 def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
     worker: WorkerDeployment, generating: "Deployment", serve: Callable[..., str]
 ) -> None:
-    """The run that the dead holder started is not started twice, and its picture is the job's."""
+    """The run that the dead holder started is not started twice, and its image is the job's."""
     comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     job_id = left_behind(worker, "comfyui")
     dead = run(worker.gateway.jobs.get(job_id))
     assert dead
     form = run(worker.gateway._job_inputs.load(dead))[0]
     run(worker.gateway.service.execute(dead, form))
-    assert asked(comfyui, "/prompt") == 1
+    assert requested(comfyui, "/prompt") == 1
 
     worker.work_off()
 
     job = worker.job(job_id)
-    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 2, 1)
-    assert asked(comfyui, "/prompt") == 1
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
     assert len(worker.keys("images/")) == 1
 
 
 def test_an_edit_that_died_where_it_came_in_is_interrupted(worker: WorkerDeployment) -> None:
-    """It kept no pictures to begin again with, also where the engine finds its run again."""
+    """It kept no images to begin again with, also where the engine finds its run again."""
     job = Job(id=new_job_id(), kind="edit", owner="token:1", request={"prompt": "a hat"}, engine="comfyui")
     run(worker.gateway.jobs.create(job, lease_seconds=-10, holder="the dead"))
 
@@ -482,22 +482,22 @@ def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
     serve: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The job goes back to the queue, the run goes on at the engine, and its picture is the job's."""
+    """The job goes back to the queue, the run goes on at the engine, and its image is the job's."""
     comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     comfyui.knobs.latency = 1.5
     (job_id,) = queued(worker)
     (message,) = worker.drain()
     with monkeypatch.context() as patched:
-        patched.setattr("image_gateway.worker._TO_END_SECONDS", 299.3)
+        patched.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.3)
         assert worker.deliver(message.record) == []
     assert worker.job(job_id).status == "queued"
 
     worker.work_off()
 
     job = worker.job(job_id)
-    assert (job.status, job.attempts, len(job.pictures)) == ("succeeded", 2, 1)
-    assert asked(comfyui, "/prompt") == 1
-    assert asked(comfyui, "/interrupt") == 0
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
+    assert requested(comfyui, "/interrupt") == 0
 
 
 def test_a_job_that_keeps_killing_its_holders_fails(
@@ -528,7 +528,7 @@ def test_a_job_that_another_holds_comes_back_until_it_has_ended(worker: WorkerDe
     run(worker.gateway.jobs.finish(lease.job, "another"))
     assert worker.deliver(message.record) == []
 
-    assert asked(openai) == 0
+    assert requested(openai) == 0
 
 
 def test_too_little_time_leaves_a_job_unharmed(worker: WorkerDeployment, openai: SandboxState) -> None:
@@ -538,7 +538,7 @@ def test_too_little_time_leaves_a_job_unharmed(worker: WorkerDeployment, openai:
 
     assert worker.deliver(message.record, seconds=18) == []
 
-    assert (worker.job(job_id).status, worker.job(job_id).attempts, asked(openai)) == ("queued", 0, 0)
+    assert (worker.job(job_id).status, worker.job(job_id).attempts, requested(openai)) == ("queued", 0, 0)
     worker.work_off()
     assert worker.job(job_id).status == "succeeded"
 
@@ -575,7 +575,7 @@ def test_work_that_outlasts_the_invocation_ends_before_it(
     worker: WorkerDeployment, openai: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job is failed while there is time to say so, and may have cost."""
-    monkeypatch.setattr("image_gateway.worker._TO_END_SECONDS", 299.5)
+    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.5)
     openai.knobs.latency = 1.5
     (job_id,) = queued(worker)
 
@@ -597,14 +597,14 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
     """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
     a1111 = generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
     a1111.knobs.latency = 0.3
-    monkeypatch.setattr("image_gateway.places._PATIENCE", 0.5)
+    monkeypatch.setattr("image_gateway.worker.slots._PATIENCE", 0.5)
     job_ids = queued(worker, 10)
 
     worker.work_off(batch=batch)
 
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert [(job.status, job.attempts) for job in jobs] == [("succeeded", 1)] * 10
-    assert asked(a1111, "/txt2img") == 10
+    assert requested(a1111, "/txt2img") == 10
     times = sorted((job.started_at, job.finished_at) for job in jobs if job.started_at and job.finished_at)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
 
@@ -613,7 +613,7 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
 
 
 def test_a_job_canceled_while_it_runs_stays_canceled(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """Its pictures are not shown, and nobody is told that it succeeded."""
+    """Its images are not shown, and nobody is told that it succeeded."""
     openai.knobs.latency = 1.0
     (job_id,) = queued(worker)
     (message,) = worker.drain()
@@ -634,8 +634,8 @@ def test_a_job_canceled_while_it_runs_stays_canceled(worker: WorkerDeployment, o
 
     assert canceled.result()
     job = worker.job(job_id)
-    assert (job.status, job.pictures) == ("canceled", [])
-    assert worker.told() == []
+    assert (job.status, job.images) == ("canceled", [])
+    assert worker.reported() == []
 
 
 def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxState) -> None:
@@ -647,7 +647,7 @@ def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxStat
 
     worker.work_off()
 
-    assert asked(openai) == 0
+    assert requested(openai) == 0
 
 
 def test_a_table_that_fails_brings_the_message_back(worker: WorkerDeployment, openai: SandboxState) -> None:
@@ -664,9 +664,9 @@ def test_inputs_that_cannot_be_read_are_tried_again(
 ) -> None:
     """A bucket that fails before the engine is asked costs an attempt, not the job."""
     worker, engine = editor
-    picture = InputImage(encoded(), "image/png", 64, 64)
+    image = InputImage(encoded(), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
-    job = run(worker.gateway.submission.submit(form, Principal("1", "", Role.USER), images=[picture], queue=True))
+    job = run(worker.gateway.submission.submit(form, Principal("1", "", Role.USER), images=[image], queue=True))
     boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key=job.inputs[0])
 
     (message,) = worker.drain()
@@ -686,19 +686,19 @@ def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -
     """A job whose message was given up ends, and the account is told."""
     (job_id,) = queued(worker)
 
-    assert worker.bury(*(message.record for message in worker.drain())) == []
+    assert worker.dead_letter(*(message.record for message in worker.drain())) == []
 
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.error.code, job.error.may_have_cost) == ("failed", "interrupted", False)
-    assert [kind for kind, _detail in worker.told()] == ["Image Job Failed"]
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
 
 
 def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: WorkerDeployment) -> None:
     """A running job without a living holder fails too."""
     job_id = left_behind(worker, "openai")
 
-    assert worker.bury(record({"job": job_id})) == []
+    assert worker.dead_letter(record({"job": job_id})) == []
 
     job = worker.job(job_id)
     assert job.error
@@ -711,10 +711,10 @@ def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> No
     lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))
     assert lease
 
-    assert worker.bury(record({"job": job_id}, "m1")) == ["m1"]
+    assert worker.dead_letter(record({"job": job_id}, "m1")) == ["m1"]
     fail(lease.job, Busy("x"))
     run(worker.gateway.jobs.finish(lease.job, "another"))
-    assert worker.bury(record({"job": job_id}), record({"job": new_job_id()})) == []
+    assert worker.dead_letter(record({"job": job_id}), record({"job": new_job_id()})) == []
 
 
 def test_a_dead_letter_of_a_request_fails_the_job_it_became(worker: WorkerDeployment) -> None:
@@ -723,7 +723,7 @@ def test_a_dead_letter_of_a_request_fails_the_job_it_became(worker: WorkerDeploy
     worker.deliver(message, seconds=10)
     (job,) = worker.jobs()
 
-    assert worker.bury(message) == []
+    assert worker.dead_letter(message) == []
 
     assert worker.job(job.id).status == "failed"
 
@@ -735,7 +735,7 @@ def test_any_other_dead_letter_is_kept(
     """The body is kept with its reason; the log has the reason alone."""
     messages = [record("planted", "m1", {attribute: "Not JSON"}), record(GENERATION, "m2")]
 
-    assert worker.bury(*messages) == []
+    assert worker.dead_letter(*messages) == []
 
     assert worker.document("dead-letters/m1.json") == {
         "reason": "Not JSON",
@@ -750,7 +750,7 @@ def test_a_dead_letter_that_cannot_be_kept_comes_back(worker: WorkerDeployment) 
     """Nothing is lost while the bucket does not answer."""
     boto3.client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
 
-    assert worker.bury(record("x", "m1")) == ["m1"]
+    assert worker.dead_letter(record("x", "m1")) == ["m1"]
 
 
 @pytest.mark.parametrize("make", [make_handler, make_dead_letters], ids=["worker", "dead letters"])

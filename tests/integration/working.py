@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from image_gateway.aws import Aws
-from image_gateway.gateway import Gateway
+from image_gateway.container import Gateway
 from image_gateway.settings import Settings
 
 _PAUSE = 0.02

@@ -22,10 +22,10 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from image_gateway.access.token_registry import TokenRegistry
+from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
-from image_gateway.token_registry import TokenRegistry
-from image_gateway.tokens import Role
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.painter import paint

@@ -35,7 +35,7 @@ def test_models_of_answers_are_not_prepared_for_documentation(function: str) -> 
 
 
 def test_a_generation_starts_without_what_others_need() -> None:
-    """Pictures to edit, request files and queued jobs are other functions' business."""
+    """Images to edit, request files and queued jobs are other functions' business."""
     names = ["worker", "batches", "image_input", "fetch", "intake", "request_files", "pixels", "token_registry"]
     wanted = {f"image_gateway.{name}" for name in names} | {"PIL", "boto3"}
 

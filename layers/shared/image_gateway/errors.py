@@ -81,7 +81,7 @@ class InvalidSize(InvalidRequest):
 
 
 class InvalidImage(InvalidRequest):
-    """An input picture that cannot be read or used."""
+    """An input image that cannot be read or used."""
 
     status, code, title = 400, "invalid_image", "The image cannot be used"
 
@@ -216,6 +216,6 @@ class EngineTimeout(EngineError):
 
 
 class Interrupted(EngineError):
-    """The function ended while the engine was at work: the pictures may have been paid for, and are lost."""
+    """The function ended while the engine was at work: the images may have been paid for, and are lost."""
 
     status, code, title = 502, "interrupted", "Interrupted"

@@ -17,7 +17,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     config_parameter: str = Field(description="Name of the SecureString that holds the configuration.")
-    bucket: str = Field(description="The bucket for pictures, inputs and long configuration values.")
+    bucket: str = Field(description="The bucket for images, inputs and long configuration values.")
     table: str = Field(description="The gateway's DynamoDB table.")
     kms_key_id: str = Field("", description="Key of the SecureString; empty: the account's own.")
     config_ttl_seconds: float = Field(30, ge=0, description="How long a read configuration is used.")

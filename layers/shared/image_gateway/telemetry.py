@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "ImageGateway"
-_UNITS = {"engine_ms": "Milliseconds", "store_ms": "Milliseconds", "total_ms": "Milliseconds", "pictures": "Count",
+_UNITS = {"engine_ms": "Milliseconds", "store_ms": "Milliseconds", "total_ms": "Milliseconds", "images": "Count",
           "bytes": "Bytes"}  # fmt: skip
 
 
@@ -36,7 +36,7 @@ class JobFigures:
     engine_ms: float = 0.0
     store_ms: float = 0.0
     total_ms: float = 0.0
-    pictures: int = 0
+    images: int = 0
     bytes: int = 0
     _started: float = field(default_factory=time.perf_counter, repr=False)
 

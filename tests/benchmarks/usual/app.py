@@ -5,7 +5,7 @@ Applications", "Security"), Mangum, HTTPX and boto3, and from AWS's best practic
 routes, clients made outside of the handler so that invocations share them, pydantic models in and out, `def`
 endpoints because boto3 blocks, presigned URLs, configuration and tokens remembered as long as the gateway remembers
 them. Each request reads and writes what the gateway's does: token, configuration, the job before and after, the
-picture, the event. It knows one engine and none of the ways in which one fails.
+image, the event. It knows one engine and none of the ways in which one fails.
 """
 
 import base64
@@ -69,8 +69,8 @@ class CreateImageForm(BaseModel):
     n: int = Field(1, ge=1, le=10)
 
 
-class Picture(BaseModel):
-    """A stored picture."""
+class ImageInfo(BaseModel):
+    """A stored image."""
 
     id: str
     url: str
@@ -96,7 +96,7 @@ class JobInfo(BaseModel):
     status: str
     created_at: datetime
     finished_at: datetime | None
-    pictures: list[Picture]
+    images: list[ImageInfo]
 
 
 _config: tuple[float, Config] | None = None
@@ -160,8 +160,8 @@ def update_config(changes: Config, _admin: AdminDep, config: ConfigDep) -> Confi
 
 
 @app.post("/api/v1/images/generations")
-def generate(form: CreateImageForm, caller: CallerDep, config: ConfigDep) -> list[Picture]:
-    """Have pictures made, store them, answer where they are."""
+def generate(form: CreateImageForm, caller: CallerDep, config: ConfigDep) -> list[ImageInfo]:
+    """Have images made, store them, answer where they are."""
     if not config.ENABLE_IMAGE_GENERATION:
         raise HTTPException(403, "Image generation is switched off")
     job = Job(id=str(uuid.uuid4()), owner=caller.id, request=form.model_dump(exclude_none=True))
@@ -189,12 +189,12 @@ def generate(form: CreateImageForm, caller: CallerDep, config: ConfigDep) -> lis
     events.put_events(
         Entries=[{"Source": "usual", "DetailType": "Image Job Succeeded", "Detail": detail, "EventBusName": EVENT_BUS}]
     )
-    return pictures(job)
+    return images(job)
 
 
 @app.get("/api/v1/images/jobs/{id}")
 def read_job(id: str, caller: CallerDep) -> JobInfo:
-    """A job, with fresh URLs of its pictures."""
+    """A job, with fresh URLs of its images."""
     item = dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": f"job#{id}"}}).get("Item")
     job = Job.model_validate_json(item["job"]["S"]) if item else None
     if job is None or (job.owner != caller.id and caller.role != "admin"):
@@ -204,7 +204,7 @@ def read_job(id: str, caller: CallerDep) -> JobInfo:
         status=job.status,
         created_at=job.created_at,
         finished_at=job.finished_at,
-        pictures=pictures(job),
+        images=images(job),
     )
 
 
@@ -221,10 +221,10 @@ def save(job: Job) -> None:
     dynamodb.put_item(TableName=TABLE, Item=item)
 
 
-def pictures(job: Job) -> list[Picture]:
-    """The pictures of a job under fresh URLs."""
+def images(job: Job) -> list[ImageInfo]:
+    """The images of a job under fresh URLs."""
     return [
-        Picture(
+        ImageInfo(
             id=f"{job.id}-{number}",
             url=s3.generate_presigned_url(
                 "get_object", Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=URL_EXPIRY_SECONDS

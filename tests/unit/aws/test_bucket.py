@@ -103,10 +103,10 @@ async def test_a_key_with_dots_is_sent_as_it_is(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., str], key: str
 ) -> None:
     """S3's keys are no paths: tidied, they would be other ones."""
-    asked: list[bytes] = []
+    requested: list[bytes] = []
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
-        asked.append(scope["raw_path"])
+        requested.append(scope["raw_path"])
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body"})
 
@@ -114,7 +114,7 @@ async def test_a_key_with_dots_is_sent_as_it_is(
 
     await Bucket(aws, "bucket").get(key)
 
-    assert asked == [f"/bucket/{key}".encode()]
+    assert requested == [f"/bucket/{key}".encode()]
 
 
 async def test_a_form_is_boto3s(settings: Settings, bucket: Bucket) -> None:

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from image_gateway.aws import Aws, AwsError, create_transport
 from image_gateway.aws.errors import THROTTLED
+from image_gateway.net.transport import Transport
 from image_gateway.settings import Settings
-from image_gateway.transport import Transport
 
 pytestmark = pytest.mark.anyio
 
@@ -27,12 +27,12 @@ class Service:
 
     def __init__(self, *answers: Response) -> None:
         self.answers = list(answers)
-        self.asked: list[tuple[Request, bytes]] = []
+        self.requested: list[tuple[Request, bytes]] = []
         self.app = Starlette()
         self.app.add_route("/{path:path}", self._answer, methods=["GET", "POST", "PUT"])
 
     async def _answer(self, request: Request) -> Response:
-        self.asked.append((request, await request.body()))
+        self.requested.append((request, await request.body()))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -95,11 +95,11 @@ async def test_a_call_says_its_operation(
     client: Aws, answered: Callable[..., Service], service: str, operation: str, version: str, target: str
 ) -> None:
     """The protocol, the operation and the role's token are headers; answers are never compressed."""
-    asked = answered(OK).asked
+    requested = answered(OK).requested
 
     assert await client.call(service, operation, Name="grün", Count=1) == {"done": True}
 
-    [(request, body)] = asked
+    [(request, body)] = requested
     assert json.loads(body) == {"Name": "grün", "Count": 1}
     assert request.headers["content-type"] == f"application/x-amz-json-{version}"
     assert request.headers["x-amz-target"] == target
@@ -127,13 +127,13 @@ async def test_every_service_answers(aws: Aws, settings: Settings) -> None:
     queue = await aws.call("sqs", "CreateQueue", QueueName=settings.table)
     sent = await aws.call("sqs", "SendMessage", QueueUrl=queue["QueueUrl"], MessageBody="ü")
     entry = {"Source": "s", "DetailType": "t", "Detail": "{}"}
-    told = await aws.call("events", "PutEvents", Entries=[entry])
+    reported = await aws.call("events", "PutEvents", Entries=[entry])
 
     assert found["Item"] == item
     assert put["Version"] == 1
     assert (parameter["Value"], parameter["Version"]) == ("ü", 1)
     assert sent["MessageId"]
-    assert told["FailedEntryCount"] == 0
+    assert reported["FailedEntryCount"] == 0
 
 
 PASSING = [failure(status) for status in (500, 502, 503, 504)]
@@ -150,7 +150,7 @@ async def test_what_passes_is_tried_again_soon(
 
     assert await client.call("dynamodb", "GetItem") == {"done": True}
 
-    assert len(service.asked) == 4
+    assert len(service.requested) == 4
     assert all(0 <= wait <= most for wait, most in zip(pause.seconds, (0.05, 0.1, 0.2), strict=True))
 
 
@@ -166,7 +166,7 @@ async def test_throttling_is_waited_for(
         await client.call("dynamodb", "GetItem")
 
     assert caught.value.code == code
-    assert len(service.asked) == 4
+    assert len(service.requested) == 4
     assert pause.seconds == [1, 2, 4]
 
 
@@ -193,7 +193,7 @@ async def test_a_refusal_has_the_services_code(client: Aws, answered: Callable[.
 
     assert caught.value.code.removesuffix("Exception") == code
     assert caught.value.status == answer.status_code
-    assert len(service.asked) == 1
+    assert len(service.requested) == 1
 
 
 async def test_why_a_transaction_was_canceled(client: Aws, answered: Callable[..., Service]) -> None:
@@ -323,6 +323,6 @@ async def test_proxies_of_the_environment_lead_to_aws(
     assert await aws.call("ssm", "GetParameter") == {"done": True}
     await aws.aclose()
 
-    request, _ = proxy.asked[0]
+    request, _ = proxy.requested[0]
     assert request.headers["host"] == "aws.example"
     assert request.headers["x-amz-target"] == "AmazonSSM.GetParameter"

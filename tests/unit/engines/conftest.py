@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from starlette.types import ASGIApp
 
-from image_gateway.engines.base import ImageRequest
-from image_gateway.engines.http import Connection
-from image_gateway.engines.openai import OpenAIEngine
+from image_gateway.engines.openai.engine import OpenAIEngine
+from image_gateway.engines.protocol import ImageRequest
+from image_gateway.engines.server import Connection
 from image_gateway.errors import InvalidUrl
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -64,11 +64,11 @@ def png() -> Callable[[int], bytes]:
 
 @pytest.fixture
 def ask() -> Callable[..., ImageRequest]:
-    """Make a request for a small picture, all of whose fields the caller set."""
+    """Make a request for a small image, all of whose fields the caller set."""
 
     def make(**fields: Any) -> ImageRequest:
         wanted = {"prompt": "a fox", "size": Size(64, 64), **fields}
-        return ImageRequest(job_id="job", asked=frozenset(wanted), **wanted)
+        return ImageRequest(job_id="job", requested=frozenset(wanted), **wanted)
 
     return make
 

@@ -4,17 +4,15 @@ import asyncio
 
 import pytest
 
-from image_gateway.engines.base import EngineImage, EngineResult
 from image_gateway.engines.fanout import gather
+from image_gateway.engines.protocol import EngineImage, EngineResult
 from image_gateway.errors import EngineError, EngineRateLimited, EngineUnavailable
 
 pytestmark = pytest.mark.anyio
 
 
-async def made(
-    *pictures: bytes, warnings: tuple[str, ...] = (), usage: dict[str, object] | None = None
-) -> EngineResult:
-    return EngineResult([EngineImage(picture) for picture in pictures], list(warnings), usage)
+async def made(*images: bytes, warnings: tuple[str, ...] = (), usage: dict[str, object] | None = None) -> EngineResult:
+    return EngineResult([EngineImage(image) for image in images], list(warnings), usage)
 
 
 async def failed(error: Exception) -> EngineResult:
@@ -22,7 +20,7 @@ async def failed(error: Exception) -> EngineResult:
 
 
 async def test_order_is_that_of_the_calls() -> None:
-    """Calls that end in reverse give their pictures in the order in which they were made."""
+    """Calls that end in reverse give their images in the order in which they were made."""
     last_first = [asyncio.Event() for _ in range(3)]
     last_first[2].set()
 
@@ -74,8 +72,8 @@ async def test_what_all_calls_may_have_cost_is_outstanding_together(
     assert caught.value.outstanding is outstanding
 
 
-async def test_calls_without_pictures_do_not_hide_a_failure() -> None:
-    """A call that gave no picture is no success."""
+async def test_calls_without_images_do_not_hide_a_failure() -> None:
+    """A call that gave no image is no success."""
     with pytest.raises(EngineError, match="no paint"):
         await gather([made(), failed(EngineError("no paint"))])
 

@@ -19,16 +19,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines import create_engine
-from image_gateway.engines.base import ImageRequest
-from image_gateway.engines.decode import decode_base64
-from image_gateway.engines.http import Answer, Connection, EngineServer
+from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.json_body import JsonBody
+from image_gateway.engines.protocol import ImageRequest
+from image_gateway.engines.server import Answer, Connection, EngineServer
 from image_gateway.errors import EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 
-PICTURE = random.Random(1).randbytes(100_000)
-TEXT = base64.b64encode(PICTURE).decode()
-UNPADDED = base64.b64encode(PICTURE[:-1]).decode()
+IMAGE = random.Random(1).randbytes(100_000)
+TEXT = base64.b64encode(IMAGE).decode()
+UNPADDED = base64.b64encode(IMAGE[:-1]).decode()
 
 
 def chunks(body: bytes, length: int) -> Iterator[bytes]:
@@ -41,7 +41,7 @@ def read(body: bytes, length: int) -> Any:
     taken = JsonBody()
     for chunk in chunks(body, length):
         taken.write(chunk)
-    return Answer(200, "OK", httpx.Headers(), taken.getvalue(), taken.pictures).json()
+    return Answer(200, "OK", httpx.Headers(), taken.getvalue(), taken.images).json()
 
 
 def undone(value: Any) -> Any:
@@ -57,15 +57,15 @@ def undone(value: Any) -> Any:
 
 @pytest.mark.parametrize("length", [1, 3, 1_000, 4_096, 16_384, 65_536])
 @pytest.mark.parametrize("text", [TEXT, UNPADDED, f"data:image/png;base64,{TEXT}"], ids=["padded", "bare", "data URL"])
-def test_pictures_come_decoded(text: str, length: int) -> None:
-    """However a body is cut into chunks, each of its pictures is bytes, and all around them is as it was."""
+def test_images_come_decoded(text: str, length: int) -> None:
+    """However a body is cut into chunks, each of its images is bytes, and all around them is as it was."""
     wanted = {"data": [{"b64_json": text, "revised_prompt": 'a "fox"'}, {"b64_json": text}], "usage": {"total": 7}}
-    picture = base64.b64decode(text.rpartition(",")[2])
+    image = base64.b64decode(text.rpartition(",")[2])
 
     found = read(json.dumps(wanted).encode(), length)
 
     assert found == {
-        "data": [{"b64_json": picture, "revised_prompt": 'a "fox"'}, {"b64_json": picture}],
+        "data": [{"b64_json": image, "revised_prompt": 'a "fox"'}, {"b64_json": image}],
         "usage": {"total": 7},
     }
 
@@ -74,7 +74,7 @@ def test_pictures_come_decoded(text: str, length: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        base64.encodebytes(PICTURE).decode(),
+        base64.encodebytes(IMAGE).decode(),
         f"{TEXT[:40_000]}\n{TEXT[40_000:]}",
         f"{TEXT}{TEXT}",
         TEXT[:-5],
@@ -91,17 +91,17 @@ def test_what_is_no_plain_base64_stays_as_it_came(text: str, length: int) -> Non
 
 
 @pytest.mark.parametrize("length", [1_000, 16_384])
-def test_escaped_slashes_are_no_part_of_a_picture(length: int) -> None:
-    """Base64 whose slashes are escaped, as PHP writes JSON, is the same picture in the end."""
+def test_escaped_slashes_are_no_part_of_an_image(length: int) -> None:
+    """Base64 whose slashes are escaped, as PHP writes JSON, is the same image in the end."""
     body = json.dumps([TEXT]).replace("/", "\\/").encode()
 
     (found,) = read(body, length)
 
-    assert decode_base64(found, "engine") == PICTURE
+    assert decode_base64(found, "engine") == IMAGE
 
 
 @pytest.mark.parametrize("length", [1_000, 200_000])
-def test_json_that_breaks_off_in_a_picture_is_told_as_it_came(length: int) -> None:
+def test_json_that_breaks_off_in_an_image_is_told_as_it_came(length: int) -> None:
     """Where the end of the JSON is missing, what came is kept."""
     body = json.dumps([TEXT]).encode()[:-30]
     taken = JsonBody()
@@ -112,8 +112,8 @@ def test_json_that_breaks_off_in_a_picture_is_told_as_it_came(length: int) -> No
 
 
 @given(data=st.data())
-def test_nothing_but_pictures_is_changed(data: st.DataObject) -> None:
-    """Any JSON in any chunks holds the same as before, once its pictures are base64 again."""
+def test_nothing_but_images_is_changed(data: st.DataObject) -> None:
+    """Any JSON in any chunks holds the same as before, once its images are base64 again."""
     run = st.integers(0, 40_000).map(lambda length: TEXT[: length // 4 * 4])
     odd = st.sampled_from(
         ['"', "\\", "\\\\", "/", "\n", "=", "==", "é", "\ud7ff", "data:", "data:image/png;base64,", "x"]
@@ -129,7 +129,7 @@ def test_nothing_but_pictures_is_changed(data: st.DataObject) -> None:
 
 
 def _without_prefixes(wanted: Any, found: Any) -> Any:
-    """`wanted`, where a picture was found behind a `data:` prefix, without that prefix."""
+    """`wanted`, where an image was found behind a `data:` prefix, without that prefix."""
     if isinstance(wanted, str):
         bare = wanted.partition(",")[2]
         return bare if wanted.startswith("data:") and found == bare else wanted
@@ -141,9 +141,9 @@ def _without_prefixes(wanted: Any, found: Any) -> Any:
 
 
 def test_base64_is_never_held_whole() -> None:
-    """Ten pictures take hardly more memory than their own bytes: neither the body nor any base64 is there beside."""
-    picture = PICTURE * 20
-    opening, text, closing = b'{"b64_json":"', base64.b64encode(picture), b'"}'
+    """Ten images take hardly more memory than their own bytes: neither the body nor any base64 is there beside."""
+    image = IMAGE * 20
+    opening, text, closing = b'{"b64_json":"', base64.b64encode(image), b'"}'
     taken = JsonBody()
     tracemalloc.start()
     try:
@@ -157,9 +157,9 @@ def test_base64_is_never_held_whole() -> None:
     finally:
         tracemalloc.stop()
 
-    assert len(taken.pictures) == 10
+    assert len(taken.images) == 10
     # The one that is arriving may have room to grow.
-    assert peak < 10 * len(picture) + len(picture) // 4 + 500_000
+    assert peak < 10 * len(image) + len(image) // 4 + 500_000
 
 
 @pytest.mark.anyio
@@ -174,10 +174,10 @@ def test_base64_is_never_held_whole() -> None:
     ],
     ids=["openai", "openai, data URL", "automatic1111", "gemini", "imagen"],
 )
-async def test_engines_take_pictures_that_came_decoded(
+async def test_engines_take_images_that_came_decoded(
     serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], name: str, model: str, answer: Any
 ) -> None:
-    """A picture that is too long for one chunk of the network is what the engine made."""
+    """An image that is too long for one chunk of the network is what the engine made."""
 
     async def respond(_request: Request) -> JSONResponse:
         return JSONResponse(answer)
@@ -189,13 +189,13 @@ async def test_engines_take_pictures_that_came_decoded(
 
     result = await engine.generate(ImageRequest(job_id="job", prompt="a fox", model=model))
 
-    assert [image.data for image in result.images] == [PICTURE]
+    assert [image.data for image in result.images] == [IMAGE]
 
 
 @pytest.mark.anyio
 async def test_files_are_never_looked_into(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]) -> None:
-    """A file with base64 in it, as ComfyUI writes workflows into its pictures, comes byte for byte."""
-    file = PICTURE + json.dumps([TEXT]).encode() + PICTURE
+    """A file with base64 in it, as ComfyUI writes workflows into its images, comes byte for byte."""
+    file = IMAGE + json.dumps([TEXT]).encode() + IMAGE
 
     async def respond(_request: Request) -> Response:
         return Response(file)
@@ -206,7 +206,7 @@ async def test_files_are_never_looked_into(serve: Callable[[ASGIApp], str], conn
 
 
 @pytest.mark.anyio
-async def test_a_picture_that_breaks_off_is_let_go_of(connect: Callable[..., Connection]) -> None:
+async def test_an_image_that_breaks_off_is_let_go_of(connect: Callable[..., Connection]) -> None:
     """An error does not keep what had come before it, however long something keeps the error and its traceback."""
     most = b'["' + UNPADDED.encode() * 15  # 2 MB
 

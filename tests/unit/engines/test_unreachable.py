@@ -26,9 +26,9 @@ def distrusted(said: str) -> ssl.SSLCertVerificationError:
         (OSError("Multiple exceptions: Connect call failed ('10.0.0.7', 8188)"), "no connection"),
     ],
 )
-def test_the_reason_is_told_without_an_address(cause: OSError, told: str) -> None:
+def test_the_reason_is_told_without_an_address(cause: OSError, reported: str) -> None:
     """What the system says of hosts and addresses stays behind."""
     error = OSError("could not connect to http://inside:8188")
     error.__cause__ = cause
 
-    assert why(error) == told
+    assert why(error) == reported

@@ -49,7 +49,7 @@ def test_nulls_are_as_good_as_nothing() -> None:
     """A field sent as null was not asked for."""
     form = CreateImageForm.model_validate({"prompt": "a fox", "size": None, "seed": 0})
 
-    assert form.asked() == {"prompt": "a fox", "seed": 0}
+    assert form.requested() == {"prompt": "a fox", "seed": 0}
 
 
 def test_unknown_fields_are_named_and_otherwise_ignored() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAI door's parameters beside those of the SDK's own types: a new one is noticed."""
+"""The OpenAI channel's parameters beside those of the SDK's own types: a new one is noticed."""
 
 from typing import Any, get_args, get_type_hints
 
@@ -14,7 +14,7 @@ OURS: dict[type[Params], set[str]] = {
     ImageGenerateParams: {"seed", "negative_prompt", "steps"},
     ImageEditParams: {"seed", "negative_prompt", "steps", "moderation"},
 }
-"""What engines behind this door have, and OpenAI has not; it has moderation for generations."""
+"""What engines behind this channel have, and OpenAI has not; it has moderation for generations."""
 
 UNKNOWN = {
     "partial_images": "is for streams only",

@@ -22,7 +22,7 @@ import httpx
 from image_gateway.aws import environment
 from image_gateway.aws.errors import TOO_LARGE, AwsError, Unreached
 from image_gateway.aws.signing import Signer
-from image_gateway.transport import Transport
+from image_gateway.net.transport import Transport
 
 ATTEMPTS = 4
 """How often a request is sent at most."""

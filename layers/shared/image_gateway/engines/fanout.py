@@ -1,14 +1,14 @@
-"""Several pictures from engines that give fewer per call: concurrent calls, order kept, some may fail."""
+"""Several images from engines that give fewer per call: concurrent calls, order kept, some may fail."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
 
-from image_gateway.engines.base import EngineResult
+from image_gateway.engines.protocol import EngineResult
 from image_gateway.errors import EngineError
 
 
 async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
-    """Run engine calls at once and put their pictures together in the order of the calls.
+    """Run engine calls at once and put their images together in the order of the calls.
 
     Returns:
         What was made; a warning in the engine's own words for what was not.
@@ -33,8 +33,8 @@ async def gather(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
         result.images += part.images
         result.warnings += [warning for warning in part.warnings if warning not in result.warnings]
         result.usage = _added(result.usage, part.usage)
-        result.told = {**part.told, **result.told}
-        result.settled |= part.settled
+        result.reported = {**part.reported, **result.reported}
+        result.handled |= part.handled
     if failed:
         reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
         result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")

@@ -62,7 +62,7 @@ Method = Literal["generateContent", "predict", ""]
 
 
 class ImagesConfig(BaseModel):
-    """Which engine makes pictures, and how. Defaults are what a new deployment answers.
+    """Which engine makes images, and how. Defaults are what a new deployment answers.
 
     Source of names and types: Open WebUI's images router. Secrets are never part of a `repr`.
     """

@@ -20,7 +20,7 @@ EngineName = Literal["openai", "comfyui", "automatic1111", "gemini"]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A picture's size in pixels."""
+    """An image's size in pixels."""
 
     width: int
     height: int

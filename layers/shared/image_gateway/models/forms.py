@@ -11,19 +11,19 @@ from image_gateway.models.fields import Engine, HttpUrlText, SizeText
 MAX_PROMPT = 32_000
 """Longest prompt in characters, as the OpenAI Images API has it."""
 
-PICTURE_EXAMPLE = (
+IMAGE_EXAMPLE = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR42mM8YaPBgA0wMeAAg1MCAO+wATws8x7v"
     "AAAAAElFTkSuQmCC"
 )
-"""The smallest picture that can be tried: 8 by 8 red pixels."""
+"""The smallest image that can be tried: 8 by 8 red pixels."""
 
 MAX_IMAGES = 16
-"""Most pictures that one edit takes, as the OpenAI Images API has it."""
+"""Most images that one edit takes, as the OpenAI Images API has it."""
 
 
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 STORED = re.compile(rf"{_UUID}-[0-9]{{1,4}}|upload-{_UUID}", re.IGNORECASE)
-"""What the id of a picture or an upload looks like."""
+"""What the id of an image or an upload looks like."""
 
 MAX_UNKNOWN = 20
 """Most unknown fields that are named to a caller, each with at most `MAX_UNKNOWN_NAME` characters."""
@@ -34,14 +34,14 @@ MAX_UNKNOWN_NAME = 64
 def _one_to_sixteen(image: object) -> object:
     texts = image if isinstance(image, list) else [image]
     if not 1 <= len(texts) <= MAX_IMAGES or not all(isinstance(text, str) for text in texts):
-        said = "must be one picture or a list of 1 to {most}, each as a text"
+        said = "must be one image or a list of 1 to {most}, each as a text"
         raise PydanticCustomError("image", said, {"most": MAX_IMAGES})
     return image
 
 
 def _not_blank(text: str) -> str:
     if not text.strip():
-        raise PydanticCustomError("prompt", "must not be empty: say what the picture should show")
+        raise PydanticCustomError("prompt", "must not be empty: say what the image should show")
     return text
 
 
@@ -52,7 +52,7 @@ def _no_flag(value: object) -> object:
     return value
 
 
-InputPictures = Annotated[str | list[str], BeforeValidator(_one_to_sixteen)]
+InputImages = Annotated[str | list[str], BeforeValidator(_one_to_sixteen)]
 Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, repr=False), AfterValidator(_not_blank)]
 Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_no_flag)]
 Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(_no_flag)]
@@ -68,7 +68,7 @@ Compression = Annotated[
 ]
 FrameCount = Annotated[
     int | None,
-    Field(ge=1, le=1_000, description="Pictures of a gif, where the engine makes them move."),
+    Field(ge=1, le=1_000, description="Images of a gif, where the engine makes them move."),
     BeforeValidator(_no_flag),
 ]
 FrameDuration = Annotated[
@@ -79,7 +79,7 @@ FrameDuration = Annotated[
 Word = Annotated[str, Field(max_length=256)]
 EndUser = Annotated[
     str | None,
-    Field(max_length=512, repr=False, description="Whom of yours the picture is for, where the engine has it."),
+    Field(max_length=512, repr=False, description="Whom of yours the image is for, where the engine has it."),
 ]
 
 
@@ -102,7 +102,7 @@ class Form(BaseModel):
         """Names of the fields that were sent and mean nothing here: at most `MAX_UNKNOWN`, cut where they are long."""
         return sorted(self.model_extra or {})
 
-    def asked(self) -> dict[str, Any]:
+    def requested(self) -> dict[str, Any]:
         """The known fields that the caller set to something."""
         sent = self.model_fields_set & set(type(self).model_fields)
         return {name: value for name in sent if (value := getattr(self, name)) is not None}
@@ -115,15 +115,15 @@ class CreateImageForm(Form):
         json_schema_extra={"examples": [{"prompt": "a lighthouse in a storm", "size": "1024x1024", "n": 1}]}
     )
 
-    prompt: Prompt = Field(description="What the picture should show.", examples=["a lighthouse in a storm"])
+    prompt: Prompt = Field(description="What the image should show.", examples=["a lighthouse in a storm"])
     model: Word | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
-    n: Count = Field(1, description="How many pictures.")
+    n: Count = Field(1, description="How many images.")
     steps: Steps = None
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
-        None, repr=False, description="What the picture should not show, where the engine has it."
+        None, repr=False, description="What the image should not show, where the engine has it."
     )
-    seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
+    seed: Seed | None = Field(None, description="For a repeatable image, where the engine has it.")
     quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
     background: Word | None = Field(None, description="transparent, opaque or auto.")
     output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
@@ -144,23 +144,23 @@ class EditImageForm(Form):
         json_schema_extra={"examples": [{"prompt": "make it night", "image": "01a20491-ab0f-7093-a163-39a8e11f4e95-0"}]}
     )
 
-    image: InputPictures = Field(
+    image: InputImages = Field(
         repr=False,
-        description="One picture or up to 16: data URLs, base64, http(s) URLs, or ids of pictures and uploads.",
-        examples=[PICTURE_EXAMPLE],
+        description="One image or up to 16: data URLs, base64, http(s) URLs, or ids of images and uploads.",
+        examples=[IMAGE_EXAMPLE],
     )
     prompt: Prompt = Field(description="What is to change.", examples=["make it night"])
     model: Word | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
-    n: Count | None = Field(None, description="How many pictures; null means 1.")
+    n: Count | None = Field(None, description="How many images; null means 1.")
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
-        None, repr=False, description="What the picture should not show, where the engine has it."
+        None, repr=False, description="What the image should not show, where the engine has it."
     )
     background: Word | None = Field(None, description="transparent, opaque or auto.")
     mask: str | None = Field(
         None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
     )
-    seed: Seed | None = Field(None, description="For a repeatable picture, where the engine has it.")
+    seed: Seed | None = Field(None, description="For a repeatable image, where the engine has it.")
     quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
     output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
     output_compression: Compression = None

@@ -1,4 +1,4 @@
-"""A job: one request from its arrival to its pictures or its error."""
+"""A job: one request from its arrival to its images or its error."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 Kind = Literal["generation", "edit"]
-Door = Literal["images", "openai", "sqs", "eventbridge", "s3"]
+Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 ResponseFormat = Literal["b64_json", "url"]
 
@@ -19,8 +19,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-class JobPicture(BaseModel):
-    """A stored picture of a job: its key, never a URL, and what the bytes say."""
+class JobImage(BaseModel):
+    """A stored image of a job: its key, never a URL, and what the bytes say."""
 
     key: str
     content_type: str
@@ -33,15 +33,15 @@ class JobPicture(BaseModel):
 
     @property
     def number(self) -> int:
-        """Its place among the job's pictures, from 0."""
+        """Its place among the job's images, from 0."""
         return int(self.key.rpartition("/")[2].partition(".")[0])
 
     def keep(self, data: bytes) -> None:
-        """Keep the encoded picture for whoever answers with it, in this process; the record has no bytes."""
+        """Keep the encoded image for whoever answers with it, in this process; the record has no bytes."""
         self._data = data
 
     def take(self) -> bytes | None:
-        """The encoded picture, once, where it was kept."""
+        """The encoded image, once, where it was kept."""
         data, self._data = self._data, None
         return data
 
@@ -61,12 +61,12 @@ class JobError(BaseModel):
 class Job(BaseModel):
     """One request and what became of it.
 
-    `request` is the form without its pictures; `inputs` and `mask` are keys in the bucket, of `input_bytes` together
+    `request` is the form without its images; `inputs` and `mask` are keys in the bucket, of `input_bytes` together
     where that is known. A queued job with `not_before` is not taken up until then. `batch` and `line` say which line of
     which request file a job is. Times are UTC. A job's `repr` shows neither the prompt, which is in `request`,
     nor what may quote it. A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by
-    then. `told` is what the engine told of all pictures: `quality` and `background`. `response_format` is for the
-    OpenAI door's answer.
+    then. `told` is what the engine told of all images: `quality` and `background`. `response_format` is for the
+    OpenAI channel's answer.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -74,7 +74,7 @@ class Job(BaseModel):
     id: str
     kind: Kind
     owner: str
-    door: Door = "images"
+    channel: Channel = "images"
     status: Status = "queued"
     request: dict[str, Any] = Field(default={}, repr=False)
     inputs: list[str] = []
@@ -91,10 +91,10 @@ class Job(BaseModel):
     created_at: datetime = Field(default_factory=now)
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    pictures: list[JobPicture] = []
+    images: list[JobImage] = []
     warnings: list[str] = Field([], repr=False)
     usage: dict[str, Any] | None = None
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     error: JobError | None = None
 
     @property

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.forms import STORED, CreateImageForm, EditImageForm, InputPictures, Word
+from image_gateway.models.forms import STORED, CreateImageForm, EditImageForm, InputImages, Word
 from image_gateway.models.jobs import ResponseFormat
 
 _INPUTS = ("image", "images")
 _TWICE = object()
-_PICTURE = "01a20491-ab0f-7093-a163-39a8e11f4e95-0"
+_IMAGE = "01a20491-ab0f-7093-a163-39a8e11f4e95-0"
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
@@ -43,22 +43,22 @@ def _without_nulls(data: Any) -> Any:
     return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
-def _text_of(picture: object) -> object:
-    """The text that stands for a picture: itself, or as OpenAI's JSON wraps it."""
-    if not isinstance(picture, dict):
-        return picture
-    given = [picture[name] for name in ("image_url", "file_id") if picture.get(name) is not None]
+def _text_of(image: object) -> object:
+    """The text that stands for an image: itself, or as OpenAI's JSON wraps it."""
+    if not isinstance(image, dict):
+        return image
+    given = [image[name] for name in ("image_url", "file_id") if image.get(name) is not None]
     if len(given) != 1 or not isinstance(given[0], str):
         raise PydanticCustomError("image", "must have either image_url or file_id, as a text")
-    if "file_id" in picture and not STORED.fullmatch(given[0].strip()):
-        raise PydanticCustomError("image", "file_id must be the id of a picture or upload of this gateway")
+    if "file_id" in image and not STORED.fullmatch(given[0].strip()):
+        raise PydanticCustomError("image", "file_id must be the id of an image or upload of this gateway")
     return given[0]
 
 
 def _texts(images: object) -> object:
     if images is _TWICE:
         raise PydanticCustomError("image", "is the same as images: send one of them")
-    return [_text_of(picture) for picture in images] if isinstance(images, list) else _text_of(images)
+    return [_text_of(image) for image in images] if isinstance(images, list) else _text_of(images)
 
 
 Model = Annotated[
@@ -109,14 +109,14 @@ class ImageEditParams(EditImageForm):
 
     # Built when the first edit is read: most functions never read one.
     model_config = ConfigDict(
-        **_example({"prompt": "make it night", "images": [{"file_id": _PICTURE}], "response_format": "url"}),
+        **_example({"prompt": "make it night", "images": [{"file_id": _IMAGE}], "response_format": "url"}),
         defer_build=True,
     )
 
-    image: Annotated[InputPictures, BeforeValidator(_texts)] = Field(
+    image: Annotated[InputImages, BeforeValidator(_texts)] = Field(
         repr=False,
-        description="One picture or up to 16: files in a form; in JSON data URLs, base64, http(s) URLs, or ids of "
-        "pictures and uploads, each as a text or as `image_url` or `file_id` of an object. `images` is the same.",
+        description="One image or up to 16: files in a form; in JSON data URLs, base64, http(s) URLs, or ids of "
+        "images and uploads, each as a text or as `image_url` or `file_id` of an object. `images` is the same.",
     )
     mask: Annotated[str | None, BeforeValidator(_text_of)] = Field(
         None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
@@ -150,9 +150,9 @@ class _Answer(BaseModel):
 
 
 class OpenAIImage(_Answer):
-    """One picture of an answer."""
+    """One image of an answer."""
 
-    b64_json: str | None = Field(None, repr=False, description="The encoded picture in base64.")
+    b64_json: str | None = Field(None, repr=False, description="The encoded image in base64.")
     url: str | None = Field(None, repr=False, description="Presigned URL.")
     revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
 
@@ -175,7 +175,7 @@ class Usage(_Answer):
 
 
 class ImagesResponse(_Answer):
-    """An answer with pictures."""
+    """An answer with images."""
 
     model_config = _example(
         {
@@ -198,9 +198,9 @@ class ImagesResponse(_Answer):
     created: int = Field(description="Seconds since 1970.")
     data: list[OpenAIImage]
     background: Literal["transparent", "opaque"] | None = Field(None, description="Where the engine tells.")
-    output_format: str | None = Field(None, description="Of the first picture, told by its bytes.")
+    output_format: str | None = Field(None, description="Of the first image, told by its bytes.")
     quality: str | None = Field(None, description="Where the engine tells.")
-    size: str | None = Field(None, description="WIDTHxHEIGHT of the first picture, in pixels.")
+    size: str | None = Field(None, description="WIDTHxHEIGHT of the first image, in pixels.")
     usage: Usage | None = Field(None, description="Where the engine counts tokens.")
     warnings: list[str] | None = Field(None, description="What was not done as asked.")
 

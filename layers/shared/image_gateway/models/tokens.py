@@ -50,7 +50,7 @@ class TokenForm(BaseModel):
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)] = Field(
         description="For people: whose it is, or what for.", examples=["the newsroom"]
     )
-    role: RoleName = Field(description="`user` makes pictures; `admin` also reads and changes everything else.")
+    role: RoleName = Field(description="`user` makes images; `admin` also reads and changes everything else.")
     expires_at: Annotated[Expiry | None, BeforeValidator(_rfc3339)] = Field(
         None, description="When it stops working, to the second, with its zone; absent or null: never."
     )
@@ -63,7 +63,7 @@ class TokenForm(BaseModel):
 class TokenInfo(BaseModel):
     """A token, without its secret. Times are UTC."""
 
-    id: str = Field(description="Jobs and pictures of this token are owned by `token:{id}`.")
+    id: str = Field(description="Jobs and images of this token are owned by `token:{id}`.")
     name: str
     role: RoleName
     created_at: datetime

@@ -1,0 +1,113 @@
+"""Bodies of the OpenAI channel's edits: JSON, or a form with files."""
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from image_gateway.api.multipart import Part, is_form, is_json, read_form
+from image_gateway.api.problems import UNREADABLE
+from image_gateway.errors import InvalidRequest
+from image_gateway.models.openai import ImageEditParams
+
+_IMAGES = re.compile(r"images?(\[\d*\])?")
+_TEXTS = frozenset(ImageEditParams.model_fields) - {"image", "mask"}
+_SCHEMA = "#/components/schemas/ImageEditParams"
+
+EDIT_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["prompt", "image"],
+                    "properties": {
+                        **{name: {"$ref": f"{_SCHEMA}/properties/{name}"} for name in ImageEditParams.model_fields},
+                        "image": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "1 to 16 files, each as a part `image` or `image[]`.",
+                        },
+                        "mask": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A file of the first image's size: its transparent pixels are edited.",
+                        },
+                    },
+                },
+                "example": {"prompt": "make it night", "image": ["(the bytes of lighthouse.png)"], "size": "1024x1024"},
+            },
+            "application/json": {
+                "schema": {"$ref": _SCHEMA},
+            },
+        },
+    }
+}
+"""For the documentation of the route."""
+
+
+async def _edit_params(request: Request) -> ImageEditParams:
+    content_type = request.headers.get("content-type", "")
+    body = await request.body()
+    fields = _fields(read_form(content_type, body)) if is_form(content_type) else _json(content_type, body)
+    try:
+        return ImageEditParams.model_validate(fields)
+    except ValidationError as error:
+        problems = [{**item, "loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+        raise RequestValidationError(problems) from None
+
+
+EditParamsDep = Annotated[ImageEditParams, Depends(_edit_params)]
+"""What an edit asks for."""
+
+
+def _json(content_type: str, body: bytes) -> Any:
+    if not is_json(content_type):
+        said = "the body must be a JSON object, sent with Content-Type: application/json, or a form"
+        raise InvalidRequest(f"{said} (multipart/form-data)")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(UNREADABLE) from None
+
+
+def _fields(parts: Iterable[Part]) -> dict[str, Any]:
+    """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing.
+
+    What can only be a text is one, since some clients give every part a file's name.
+
+    Raises:
+        InvalidRequest: a field that means something has two values.
+    """
+    fields: dict[str, Any] = {}
+    images: list[str] = []
+    for part in parts:
+        is_file = part.is_file and part.name not in _TEXTS
+        text = f"data:;base64,{base64.b64encode(part.data).decode()}" if is_file else _text(part)
+        name = "mask" if part.name == "mask[]" else part.name
+        # An empty prompt is not a missing one: it is told so.
+        if not text and name != "prompt":
+            continue
+        if _IMAGES.fullmatch(name):
+            images.append(text)
+        elif fields.get(name) and name in ImageEditParams.model_fields:
+            raise InvalidRequest(f"{name}: was sent more than once", field=name)
+        else:
+            fields[name] = text
+    if images:
+        fields["image"] = images[0] if len(images) == 1 else images
+    return fields
+
+
+def _text(part: Part) -> str:
+    try:
+        return part.data.decode()
+    except UnicodeDecodeError:
+        said = f"{part.name}: is neither a file nor UTF-8 text"
+        raise InvalidRequest(said, field=part.name[:64]) from None

@@ -1,0 +1,130 @@
+"""The one mapping from errors to HTTP answers, in the shape of each channel.
+
+The gateway's own routes answer RFC 9457 problem documents. Routes under `/v1` answer as the OpenAI API does.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unauthorized
+
+logger = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+UNREADABLE = "The body cannot be read as JSON in UTF-8"
+"""Of a body that is cut off, in another encoding, or nested too deeply: which of these is not known."""
+
+_OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+
+
+async def on_gateway_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of the tree."""
+    assert isinstance(error, GatewayError)  # noqa: S101 - registered for this class only
+    return answer(request, error)
+
+
+async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request that does not validate: the first problem in words, all of them as data, no input repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    problems = [_problem(item) for item in error.errors()]
+    first = problems[0]
+    detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+    if len(problems) > 1:
+        detail += f" (and {len(problems) - 1} more)"
+    kind = InvalidSize if {item["type"] for item in error.errors()} == {"invalid_size"} else InvalidRequest
+    return answer(request, kind(detail, field=first["field"] or None), problems)
+
+
+async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework itself refuses: an unknown path, a wrong method, a body that cannot be read."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if error.status_code == 400:
+        return answer(request, InvalidRequest(UNREADABLE))
+    known = {
+        404: ("not_found", "There is nothing at this path"),
+        405: ("method_not_allowed", "Another method is needed"),
+    }
+    code, detail = known.get(error.status_code, ("invalid_request", str(error.detail)))
+    return _render(request, error.status_code, code, HTTPStatus(error.status_code).phrase, detail, error.headers or {})
+
+
+async def on_defect(request: Request, error: Exception) -> JSONResponse:
+    """Answer a defect of ours: logged by its kind and place, without its message, which may hold what a caller sent."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
+    logger.error("unexpected error", extra={"error": type(error).__name__, "place": place})
+    return answer(request, GatewayError("The gateway failed; its log tells more under this request_id"))
+
+
+def answer(request: Request, error: GatewayError, errors: Sequence[Mapping[str, Any]] = ()) -> JSONResponse:
+    """The HTTP answer that `error` stands for, in the shape of the channel the request came through."""
+    headers: dict[str, str] = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = error.challenge
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if error.may_have_cost or not error.should_retry:
+        headers["x-should-retry"] = "false"
+    request.state.outcome = error.code
+    return _render(request, error.status, error.code, error.title, error.detail, headers, error.field, errors)
+
+
+def not_done(request: Request, job_id: str, location: str) -> JSONResponse:
+    """Redirect to a job's result; clients that do not follow find the job's id in the body."""
+    detail = f"The job {job_id} is not done yet: follow Location to its result"
+    return _render(request, 303, "not_done", HTTPStatus.SEE_OTHER.phrase, detail, {"Location": location})
+
+
+def request_id(request: Request) -> str:
+    """API Gateway's id of the request, which its access log has too."""
+    context = request.scope.get("aws.event", {}).get("requestContext", {})
+    return str(context.get("requestId", ""))
+
+
+def _render(  # noqa: PLR0917 - the parts of one document
+    request: Request,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str],
+    field: str | None = None,
+    errors: Sequence[Mapping[str, Any]] = (),
+) -> JSONResponse:
+    request.state.outcome = code
+    headers = {"Cache-Control": "no-store", **headers}
+    # Not the request's URL, which holds what the caller's `Host` says.
+    if request.scope["path"].startswith("/v1/"):
+        kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
+        body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
+        # The OpenAI API has one status for all that is wrong with a request.
+        return JSONResponse(body, 400 if status == 422 else status, headers)
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    body["request_id"] = request_id(request)
+    if field:
+        body["field"] = field
+    if errors:
+        body["errors"] = list(errors)
+    return JSONResponse(body, status, headers, media_type=PROBLEM_JSON)
+
+
+def _problem(item: Mapping[str, Any]) -> dict[str, Any]:
+    location = [str(part) for part in item["loc"]]
+    kind, message = item["type"], str(item["msg"])
+    if kind == "json_invalid":
+        return {"field": "", "message": f"the body is not JSON: {item['ctx']['error']}", "type": kind}
+    if location == ["body"]:
+        message = "the body must be a JSON object, sent with Content-Type: application/json"
+        return {"field": "", "message": message, "type": kind}
+    if kind == "extra_forbidden":
+        message = "is not a field of the configuration"
+    return {"field": ".".join(location[1:]), "message": message, "type": kind}

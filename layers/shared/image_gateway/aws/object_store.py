@@ -1,0 +1,67 @@
+"""JSON documents and request files in the bucket."""
+
+import json
+from typing import Any
+
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
+from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
+from image_gateway.settings import Settings
+
+# S3 answers 403 for what is not there to those who may not list the bucket, and 412 where another lies there by now.
+_GONE = ("NoSuchKey", "NoSuchVersion", "AccessDenied", "PreconditionFailed", "404", "403", "412")
+
+
+class ObjectStore:
+    """Objects of the bucket that are not images.
+
+    Args:
+        aws: S3.
+        settings: names the bucket.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings) -> None:
+        self._bucket = Bucket(aws, settings.bucket)
+
+    async def put(self, key: str, document: Any) -> None:
+        """Store a document as JSON.
+
+        Raises:
+            StorageUnavailable: the bucket does not take it.
+        """
+        body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
+        try:
+            await self._bucket.put(key, body, "application/json")
+        except AwsError as error:
+            raise StorageUnavailable(f"{key} was not stored: {error.code}", retry_after=1) from error
+
+    async def get(self, key: str) -> Any:
+        """A document that was put.
+
+        Raises:
+            NotFound: there is none.
+            StorageUnavailable: the bucket does not give it.
+        """
+        return json.loads(await self.read(key))
+
+    async def read(self, key: str, *, version_id: str = "", etag: str = "", most: int | None = None) -> bytes:
+        """The bytes of an object.
+
+        Args:
+            key: which one.
+            version_id: in a bucket with versions, of this version.
+            etag: only while it is this one.
+            most: bytes that are read at most.
+
+        Raises:
+            NotFound: there is none, or another by now.
+            TooLarge: it has more than `most` bytes.
+            StorageUnavailable: the bucket does not give it.
+        """
+        try:
+            return await self._bucket.get(key, version_id=version_id, etag="" if version_id else etag, most=most)
+        except AwsError as error:
+            if error.code == TOO_LARGE:
+                raise TooLarge(f"The file is over {most} bytes") from None
+            if error.code in _GONE:
+                raise NotFound(f"{key} is gone, or another by now") from error
+            raise StorageUnavailable(f"{key} cannot be read: {error.code}", retry_after=1) from error

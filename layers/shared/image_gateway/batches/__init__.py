@@ -1,0 +1,1 @@
+"""Request files in the bucket: their lines become jobs, and their results one file."""

@@ -1,0 +1,256 @@
+"""What a function works with: stores, engines and services of one deployment, each made when first needed."""
+
+import asyncio
+import ssl
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import httpx
+
+from image_gateway.access.tokens import TokenStore
+from image_gateway.aws import Aws, create_transport
+from image_gateway.aws.locks import Locks
+from image_gateway.config.merge import REWRITE_SECONDS, with_edit_fallbacks
+from image_gateway.config.store import ConfigStore
+from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
+from image_gateway.images.store import ImageStore
+from image_gateway.jobs.events import JobEvents
+from image_gateway.jobs.image_service import ImageService
+from image_gateway.jobs.job_queue import JobQueue
+from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.submission import Submission
+from image_gateway.models.config import ImagesConfig
+from image_gateway.net.transport import Transport, no_cookies
+from image_gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from image_gateway.access.token_registry import TokenRegistry
+    from image_gateway.aws.object_store import ObjectStore
+    from image_gateway.batches.completion import Batches
+    from image_gateway.batches.request_files import RequestFiles
+    from image_gateway.batches.store import BatchStore
+    from image_gateway.images.inputs import ImageInputs
+    from image_gateway.images.library import ImageLibrary
+    from image_gateway.jobs.inputs import JobInputs
+    from image_gateway.net.public_fetch import PublicFetcher
+    from image_gateway.worker.dispatch import Dispatcher
+    from image_gateway.worker.worker import Worker
+
+
+class Gateway:
+    """The composition of one deployment, for the life of a process.
+
+    What not every function needs is imported where it is made: a cold start is for the most part imports.
+
+    Args:
+        settings: what the template says.
+        aws: where the stores are; by default what the environment names, over connections of the gateway's own.
+    """
+
+    def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
+        self.settings = settings
+        self._own_aws = Aws(lambda: create_transport(_tls()))
+        self.aws = aws or self._own_aws
+
+    @cached_property
+    def configs(self) -> ConfigStore:
+        """The configuration."""
+        return ConfigStore(self.aws, self.settings, self._locks)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        """Who may do what."""
+        return TokenStore(self.aws, self.settings)
+
+    @cached_property
+    def token_registry(self) -> "TokenRegistry":
+        """Tokens, made and revoked."""
+        from image_gateway.access.token_registry import TokenRegistry
+
+        return TokenRegistry(self.aws, self.settings)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Images in the bucket."""
+        return ImageStore(self.aws, self.settings)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """What was asked for, and what became of it."""
+        return JobStore(self.aws, self.settings)
+
+    @cached_property
+    def library(self) -> "ImageLibrary":
+        """Images and uploads as inputs."""
+        from image_gateway.images.library import ImageLibrary
+
+        return ImageLibrary(self.aws, self.settings, self.jobs)
+
+    @cached_property
+    def inputs(self) -> "ImageInputs":
+        """What callers send as images to edit."""
+        from image_gateway.images.inputs import ImageInputs
+
+        return ImageInputs(self._fetcher.fetch, self.library)
+
+    @cached_property
+    def submission(self) -> Submission:
+        """How requests become jobs."""
+        return Submission(
+            settings=self.settings,
+            jobs=self.jobs,
+            queue=self.queue,
+            images=self.images,
+            service=self.service,
+            events=self.events,
+        )
+
+    @cached_property
+    def worker(self) -> "Worker":
+        """What does queued jobs."""
+        from image_gateway.jobs.engine_stop import Stopper
+        from image_gateway.worker.cancel_watch import CancelWatch
+        from image_gateway.worker.slots import Slots
+        from image_gateway.worker.worker import Worker
+
+        return Worker(
+            longest_seconds=self.settings.function_timeout_seconds,
+            jobs=self.jobs,
+            queue=self.queue,
+            configs=self.configs,
+            inputs=self._job_inputs,
+            service=self.service,
+            events=self.events,
+            batches=self._batches,
+            slots=Slots(self._locks, self.settings.aws_lambda_function_memory_size),
+            cancel_watch=CancelWatch(self.jobs, Stopper(self.configs, self.engine)),
+        )
+
+    @cached_property
+    def dispatcher(self) -> "Dispatcher":
+        """What takes messages in."""
+        from image_gateway.worker.dispatch import Dispatcher
+        from image_gateway.worker.recovery import Recovery
+
+        return Dispatcher(
+            bucket=self.settings.bucket,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            files=self.files,
+            recovery=Recovery(self.aws, self.settings, self.queue),
+            worker=self.worker,
+            queue=self.queue,
+            events=self.events,
+        )
+
+    @cached_property
+    def files(self) -> "RequestFiles":
+        """What makes jobs of request files."""
+        from image_gateway.batches.request_files import RequestFiles
+
+        return RequestFiles(
+            objects=self.objects,
+            jobs=self.jobs,
+            inputs=self._job_inputs,
+            batches=self._batches,
+            progress=self._batch_store,
+            queue=self.queue,
+            events=self.events,
+        )
+
+    @cached_property
+    def objects(self) -> "ObjectStore":
+        """What is in the bucket beside images."""
+        from image_gateway.aws.object_store import ObjectStore
+
+        return ObjectStore(self.aws, self.settings)
+
+    @cached_property
+    def _job_inputs(self) -> "JobInputs":
+        from image_gateway.jobs.inputs import JobInputs
+
+        return JobInputs(self.objects, self.images, self.inputs, self.submission.keep_inputs)
+
+    @cached_property
+    def _batches(self) -> "Batches":
+        from image_gateway.batches.completion import Batches
+
+        return Batches(self.aws, self.settings, self._batch_store, self.objects)
+
+    @cached_property
+    def _batch_store(self) -> "BatchStore":
+        from image_gateway.batches.store import BatchStore
+
+        return BatchStore(self.aws, self.settings)
+
+    @cached_property
+    def queue(self) -> JobQueue:
+        """Where jobs go that are not done at once."""
+        return JobQueue(self.aws, self.settings)
+
+    @cached_property
+    def events(self) -> JobEvents:
+        """Who is told of jobs' ends."""
+        return JobEvents(self.aws, self.settings)
+
+    @cached_property
+    def _locks(self) -> Locks:
+        return Locks(self.aws, self.settings)
+
+    @cached_property
+    def service(self) -> ImageService:
+        """From a form to stored images."""
+        return ImageService(self.configs, self.images, self.engine, self.prompt_writer)
+
+    def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
+        """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
+        config = with_edit_fallbacks(config) if edit else config
+        return create_engine(name, config, self._connection(config, timeout), edit=edit)
+
+    def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:
+        """What rewrites prompts where `name` is the engine."""
+        return create_prompt_writer(name, config, self._connection(config, REWRITE_SECONDS))
+
+    async def aclose(self) -> None:
+        """Close the connections that were opened. Lambda never does: it freezes or ends the process."""
+        if "_client" in self.__dict__:
+            await self._client.aclose()
+        if "_fetcher" in self.__dict__:
+            await self._fetcher.aclose()
+        await self._own_aws.aclose()
+
+    def _connection(self, config: ImagesConfig, timeout: float | None = None) -> Connection:
+        return Connection(
+            client=self._client,
+            fetch=self._fetch,
+            timeout=min(timeout or config.IMAGE_ENGINE_TIMEOUT, config.IMAGE_ENGINE_TIMEOUT),
+            secrets=tuple(config.secrets()),
+            sleep=asyncio.sleep,
+        )
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        # Node and uvicorn close what was idle for 5 s. A request that meets that is lost, and may have been paid for.
+        transport = Transport(_tls(), idle_seconds=2)
+        return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
+
+    async def _fetch(self, url: str) -> bytes:
+        return await self._fetcher.fetch(url)
+
+    @cached_property
+    def _fetcher(self) -> "PublicFetcher":
+        from image_gateway.net.public_fetch import PublicFetcher
+
+        return PublicFetcher(ssl_context=_tls(), allowed_hosts=self.settings.fetch_allowed_hosts)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """How this process speaks TLS. To load the authorities is the dearest part of a client: one context serves all."""
+    return ssl.create_default_context()
+
+
+@cache
+def from_environment() -> Gateway:
+    """The gateway of this process, as the function's environment describes it."""
+    return Gateway(Settings.from_environment())

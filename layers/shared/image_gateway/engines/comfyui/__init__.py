@@ -1,0 +1,1 @@
+"""ComfyUI: workflows, runs and masks."""

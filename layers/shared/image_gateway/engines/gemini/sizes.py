@@ -1,0 +1,59 @@
+"""The sizes in which Gemini and Imagen make images: an aspect ratio and a size class, not pixels.
+
+Source: Google's page on image generation (the pixels are those of gemini-3-pro-image; other models' differ by a few).
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from image_gateway.models.fields import Size
+
+PIXELS_AT_1K: dict[str, Size] = {
+    "1:1": Size(1024, 1024),
+    "2:3": Size(848, 1264),
+    "3:2": Size(1264, 848),
+    "3:4": Size(896, 1200),
+    "4:3": Size(1200, 896),
+    "4:5": Size(928, 1152),
+    "5:4": Size(1152, 928),
+    "9:16": Size(768, 1376),
+    "16:9": Size(1376, 768),
+    "21:9": Size(1584, 672),
+}
+"""Aspect ratio → width and height of a 1K image; 2K and 4K images have twice and four times the sides."""
+
+SCALES = {"1K": 1, "2K": 2, "4K": 4}
+"""Size class → how many times the sides of a 1K image."""
+
+IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
+IMAGEN_SCALES = ("1K", "2K")
+
+
+@dataclass(frozen=True, slots=True)
+class NearestSize:
+    """A size that the engine makes: aspect ratio, size class and about how many pixels that is."""
+
+    aspect_ratio: str
+    image_size: str
+    pixels: Size
+
+
+def nearest_size(
+    wanted: Size, ratios: Iterable[str] = tuple(PIXELS_AT_1K), scales: Iterable[str] = tuple(SCALES)
+) -> NearestSize:
+    """The aspect ratio nearest to that of `wanted`, in the size class nearest to its area."""
+    ratio = min(ratios, key=lambda name: _distance(_proportion(name), wanted.width / wanted.height))
+    base = PIXELS_AT_1K[ratio]
+    growth = math.sqrt(wanted.width * wanted.height / (base.width * base.height))
+    scale = min(scales, key=lambda name: _distance(SCALES[name], growth))
+    return NearestSize(ratio, scale, Size(base.width * SCALES[scale], base.height * SCALES[scale]))
+
+
+def _proportion(ratio: str) -> float:
+    width, height = ratio.split(":")
+    return int(width) / int(height)
+
+
+def _distance(left: float, right: float) -> float:
+    return abs(math.log(left / right))

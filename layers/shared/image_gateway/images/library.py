@@ -1,0 +1,111 @@
+"""Images and uploads of this deployment as inputs of edits: by id or by presigned URL, for their owner."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from urllib.parse import unquote, urlsplit
+
+from image_gateway.access.tokens import Principal, Role
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
+from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
+from image_gateway.jobs.store import JobStore
+from image_gateway.models.forms import UploadForm
+from image_gateway.models.images import Upload
+from image_gateway.net.public_fetch import MAX_BYTES
+from image_gateway.settings import Settings
+
+UPLOAD_SECONDS = 900
+"""How long a presigned POST can be used (15 minutes)."""
+
+_IMAGE_KEY = re.compile(r"images/\d{4}/\d\d/\d\d/(?P<job>[0-9a-f-]{36})/(?P<number>\d+)\.\w+")
+_UPLOAD_KEY = re.compile(r"uploads/[^/]+/(?P<upload>[0-9a-f-]{36})")
+# S3 answers 403 for what is not there to those who may not list the bucket.
+_MISSING = ("NoSuchKey", "AccessDenied", "404", "403")
+
+
+class ImageLibrary:
+    """Reads images and uploads from the bucket, and lets callers upload.
+
+    Args:
+        aws: S3.
+        settings: names the bucket.
+        jobs: says which images a job has and whose they are.
+    """
+
+    def __init__(self, aws: Aws, settings: Settings, jobs: JobStore) -> None:
+        self._bucket = Bucket(aws, settings.bucket)
+        self._jobs = jobs
+
+    def reference(self, url: str) -> str | None:
+        """The id that `url` is an address of, or None where it leads elsewhere.
+
+        Raises:
+            NotFound: it leads to this deployment's bucket, and to nothing that can be an input.
+        """
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        host, folder = self._address
+        if parts.netloc.lower() != host or not parts.path.startswith(folder):
+            return None
+        key = unquote(parts.path.removeprefix(folder))
+        if found := _IMAGE_KEY.fullmatch(key):
+            return f"{found['job']}-{found['number']}"
+        if found := _UPLOAD_KEY.fullmatch(key):
+            return f"upload-{found['upload']}"
+        raise NotFound("The URL is not one of an image or an upload")
+
+    async def read(self, reference: str, principal: Principal) -> bytes | None:
+        """The image or upload of that id; None where there is none, or where it is somebody else's.
+
+        Raises:
+            TooLarge: it is over `MAX_BYTES`.
+            StorageUnavailable: the bucket or the table does not answer.
+        """
+        if reference.startswith("upload-"):
+            return await self._get(_upload_key(principal, reference.removeprefix("upload-")))
+        key = await self.key(reference, principal)
+        return None if key is None else await self._get(key)
+
+    async def key(self, image_id: str, principal: Principal) -> str | None:
+        """Where the image of that id lies; None where there is none, or where it is somebody else's."""
+        job_id, _, number = image_id.rpartition("-")
+        job = await self._jobs.get(job_id)
+        if job is None or (job.owner != principal.owner and principal.role < Role.ADMIN):
+            return None
+        return next((image.key for image in job.images if str(image.number) == number), None)
+
+    def upload(self, form: UploadForm, principal: Principal) -> Upload:
+        """A presigned POST, bound to the type and the greatest size that were said."""
+        upload_id = str(uuid.uuid4())
+        fields = self._bucket.form(
+            _upload_key(principal, upload_id),
+            {"Content-Type": form.content_type},
+            [{"Content-Type": form.content_type}, ["content-length-range", 1, form.bytes]],
+            UPLOAD_SECONDS,
+        )
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=UPLOAD_SECONDS)
+        return Upload(id=f"upload-{upload_id}", url=self._bucket.address, fields=fields, expires_at=expires_at)
+
+    async def _get(self, key: str) -> bytes | None:
+        try:
+            return await self._bucket.get(key, most=MAX_BYTES)
+        except AwsError as error:
+            if error.code == TOO_LARGE:
+                raise TooLarge(f"The image is over {MAX_BYTES // 1_000_000} MB") from None
+            if error.code in _MISSING:
+                return None
+            raise StorageUnavailable(f"The image cannot be read: {error.code}", retry_after=1) from error
+
+    @cached_property
+    def _address(self) -> tuple[str, str]:
+        """Host and path under which presigned URLs reach the bucket."""
+        parts = urlsplit(self._bucket.address)
+        return parts.netloc.lower(), parts.path
+
+
+def _upload_key(principal: Principal, upload_id: str) -> str:
+    """The owner is part of the key, so somebody else's id leads nowhere."""
+    return f"uploads/{principal.id}/{upload_id}"

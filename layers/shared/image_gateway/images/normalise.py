@@ -1,0 +1,203 @@
+"""Turns images that callers send into ones that every engine takes: upright, sRGB, PNG or JPEG, without metadata.
+
+Pillow lives in a layer of its own, so this module is imported only where an edit really runs. Everything here is CPU
+work that blocks: call it in a thread. One call needs up to about 8 bytes of memory per pixel: 400 MB at `MAX_PIXELS`.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import cast
+
+from PIL import (
+    AvifImagePlugin,  # noqa: F401 - imported, a plugin registers itself; else Pillow would load all of its plugins
+    ExifTags,
+    Image,
+    ImageChops,
+    ImageCms,
+    TiffImagePlugin,  # noqa: F401
+    UnidentifiedImageError,
+    WebPImagePlugin,  # noqa: F401
+)
+
+from image_gateway.engines.protocol import InputImage
+from image_gateway.errors import InvalidImage
+from image_gateway.images.sniff import sniff
+from image_gateway.models.fields import MAX_SIDE
+
+MAX_PIXELS = 50_000_000
+"""Most pixels that an image may have: the photos of 48-megapixel phones pass."""
+
+MAX_MASK_BYTES = 4_000_000
+"""Longest mask in bytes, as PNG: OpenAI's limit."""
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_SNIFFED = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
+_LOSSLESS = ("PNG", "GIF", "BMP", "TIFF")
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# libheif keeps every frame, thumbnail and depth map it may decode; only the image itself is wanted.
+_HEIF_OPTIONS = {"thumbnails": False, "depth_images": False, "aux_images": False, "decode_threads": 1}
+
+
+def normalise(data: bytes, *, field: str) -> InputImage:
+    """Decode a PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP, TIFF or MPO image (its first frame) and encode it anew.
+
+    The image is turned as its EXIF orientation says and its colours are converted to sRGB where it has a colour
+    profile; then all metadata is gone. The result is a JPEG of quality 95, or a PNG where the image has alpha or
+    comes from a lossless format.
+
+    Args:
+        data: the encoded image; its type is told by these bytes alone.
+        field: the form field, for the error.
+
+    Raises:
+        InvalidImage: no such image, damaged, truncated, or larger than `MAX_PIXELS` or `MAX_SIDE`.
+    """
+    with _refusals(field), _open(data, field) as opened:
+        lossless = opened.format in _LOSSLESS
+        image = srgb(_upright(opened))
+        return _encoded(image, "PNG" if lossless or image.mode == "RGBA" else "JPEG")
+
+
+def normalise_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImage:
+    """Decode a mask whose transparent pixels are the ones to edit; the result is an RGBA PNG of alpha over black.
+
+    Args:
+        data: the encoded mask.
+        size_of: the first input image, already normalised.
+        field: the form field, for the error.
+
+    Raises:
+        InvalidImage: as `normalise`, or without alpha, wholly opaque, of another size, or over `MAX_MASK_BYTES`.
+    """
+    with _refusals(field), _open(data, field) as opened:
+        if not opened.has_transparency_data:
+            raise InvalidImage(
+                "The mask has no alpha channel: save it as PNG, with the pixels to edit made transparent", field=field
+            )
+        alpha = _upright(opened).convert("RGBA").getchannel("A")
+    size, wanted = f"{alpha.width}x{alpha.height}", f"{size_of.width}x{size_of.height}"
+    if size != wanted:
+        raise InvalidImage(
+            f"The mask is {size} and the first image {wanted} pixels: make the mask from a copy of that image",
+            field=field,
+        )
+    if not ImageChops.invert(alpha).getbbox():
+        raise InvalidImage("The mask is opaque everywhere: make the pixels to edit transparent (alpha 0)", field=field)
+    black = Image.new("L", alpha.size)
+    mask = _encoded(Image.merge("RGBA", (black, black, black, alpha)), "PNG")
+    if len(mask.data) > MAX_MASK_BYTES:
+        raise InvalidImage(
+            f"The mask is over {MAX_MASK_BYTES // 1_000_000} MB as PNG: give its areas hard edges", field=field
+        )
+    return mask
+
+
+@contextmanager
+def _refusals(field: str) -> Iterator[None]:
+    """Tell what Pillow raises in the caller's words."""
+    try:
+        yield
+    except InvalidImage:
+        raise
+    except UnidentifiedImageError:
+        raise InvalidImage(
+            "Not an image that can be read: send PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF", field=field
+        ) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InvalidImage(f"The image has more than {MAX_PIXELS // 1_000_000} megapixels", field=field) from None
+    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+        raise InvalidImage("The image is damaged or truncated", field=field) from error
+
+
+def _open(data: bytes, field: str) -> Image.Image:
+    """Read the header, and refuse by what it says before anything is decoded."""
+    if not data:
+        raise InvalidImage("The image is empty", field=field)
+    opened = Image.open(io.BytesIO(data), formats=_formats(data))
+    width, height = opened.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise InvalidImage(
+            f"The image is {width}x{height}: the most is {MAX_PIXELS // 1_000_000} megapixels "
+            f"and {MAX_SIDE} pixels a side",
+            field=field,
+        )
+    if opened.format in _SNIFFED:
+        sniff(data)  # finds files cut near their end, which some decoders fill up in silence
+    return opened
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    if data[4:8] != b"ftyp" or data[8:12] in (b"avif", b"avis"):
+        return _FORMATS
+    from pi_heif import register_heif_opener  # noqa: PLC0415 - large, and few images are HEIC
+
+    register_heif_opener(**_HEIF_OPTIONS)
+    return (*_FORMATS, "HEIF")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - damaged EXIF is no reason to refuse a sound image
+        method = None
+    return image if method is None else image.transpose(method)
+
+
+def srgb(image: Image.Image) -> Image.Image:
+    """The image in sRGB, as RGBA where anything in it may be transparent, else as RGB.
+
+    Where a colour profile cannot be used, the pixels keep their values.
+    """
+    image = _eight_bits(image)
+    if image.mode == "La":  # Pillow goes from premultiplied grey to this only
+        image = image.convert("LA")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    if mode == "RGBA" or image.mode not in ("L", "RGB", "CMYK"):
+        image = _converted(image, mode)
+    if profile := image.info.get("icc_profile"):
+        with suppress(ImageCms.PyCMSError):
+            srgb = ImageCms.createProfile("sRGB")
+            in_place = image.mode == mode
+            result = ImageCms.profileToProfile(image, io.BytesIO(profile), srgb, outputMode=mode, inPlace=in_place)
+            image = result or image
+    return _converted(image, mode)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Greys of 16 bits, of 32 bits or of floating point as 8 bits; any other image as it is.
+
+    The last two have no agreed white, so they are stretched between their darkest and their brightest pixel.
+    """
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        return image
+    deep = image.convert("F")
+    whole = (0.0, 65_535.0) if image.mode.startswith("I;16") else deep.getextrema()
+    low, high = cast("tuple[float, float]", whole)
+    scale = 255 / ((high - low) or 1.0)
+    grey = deep.point(lambda value: value * scale - low * scale).convert("L")
+    grey.info.pop("transparency", None)
+    return grey
+
+
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _encoded(image: Image.Image, format: str) -> InputImage:
+    image.info = {}  # what is left there would be written
+    out = io.BytesIO()
+    if format == "PNG":
+        image.save(out, format, compress_level=1)
+    else:
+        image.save(out, format, quality=95)
+    return InputImage(out.getvalue(), f"image/{format.lower()}", image.width, image.height)

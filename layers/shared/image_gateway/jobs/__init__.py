@@ -1,0 +1,1 @@
+"""Jobs, from submission to completion: records, queue, events, attempts, cancellation, and what callers see of them."""

@@ -1,0 +1,45 @@
+"""Stops at their engines what canceled jobs run there."""
+
+import asyncio
+import logging
+
+from image_gateway.config.store import ConfigStore
+from image_gateway.engines.protocol import Cancellable
+from image_gateway.errors import GatewayError
+from image_gateway.jobs.image_service import EngineFactory
+from image_gateway.models.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 10.0
+"""How long an engine may take to stop a run."""
+
+
+class Stopper:
+    """Stops one job's runs after another's.
+
+    Args:
+        configs: the configuration of the deployment.
+        engine: makes an engine.
+        seconds: how long an engine may take to stop a run.
+    """
+
+    def __init__(self, configs: ConfigStore, engine: EngineFactory, *, seconds: float = STOP_SECONDS) -> None:
+        self._configs = configs
+        self._engine = engine
+        self._seconds = seconds
+
+    async def stop(self, job: Job) -> None:
+        """Stop what a job runs, on an engine that can tell it from what others run; a failure is logged."""
+        try:
+            config = (await self._configs.read()).config
+            engine = self._engine(job.engine, config, edit=job.kind == "edit")
+            if isinstance(engine, Cancellable):
+                async with asyncio.timeout(self._seconds):
+                    await engine.cancel(job.id)
+        except (GatewayError, TimeoutError) as error:
+            code = error.code if isinstance(error, GatewayError) else "timeout"
+            logger.warning(
+                "a canceled job was not stopped at its engine",
+                extra={"job_id": job.id, "engine": job.engine, "code": code},
+            )

@@ -1,0 +1,1 @@
+"""The OpenAI Images API: responses, token usage and the list of models."""

@@ -1,0 +1,20 @@
+"""Images of a given weight."""
+
+import random
+import struct
+import zlib
+
+
+def png(size: int) -> bytes:
+    """A valid PNG image of noise, square, a little less than `size` bytes long."""
+    side = int(((size - 1024) * 0.999 / 3) ** 0.5)
+    noise = random.Random(side)
+    rows = b"".join(b"\0" + noise.randbytes(3 * side) for _ in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 0)) + _chunk(b"IEND", b"")
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

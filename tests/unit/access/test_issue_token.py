@@ -1,0 +1,117 @@
+"""Tokens made from outside, by somebody who may write the deployment's table."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from image_gateway.access import issue_token
+from image_gateway.access.tokens import Role, TokenStore
+from image_gateway.aws import Aws
+from image_gateway.event_loop import run
+from image_gateway.settings import Settings
+from sandbox.template import ROOT
+
+
+def create_stack(outputs: dict[str, str]) -> str:
+    """A stack that has these outputs."""
+    name = f"stack-{uuid.uuid4().hex[:12]}"
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    boto3.client("cloudformation").create_stack(StackName=name, TemplateBody=json.dumps(template))
+    return name
+
+
+@pytest.fixture
+def stack(settings: Settings) -> str:
+    """A stack with the outputs of the template, for a deployment on embedded AWS."""
+    return create_stack(
+        {
+            "TableName": settings.table,
+            "BucketName": settings.bucket,
+            "ConfigParameterName": settings.config_parameter,
+        }
+    )
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_token_is_good_at_once(stack: str, aws: Aws, settings: Settings, role: Role) -> None:
+    """The token that is issued for a stack authenticates there, with the role and the name that were given."""
+    token = issue_token.issue(stack, role, "my laptop")
+
+    principal = run(TokenStore(aws, settings).authenticate(token))
+    assert principal is not None
+    assert (principal.role, principal.name) == (role, "my laptop")
+
+
+@pytest.mark.usefixtures("settings")
+def test_an_unknown_stack() -> None:
+    """A stack that does not exist is AWS's own error, which names it."""
+    with pytest.raises(ClientError, match="no-such-stack"):
+        issue_token.issue("no-such-stack", Role.ADMIN, "x")
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_stack_of_something_else() -> None:
+    """A stack without the outputs is not a deployment of the gateway, and the error says so."""
+    name = create_stack({})
+
+    with pytest.raises(LookupError, match=f"{name} has no output TableName"):
+        issue_token.issue(name, Role.ADMIN, "x")
+
+
+def test_the_command_prints_the_token(
+    stack: str, aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command prints the token and nothing else; without a role it is an administrator's."""
+    monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", stack])
+
+    issue_token.main()
+
+    principal = run(TokenStore(aws, settings).authenticate(capsys.readouterr().out.strip()))
+    assert principal is not None
+    assert principal.role is Role.ADMIN
+
+
+def test_the_command_wants_a_stack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the name of a stack, the command says how to give it."""
+    monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", ""])
+
+    with pytest.raises(SystemExit, match="2"):
+        issue_token.main()
+
+    assert "make token STACK=image-gateway" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "role", "name"),
+    [
+        ((), "admin", "admin"),
+        (("ROLE=user",), "user", "user"),
+        (("ROLE=user", 'NAME=Ann\'s "laptop"'), "user", 'Ann\'s "laptop"'),
+    ],
+)
+def test_make_passes_arguments_on(tmp_path: Path, given: tuple[str, ...], role: str, name: str) -> None:
+    """`make token` gives the command its stack, role and name as they are; the name is the role's by default."""
+    recorder = tmp_path / "python"
+    recorder.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    recorder.chmod(0o755)
+    command = ["/usr/bin/env", "make", "-s", "-o", ".venv/.sandbox", f"PY={recorder}", "token", "STACK=gateway", *given]
+    environ = {key: os.environ[key] for key in ("PATH",)}
+
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - make
+
+    assert json.loads(done.stdout) == [
+        *("-m", "image_gateway.access.issue_token"),
+        *("--stack", "gateway"),
+        *("--role", role),
+        *("--name", name),
+    ]

@@ -1,0 +1,57 @@
+"""What a `Prefer` header says."""
+
+import pytest
+
+from image_gateway.api.preferences import Preferences
+
+
+@pytest.mark.parametrize(
+    ("headers", "respond_async", "wait"),
+    [
+        ([], False, None),
+        ([""], False, None),
+        ([" , ,"], False, None),
+        (["respond-async"], True, None),
+        (["Respond-Async"], True, None),
+        (["respond-async=1"], True, None),
+        (["wait=10"], False, 10),
+        (["WAIT=10"], False, 10),
+        (["wait = 10"], False, 10),
+        (['wait="10"'], False, 10),
+        (["wait=0"], False, 0),
+        (["respond-async, wait=10"], True, 10),
+        (["wait=10,respond-async"], True, 10),
+        (["respond-async", "wait=10"], True, 10),
+        (["wait=10; strict; x=y, respond-async"], True, 10),
+        (["wait=5, wait=20"], False, 5),
+        (["return=minimal, handling=lenient"], False, None),
+        (['x="a, wait=3", wait=7'], False, 7),
+        (['x="a\\", wait=3", respond-async'], True, None),
+        (['x; y="respond-async, wait=3"'], False, None),
+        (["wait"], False, None),
+        (["wait="], False, None),
+        (["wait=-1"], False, None),
+        (["wait=1.5"], False, None),
+        (["wait=soon"], False, None),
+        (["wait=\u0661"], False, None),
+        (["wait=" + "9" * 5_000], False, 999_999_999),
+        (['x="never closed, wait=3'], False, None),
+        (["no-respond-async, waiting=4"], False, None),
+    ],
+)
+def test_a_prefer_header_is_read(headers: list[str], respond_async: bool, wait: int | None) -> None:
+    """As RFC 7240 has it: lists and several headers, any case, the first of a name; what is odd is ignored."""
+    assert Preferences.parse(headers) == Preferences(respond_async=respond_async, wait=wait)
+
+
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("text", ['"' * 8_000, "a=" * 4_000, '\\"' * 4_000, "a;" * 4_000, 'a="\\' * 2_000, " " * 8_000])
+def test_a_hostile_header_is_read_quickly(text: str) -> None:
+    """A header of the longest kind that API Gateway lets through costs nothing to speak of."""
+    assert Preferences.parse([text]) == Preferences()
+
+
+@pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="', 'a"a\\"'])
+def test_a_long_header_takes_no_longer_than_its_length(filling: str) -> None:
+    """What is between preferences is read once: else this would take an hour."""
+    assert Preferences.parse(["respond-async", filling * 200_000]).respond_async

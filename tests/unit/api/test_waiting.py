@@ -1,0 +1,48 @@
+"""How long a request waits for its job."""
+
+from typing import Any
+
+import pytest
+
+from image_gateway.api.waiting import longest_wait, seconds_left
+from image_gateway.settings import Settings
+
+SETTINGS = Settings(config_parameter="p", bucket="b", table="t", wait_seconds=25, wait_seconds_url=55)
+NOW = 1_800_000_000.0
+
+
+def event(**context: Any) -> dict[str, Any]:
+    return {"requestContext": context}
+
+
+@pytest.mark.parametrize(
+    ("domain", "seconds"),
+    [
+        ("abc123.execute-api.eu-central-1.amazonaws.com", 25),
+        ("images.example.com", 25),
+        ("abc123.lambda-url.eu-central-1.on.aws", 55),
+        ("abc123.lambda-url.eu-central-1.on.aws.example.com", 25),
+        ("on.aws", 25),
+    ],
+)
+def test_the_channel_says_how_long_a_request_waits(domain: str, seconds: float) -> None:
+    """API Gateway cuts what takes longer; a function URL does not."""
+    assert longest_wait(event(domainName=domain), SETTINGS) == seconds
+
+
+def test_without_an_event_a_request_waits_as_behind_api_gateway() -> None:
+    """The application can be served by itself."""
+    assert longest_wait({}, SETTINGS) == 25
+    assert seconds_left({}, 25, lambda: NOW) == 25
+
+
+@pytest.mark.parametrize(
+    ("ago", "allowed", "left"),
+    [(0, 25, 25), (3, 25, 22), (25, 25, 0), (40, 25, 0), (3, 10, 7), (3, 0, 0), (-5, 25, 25)],
+    ids=["at once", "cold start", "just over", "long over", "wished", "no wish to wait", "clocks apart"],
+)
+def test_waiting_counts_from_the_arrival_at_aws(ago: float, allowed: float, left: float) -> None:
+    """What a cold start took is gone; a clock that is behind AWS's gives no more than is allowed."""
+    arrived = event(timeEpoch=int((NOW - ago) * 1000))
+
+    assert seconds_left(arrived, allowed, lambda: NOW) == left

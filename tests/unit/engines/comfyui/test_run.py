@@ -1,0 +1,369 @@
+"""How the comfyui engine follows its runs through the server's queue, and takes them off it."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from image_gateway.engines.comfyui.engine import ComfyUIEngine
+from image_gateway.engines.comfyui.run import run_ids
+from image_gateway.engines.protocol import EngineResult, ImageRequest
+from image_gateway.engines.server import Connection
+from image_gateway.errors import EngineTimeout, EngineUnavailable
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.fields import Size
+from sandbox.engines.comfyui import create_app
+from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
+from sandbox.engines.state import Fault, SandboxState
+
+if TYPE_CHECKING:
+    from sandbox.engines.comfyui_queue import Machine
+
+pytestmark = pytest.mark.anyio
+
+Serve = Callable[[ASGIApp], str]
+Connect = Callable[..., Connection]
+LONG = 60.0
+"""A run's length in seconds that no test waits for."""
+
+
+class Bench:
+    """A sandbox server and engines for it."""
+
+    def __init__(self, serve: Serve, app: Starlette, state: SandboxState, connect: Connect, waits: Any) -> None:
+        self.url = serve(app)
+        self.serve = serve
+        self.app = app
+        self.state = state
+        self.waits = waits
+        self.machine: Machine = app.state.machine
+        self.connect = connect
+
+    def engine(self, timeout: float = 10.0, sample: Sample = CHECKPOINT) -> ComfyUIEngine:
+        """An engine for which time passes only while it waits."""
+        config = ImagesConfig(COMFYUI_BASE_URL=self.url, **sample.fields())
+        return ComfyUIEngine(config, self.connect(timeout=timeout), clock=lambda: sum(self.waits.seconds))
+
+    def start(self, request: ImageRequest, **settings: Any) -> "asyncio.Task[EngineResult]":
+        # A day is as good as for ever: waits take no time here.
+        return asyncio.create_task(self.engine(**{"timeout": 86_400.0, **settings}).generate(request))
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until the server is so far."""
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - the server is in another thread
+                await asyncio.sleep(0.005)
+
+    async def ask(self, method: str, path: str, body: Any = None) -> None:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+            (await client.request(method, path, json=body)).raise_for_status()
+
+    def posted(self, path: str) -> list[Any]:
+        return [
+            requested.json for requested in self.state.record if (requested.method, requested.path) == ("POST", path)
+        ]
+
+
+@pytest.fixture
+async def bench(serve: Serve, connect: Connect, waits: Any) -> Bench:
+    state = SandboxState()
+    app = create_app(state)
+    return Bench(serve, app, state, connect, waits)
+
+
+def request(**fields: Any) -> ImageRequest:
+    return ImageRequest(**{"job_id": str(uuid.uuid4()), "prompt": "a red fox", "size": Size(64, 48), **fields})
+
+
+async def test_polls_grow_further_apart(bench: Bench) -> None:
+    """The first look comes soon, later ones every two seconds."""
+    bench.state.knobs.latency = LONG
+
+    with pytest.raises(EngineTimeout):
+        await bench.engine(timeout=30).generate(request())
+
+    assert bench.waits.seconds[:7] == pytest.approx([0.2, 0.3, 0.45, 0.675, 1.0125, 1.51875, 2])
+    assert bench.waits.seconds[7:12] == [2] * 5
+
+
+async def test_a_run_that_takes_too_long_is_given_up_and_stopped(bench: Bench) -> None:
+    """The time counts from the start of execution, and the server does not go on for nobody."""
+    bench.state.knobs.latency = LONG
+    requested = request()
+
+    with pytest.raises(EngineTimeout, match=r"longer than 10 s \(IMAGE_ENGINE_TIMEOUT\)") as caught:
+        await bench.engine(timeout=10).generate(requested)
+
+    assert caught.value.may_have_cost
+    assert sum(bench.waits.seconds) == pytest.approx(10)
+    assert bench.posted("/interrupt") == [{"prompt_id": requested.job_id}]
+
+
+async def test_a_run_that_waits_too_long_is_given_up_and_deleted(bench: Bench) -> None:
+    """Waiting behind somebody else has a limit of its own, and a run that never started cost nothing."""
+    bench.state.knobs.latency = LONG
+    other, mine = bench.start(request()), request()
+    await bench.until(lambda: bench.machine.running)
+
+    with pytest.raises(EngineTimeout, match="did not start the run within 10 s") as caught:
+        await bench.engine(timeout=10).generate(mine)
+
+    assert not caught.value.may_have_cost
+    assert bench.machine.pending == []
+    assert bench.posted("/interrupt") == []
+    other.cancel()
+
+
+async def test_a_run_outlives_whoever_waits_for_it(bench: Bench) -> None:
+    """A job whose caller's time is up leaves its run where it is, and finds it when it is started again."""
+    bench.state.knobs.latency = 0.5
+    requested = request()
+    task = bench.start(requested)
+    await bench.until(lambda: bench.machine.running)
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await bench.until(lambda: requested.job_id in bench.machine.history)
+    result = await bench.engine().generate(requested)
+
+    assert len(result.images) == 1
+    assert len(bench.posted("/prompt")) == 1
+    assert bench.posted("/interrupt") == []
+
+
+async def test_a_run_that_waits_keeps_its_place(bench: Bench) -> None:
+    """A job whose caller's time is up before its run began does not have to queue again."""
+    bench.state.knobs.latency = LONG
+    other = bench.start(request())
+    await bench.until(lambda: bench.machine.running)
+    mine = bench.start(request())
+    await bench.until(lambda: bench.machine.pending)
+
+    mine.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await mine
+
+    assert len(bench.machine.pending) == 1
+    assert bench.machine.running is not None
+    other.cancel()
+
+
+async def test_a_server_that_does_not_take_it_off_does_not_hide_the_timeout(bench: Bench) -> None:
+    """The error is the one that happened first."""
+    bench.state.knobs.latency = LONG
+    bench.state.knobs.faults = [Fault(500, "broke", times=-1, path="/queue", skip=4)]
+
+    with pytest.raises(EngineTimeout):
+        await bench.engine(timeout=0.3).generate(request())
+
+
+async def test_every_run_of_a_job_can_be_taken_off(bench: Bench) -> None:
+    """Cancelling by the job's id stops what runs and deletes what waits, and leaves others alone."""
+    bench.state.knobs.latency = LONG
+    sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
+    mine = request(n=3)
+    task = bench.start(mine, sample=sample)
+    await bench.until(lambda: len(bench.machine.pending) == 2)
+    somebody_else = request()
+    other = bench.start(somebody_else)
+    await bench.until(lambda: len(bench.machine.pending) == 3)
+
+    await bench.engine().cancel(mine.job_id)
+
+    with pytest.raises(EngineUnavailable):
+        await task
+    await bench.until(lambda: bench.machine.running and bench.machine.running.prompt_id == somebody_else.job_id)
+    assert bench.machine.pending == []
+    other.cancel()
+
+
+async def test_an_interrupted_run_is_an_error(bench: Bench) -> None:
+    """Somebody stopped it on the server: the error says so and names the node."""
+    bench.state.knobs.latency = LONG
+    requested = request()
+    task = bench.start(requested)
+    await bench.until(lambda: bench.machine.running)
+
+    await bench.ask("POST", "/interrupt", {"prompt_id": requested.job_id})
+
+    with pytest.raises(EngineUnavailable, match="interrupted on the server at node"):
+        await task
+
+
+async def test_a_deleted_run_is_an_error(bench: Bench) -> None:
+    """A run that is neither in the queue nor in the history is not waited for."""
+    bench.state.knobs.latency = LONG
+    other, requested = bench.start(request()), request()
+    await bench.until(lambda: bench.machine.running)
+    task = bench.start(requested)
+    await bench.until(lambda: bench.machine.pending)
+
+    await bench.ask("POST", "/queue", {"delete": [requested.job_id]})
+
+    with pytest.raises(EngineUnavailable, match="no longer knows run") as caught:
+        await task
+    assert not caught.value.may_have_cost
+    other.cancel()
+
+
+async def test_a_restart_in_the_middle_is_an_error(bench: Bench) -> None:
+    """A server that forgot its runs is found out at once, not by the timeout."""
+    bench.state.knobs.latency = LONG
+    task = bench.start(request())
+    # The engine has to have seen it running for the error to know that it cost something.
+    await bench.until(lambda: bench.machine.running and len(bench.waits.seconds) > 2)
+
+    await bench.ask("POST", "/sandbox/restart")
+
+    with pytest.raises(EngineUnavailable, match="the server was restarted") as caught:
+        await task
+    assert caught.value.may_have_cost
+
+
+async def test_a_server_that_is_gone_in_the_middle_leaves_the_run_alone(bench: Bench) -> None:
+    """The job may be tried again and find its run, so nothing is taken off."""
+    bench.state.knobs.latency = LONG
+    bench.state.knobs.faults = [Fault(500, "<h1>Bad Gateway</h1>", times=-1, path="/queue", skip=2)]
+
+    with pytest.raises(EngineUnavailable, match="Bad Gateway"):
+        await bench.engine(timeout=86_400).generate(request())
+
+    assert bench.posted("/queue") == []
+    assert bench.machine.running
+
+
+@pytest.mark.parametrize("path", ["/prompt", "/queue"])
+async def test_a_run_of_which_nothing_is_heard_is_left_alone(bench: Bench, path: str) -> None:
+    """A proxy that gives up says nothing of the run: the job may be tried again and find it."""
+    bench.state.knobs.latency = LONG
+    bench.state.knobs.faults = [Fault(504, "late", path=path, skip=int(path == "/queue"))]
+
+    with pytest.raises(EngineTimeout) as caught:
+        await bench.engine().generate(request())
+
+    assert caught.value.outstanding
+    assert bench.posted("/queue") == bench.posted("/interrupt") == []
+
+
+async def test_a_run_that_took_too_long_is_not_outstanding(bench: Bench) -> None:
+    """It was stopped: there is nothing to be found again."""
+    bench.state.knobs.latency = LONG
+
+    with pytest.raises(EngineTimeout) as caught:
+        await bench.engine(timeout=1).generate(request())
+
+    assert (caught.value.may_have_cost, caught.value.outstanding) == (True, False)
+
+
+async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_timeout(bench: Bench) -> None:
+    """The look that is cut short by the run's time is not what went wrong, and the run is taken off."""
+    silent = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"].startswith("/history/") and bench.machine.running and not silent.is_set():
+            silent.set()
+            await asyncio.sleep(1)
+        await bench.app(scope, receive, send)
+
+    bench.state.knobs.latency = LONG
+    config = ImagesConfig(COMFYUI_BASE_URL=bench.serve(app), **CHECKPOINT.fields())
+    engine = ComfyUIEngine(config, bench.connect(timeout=0.4))
+
+    with pytest.raises(EngineTimeout, match=r"did not start|ran for longer") as caught:
+        await engine.generate(request())
+
+    assert not caught.value.outstanding
+    await bench.until(lambda: bench.machine.running is None)
+
+
+async def test_a_retried_job_finds_its_finished_run(bench: Bench) -> None:
+    """The second attempt submits nothing, and tells the seed that the run had."""
+    requested = request()
+    first = await bench.engine().generate(requested)
+
+    second = await bench.engine().generate(requested)
+
+    assert second.images == first.images
+    assert len(bench.posted("/prompt")) == 1
+
+
+async def test_a_retried_job_follows_its_running_run(bench: Bench) -> None:
+    """A run that is still going is followed, not submitted beside itself."""
+    bench.state.knobs.latency = 0.3
+    requested = request()
+    first = bench.start(requested)
+    await bench.until(lambda: bench.machine.running)
+
+    second = await bench.engine(timeout=86_400).generate(requested)
+
+    assert second.images == (await first).images
+    assert len(bench.posted("/prompt")) == 1
+
+
+async def test_a_retried_job_runs_again_what_failed(bench: Bench) -> None:
+    """A run that failed stays failed under its id, so the next attempt has another."""
+    bench.state.knobs.latency = LONG
+    requested = request()
+    with pytest.raises(EngineTimeout):
+        await bench.engine(timeout=1).generate(requested)
+    await bench.until(lambda: requested.job_id in bench.machine.history)
+    bench.state.knobs.latency = 0
+
+    result = await bench.engine().generate(requested)
+
+    assert len(result.images) == 1
+    assert len({body["prompt_id"] for body in bench.posted("/prompt")}) == 2
+
+
+async def test_a_job_is_not_tried_for_ever(bench: Bench) -> None:
+    """After ten failed runs of one job there is no eleventh."""
+    requested = request()
+    failed = {"outputs": {}, "status": {"status_str": "error", "messages": []}}
+    bench.machine.history.update(dict.fromkeys(run_ids(requested.job_id, 0), failed))
+
+    with pytest.raises(EngineUnavailable, match="failed at every run of this job"):
+        await bench.engine().generate(requested)
+
+
+async def test_a_failure_without_a_reason_says_so(bench: Bench) -> None:
+    """A history that tells nothing is still an error."""
+    requested = request()
+    failed = {"outputs": {}, "status": {"status_str": "error", "messages": [["execution_start", {}]]}}
+    found = {requested.job_id: failed}
+    bench.state.knobs.faults = [Fault(200, found, path=f"/history/{requested.job_id}", skip=1)]
+
+    with pytest.raises(EngineUnavailable, match="the server does not say why"):
+        await bench.engine().generate(requested)
+
+
+async def test_a_server_that_chooses_its_own_ids_is_followed(bench: Bench) -> None:
+    """Older servers ignore the id that is sent."""
+    requested = request()
+    image = {"filename": "old.png", "subfolder": "", "type": "output"}
+    bench.machine.files["output", "", "old.png"] = b"image"
+    bench.machine.history["own-id"] = {"outputs": {"9": {"images": [image]}}, "prompt": None, "status": None}
+    bench.state.knobs.faults = [Fault(200, {"prompt_id": "own-id", "number": 1}, path="/prompt")]
+
+    result = await bench.engine().generate(requested)
+
+    assert [image.data for image in result.images] == [b"image"]
+
+
+async def test_some_runs_of_a_job_may_fail(bench: Bench) -> None:
+    """The images that were made come, with a warning for the run that was stopped."""
+    bench.state.knobs.latency = 0.2
+    sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
+    task = bench.start(request(n=3), sample=sample)
+    await bench.until(lambda: bench.machine.running and len(bench.machine.pending) == 2)
+
+    await bench.ask("POST", "/interrupt", {})
+
+    result = await task
+    assert len(result.images) == 2
+    assert "1 of 3 calls failed: comfyui failed: interrupted on the server" in result.warnings[0]

@@ -1,0 +1,173 @@
+"""The sandbox's ComfyUI, held against recorded traffic of the real one, version 0.3.64."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from starlette.types import ASGIApp
+
+from sandbox.engines.comfyui import create_app
+from sandbox.engines.painter import paint
+from sandbox.engines.state import SandboxState
+
+pytestmark = pytest.mark.anyio
+
+Serve = Callable[[ASGIApp], str]
+
+CAPTURES = Path(__file__).parents[2] / "data" / "captures" / "comfyui"
+
+
+def capture(name: str) -> Any:
+    return json.loads((CAPTURES / f"{name}.json").read_text("utf-8"))
+
+
+@pytest.fixture
+async def client(serve: Serve, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(SandboxState())
+    async with httpx.AsyncClient(base_url=serve(app), trust_env=False) as client:
+        image = paint("input", 8, 8)
+        await client.post("/upload/image", files={"image": ("in.png", image)}, data={"type": "input"})
+        await client.post("/upload/image", files={"image": ("broken.png", b"no image")})
+        yield client
+
+
+@pytest.mark.parametrize("name", [name for name in capture("prompt_errors") if name != "PARTIAL history"])
+async def test_prompts_are_accepted_and_refused_as_recorded(name: str, client: httpx.AsyncClient) -> None:
+    """Status, error type and the types of the nodes' errors are those of the real server."""
+    case = capture("prompt_errors")[name]
+    request, expected = case["request"], case["response"]
+    if request["json"] is None and "valid" in name:
+        request["json"] = capture("run_success")["post"]["request"]["json"]
+    content = b"{" if request["json"] is None else json.dumps(request["json"]).encode()
+
+    got = await client.post("/prompt", content=content, headers=request["headers"])
+
+    assert got.status_code == expected["status"]
+    if expected["status"] == 500:
+        assert got.text == expected["body"]
+        return
+    assert _errors(got.json()) == _errors(expected["json"])
+
+
+@pytest.mark.parametrize("name", ["new", "same name other bytes", "type=temp", "type=bogus", "no image field"])
+async def test_uploads_are_kept_as_recorded(name: str, client: httpx.AsyncClient) -> None:
+    """A taken name gets a number; what is no upload is refused."""
+    expected = capture("upload_variants")[name]["response"]
+    named = {"type=temp": "t.png"}.get(name, "in.png")
+    data = paint("input", 8, 8) if name == "new" else b"other"
+    field = "file" if name == "no image field" else "image"
+    kind = name.removeprefix("type=") if name.startswith("type=") else "input"
+
+    got = await client.post("/upload/image", files={field: (named, data)}, data={"type": kind})
+
+    assert got.status_code == expected["status"]
+    assert got.text == expected["body"] if "body" in expected else got.json() == expected["json"]
+
+
+@pytest.mark.parametrize("query", [name for name in capture("view_variants") if "gen2" not in name or ".." in name])
+async def test_views_are_refused_as_recorded(query: str, client: httpx.AsyncClient) -> None:
+    """Missing files and paths that lead elsewhere have the recorded status."""
+    got = await client.get(f"/view?{query}")
+
+    assert got.status_code == capture("view_variants")[query]["response"]["status"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run_success", "run_batch3", "run_three_outputs", "run_exec_error_bad_image", "run_edit", "run_subfolder"],
+)
+async def test_runs_end_as_recorded(name: str, client: httpx.AsyncClient) -> None:
+    """The history's entry has the recorded shape and outputs."""
+    run = capture(name)
+    (expected,) = run["history"]["response"]["json"].values()
+
+    posted = (await client.post("/prompt", json=run["post"]["request"]["json"])).json()
+    entry = None
+    while entry is None:
+        entry = (await client.get(f"/history/{posted['prompt_id']}")).json().get(posted["prompt_id"])
+
+    assert set(entry) == set(expected)
+    assert entry["status"]["status_str"] == expected["status"]["status_str"]
+    assert set(entry["outputs"]) == set(expected["outputs"])
+    for node_id, output in expected["outputs"].items():
+        mine = [image | {"filename": ""} for image in entry["outputs"][node_id]["images"]]
+        assert mine == [image | {"filename": ""} for image in output["images"]]
+    assert set(entry["status"]["messages"][-1][1]) >= set(expected["status"]["messages"][-1][1]) - {"traceback"}
+
+
+async def test_an_unknown_node_type_and_run_are_empty_objects(client: httpx.AsyncClient) -> None:
+    """As ComfyUI, it answers 200 for what it does not know."""
+    assert (await client.get("/object_info/NoSuchNode")).json() == {}
+    assert (await client.get("/history/no-such-id")).json() == capture("history_unknown_id")["response"]["json"]
+
+
+async def test_object_info_has_the_recorded_shape(client: httpx.AsyncClient) -> None:
+    """A node type is described by the same fields."""
+    expected = capture("object_info_EmptyImage")["response"]["json"]["EmptyImage"]
+
+    got = (await client.get("/object_info/EmptyImage")).json()["EmptyImage"]
+
+    assert set(got) == set(expected)
+    assert got["input_order"] == expected["input_order"]
+
+
+async def test_a_mask_is_put_onto_the_image_it_is_for(client: httpx.AsyncClient) -> None:
+    """The image named is kept once more, with the mask's alpha."""
+    out = io.BytesIO()
+    Image.new("RGBA", (8, 8), (0, 0, 0, 7)).save(out, "PNG")
+    original = json.dumps({"filename": "in.png", "type": "input", "subfolder": ""})
+
+    kept = await client.post(
+        "/upload/mask", files={"image": ("masked.png", out.getvalue())}, data={"original_ref": original}
+    )
+    viewed = await client.get("/view", params={"filename": "masked.png [input]"})
+
+    assert kept.json() == {"name": "masked.png", "subfolder": "", "type": "input"}
+    assert Image.open(io.BytesIO(viewed.content)).convert("RGBA").getchannel("A").getextrema() == (7, 7)
+
+
+async def test_a_mask_for_an_unknown_image_is_refused(client: httpx.AsyncClient) -> None:
+    """There is nothing to put it onto."""
+    assert (await client.post("/upload/mask", files={"image": ("masked.png", b"x")})).status_code == 400
+
+
+async def test_a_path_out_of_the_uploads_is_refused(client: httpx.AsyncClient) -> None:
+    """A folder above the uploads is none."""
+    sent = await client.post("/upload/image", files={"image": ("a.png", b"x")}, data={"subfolder": "../a"})
+
+    assert sent.status_code == capture("upload_variants")["subfolder traversal"]["response"]["status"]
+
+
+async def test_extra_data_of_null_stops_the_queue(client: httpx.AsyncClient) -> None:
+    """As with the real server, nothing runs after it until the server is started again."""
+    prompt = capture("run_success")["post"]["request"]["json"]["prompt"]
+
+    await client.post("/prompt", json={"prompt": prompt, "extra_data": None})
+    await client.post("/prompt", json={"prompt": prompt})
+    queue = (await client.get("/queue")).json()
+    await client.post("/queue", json={"clear": True})
+
+    assert (len(queue["queue_running"]), len(queue["queue_pending"])) == (0, 2)
+    assert (await client.get("/queue")).json() == {"queue_running": [], "queue_pending": []}
+    assert (await client.get("/history")).json() == {}
+
+
+async def test_the_machine_says_what_it_is(client: httpx.AsyncClient) -> None:
+    """Version and device are told as ComfyUI does, and every node type is listed."""
+    assert (await client.get("/system_stats")).json()["system"]["comfyui_version"] == "0.3.64"
+    assert {"KSampler", "SaveImage"} <= set((await client.get("/api/object_info")).json())
+
+
+def _errors(body: dict[str, Any]) -> Any:
+    nodes = body.get("node_errors", {})
+    found = {
+        node_id: ([error["type"] for error in node["errors"]], node["class_type"], node["dependent_outputs"])
+        for node_id, node in nodes.items()
+    }
+    error = body.get("error", {})
+    return error.get("type"), error.get("message"), found

@@ -1,0 +1,101 @@
+"""What every engine does with the operator's parameters, and how engines are found."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from image_gateway.engines import create_engine, create_prompt_writer
+from image_gateway.engines.openai.engine import OpenAIEngine
+from image_gateway.engines.protocol import ImageRequest, InputImage, overlay, unsupported
+from image_gateway.engines.server import Connection
+from image_gateway.errors import EngineUnavailable
+from image_gateway.models.config import ImagesConfig
+
+
+def request(*requested: str) -> ImageRequest:
+    return ImageRequest(job_id="job", prompt="a fox", requested=frozenset(requested))
+
+
+@pytest.mark.parametrize(
+    ("params", "body", "warnings"),
+    [
+        (None, {"n": 1}, []),
+        ({"n": 1}, {"n": 1}, []),
+        ({"n": 2}, {"n": 2}, ["n was set to 2 by the operator's parameters"]),
+        ({"quality": "low"}, {"n": 1, "quality": "low"}, []),
+        ({"n": None}, {}, ["n was left out by the operator's parameters"]),
+        ({"quality": None}, {"n": 1}, []),
+    ],
+)
+def test_overlay(params: dict[str, Any] | None, body: dict[str, Any], warnings: list[str]) -> None:
+    """The operator's value stands; only where it changes what the caller asked for there is a warning."""
+    fields: dict[str, Any] = {"n": 1}
+
+    said = overlay(fields, params, request("n"), {})
+
+    assert (fields, said) == (body, warnings)
+
+
+def test_overlay_speaks_of_the_callers_field() -> None:
+    """The warning has the name that the caller used, not the engine's."""
+    said = overlay({"batch_size": 1}, {"batch_size": 4}, request("n"), {"batch_size": "n"})
+
+    assert said == ["n was set to 4 by the operator's parameters"]
+
+
+def test_unsupported_tells_only_what_was_asked() -> None:
+    """Fields that the caller left alone are not spoken of."""
+    assert unsupported(request("seed"), "engine", "steps", "seed") == [
+        "seed is not supported by engine and was ignored"
+    ]
+
+
+@pytest.mark.parametrize(("kind", "extension"), [("image/png", "png"), ("image/jpeg", "jpg"), ("image/webp", "webp")])
+def test_extension_of_an_input(kind: str, extension: str) -> None:
+    """An input's file name ends as its content type says."""
+    assert InputImage(b"", kind, 1, 1).extension == extension
+
+
+@pytest.fixture
+def config() -> ImagesConfig:
+    return ImagesConfig(IMAGES_OPENAI_API_KEY="k", AUTOMATIC1111_BASE_URL="http://a1111.example")
+
+
+@pytest.mark.anyio
+async def test_engine_is_made_by_name(connect: Callable[..., Connection], config: ImagesConfig) -> None:
+    """An engine's name is all that is needed to make it."""
+    assert isinstance(create_engine("openai", config, connect()), OpenAIEngine)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("name", "edit", "field"),
+    [
+        ("openai", False, "IMAGES_OPENAI_API_BASE_URL"),
+        ("openai", True, "IMAGES_EDIT_OPENAI_API_BASE_URL"),
+        ("automatic1111", True, "AUTOMATIC1111_BASE_URL"),
+        ("comfyui", False, "COMFYUI_BASE_URL"),
+        ("comfyui", True, "IMAGES_EDIT_COMFYUI_BASE_URL"),
+        ("gemini", True, "IMAGES_EDIT_GEMINI_API_BASE_URL"),
+    ],
+)
+async def test_unreachable_engine_is_named_by_its_field(
+    connect: Callable[..., Connection], name: str, field: str, *, edit: bool
+) -> None:
+    """Whoever makes images is told which field to look at, and not where a private server is."""
+    config = ImagesConfig.model_validate({field: "http://127.0.0.1:9/private"})
+
+    with pytest.raises(EngineUnavailable) as error:
+        await create_engine(name, config, connect(), edit=edit).models()
+
+    assert error.value.detail == f"{name} cannot be reached (connection refused): check {field}"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["openai", "automatic1111"])
+async def test_prompts_are_written_by_an_engine_that_can(
+    connect: Callable[..., Connection], config: ImagesConfig, name: str
+) -> None:
+    """The configured engine rewrites prompts if it can, else the openai engine does."""
+    assert isinstance(create_prompt_writer(name, config, connect()), OpenAIEngine)

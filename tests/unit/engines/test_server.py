@@ -1,0 +1,329 @@
+"""The way to an engine's server: what is tried again, what is given up, and what may have cost."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from image_gateway.engines import server as engine_http
+from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.errors import (
+    ContentBlocked,
+    EngineError,
+    EngineRateLimited,
+    EngineRejected,
+    EngineTimeout,
+    EngineUnavailable,
+)
+from sandbox.engines.state import Fault, SandboxState
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def state() -> SandboxState:
+    return SandboxState()
+
+
+@pytest.fixture
+def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], state: SandboxState) -> EngineServer:
+    """A server that answers `{}` to everything, unless a fault is set."""
+
+    async def anything(request: Request) -> Response:
+        await state.note(request)
+        return await state.trouble(request) or JSONResponse({})
+
+    app = Starlette(routes=[Route("/api/{path:path}", anything, methods=["GET", "POST"])])
+    return EngineServer(connect(), "engine", f"{serve(app)}/api", headers={"x-key": "k"}, params={"version": "1"})
+
+
+async def test_every_request_carries_the_servers_headers_and_query(server: EngineServer, state: SandboxState) -> None:
+    """Headers and query of the server are on every request, with those of the request laid over them."""
+    await server.json("GET", "/a", params={"page": "2"}, headers={"x-more": "m"})
+
+    requested = state.record[0]
+    assert (requested.path, requested.query) == ("/api/a", {"version": "1", "page": "2"})
+    assert (requested.headers["x-key"], requested.headers["x-more"]) == ("k", "m")
+
+
+async def test_basic_auth_is_sent(server: EngineServer, state: SandboxState) -> None:
+    """A user name and password travel as HTTP Basic."""
+    await replace(server, auth=("me", "pw")).send("GET", "/a")
+
+    assert state.record[0].headers["authorization"] == "Basic bWU6cHc="
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "requests"),
+    [
+        ("POST", 429, 3),
+        ("POST", 503, 3),
+        ("POST", 400, 1),
+        ("POST", 401, 1),
+        ("POST", 500, 1),
+        ("POST", 502, 1),
+        ("POST", 504, 1),
+        ("POST", 0, 1),
+        ("GET", 500, 3),
+        ("GET", 502, 3),
+        ("GET", 0, 3),
+        ("GET", 404, 1),
+    ],
+)
+async def test_only_what_cannot_have_cost_is_tried_again(
+    server: EngineServer, state: SandboxState, method: str, status: int, requests: int
+) -> None:
+    """Work that may have been done is never asked for twice; reading is."""
+    state.knobs.faults = [Fault(status, times=-1)]
+
+    with pytest.raises(EngineError):
+        await server.send(method, "/a")
+
+    assert len(state.record) == requests
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "may_have_cost"),
+    [
+        (400, EngineRejected, False),
+        (401, EngineRejected, False),
+        (404, EngineRejected, False),
+        (422, EngineRejected, False),
+        (429, EngineRateLimited, False),
+        (302, EngineUnavailable, True),
+        (500, EngineUnavailable, True),
+        (503, EngineUnavailable, False),
+        (504, EngineTimeout, True),
+        (0, EngineUnavailable, True),
+    ],
+)
+async def test_status_decides_the_error(
+    server: EngineServer, state: SandboxState, status: int, error: type[EngineError], *, may_have_cost: bool
+) -> None:
+    """Each status becomes its place in the error tree, and says whether the engine may have been paid."""
+    state.knobs.faults = [Fault(status, times=-1)]
+
+    with pytest.raises(error) as raised:
+        await server.send("POST", "/a")
+
+    assert type(raised.value) is error
+    assert raised.value.may_have_cost is may_have_cost
+
+
+@pytest.mark.parametrize(
+    ("status", "outstanding"), [(0, True), (400, False), (500, False), (502, True), (503, False), (504, True)]
+)
+async def test_an_answer_that_was_lost_is_outstanding(
+    server: EngineServer, state: SandboxState, status: int, *, outstanding: bool
+) -> None:
+    """The engine may have done what it was asked for. One that answers has not, whatever it says."""
+    state.knobs.faults = [Fault(status, times=-1)]
+
+    with pytest.raises(EngineError) as caught:
+        await server.send("POST", "/a")
+
+    # A connection that breaks off can be answered by the server's own 500 first.
+    assert caught.value.outstanding is outstanding or (status == 0 and "500" in caught.value.detail)
+
+
+async def test_a_request_for_which_no_time_is_left_is_not_sent(server: EngineServer, state: SandboxState) -> None:
+    """So it costs nothing, and nothing of it is outstanding."""
+    with pytest.raises(EngineTimeout) as caught:
+        await replace(server, deadline=asyncio.get_running_loop().time()).send("POST", "/a")
+
+    assert (caught.value.may_have_cost, caught.value.outstanding) == (False, False)
+    assert state.record == []
+
+
+async def test_named_parameter_is_bounded_and_without_secrets(server: EngineServer, state: SandboxState) -> None:
+    """The parameter that an engine names is its own words too: what it repeats of a key is not shown."""
+    server = replace(server, connection=replace(server.connection, secrets=("sk-secret",)))
+    state.knobs.faults = [
+        Fault(400, {"error": {"message": "no", "param": "sk-secret"}}),
+        Fault(400, {"error": {"message": "no", "param": "p" * 2_000_000}}),
+        Fault(400, {"error": {"message": "no", "param": "\n"}}),
+    ]
+    named = []
+
+    for _ in range(3):
+        with pytest.raises(EngineRejected) as raised:
+            await server.send("POST", "/a")
+        assert raised.value.param == raised.value.field
+        named.append(raised.value.field)
+
+    assert named == ["***", "p" * 600 + " …", None]
+
+
+async def test_blocked_content_is_told_by_the_engines_own_reading(server: EngineServer, state: SandboxState) -> None:
+    """A refusal in which the engine sees a content block becomes one."""
+    state.knobs.faults = [Fault(400, {"why": "too rude"})]
+
+    with pytest.raises(ContentBlocked, match="engine blocked the content: too rude"):
+        await replace(server, blocked=lambda body: body["why"]).send("POST", "/a")
+
+
+async def test_wait_in_the_body(server: EngineServer, state: SandboxState, waits: Any) -> None:
+    """An engine that says in its JSON how long to wait is waited for that long."""
+    state.knobs.faults = [Fault(429, {"wait": 3.5})]
+
+    await replace(server, retry_delay=lambda body: body["wait"]).send("POST", "/a")
+
+    assert waits.seconds == [3.5]
+
+
+@pytest.mark.parametrize("said", ["soon", "", "nan", "inf", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
+async def test_unusable_retry_after_is_no_wait_told(
+    server: EngineServer, state: SandboxState, waits: Any, said: str
+) -> None:
+    """A `Retry-After` that says nothing usable leaves the gateway's own pauses."""
+    state.knobs.faults = [Fault(429, headers={"Retry-After": said}, times=-1)]
+
+    with pytest.raises(EngineRateLimited) as error:
+        await server.send("POST", "/a")
+
+    assert error.value.retry_after is None
+    assert waits.seconds == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("said", ["-3", "0", "Mon, 05 Jan 2026 10:00:00 GMT"])
+async def test_retry_after_in_the_past_is_now(server: EngineServer, state: SandboxState, waits: Any, said: str) -> None:
+    """A moment that has passed means no wait at all."""
+    state.knobs.faults = [Fault(503, headers={"Retry-After": said})]
+
+    await server.send("POST", "/a")
+
+    assert waits.seconds == [0.0]
+
+
+async def test_retry_after_as_a_date(server: EngineServer, state: SandboxState) -> None:
+    """A date far ahead is handed on in seconds."""
+    state.knobs.faults = [Fault(503, headers={"Retry-After": "Fri, 01 Jan 2100 10:00:00 GMT"})]
+
+    with pytest.raises(EngineUnavailable) as error:
+        await server.send("POST", "/a")
+
+    assert error.value.retry_after
+    assert error.value.retry_after > 3600
+
+
+async def test_no_waiting_past_the_deadline(server: EngineServer, state: SandboxState, waits: Any) -> None:
+    """A wait longer than the time left for the operation is not begun."""
+    state.knobs.faults = [Fault(429, headers={"Retry-After": "4"})]
+    server = replace(server, connection=replace(server.connection, timeout=3.0)).starting_now()
+
+    with pytest.raises(EngineRateLimited) as error:
+        await server.send("POST", "/a")
+
+    assert (waits.seconds, error.value.retry_after) == ([], 4.0)
+
+
+async def test_operation_has_one_timeout(server: EngineServer, state: SandboxState) -> None:
+    """Of two requests of one operation, the second gets the time that the first one left."""
+    state.knobs.latency = 0.3
+    server = replace(server, connection=replace(server.connection, timeout=0.5)).starting_now()
+    await server.send("POST", "/a")
+    started = time.monotonic()
+
+    with pytest.raises(EngineTimeout, match=r"within 0\.5 s"):
+        await server.send("POST", "/a")
+
+    assert time.monotonic() - started < 0.29
+
+
+async def test_too_long_an_answer(server: EngineServer, state: SandboxState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer over the limit is not read to its end."""
+    monkeypatch.setattr(engine_http, "MAX_ANSWER", 1 << 20)
+    state.knobs.faults = [Fault(200, "x" * (1 << 21))]
+
+    with pytest.raises(EngineUnavailable, match="engine answered more than 1 MB") as error:
+        await server.send("POST", "/a")
+    assert error.value.may_have_cost
+
+
+async def test_answer_that_is_not_json(server: EngineServer, state: SandboxState) -> None:
+    """A 200 that holds no JSON is a broken engine, shown without control characters."""
+    state.knobs.faults = [Fault(200, "hello\x00 there")]
+
+    with pytest.raises(EngineUnavailable, match="engine answered 200 with something that is not JSON: hello there"):
+        await server.json("POST", "/a")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [('\ufeff{"a": 1}', {"a": 1}), ('{"a": "cut \\ud83d"}', {"a": "cut ?"}), ('{"a": [NaN]}', None)],
+    ids=["byte order mark", "half a pair", "nan"],
+)
+async def test_json_that_is_a_little_odd(
+    server: EngineServer, state: SandboxState, said: str, expected: dict[str, Any] | None
+) -> None:
+    """Images that are paid for are not lost for it; what comes of it can be stored."""
+    state.knobs.faults = [Fault(200, said)]
+
+    answer = await server.json("POST", "/a")
+
+    assert expected is None or answer == expected
+    assert answer.keys() == {"a"}
+    str(answer).encode()
+
+
+async def test_json_null_is_json(server: EngineServer, state: SandboxState) -> None:
+    """A body of `null` is an answer, for the engine to judge."""
+    state.knobs.faults = [Fault(200, "null")]
+
+    assert await server.json("GET", "/a") is None
+
+
+async def test_silent_host(connect: Callable[..., Connection]) -> None:
+    """A host that takes no connection in time cannot be reached, and cost nothing."""
+    connection = connect()
+
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectTimeout("", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(silent)) as client:
+        server = EngineServer(replace(connection, client=client), "engine", "http://engine.example")
+        with pytest.raises(EngineUnavailable, match=r"engine cannot be reached \(no answer\): check"):
+            await server.send("POST", "/a")
+
+
+async def test_download_is_tried_again(server: EngineServer, state: SandboxState) -> None:
+    """Fetching an image from the engine's own origin costs nothing, so it is tried again."""
+    state.knobs.faults = [Fault(500), Fault(200, "image")]
+
+    assert await server.download("/api/image") == b"image"
+    assert state.record[-1].headers["x-key"] == "k"
+    assert state.record[-1].query == {}
+
+
+async def test_lost_image_has_cost(server: EngineServer, state: SandboxState) -> None:
+    """An image that cannot be fetched was paid for all the same."""
+    state.knobs.faults = [Fault(404, {"error": "gone"})]
+
+    with pytest.raises(EngineRejected, match="engine answered 404: gone") as error:
+        await server.download("image")
+
+    assert error.value.may_have_cost
+    assert state.record[0].path == "/api/image"
+
+
+async def test_slow_foreign_image(server: EngineServer) -> None:
+    """An image on another origin gets no more than the time that is left."""
+
+    async def hang(_url: str) -> bytes:
+        await asyncio.sleep(5)
+        return b""
+
+    connection = replace(server.connection, fetch=hang, timeout=0.1)
+
+    with pytest.raises(EngineTimeout) as error:
+        await replace(server, connection=connection).download("https://elsewhere.example/p.png")
+    assert error.value.may_have_cost

@@ -1,0 +1,94 @@
+"""Images in the bucket, against moto's server."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import httpx
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.errors import StorageUnavailable
+from image_gateway.ids import job_time, new_job_id
+from image_gateway.images.sniff import ImageType
+from image_gateway.images.store import ImageStore
+from image_gateway.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+PNG = ImageType("image/png", 1, 1)
+
+
+def test_a_job_id_is_a_uuid_that_tells_its_time() -> None:
+    """Version 7 and the RFC's variant; later ids sort later."""
+    before = datetime.now(UTC)
+    first, second = uuid.UUID(new_job_id()), uuid.UUID(new_job_id())
+
+    assert (first.version, first.variant) == (7, uuid.RFC_4122)
+    assert first != second
+    assert abs(job_time(str(first)) - before) < timedelta(seconds=5)
+
+
+async def test_an_image_lies_under_its_day_and_job(aws: Aws, settings: Settings) -> None:
+    """The key, content type and metadata are as documented; other letters are percent-encoded."""
+    job = new_job_id()
+    key = await ImageStore(aws, settings).put(job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job})
+
+    found = boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)
+
+    assert re.fullmatch(rf"images/\d{{4}}/\d\d/\d\d/{job}/0\.png", key)
+    assert found["ContentType"] == "image/png"
+    assert found["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn", "job": job}
+
+
+async def test_a_presigned_url_gives_the_image_and_says_when_it_ends(aws: Aws, settings: Settings) -> None:
+    """The URL is signed by SigV4 for the documented time."""
+    store = ImageStore(aws, settings)
+    key = await store.put(new_job_id(), 0, b"png", PNG, {})
+
+    url, expires_at = store.url(key)
+
+    assert httpx.get(url).content == b"png"
+    query = parse_qs(urlsplit(url).query)
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Expires"] == ["3600"]
+    assert abs(expires_at - datetime.now(UTC) - timedelta(hours=1)) < timedelta(seconds=5)
+
+
+def test_on_aws_the_url_is_regional_and_virtual_hosted(
+    aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer regions serve no other form."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    url, _ = ImageStore(aws, settings).url("images/2026/11/22/job/0.png")
+
+    assert urlsplit(url).hostname == f"{settings.bucket}.s3.us-east-1.amazonaws.com"
+
+
+async def test_a_bucket_that_fails_is_told(aws: Aws, settings: Settings) -> None:
+    """An image that was paid for and not stored must not be asked for again blindly."""
+    store = ImageStore(aws, settings.model_copy(update={"bucket": "no-such-bucket"}))
+
+    with pytest.raises(StorageUnavailable, match="NoSuchBucket") as caught:
+        await store.put(new_job_id(), 0, b"png", PNG, {})
+
+    assert caught.value.may_have_cost
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [(" flux ", {"model": "flux"}), (" ", {}), ("\U0001f98a" * 256, {"model": "%F0%9F%A6%8A" * 42 + "%F0%9F%A"})],
+    ids=["blanks", "only blanks", "long"],
+)
+async def test_no_image_is_lost_for_its_model_s_name(
+    aws: Aws, settings: Settings, model: str, kept: dict[str, str]
+) -> None:
+    """HTTP takes no blanks around a header's value, and S3 no more than 2 KB of metadata."""
+    key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model})
+
+    assert boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept

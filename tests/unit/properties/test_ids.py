@@ -1,0 +1,75 @@
+"""Ids and cursors: what is written is read, and nothing else is taken for one."""
+
+import base64
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from image_gateway.access.tokens import Principal, Role
+from image_gateway.api.ownership import _IMAGE, _JOB
+from image_gateway.errors import GatewayError, InvalidRequest
+from image_gateway.images.inputs import ImageInputs
+from image_gateway.jobs.queries import cursor, start
+from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
+
+
+@given(st.uuids(), st.integers(0, 9_999))
+def test_ids_are_told_apart(job: Any, number: int) -> None:
+    """An id is that of a job or that of an image, never both; in capitals, or with something about it, neither."""
+    image = f"{job}-{number}"
+    assert (bool(_JOB.fullmatch(str(job))), bool(_IMAGE.fullmatch(str(job)))) == (True, False)
+    assert (bool(_JOB.fullmatch(image)), bool(_IMAGE.fullmatch(image))) == (False, True)
+    for odd in (f"{job}\n", f" {job}", f"{image}\n", f"{image}-1", f"upload-{job}", f"{job}-"):
+        assert not _JOB.fullmatch(odd)
+        assert not _IMAGE.fullmatch(odd)
+
+
+class Stored:
+    """Keeps what it is asked for; has nothing."""
+
+    def __init__(self) -> None:
+        self.requested: list[str] = []
+
+    def reference(self, _url: str) -> str | None:
+        return None
+
+    async def read(self, reference: str, _principal: Principal) -> bytes | None:
+        self.requested.append(reference)
+        return None
+
+
+async def no_fetch(url: str, *, field: str | None = None) -> bytes:
+    raise AssertionError(f"{field}: {url} was fetched")
+
+
+@given(
+    st.uuids().map(lambda job: f"upload-{job}") | st.builds("{}-{}".format, st.uuids(), st.integers(0, 9_999)),
+    st.booleans(),
+    st.sampled_from(["", " ", "\n"]),
+)
+@pytest.mark.anyio
+async def test_an_id_of_an_input_is_looked_for_as_it_is(reference: str, capitals: bool, blank: str) -> None:
+    """Ids of images and uploads are looked for in the bucket, in small letters, and are never taken for base64."""
+    stored = Stored()
+    text = reference.upper() if capitals else reference
+    with pytest.raises(GatewayError, match="no image or upload"):
+        await ImageInputs(no_fetch, stored).resolve(f"{blank}{text}", None, Principal("1", "a user", Role.USER))
+
+    assert stored.requested == [reference]
+
+
+@given(st.uuids(), st.none() | st.text(min_size=1, max_size=20))
+def test_a_cursor_leads_where_it_came_from(job: Any, owner: str | None) -> None:
+    """The cursor of a job is the start of the page after it."""
+    assert start(cursor(str(job)), owner)["pk"] == {"S": f"job#{job}"}
+
+
+@given(ANY_TEXT | ANY_JSON.map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode()))
+def test_any_cursor_is_one_of_ours_or_refused(given_cursor: str) -> None:
+    """A cursor that leads to no job is `invalid_request`."""
+    with contextlib.suppress(InvalidRequest):
+        assert _JOB.fullmatch(start(given_cursor, None)["pk"]["S"].removeprefix("job#"))

@@ -1,0 +1,93 @@
+"""Links: whatever callers, redirects and engines give as a URL is fetched or refused by the documented error."""
+
+import ssl
+from collections.abc import Awaitable
+
+import httpx
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.errors import EngineUnavailable, GatewayError, InvalidUrl
+from image_gateway.net.public_fetch import PublicFetcher
+from tests.unit.properties.strategies import ANY_TEXT
+
+MARKS = "/\\@:?#[]%|'{. ß\u3002\u200d\u05d0é\udc80\x7f"
+PARTS = [
+    "http:",
+    "https:",
+    "//",
+    "a.example",
+    "xn--",
+    "xn--a-ecp.ru",
+    "xn--zzzzzzzzz99999",
+    "%00",
+    "80",
+    "127.1",
+    "[::1]",
+]
+LINKS = st.lists(st.sampled_from([*MARKS, *PARTS]), max_size=7).map("".join) | ANY_TEXT.map("https://{}".format)
+IMAGE = b"an image"
+
+
+class Redirect(httpx.AsyncBaseTransport):
+    """A server that sends everybody on to one place, and has an image at any path but the first."""
+
+    def __init__(self, location: bytes) -> None:
+        self._location = location
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.headers["host"] == "first.example":
+            return httpx.Response(302, headers=[(b"location", self._location)])
+        return httpx.Response(200, stream=httpx.ByteStream(IMAGE))
+
+
+async def public(_host: str, _port: int) -> list[str]:
+    return ["93.184.215.14"]
+
+
+def fetcher(tls: ssl.SSLContext, location: bytes = b"") -> PublicFetcher:
+    return PublicFetcher(ssl_context=tls, resolve=public, transport=Redirect(location))
+
+
+async def outcome(fetching: Awaitable[bytes]) -> bytes | tuple[type[GatewayError], str | None]:
+    """What was fetched, or which error it was and the field that it names."""
+    try:
+        return await fetching
+    except GatewayError as error:
+        return type(error), error.field
+
+
+@given(LINKS)
+@example("https://xn--a-ecp.ru/a.png")
+@example("http://xn--zzzzzzzzz99999.example/")
+@pytest.mark.anyio
+async def test_any_link_of_a_caller_is_fetched_or_refused(tls: ssl.SSLContext, link: str) -> None:
+    """A link gives its bytes, or is `invalid_url` with the name of its field."""
+    assert await outcome(fetcher(tls).fetch(link, field="image")) in (IMAGE, (InvalidUrl, "image"))
+
+
+@given(LINKS.map(lambda link: link.encode(errors="surrogateescape")) | st.binary(max_size=40))
+@example(b"https://xn--a-ecp.ru/a.png")
+@example(b"http://[::1]]:x/")
+@example(b"\xff\xfe//\x00")
+@pytest.mark.anyio
+async def test_any_redirect_is_followed_or_refused(tls: ssl.SSLContext, location: bytes) -> None:
+    """Wherever a server sends the gateway on to, it is an image or `invalid_url` with the name of the field."""
+    found = await outcome(fetcher(tls, location).fetch("http://first.example/", field="image"))
+
+    assert found in (IMAGE, (InvalidUrl, "image"))
+
+
+@given(LINKS)
+@example("https://xn--a-ecp.ru/a.png")
+@example("https://xn--a-ecp.ru")
+@pytest.mark.anyio
+async def test_any_link_of_an_engine_is_fetched_or_its_failure(tls: ssl.SSLContext, link: str) -> None:
+    """An image that an engine answers as a link gives its bytes, or the engine is broken."""
+    async with httpx.AsyncClient(transport=Redirect(b"/")) as client:
+        connection = Connection(client, fetcher(tls).fetch, timeout=10)
+        found = await outcome(EngineServer(connection, "engine", "http://engine.example/v1").download(link))
+
+    assert found in (IMAGE, (EngineUnavailable, None))
