@@ -10,8 +10,8 @@ from typing import IO, Any, Self
 
 import httpx
 
+from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
-from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
 from image_gateway.jobs.events import SOURCE
 from image_gateway.settings import Settings

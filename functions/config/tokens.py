@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.api import Access, GatewayDep, GuardedRoute, access, refusals
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.models.tokens import NewToken, TokenForm, TokenPage

@@ -6,7 +6,7 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.api import (
     LOCATION,
     Access,

@@ -23,7 +23,7 @@ from functions.generate.app import app as generate_app
 from functions.generate.app import handler as generate_handler
 from functions.jobs.app import app as jobs_app
 from functions.jobs.app import handler as jobs_handler
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.api.app import Handler
 from image_gateway.aws import Aws
 from image_gateway.container import Gateway

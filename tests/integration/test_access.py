@@ -12,7 +12,7 @@ from functions.config.app import app as config_app
 from functions.edit.app import app as edit_app
 from functions.generate.app import app as generate_app
 from functions.jobs.app import app as jobs_app
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.api import Access, access, create_app, lambda_handler
 from image_gateway.api.routing import GuardedRoute
 from image_gateway.event_loop import run

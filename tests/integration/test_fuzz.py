@@ -23,7 +23,7 @@ from schemathesis import checks
 from schemathesis.core.result import Ok
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.api import WARNINGS
 from image_gateway.event_loop import run
 from image_gateway.openai_api.model_list import ModelList

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from functions.config.app import app as config_app
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.event_loop import run
 
 if TYPE_CHECKING:

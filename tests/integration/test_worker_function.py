@@ -21,13 +21,12 @@ from starlette.routing import Route
 
 from functions.worker.app import make_handler
 from functions.worker.dead_letters import make_handler as make_dead_letters
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.container import Gateway
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import Busy
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
-from image_gateway.jobs.attempt import fail
 from image_gateway.models.forms import EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.worker.worker import ATTEMPTS
@@ -712,7 +711,7 @@ def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> No
     assert lease
 
     assert worker.dead_letter(record({"job": job_id}, "m1")) == ["m1"]
-    fail(lease.job, Busy("x"))
+    lease.job.fail(Busy("x"))
     run(worker.gateway.jobs.finish(lease.job, "another"))
     assert worker.dead_letter(record({"job": job_id}), record({"job": new_job_id()})) == []
 

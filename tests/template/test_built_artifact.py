@@ -22,8 +22,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
+from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry
-from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws

@@ -169,7 +169,7 @@ class Gateway:
     def _job_inputs(self) -> "JobInputs":
         from image_gateway.jobs.inputs import JobInputs
 
-        return JobInputs(self.objects, self.images, self.inputs, self.submission.keep_inputs)
+        return JobInputs(self.objects, self.images, self.inputs)
 
     @cached_property
     def _batches(self) -> "Batches":

@@ -1,14 +1,13 @@
 """Ids: UUIDs of version 7 (RFC 9562), which sort by time, and the ids of jobs, which are such UUIDs."""
 
 import hashlib
-import re
 import secrets
 import time
 import uuid
 from datetime import UTC, datetime
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""A UUID in lower case, as ids are written here."""
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""Regular expression of a UUID in lower case, as ids are written here."""
 
 
 def uuid7(milliseconds: int, random_part: int) -> str:

@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from image_gateway.access import issue_token
-from image_gateway.access.tokens import Role, TokenStore
+from image_gateway.access.principals import Role
+from image_gateway.access.tokens import TokenStore
 from image_gateway.aws import Aws
 from image_gateway.event_loop import run
 from image_gateway.settings import Settings

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry
-from image_gateway.access.tokens import Role, TokenStore
+from image_gateway.access.tokens import TokenStore
 from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.models.tokens import NewToken

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from image_gateway.access.principals import Principal, Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
-from image_gateway.access.tokens import Principal, Role, TokenStore, hash_key, id_key
+from image_gateway.access.tokens import TokenStore, hash_key, id_key
 from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings

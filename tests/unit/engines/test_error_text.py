@@ -28,7 +28,7 @@ def words(connect: Callable[..., Connection]) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reported"),
     [
         ({"error": {"message": "no prompt", "type": "x", "code": "y"}}, "no prompt"),
         ({"error": "prompt required"}, "prompt required"),
@@ -103,7 +103,7 @@ ODD = "sk-a\"b\\c+d/e='f <i>&"
     ],
 )
 @pytest.mark.parametrize(
-    ("shape", "told"), [("{}", "***"), ('{{"oops": "{}"}}', '{"oops": "***"}'), ("<p>{}</p>", "***")]
+    ("shape", "reported"), [("{}", "***"), ('{{"oops": "{}"}}', '{"oops": "***"}'), ("<p>{}</p>", "***")]
 )
 def test_secrets_are_hidden_however_they_are_escaped(
     words: Callable[..., str], spelled: str, shape: str, reported: str

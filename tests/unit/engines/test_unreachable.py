@@ -16,7 +16,7 @@ def distrusted(said: str) -> ssl.SSLCertVerificationError:
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "reported"),
     [
         (socket.gaierror(-2, "Name or service not known"), "its host is not known"),
         (ConnectionRefusedError(111, "Connect call failed ('10.0.0.7', 8188)"), "connection refused"),

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.errors import GatewayError, InvalidImage, InvalidUrl, NotFound, TooLarge
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.models.forms import EditImageForm
@@ -386,7 +386,7 @@ BOMBS = textwrap.dedent("""
     from image_gateway.errors import InvalidImage, TooLarge
     from image_gateway.net.public_fetch import PublicFetcher
     from image_gateway.images.inputs import ImageInputs
-    from image_gateway.access.tokens import Principal, Role
+    from image_gateway.access.principals import Principal, Role
     assert not any(name.partition(".")[0] == "PIL" for name in sys.modules), "Pillow is loaded before any edit"
     from image_gateway.images import normalise
 

@@ -7,7 +7,7 @@ import boto3
 import httpx
 import pytest
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.aws import Aws
 from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
 from image_gateway.ids import new_job_id

@@ -326,7 +326,7 @@ async def filled(store: JobStore, count: int, **fields: Any) -> list[str]:
     jobs = [new(id=derived_job_id(first + timedelta(minutes=number), str(fields)), **fields) for number in range(count)]
     for start in range(0, count, 25):
         writes: Any = [{"PutRequest": {"Item": store._item(job)}} for job in jobs[start : start + 25]]
-        boto3.client("dynamodb").batch_write_item(RequestItems={store._table: writes})
+        boto3.client("dynamodb").batch_write_item(RequestItems={store._table.name: writes})
     return [job.id for job in reversed(jobs)]
 
 

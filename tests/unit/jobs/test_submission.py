@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.aws import Aws
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.api.ownership import _IMAGE, _JOB
 from image_gateway.errors import GatewayError, InvalidRequest
 from image_gateway.images.inputs import ImageInputs

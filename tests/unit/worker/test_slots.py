@@ -62,7 +62,7 @@ async def test_a_job_larger_than_all_memory_is_done_alone(gateway: Gateway) -> N
     assert (crowd.most, crowd.done) == (1, 2)
 
 
-@pytest.mark.parametrize(("engine", "patience"), [("openai", 0.05), ("automatic1111", 0.05)])
+@pytest.mark.parametrize(("engine", "max_wait"), [("openai", 0.05), ("automatic1111", 0.05)])
 async def test_nobody_waits_longer_than_there_is_time(gateway: Gateway, engine: str, max_wait: float) -> None:
     """A job without a place is told so, and goes back to the queue; the place is free when its holder has ended."""
     slots = Slots(gateway._locks, 64)

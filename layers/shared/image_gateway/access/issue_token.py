@@ -10,8 +10,8 @@ from contextlib import aclosing
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry
-from image_gateway.access.tokens import Role
 from image_gateway.aws import Aws
 from image_gateway.errors import GatewayError
 from image_gateway.event_loop import run

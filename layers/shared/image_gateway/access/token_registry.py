@@ -8,17 +8,16 @@ nothing is decided by it.
 """
 
 import asyncio
-import random
 import secrets
 import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from image_gateway.access.tokens import TOKEN, Role, hash_key, id_key
-from image_gateway.aws import Aws, AwsError
-from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
+from image_gateway.access.principals import Role
+from image_gateway.access.tokens import TOKEN, hash_key, id_key
+from image_gateway.aws import CONDITION_FAILED, Aws, Table
+from image_gateway.errors import Conflict, NotFound
 from image_gateway.ids import uuid7
 from image_gateway.models.tokens import NewToken, TokenInfo, TokenPage
 from image_gateway.settings import Settings
@@ -28,7 +27,8 @@ _COUNT: Final = {"pk": {"S": "token-count#admin"}}
 _KEPT_SECONDS: Final = 7 * 86_400
 """How long an expired token is still listed."""
 _TRIES: Final = 8
-_HELD: Final = "ConditionalCheckFailed"
+_NOT_READ: Final = "The tokens cannot be read"
+_NOT_CHANGED: Final = "The token was not changed"
 
 _Item = Mapping[str, Any]
 
@@ -56,10 +56,8 @@ class TokenRegistry:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table, sleep=sleep)
         self._now = now
-        self._sleep = sleep
 
     async def create(
         self,
@@ -84,8 +82,7 @@ class TokenRegistry:
         Raises:
             ValueError: `token` has not the form of a token.
             Conflict: the secret is another token's.
-            Busy: others change administrators' tokens all the while.
-            StorageUnavailable: the table cannot be written.
+            StorageUnavailable: the table cannot be written, or others change administrators' tokens all the while.
         """
         token = token or new_token()
         if not TOKEN.fullmatch(token):
@@ -108,7 +105,7 @@ class TokenRegistry:
         writes = [self._put(looked_up), self._put(listed)]
         if role is Role.ADMIN and expires_at is None:
             writes.append(self._count(1))
-        if _HELD in await self._transact(writes):
+        if CONDITION_FAILED in await self._table.transact(writes, _NOT_CHANGED, tries=_TRIES):
             raise Conflict("There is a token with this secret already")
         return NewToken(**_info(listed).model_dump(), token=token)
 
@@ -122,8 +119,9 @@ class TokenRegistry:
         tokens: list[TokenInfo] = []
         while True:
             position = {"ExclusiveStartKey": start} if start else {}
-            found = await self._call(
+            found = await self._table.call(
                 "Query",
+                _NOT_READ,
                 IndexName="listed",
                 KeyConditionExpression="listed = :listed",
                 ExpressionAttributeValues={":listed": {"S": _LISTED}},
@@ -148,10 +146,9 @@ class TokenRegistry:
         Raises:
             NotFound: there is no such token.
             Conflict: no administrator's token that never expires would be left.
-            Busy: others change administrators' tokens all the while.
-            StorageUnavailable: the table cannot be written.
+            StorageUnavailable: the table cannot be written, or others change administrators' tokens all the while.
         """
-        found = (await self._call("GetItem", Key=id_key(token_id), ConsistentRead=True)).get("Item")
+        found = await self._table.get(id_key(token_id), _NOT_READ)
         if found is None:
             raise NotFound("There is no such token")
         token = _info(found)
@@ -161,25 +158,25 @@ class TokenRegistry:
             writes.append(self._count(-1, leaving=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():
             writes.append({"ConditionCheck": self._at_least(1)})
-        _, gone, *guard = await self._transact(writes) or ("", "")
-        if gone == _HELD:
+        _, gone, *guard = await self._table.transact(writes, _NOT_CHANGED, tries=_TRIES) or ("", "")
+        if gone == CONDITION_FAILED:
             raise NotFound("There is no such token")
-        if _HELD in guard:
+        if CONDITION_FAILED in guard:
             raise Conflict(
                 "No administrator's token that never expires would be left: make another one first "
                 "(POST /api/v1/images/tokens with the role admin and without expires_at)"
             )
 
     def _put(self, item: _Item) -> dict[str, Any]:
-        return {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
+        return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
 
     def _delete(self, key: _Item, **condition: str) -> dict[str, Any]:
-        return {"Delete": {"TableName": self._table, "Key": key, **condition}}
+        return {"Delete": {"TableName": self._table.name, "Key": key, **condition}}
 
     def _at_least(self, least: int) -> dict[str, Any]:
         """The condition on the count of administrators' tokens that never expire."""
         return {
-            "TableName": self._table,
+            "TableName": self._table.name,
             "Key": _COUNT,
             "ConditionExpression": "lasting >= :least",
             "ExpressionAttributeValues": {":least": {"N": str(least)}},
@@ -189,32 +186,8 @@ class TokenRegistry:
         """Change that count; with `leaving`, only where so many are left."""
         update = {} if leaving is None else self._at_least(leaving - change)
         values = {**update.get("ExpressionAttributeValues", {}), ":change": {"N": str(change)}}
-        key = {"TableName": self._table, "Key": _COUNT, "UpdateExpression": "ADD lasting :change"}
+        key = {"TableName": self._table.name, "Key": _COUNT, "UpdateExpression": "ADD lasting :change"}
         return {"Update": {**update, **key, "ExpressionAttributeValues": values}}
-
-    async def _transact(self, writes: list[dict[str, Any]]) -> list[str]:
-        """Do all writes and give nothing; or none of them, and give what each one says, where a condition fails."""
-        for attempt in range(_TRIES):
-            # A request that is sent again because its answer was lost counts once.
-            once = str(uuid.uuid4())
-            try:
-                await self._aws.call("dynamodb", "TransactWriteItems", TransactItems=writes, ClientRequestToken=once)
-            except AwsError as error:
-                reasons = [str(reason.get("Code")) for reason in error.response.get("CancellationReasons", [])]
-                if _HELD in reasons:
-                    return reasons
-                if "TransactionConflict" not in reasons:
-                    raise StorageUnavailable(f"The token was not changed: {error.code}") from error
-                await self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
-            else:
-                return []
-        raise Busy("Others are changing tokens: nothing was changed", retry_after=1)
-
-    async def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
-        try:
-            return await self._aws.call("dynamodb", operation, TableName=self._table, **parameters)
-        except AwsError as error:
-            raise StorageUnavailable(f"The tokens cannot be read: {error.code}", retry_after=1) from error
 
 
 def _info(item: _Item) -> TokenInfo:

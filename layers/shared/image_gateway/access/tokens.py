@@ -12,12 +12,11 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-from image_gateway.aws import Aws, AwsError
-from image_gateway.errors import Forbidden, StorageUnavailable
+from image_gateway.access.principals import Principal, Role
+from image_gateway.aws import Aws, ConditionFailed, Table
+from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -31,56 +30,6 @@ _DUE = "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_use
 """Another process may have recorded it; and what is revoked must not come back."""
 _MAX_WAIT_SECONDS = 0.5
 """How long an answer waits for that at most."""
-
-
-class Role(IntEnum):
-    """What a token may do; a higher role may do all that a lower one may."""
-
-    USER = 1
-    ADMIN = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is calling. `expires_at` is in seconds since 1970, None for never.
-
-    `engines` and `models` are those it may use; None for all.
-    """
-
-    id: str
-    name: str
-    role: Role
-    expires_at: float | None = None
-    engines: frozenset[str] | None = None
-    models: frozenset[str] | None = None
-
-    @property
-    def owner(self) -> str:
-        """What jobs and images of this caller are owned by."""
-        return f"token:{self.id}"
-
-    def require(self, engine: str, model: str | None) -> None:
-        """Return if this caller may use the engine with the model, which is None where the engine chooses it.
-
-        Raises:
-            Forbidden: it may not.
-        """
-        self.require_engine(engine)
-        if self.models is not None and (model or "") not in self.models:
-            raise Forbidden(f"This token may only use these models: {', '.join(sorted(self.models))}", field="model")
-
-    def require_engine(self, engine: str) -> None:
-        """Return if this caller may use the engine with one model or another.
-
-        Raises:
-            Forbidden: it may not.
-        """
-        if self.engines is not None and engine not in self.engines:
-            raise Forbidden(f"This token may not use the engine {engine}", field="model")
-
-    def may_use(self, model: str) -> bool:
-        """Whether this caller may use the model, of an engine that it may use."""
-        return self.models is None or model in self.models
 
 
 def hash_key(token: str) -> dict[str, Any]:
@@ -103,8 +52,7 @@ class TokenStore:
     """
 
     def __init__(self, aws: Aws, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._ttl = settings.token_ttl_seconds
         self._now = now
         self._known: dict[str, tuple[float, Principal]] = {}
@@ -149,12 +97,8 @@ class TokenStore:
                 _not_noted(principal.id, "it took too long")
 
     async def _find(self, key: dict[str, Any]) -> Principal | None:
-        try:
-            # Of a token that was revoked a moment ago, another copy of the table may not know yet.
-            found = await self._aws.call("dynamodb", "GetItem", TableName=self._table, Key=key, ConsistentRead=True)
-        except AwsError as error:
-            raise StorageUnavailable(f"The token cannot be checked: {error.code}", retry_after=1) from error
-        item = found.get("Item")
+        # Consistent: of a token that was revoked a moment ago, another copy of the table may not know yet.
+        item = await self._table.get(key, "The token cannot be checked")
         if item is None:
             return None
         expires = item.get("token_expires_at")
@@ -169,20 +113,20 @@ class TokenStore:
 
     async def _note_use(self, token_id: str, now: float) -> None:
         try:
-            await self._aws.call(
-                "dynamodb",
+            await self._table.call(
                 "UpdateItem",
-                TableName=self._table,
+                "The last use of the token was not recorded",
                 Key=id_key(token_id),
                 UpdateExpression="SET last_used_at = :now",
                 ConditionExpression=_DUE,
-                # Said although it is the default: the functions' policies ask for it.
+                # Sent although it is the default: the functions' policies require it.
                 ReturnValues="NONE",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}, ":due": {"N": str(int(now) - _USE_SECONDS)}},
             )
-        except AwsError as error:
-            if error.code != "ConditionalCheckFailedException":
-                _not_noted(token_id, error.code)
+        except ConditionFailed:
+            pass  # another process has recorded it, or the token was revoked
+        except StorageUnavailable as error:
+            _not_noted(token_id, error.detail)
 
 
 def _not_noted(token_id: str, why: str) -> None:

@@ -11,6 +11,7 @@ from image_gateway.api.submitting import SUBMITTED, Submitting
 from image_gateway.api.waiting import LOCATION
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidRequest
+from image_gateway.jobs.image_service import Contents
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, ImagesResponse
 from image_gateway.openai_api.responses import OpenAIAnswers
@@ -47,17 +48,20 @@ class OpenAIImages:
     def __init__(self, gateway: GatewayDep) -> None:
         self._answers = OpenAIAnswers(gateway.images)
 
-    async def respond(self, job: Job, response_format: ResponseFormat | None = None) -> Response:
+    async def respond(
+        self, job: Job, response_format: ResponseFormat | None = None, contents: Contents | None = None
+    ) -> Response:
         """What a request is answered whose job has ended.
 
         Args:
             job: which has ended.
             response_format: None for what its request asked for.
+            contents: images by their keys that are at hand.
 
         Raises:
             GatewayError: the job did not succeed, or its answer cannot be given.
         """
-        answer = await self._answers.answer(job, response_format or job.response_format)
+        answer = await self._answers.answer(job, response_format or job.response_format, contents)
         headers = {WARNINGS: warnings_header(job.warnings)} if job.warnings else {}
         if answer.elsewhere:
             # Clients leave their token out when they are sent to another host; S3 would refuse it beside a signature.
@@ -111,10 +115,11 @@ class OpenAISubmitting:
         mask: InputImage | None = None,
     ) -> Response:
         """Make a job of the request and wait for it; the answer holds its images, or says where they will be."""
-        job = await self._submitting.job(params, images, mask, params.response_format)
+        contents: Contents | None = {} if params.response_format == "b64_json" else None
+        job = await self._submitting.job(params, images, mask, params.response_format, contents)
         if isinstance(job, Response):
             return job
-        answer = await self._images.respond(job)
+        answer = await self._images.respond(job, contents=contents)
         answer.headers.update(self._response.headers)
         return answer
 

@@ -5,13 +5,14 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 
-from image_gateway.access.tokens import Role
+from image_gateway.access.principals import Role
 from image_gateway.api.routing import GatewayDep, PrincipalDep
 from image_gateway.errors import NotFound
+from image_gateway.ids import UUID
 from image_gateway.models.jobs import Job
 
-_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_IMAGE = re.compile(rf"{_JOB.pattern}-[0-9]{{1,4}}")
+_JOB = re.compile(UUID)
+_IMAGE = re.compile(rf"{UUID}-[0-9]{{1,4}}")
 
 
 async def _job(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, ParamSpec, TypeVar, cast
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from image_gateway.access.tokens import Principal, Role, TokenStore
+from image_gateway.access.principals import Principal, Role
+from image_gateway.access.tokens import TokenStore
 from image_gateway.api.documented_errors import refusals
 from image_gateway.container import Gateway
 from image_gateway.errors import Forbidden, InvalidToken, NotFound, StorageUnavailable, Unauthorized

@@ -13,6 +13,7 @@ from image_gateway.api.waiting import LOCATION, NOT_DONE, WaitingDep
 from image_gateway.config.engine_choice import EngineChoice
 from image_gateway.engines.protocol import InputImage
 from image_gateway.jobs.idempotency import claim_for
+from image_gateway.jobs.image_service import Contents
 from image_gateway.jobs.views import describe, image_infos
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.images import ImageInfo, JobInfo
@@ -95,6 +96,7 @@ class Submitting:
         images: Sequence[InputImage],
         mask: InputImage | None,
         response_format: ResponseFormat = "b64_json",
+        contents: Contents | None = None,
     ) -> Job | Response:
         """The request's job when it has ended, or the answer that says where its result will be."""
         prefer = self._prefer
@@ -105,6 +107,7 @@ class Submitting:
             mask=mask,
             channel=self.channel,
             response_format=response_format,
+            contents=contents,
             spent=self._waiting.spent,
             # A job that is done while its caller waits takes as long as it takes.
             queue=prefer.respond_async or prefer.wait is not None,

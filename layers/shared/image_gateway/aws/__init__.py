@@ -2,6 +2,19 @@
 
 from image_gateway.aws.bucket import Bucket
 from image_gateway.aws.client import Aws, create_transport
-from image_gateway.aws.errors import TOO_LARGE, AwsError
+from image_gateway.aws.errors import TOO_LARGE, AwsError, storage_errors, unavailable
+from image_gateway.aws.table import CONDITION_FAILED, ConditionFailed, Item, Table
 
-__all__ = ["TOO_LARGE", "Aws", "AwsError", "Bucket", "create_transport"]
+__all__ = [
+    "CONDITION_FAILED",
+    "TOO_LARGE",
+    "Aws",
+    "AwsError",
+    "Bucket",
+    "ConditionFailed",
+    "Item",
+    "Table",
+    "create_transport",
+    "storage_errors",
+    "unavailable",
+]

@@ -1,7 +1,10 @@
-"""What a call to AWS may raise."""
+"""What a call to AWS may raise, and the one mapping of it to the gateway's own errors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from image_gateway.errors import StorageUnavailable
 
 THROTTLED = frozenset(
     {
@@ -33,6 +36,9 @@ TRANSIENT = frozenset(
 )
 """Codes of failures that pass by themselves, beside the statuses below."""
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
+GONE = frozenset({"NoSuchKey", "NoSuchVersion", "AccessDenied", "PreconditionFailed", "404", "403", "412"})
+"""Codes of an object that does not exist: S3 answers 403 to those who may not list the bucket, and 412 where the object
+under the key has been replaced."""
 TOO_LARGE = "EntityTooLarge"
 """The code where an object has more bytes than the caller takes."""
 
@@ -62,6 +68,11 @@ class AwsError(Exception):
         return self.code in THROTTLED
 
     @property
+    def gone(self) -> bool:
+        """Whether S3 says that the object does not exist, or not any more."""
+        return self.code in GONE
+
+    @property
     def passing(self) -> bool:
         """Whether the same request may succeed a moment later."""
         return self.throttled or self.code in TRANSIENT or self.status in TRANSIENT_STATUSES
@@ -74,3 +85,23 @@ class Unreached(AwsError):
     def passing(self) -> bool:
         """The next connection may do better."""
         return True
+
+
+def unavailable(failure: str, error: AwsError, **options: Any) -> StorageUnavailable:
+    """The gateway's error for a call to AWS that failed.
+
+    Args:
+        failure: what was not done, as a sentence without its full stop, for the caller.
+        error: why; only its code is shown.
+        options: of `StorageUnavailable`; `retry_after` is one second where nothing else is said.
+    """
+    return StorageUnavailable(f"{failure}: {error.code}", **{"retry_after": 1, **options})
+
+
+@contextmanager
+def storage_errors(failure: str, **options: Any) -> Iterator[None]:
+    """Raise `StorageUnavailable` in place of an `AwsError` of the block; arguments as those of `unavailable`."""
+    try:
+        yield
+    except AwsError as error:
+        raise unavailable(failure, error, **options) from error

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from image_gateway.aws import Aws, AwsError
+from image_gateway.aws.client import Aws
+from image_gateway.aws.table import ConditionFailed, Table
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
 
@@ -37,8 +38,7 @@ class Locks:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._now = now
         self._sleep = sleep
 
@@ -86,37 +86,34 @@ class Locks:
     async def _take(self, name: str, holder: str, seconds: float) -> bool:
         now = self._now()
         try:
-            await self._aws.call(
-                "dynamodb",
+            await self._table.call(
                 "PutItem",
-                TableName=self._table,
+                "The lock cannot be taken",
                 Item={
                     "pk": {"S": f"lock#{name}"},
                     "holder": {"S": holder},
                     "expires_at": {"N": str(int(now + seconds))},
                 },
-                # Where the answer to this was lost, it is sent again, and finds that this holder has the lock.
+                # Where the response to this was lost, it is sent again, and finds that this holder has the lock.
                 ConditionExpression="attribute_not_exists(pk) OR expires_at < :now OR holder = :holder",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}, ":holder": {"S": holder}},
             )
-        except AwsError as error:
-            if error.code == "ConditionalCheckFailedException":
-                return False
-            raise StorageUnavailable("The lock cannot be taken: the table does not answer", retry_after=1) from error
+        except ConditionFailed:
+            return False
         return True
 
     async def _release(self, name: str, holder: str) -> None:
         try:
-            await self._aws.call(
-                "dynamodb",
+            await self._table.call(
                 "DeleteItem",
-                TableName=self._table,
+                "The lock was not released",
                 Key={"pk": {"S": f"lock#{name}"}},
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
-        except AwsError as error:
-            outlived = error.code == "ConditionalCheckFailedException"
-            # The work under it is done and the lock expires by itself: failing now would report a write that succeeded.
-            reported = "a lock outlived its lease" if outlived else "a lock was not released and expires by itself"
-            logger.warning(reported, extra={"lock": name})
+        # The work under the lock is done and the lock expires by itself: an error now would report a write that
+        # succeeded as failed.
+        except ConditionFailed:
+            logger.warning("a lock outlived its lease", extra={"lock": name})
+        except StorageUnavailable:
+            logger.warning("a lock was not released and expires by itself", extra={"lock": name})

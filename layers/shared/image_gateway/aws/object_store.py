@@ -3,12 +3,9 @@
 import json
 from typing import Any
 
-from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
-from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket, storage_errors, unavailable
+from image_gateway.errors import NotFound, TooLarge
 from image_gateway.settings import Settings
-
-# S3 answers 403 for what is not there to those who may not list the bucket, and 412 where another lies there by now.
-_GONE = ("NoSuchKey", "NoSuchVersion", "AccessDenied", "PreconditionFailed", "404", "403", "412")
 
 
 class ObjectStore:
@@ -29,10 +26,8 @@ class ObjectStore:
             StorageUnavailable: the bucket does not take it.
         """
         body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
-        try:
+        with storage_errors(f"{key} was not stored"):
             await self._bucket.put(key, body, "application/json")
-        except AwsError as error:
-            raise StorageUnavailable(f"{key} was not stored: {error.code}", retry_after=1) from error
 
     async def get(self, key: str) -> Any:
         """A document that was put.
@@ -62,6 +57,6 @@ class ObjectStore:
         except AwsError as error:
             if error.code == TOO_LARGE:
                 raise TooLarge(f"The file is over {most} bytes") from None
-            if error.code in _GONE:
+            if error.gone:
                 raise NotFound(f"{key} is gone, or another by now") from error
-            raise StorageUnavailable(f"{key} cannot be read: {error.code}", retry_after=1) from error
+            raise unavailable(f"{key} cannot be read", error) from error

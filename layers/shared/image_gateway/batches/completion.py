@@ -8,11 +8,10 @@ a job comes twice, until the batch says that they are written: a crash in betwee
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from image_gateway.aws import Aws, AwsError
+from image_gateway.aws import Aws, Table
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.batches.results import results_of, tell
 from image_gateway.batches.store import Batch, BatchStore
-from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs import queries
 from image_gateway.jobs.store import read_item
 from image_gateway.models.jobs import Job
@@ -20,7 +19,6 @@ from image_gateway.settings import Settings
 
 RESULTS = "results/"
 """Where results of request files are put."""
-_MOST_AT_ONCE = 100
 
 
 class Batches:
@@ -34,8 +32,7 @@ class Batches:
     """
 
     def __init__(self, aws: Aws, settings: Settings, store: BatchStore, objects: ObjectStore) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._store = store
         self._objects = objects
 
@@ -111,22 +108,9 @@ class Batches:
             await self._store.written(batch.id)
 
     async def _jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        found: dict[str, Job] = {}
-        for first in range(0, len(job_ids), _MOST_AT_ONCE):
-            keys = [queries.key(job_id) for job_id in job_ids[first : first + _MOST_AT_ONCE]]
-            wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-            while wanted:
-                answer = await self._read(wanted)
-                jobs = [read_item(item) for item in answer["Responses"].get(self._table, ())]
-                found |= {job.id: job for job in jobs}
-                wanted = answer.get("UnprocessedKeys")
-        return found
-
-    async def _read(self, wanted: Any) -> Any:
-        try:
-            return await self._aws.call("dynamodb", "BatchGetItem", RequestItems=wanted)
-        except AwsError as error:
-            raise StorageUnavailable(f"The jobs cannot be read: {error.code}", retry_after=1) from error
+        """The jobs of these ids that are in the table, by their ids."""
+        found = await self._table.get_many([queries.key(job_id) for job_id in job_ids], "The jobs cannot be read")
+        return {job.id: job for job in map(read_item, found)}
 
 
 def _lines(batch_id: str) -> str:

@@ -18,7 +18,6 @@ from image_gateway.batches.completion import RESULTS, Batches
 from image_gateway.batches.results import not_queued
 from image_gateway.batches.store import BatchStore
 from image_gateway.errors import GatewayError, InvalidRequest, NotFound, TooLarge
-from image_gateway.jobs.attempt import fail
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.inputs import JobInputs
 from image_gateway.jobs.job_queue import MOST_AT_ONCE, JobQueue
@@ -159,12 +158,12 @@ class RequestFiles:
             await self._jobs.create(job)
             await self._fail(job, line.found)
             return
-        await self._inputs.ask(job, line.found.request)
+        await self._inputs.assign(job, line.found.request)
         await self._jobs.create(job)
 
     async def _fail(self, job: Job, error: GatewayError) -> None:
         """End a job that nobody has taken up."""
-        fail(job, error)
+        job.fail(error)
         if await self._jobs.end(job, before="queued"):
             await self._events.ended(job)
 

@@ -8,12 +8,12 @@ nothing. It takes no transaction either, which would fail for others that write 
 import hashlib
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from image_gateway.aws import Aws, AwsError
-from image_gateway.errors import StorageUnavailable
+from image_gateway.aws import Aws, ConditionFailed, Table
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # A set of so many numbers is no longer than the kilobyte that a write is billed by.
 _GROUP = 100
+_NOT_READ = "The batch cannot be read"
+_NOT_STORED = "The batch was not stored"
 # Longer than any message of its jobs can be on its way.
 _FURTHER_DAYS = 15
 
@@ -74,8 +76,7 @@ class BatchStore:
     """
 
     def __init__(self, aws: Aws, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._days = settings.job_retention_days + _FURTHER_DAYS
         self._clock = clock
 
@@ -87,8 +88,8 @@ class BatchStore:
 
     async def get(self, batch_id: str) -> Batch | None:
         """The batch of that id, as it is now."""
-        found = await self._call("GetItem", TableName=self._table, Key=_key(batch_id), ConsistentRead=True)
-        return _read(batch_id, found["Item"]) if "Item" in found else None
+        found = await self._table.get(_key(batch_id), _NOT_READ)
+        return None if found is None else _read(batch_id, found)
 
     async def create(self, batch_id: str, results: str, lines: Iterable[int]) -> Batch:
         """Store a new batch, unless it is there; `lines` are the numbers of those that are jobs."""
@@ -103,7 +104,8 @@ class BatchStore:
             "groups": {"L": [{"N": str(size)} for size in groups]},
             "expires_at": self._expires_at(),
         }
-        await self._call("PutItem", TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+        with suppress(ConditionFailed):
+            await self._table.call("PutItem", _NOT_STORED, Item=item, ConditionExpression="attribute_not_exists(pk)")
         return await self.get(batch_id) or _read(batch_id, item)
 
     async def queued(self, batch_id: str, number: int) -> bool:
@@ -154,30 +156,25 @@ class BatchStore:
     async def _update(
         self, name: str, attribute: str, value: "AttributeValueTypeDef", expression: str, condition: str = ""
     ) -> dict[str, Any] | None:
-        answer = await self._call(
-            "UpdateItem",
-            TableName=self._table,
-            Key=_key(name),
-            UpdateExpression=expression,
-            ExpressionAttributeNames={"#name": attribute},
-            ExpressionAttributeValues={":value": value, ":expires_at": self._expires_at()},
-            ReturnValues="ALL_NEW",
-            **({"ConditionExpression": condition} if condition else {}),
-        )
-        attributes: dict[str, Any] | None = answer and answer["Attributes"]
+        """The item after an update; None where the condition does not hold."""
+        try:
+            answer = await self._table.call(
+                "UpdateItem",
+                _NOT_STORED,
+                Key=_key(name),
+                UpdateExpression=expression,
+                ExpressionAttributeNames={"#name": attribute},
+                ExpressionAttributeValues={":value": value, ":expires_at": self._expires_at()},
+                ReturnValues="ALL_NEW",
+                **({"ConditionExpression": condition} if condition else {}),
+            )
+        except ConditionFailed:
+            return None
+        attributes: dict[str, Any] = answer["Attributes"]
         return attributes
 
     def _expires_at(self) -> "AttributeValueTypeDef":
         return {"N": str(int(self._clock() + self._days * 86_400))}
-
-    async def _call(self, operation: str, **arguments: Any) -> Any:
-        """The answer; None where the condition does not hold."""
-        try:
-            return await self._aws.call("dynamodb", operation, **arguments)
-        except AwsError as error:
-            if error.code == "ConditionalCheckFailedException":
-                return None
-            raise StorageUnavailable(f"The batch was not kept: {error.code}", retry_after=1) from error
 
 
 def _key(name: str) -> "dict[str, AttributeValueTypeDef]":

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from image_gateway.aws import Aws, AwsError, Bucket
+from image_gateway.aws import Aws, AwsError, Bucket, storage_errors, unavailable
 from image_gateway.aws.locks import Locks
 from image_gateway.config.merge import fallback, merge, timeout_problem
 from image_gateway.errors import InvalidRequest, PreconditionFailed, StorageUnavailable, TooLarge
@@ -151,7 +151,7 @@ class ConfigStore:
         except AwsError as error:
             if error.code == "ParameterNotFound":
                 return VersionedConfig(ImagesConfig.model_validate(base), 0)
-            raise StorageUnavailable(f"The configuration cannot be read: {error.code}", retry_after=1) from error
+            raise unavailable("The configuration cannot be read", error) from error
         except ValidationError as error:
             fields = ", ".join(sorted({".".join(map(str, item["loc"])) or item["msg"] for item in error.errors()}))
             raise StorageUnavailable(
@@ -162,7 +162,7 @@ class ConfigStore:
     async def _save(self, config: ImagesConfig, expected: int) -> VersionedConfig:
         base = ImagesConfig.model_validate(fallback(self._environ)).model_dump()
         values = {name: value for name, value in config.model_dump().items() if value != base[name]}
-        try:
+        with storage_errors("The configuration was not stored"):
             text = await self._encoded(values)
             options: dict[str, Any] = {"KeyId": self._settings.kms_key_id} if self._settings.kms_key_id else {}
             put = await self._aws.call(
@@ -175,8 +175,6 @@ class ConfigStore:
                 Overwrite=True,
                 **options,
             )
-        except AwsError as error:
-            raise StorageUnavailable(f"The configuration was not stored: {error.code}", retry_after=1) from error
         if put["Version"] != expected + 1:
             # Only somebody who writes the parameter without the lock (the console, say) comes between.
             logger.warning(
@@ -222,8 +220,7 @@ class ConfigStore:
             try:
                 found = await self._bucket.get(key)
             except AwsError as error:
-                # S3 answers 403 for what is not there to those who may not list the bucket.
-                if error.code in ("NoSuchKey", "AccessDenied"):
+                if error.gone:
                     return _GONE
                 raise
             self._long_values[uri] = json.loads(found)

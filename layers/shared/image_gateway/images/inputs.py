@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
-from image_gateway.access.tokens import Principal
+from image_gateway.access.principals import Principal
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidImage, InvalidUrl, NotFound, TooLarge
 from image_gateway.models.forms import MAX_IMAGES, STORED

@@ -4,24 +4,31 @@ import re
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from image_gateway.access.tokens import Principal, Role
-from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
-from image_gateway.errors import NotFound, StorageUnavailable, TooLarge
-from image_gateway.jobs.store import JobStore
+from image_gateway.access.principals import Principal, Role
+from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket, unavailable
+from image_gateway.errors import NotFound, TooLarge
+from image_gateway.ids import UUID
 from image_gateway.models.forms import UploadForm
 from image_gateway.models.images import Upload
+from image_gateway.models.jobs import Job
 from image_gateway.net.public_fetch import MAX_BYTES
 from image_gateway.settings import Settings
 
 UPLOAD_SECONDS = 900
 """How long a presigned POST can be used (15 minutes)."""
 
-_IMAGE_KEY = re.compile(r"images/\d{4}/\d\d/\d\d/(?P<job>[0-9a-f-]{36})/(?P<number>\d+)\.\w+")
-_UPLOAD_KEY = re.compile(r"uploads/[^/]+/(?P<upload>[0-9a-f-]{36})")
-# S3 answers 403 for what is not there to those who may not list the bucket.
-_MISSING = ("NoSuchKey", "AccessDenied", "404", "403")
+_IMAGE_KEY = re.compile(rf"images/\d{{4}}/\d\d/\d\d/(?P<job>{UUID})/(?P<number>\d+)\.\w+")
+_UPLOAD_KEY = re.compile(rf"uploads/[^/]+/(?P<upload>{UUID})")
+
+
+class JobReader(Protocol):
+    """The records of jobs, which say whose an image is."""
+
+    async def get(self, job_id: str) -> Job | None:
+        """The job of that id, as it is now."""
 
 
 class ImageLibrary:
@@ -33,7 +40,7 @@ class ImageLibrary:
         jobs: says which images a job has and whose they are.
     """
 
-    def __init__(self, aws: Aws, settings: Settings, jobs: JobStore) -> None:
+    def __init__(self, aws: Aws, settings: Settings, jobs: JobReader) -> None:
         self._bucket = Bucket(aws, settings.bucket)
         self._jobs = jobs
 
@@ -95,9 +102,9 @@ class ImageLibrary:
         except AwsError as error:
             if error.code == TOO_LARGE:
                 raise TooLarge(f"The image is over {MAX_BYTES // 1_000_000} MB") from None
-            if error.code in _MISSING:
+            if error.gone:
                 return None
-            raise StorageUnavailable(f"The image cannot be read: {error.code}", retry_after=1) from error
+            raise unavailable("The image cannot be read", error) from error
 
     @cached_property
     def _address(self) -> tuple[str, str]:

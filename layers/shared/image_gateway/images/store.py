@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from image_gateway.aws import Aws, AwsError, Bucket
-from image_gateway.errors import StorageUnavailable
+from image_gateway.aws import Aws, Bucket, storage_errors
 from image_gateway.ids import job_time
 from image_gateway.images.sniff import ImageType
 from image_gateway.settings import Settings
@@ -40,12 +39,9 @@ class ImageStore:
             StorageUnavailable: the bucket does not take it.
         """
         key = f"{_folder(job_id)}/{number}.{kind.extension}"
-        try:
-            text = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
+        text = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
+        with storage_errors("The image was not stored", retry_after=None, may_have_cost=True, outstanding=True):
             await self._bucket.put(key, data, kind.content_type, text)
-        except AwsError as error:
-            said = f"The image was not stored: {error.code}"
-            raise StorageUnavailable(said, may_have_cost=True, outstanding=True) from error
         return key
 
     async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:
@@ -55,10 +51,8 @@ class ImageStore:
             StorageUnavailable: the bucket does not take it.
         """
         key = f"inputs/{job_id}/{name}"
-        try:
+        with storage_errors("The input was not stored"):
             await self._bucket.put(key, data, content_type)
-        except AwsError as error:
-            raise StorageUnavailable(f"The input was not stored: {error.code}", retry_after=1) from error
         return key
 
     async def put_answer(self, job_id: str, body: bytes | bytearray) -> str:
@@ -68,10 +62,8 @@ class ImageStore:
             StorageUnavailable: the bucket does not take it.
         """
         key = f"answers/{job_id}.json"
-        try:
+        with storage_errors("The response was not stored", retry_after=None, may_have_cost=True):
             await self._bucket.put(key, memoryview(body), "application/json")
-        except AwsError as error:
-            raise StorageUnavailable(f"The answer was not stored: {error.code}", may_have_cost=True) from error
         return key
 
     async def get(self, key: str) -> bytes:
@@ -80,10 +72,8 @@ class ImageStore:
         Raises:
             StorageUnavailable: the bucket does not give it.
         """
-        try:
+        with storage_errors(f"{key} cannot be read"):
             return await self._bucket.get(key)
-        except AwsError as error:
-            raise StorageUnavailable(f"{key} cannot be read: {error.code}", retry_after=1) from error
 
     def url(self, key: str) -> tuple[str, datetime]:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""

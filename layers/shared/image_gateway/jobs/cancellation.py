@@ -6,7 +6,6 @@ the cancellation in its record, and stops what it does itself: see `watch`.
 
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, Canceled, Conflict
-from image_gateway.jobs.attempt import fail
 from image_gateway.jobs.engine_stop import STOP_SECONDS, Stopper
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.image_service import EngineFactory
@@ -69,7 +68,7 @@ class Cancellation:
             if job.ended:
                 raise Conflict(f"The job {job.id} has ended: it {_HOW[job.status]}")
             canceled = job.model_copy()
-            fail(canceled, Canceled(f"The job {job.id} was canceled"))
+            canceled.fail(Canceled(f"The job {job.id} was canceled"))
             canceled.status = "canceled"
             if await self._jobs.end(canceled, before=job.status):
                 return job, canceled

@@ -24,6 +24,10 @@ REWRITE = (
 )
 
 
+Contents = dict[str, bytes]
+"""Encoded images by their keys in the bucket."""
+
+
 class EngineFactory(Protocol):
     """Makes the engine of one request."""
 
@@ -73,6 +77,7 @@ class ImageService:
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage] = (),
         mask: InputImage | None = None,
+        contents: Contents | None = None,
     ) -> None:
         """Do what a job asks for: its `engine`, `model`, `images`, `warnings` and `usage` are filled in.
 
@@ -81,6 +86,7 @@ class ImageService:
             form: what it asks for.
             images: the images to edit.
             mask: their mask, of the first one's size.
+            contents: is given the encoded images by their keys, for a response that holds them.
 
         Raises:
             Disabled: generation or editing is switched off.
@@ -104,7 +110,7 @@ class ImageService:
             with figures.timed("store_ms"):
                 made = await self._formats.apply(request, result)
                 job.warnings = [*job.warnings, *result.warnings]
-                await self._store(job, figures, made)
+                await self._store(job, figures, made, contents)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             figures.succeeded()
         except GatewayError as error:
@@ -141,10 +147,13 @@ class ImageService:
             return None, f"The prompt was not rewritten: {model} answered {len(text)} characters"
         return text, None
 
-    async def _store(self, job: Job, figures: JobFigures, images: Sequence[EngineImage]) -> None:
+    async def _store(
+        self, job: Job, figures: JobFigures, images: Sequence[EngineImage], contents: Contents | None
+    ) -> None:
         """Store what the engine made, all at once; what is no image is left out with a warning."""
         outcomes = await asyncio.gather(
-            *(self._store_one(job, number, image) for number, image in enumerate(images)), return_exceptions=True
+            *(self._store_one(job, number, image, contents) for number, image in enumerate(images)),
+            return_exceptions=True,
         )
         failures: list[GatewayError] = []
         for outcome in outcomes:
@@ -166,7 +175,7 @@ class ImageService:
             len(image.data) for image, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, JobImage)
         )
 
-    async def _store_one(self, job: Job, number: int, image: EngineImage) -> JobImage:
+    async def _store_one(self, job: Job, number: int, image: EngineImage, contents: Contents | None) -> JobImage:
         try:
             kind = sniff(image.data)
         except ValueError as error:
@@ -182,8 +191,8 @@ class ImageService:
             revised_prompt=image.revised_prompt,
             size=len(image.data),
         )
-        if job.channel == "openai" and job.response_format == "b64_json":
-            stored.keep(image.data)
+        if contents is not None:
+            contents[key] = image.data
         return stored
 
 

@@ -1,48 +1,34 @@
 """What a job works with: its form, and its images, which an edit by event names and the worker resolves once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import EventSource, Role
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.engines.protocol import InputImage
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.stored_inputs import store_inputs
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
-
-Keep = Callable[[Job, Sequence[InputImage], InputImage | None], Awaitable[None]]
-
-
-class EventSource(Principal):
-    """Who asks by event. Its id is the owner itself, which no token's id is."""
-
-    __slots__ = ()
-
-    @property
-    def owner(self) -> str:
-        """What its jobs are owned by."""
-        return self.id
 
 
 class JobInputs:
     """Loads forms and images of jobs.
 
     Args:
-        documents: where the texts that name images wait.
+        objects: where the texts that name images wait.
         images: where images lie.
         inputs: resolves texts to images.
-        keep: stores images as a job's inputs.
     """
 
-    def __init__(self, objects: ObjectStore, images: ImageStore, inputs: ImageInputs, keep: Keep) -> None:
+    def __init__(self, objects: ObjectStore, images: ImageStore, inputs: ImageInputs) -> None:
         self._objects = objects
         self._images = images
         self._inputs = inputs
-        self._keep = keep
 
-    async def ask(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
+    async def assign(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
         """Make a form what a job asks for. Texts that stand for images, of any length, wait in the bucket.
 
         Raises:
@@ -66,7 +52,7 @@ class JobInputs:
             requested = await self._objects.get(_unresolved(job))
             source = EventSource(id=job.owner, name=job.owner, role=Role.USER)
             images, mask = await self._inputs.resolve(requested["image"], requested["mask"], source)
-            await self._keep(job, images, mask)
+            await store_inputs(self._images, job, images, mask)
         else:
             found = await asyncio.gather(*(self._image(key) for key in (*job.inputs, job.mask) if key))
             images, mask = tuple(found[: len(job.inputs)]), found[-1] if job.mask else None

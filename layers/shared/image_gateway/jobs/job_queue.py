@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from image_gateway.aws import Aws, AwsError
+from image_gateway.aws import Aws, storage_errors
 from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 
@@ -76,15 +76,13 @@ class JobQueue:
         await self._call("SendMessage", QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes)
         return True
 
-    async def bury_job(self, job_id: str, reason: str) -> bool:
-        """Tell, by a dead letter, of a job that was given up. Returns and raises as `bury`."""
+    async def dead_letter_job(self, job_id: str, reason: str) -> bool:
+        """Tell, by a dead letter, of a job that was given up. Returns and raises as `dead_letter`."""
         return await self.dead_letter(_body(job_id), reason)
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
+        with storage_errors("The message was not queued"):
             return await self._aws.call("sqs", operation, **arguments)
-        except AwsError as error:
-            raise StorageUnavailable(f"The message was not queued: {error.code}", retry_after=1) from error
 
 
 def _body(job_id: str) -> str:

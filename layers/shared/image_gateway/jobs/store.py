@@ -7,15 +7,12 @@ An item holds the job as JSON in `job`; beside it stand the attributes that cond
 A write is sent again where its answer was lost, and then finds what it has written itself: that is no other writer.
 """
 
-import asyncio
-import random
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from image_gateway.aws import Aws, AwsError
+from image_gateway.aws import Aws, ConditionFailed, Table
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.jobs import queries
 from image_gateway.jobs.idempotency import Claim
@@ -27,6 +24,8 @@ from image_gateway.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+_NOT_READ = "The job cannot be read"
+_NOT_STORED = "The job was not stored"
 _TRIES = 5
 _SHOWING = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 """Has a write that does not happen tell what is there instead."""
@@ -54,8 +53,7 @@ class JobStore:
     """
 
     def __init__(self, aws: Aws, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._days = settings.job_retention_days
         self._clock = clock
 
@@ -88,25 +86,25 @@ class JobStore:
             "body": {"S": claim.body},
             "expires_at": {"N": str(int(self._clock() + claim.seconds))},
         }
-        claiming: dict[str, Any] = {"TableName": self._table, "Item": item}
+        claiming: dict[str, Any] = {"TableName": self._table.name, "Item": item}
         if not claim.replaces:
             claiming["ConditionExpression"] = "attribute_not_exists(pk) OR expires_at < :now"
             claiming["ExpressionAttributeValues"] = {":now": {"N": str(int(self._clock()))}}
-        writes = [{"Put": {"TableName": self._table, **put}}, {"Put": claiming}]
+        writes = [{"Put": {"TableName": self._table.name, **put}}, {"Put": claiming}]
         for _ in range(_TRIES):
-            if await self._transact(writes):
+            if not await self._table.transact(writes, _NOT_STORED):
                 return None
-            found = (await self._call("GetItem", Key={"pk": item["pk"]}, ConsistentRead=True)).get("Item")
+            found = await self._table.get({"pk": item["pk"]}, _NOT_READ)
             if found is not None and float(found["expires_at"]["N"]) >= self._clock():
                 if found["body"]["S"] != claim.body:
                     raise InvalidRequest("The Idempotency-Key was used for another request", field="Idempotency-Key")
                 return str(found["claimed_by"]["S"])
-        raise StorageUnavailable("The job was not stored: others write the same claim", retry_after=1)
+        raise StorageUnavailable(f"{_NOT_STORED}: others write the same claim", retry_after=1)
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, as it is now."""
-        found = await self._call("GetItem", Key=queries.key(job_id), ConsistentRead=True)
-        return read_item(found["Item"]) if "Item" in found else None
+        found = await self._table.get(queries.key(job_id), _NOT_READ)
+        return None if found is None else read_item(found)
 
     async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
         """Take a job up: one that is queued, or one whose last holder's lease ran out.
@@ -206,7 +204,7 @@ class JobStore:
             position = {"ExclusiveStartKey": start} if start else {}
             # One more than is left tells whether there is another page; to find those in one state takes more.
             most = limit - len(jobs) + 1 if status is None else _READ_AT_ONCE
-            found = await self._call("Query", Limit=most, **position, **query)
+            found = await self._table.call("Query", _NOT_READ, Limit=most, **position, **query)
             jobs += [read_item(item) for item in found["Items"]]
             start = found.get("LastEvaluatedKey")
             if len(jobs) > limit:
@@ -228,36 +226,10 @@ class JobStore:
 
     async def _write(self, put: dict[str, Any]) -> bool:
         try:
-            await self._aws.call("dynamodb", "PutItem", TableName=self._table, **put, **_SHOWING)
-        except AwsError as error:
-            if error.code == "ConditionalCheckFailedException":
-                return _is_ours(put["Item"], error.response.get("Item"))
-            raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
+            await self._table.call("PutItem", _NOT_STORED, **put, **_SHOWING)
+        except ConditionFailed as failed:
+            return _is_ours(put["Item"], failed.item)
         return True
-
-    async def _transact(self, writes: list[dict[str, Any]]) -> bool:
-        """Do all writes or none. False where a condition does not hold."""
-        for attempt in range(_TRIES):
-            try:
-                # By its token, a transaction that is sent again because its answer was lost is done once.
-                once = str(uuid.uuid4())
-                await self._aws.call("dynamodb", "TransactWriteItems", TransactItems=writes, ClientRequestToken=once)
-            except AwsError as error:
-                reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", ())}
-                if "ConditionalCheckFailed" in reasons:
-                    return False
-                if "TransactionConflict" not in reasons or attempt == _TRIES - 1:
-                    raise StorageUnavailable(f"The job was not stored: {error.code}", retry_after=1) from error
-                await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 - jitter, no secret
-            else:
-                return True
-        raise AssertionError("unreachable")
-
-    async def _call(self, operation: str, **arguments: Any) -> Any:
-        try:
-            return await self._aws.call("dynamodb", operation, TableName=self._table, **arguments)
-        except AwsError as error:
-            raise StorageUnavailable(f"The job cannot be read: {error.code}", retry_after=1) from error
 
 
 def _is_ours(written: "dict[str, AttributeValueTypeDef]", found: Any) -> bool:

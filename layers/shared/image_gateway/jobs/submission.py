@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from image_gateway.access.tokens import Principal
+from image_gateway.access.principals import Principal
 from image_gateway.config.engine_choice import EngineChoice, choose
 from image_gateway.config.merge import longest_call
 from image_gateway.engines import REGISTRY
@@ -15,12 +15,13 @@ from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import EngineUnavailable, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
-from image_gateway.jobs.attempt import attempt, error_of, fail, finish
+from image_gateway.jobs.attempt import attempt, finish
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import Claim
-from image_gateway.jobs.image_service import ImageService
+from image_gateway.jobs.image_service import Contents, ImageService
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.stored_inputs import store_inputs
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat, now
@@ -95,6 +96,7 @@ class Submission:
         mask: InputImage | None = None,
         channel: Channel = "images",
         response_format: ResponseFormat = "b64_json",
+        contents: Contents | None = None,
         queue: bool = False,
         claim: Claim | None = None,
         spent: float = 0.0,
@@ -108,6 +110,7 @@ class Submission:
             mask: their mask.
             channel: the API the request came through.
             response_format: how the OpenAI channel is to answer.
+            contents: is given the encoded images by their keys where the job is done at once.
             queue: have the worker do it, however quick the engine is.
             claim: by what the same request is known again.
             spent: seconds since the request came in.
@@ -137,7 +140,7 @@ class Submission:
         )
         quick = not queue and self._is_quick(config, choice.engine, form.n or 1, spent)
         if quick or not self._settings.queue_url:
-            return await self._do(job, form, images, mask, claim)
+            return await self._do(job, form, images, mask, claim=claim, contents=contents)
         return await self._enqueue(job, images, mask, claim)
 
     def _is_quick(self, config: ImagesConfig, engine: str, n: int, spent: float) -> bool:
@@ -173,7 +176,9 @@ class Submission:
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage],
         mask: InputImage | None,
+        *,
         claim: Claim | None,
+        contents: Contents | None,
     ) -> Job:
         """Do a job here and now. Its images to edit are not kept: it would cost every such request a write of each.
 
@@ -183,7 +188,9 @@ class Submission:
         lease = self._settings.function_timeout_seconds
         if earlier := await self._create(job, claim, lease_seconds=lease, holder=holder):
             return earlier
-        await asyncio.gather(attempt(self._service, job, form, images, mask), self._look_after(job.id, lease))
+        await asyncio.gather(
+            attempt(self._service, job, form, images, mask, contents=contents), self._look_after(job.id, lease)
+        )
         try:
             stands = await finish(self._jobs, job, holder, self._sleep)
         except StorageUnavailable:
@@ -207,31 +214,16 @@ class Submission:
     async def _enqueue(
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
     ) -> Job:
-        await self.keep_inputs(job, images, mask)
+        await store_inputs(self._images, job, images, mask)
         if earlier := await self._create(job, claim):
             return earlier
         try:
             await self._queue.send(job.id)
         except StorageUnavailable as error:
-            fail(job, error)
+            job.fail(error)
             await self._jobs.end(job, before="queued")
             raise
         return job
-
-    async def keep_inputs(self, job: Job, images: Sequence[InputImage], mask: InputImage | None) -> None:
-        """Store a job's inputs, so that its message need not carry them.
-
-        Raises:
-            StorageUnavailable: the bucket does not take them.
-        """
-        named = [(f"{number}.{image.extension}", image) for number, image in enumerate(images)]
-        if mask:
-            named.append((f"mask.{mask.extension}", mask))
-        keys = await asyncio.gather(
-            *(self._images.put_input(job.id, name, image.data, image.content_type) for name, image in named)
-        )
-        job.inputs, job.mask = keys[: len(images)], keys[-1] if mask else None
-        job.input_bytes = sum(len(image.data) for _name, image in named)
 
     async def _create(
         self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
@@ -255,6 +247,6 @@ def _failed_for_now(job: Job) -> bool:
     """Whether a job failed without cost, and for something that the same request may not meet again."""
     if job.status != "failed":
         return False
-    error = error_of(job)
+    error = job.to_error()
     passing = error.should_retry or error.retry_after is not None or isinstance(error, EngineUnavailable)
     return passing and not error.may_have_cost

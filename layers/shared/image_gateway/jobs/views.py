@@ -1,9 +1,8 @@
 """What callers see of a job."""
 
-from image_gateway.access.tokens import Principal, Role
+from image_gateway.access.principals import Principal, Role
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs import queries
-from image_gateway.jobs.attempt import error_of
 from image_gateway.models.images import ImageInfo, JobInfo, JobPage, JobProblem
 from image_gateway.models.jobs import Job
 
@@ -27,7 +26,7 @@ def succeeded(job: Job) -> Job:
         GatewayError: it did not; the error it ended with.
     """
     if job.status != "succeeded":
-        raise error_of(job)
+        raise job.to_error()
     return job
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from image_gateway.ids import UUID
 from image_gateway.models.fields import Engine, HttpUrlText, SizeText
 
 MAX_PROMPT = 32_000
@@ -21,8 +22,7 @@ MAX_IMAGES = 16
 """Most images that one edit takes, as the OpenAI Images API has it."""
 
 
-_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-STORED = re.compile(rf"{_UUID}-[0-9]{{1,4}}|upload-{_UUID}", re.IGNORECASE)
+STORED = re.compile(rf"{UUID}-[0-9]{{1,4}}|upload-{UUID}", re.IGNORECASE)
 """What the id of an image or an upload looks like."""
 
 MAX_UNKNOWN = 20

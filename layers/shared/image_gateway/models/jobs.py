@@ -1,9 +1,12 @@
 """A job: one request from its arrival to its images or its error."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
+
+from image_gateway.errors import GatewayError
 
 Kind = Literal["generation", "edit"]
 Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
@@ -29,21 +32,11 @@ class JobImage(BaseModel):
     seed: int | None = None
     revised_prompt: str | None = Field(None, repr=False)
     size: int | None = Field(None, description="In bytes.")
-    _data: bytes | None = PrivateAttr(None)
 
     @property
     def number(self) -> int:
         """Its place among the job's images, from 0."""
         return int(self.key.rpartition("/")[2].partition(".")[0])
-
-    def keep(self, data: bytes) -> None:
-        """Keep the encoded image for whoever answers with it, in this process; the record has no bytes."""
-        self._data = data
-
-    def take(self) -> bytes | None:
-        """The encoded image, once, where it was kept."""
-        data, self._data = self._data, None
-        return data
 
 
 class JobError(BaseModel):
@@ -97,7 +90,37 @@ class Job(BaseModel):
     reported: dict[str, str] = {}
     error: JobError | None = None
 
+    def fail(self, error: GatewayError) -> None:
+        """Set the status to `failed`, and record the error."""
+        self.status = "failed"
+        self.error = JobError(
+            status=error.status,
+            code=error.code,
+            title=error.title,
+            detail=error.detail,
+            field=error.field,
+            retry_after=error.retry_after,
+            may_have_cost=error.may_have_cost,
+        )
+
+    def to_error(self) -> GatewayError:
+        """The recorded error of a failed or canceled job, of the class that its code stands for."""
+        known = self.error
+        if known is None:
+            return GatewayError(f"The job {self.id} was {self.status}")
+        kind = _ERRORS.get(known.code, GatewayError)
+        return kind(known.detail, field=known.field, retry_after=known.retry_after, may_have_cost=known.may_have_cost)
+
     @property
     def ended(self) -> bool:
         """Whether nothing will change any more."""
         return self.status in ENDED
+
+
+def _tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _tree(below)
+
+
+_ERRORS = {kind.code: kind for kind in reversed(list(_tree(GatewayError)))}

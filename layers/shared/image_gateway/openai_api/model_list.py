@@ -7,7 +7,7 @@ their bare names too, unless such a name would be read as another engine's.
 import asyncio
 from collections.abc import Iterator
 
-from image_gateway.access.tokens import Principal
+from image_gateway.access.principals import Principal
 from image_gateway.config.engine_choice import EngineChoice, choose, configured_engine, server_url
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY

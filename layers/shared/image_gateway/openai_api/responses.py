@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from image_gateway.errors import TooLarge
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.image_service import Contents
 from image_gateway.jobs.views import length_in_json, succeeded
 from image_gateway.models.jobs import Job, JobImage, ResponseFormat
 from image_gateway.models.openai import ImagesResponse, OpenAIImage
@@ -45,8 +46,13 @@ class OpenAIAnswers:
     def __init__(self, images: ImageStore) -> None:
         self._images = images
 
-    async def answer(self, job: Job, response_format: ResponseFormat) -> Answer:
+    async def answer(self, job: Job, response_format: ResponseFormat, contents: Contents | None = None) -> Answer:
         """The `ImagesResponse` of a job that has ended.
+
+        Args:
+            job: which has ended.
+            response_format: base64 or presigned URLs.
+            contents: images by their keys that need not be read from the bucket; they are taken out of it.
 
         Raises:
             GatewayError: the job did not succeed; the error it ended with.
@@ -67,15 +73,15 @@ class OpenAIAnswers:
                 f"the most as base64: GET /v1/images/jobs/{job.id}/result?response_format=url answers them as URLs"
             )
             raise TooLarge(said, field="response_format", may_have_cost=True)
-        body = await self._with_base64(described, images)
+        body = await self._with_base64(described, images, contents or {})
         if length_in_json(body) <= MAX_BODY:
             return Answer(bytes(body))
         return Answer(b"", self._images.url(await self._images.put_answer(job.id, body))[0])
 
-    async def _with_base64(self, described: ImagesResponse, images: list[JobImage]) -> bytearray:
+    async def _with_base64(self, described: ImagesResponse, images: list[JobImage], contents: Contents) -> bytearray:
         """The JSON of an answer. Put together by hand, so that no image is copied more often than it must be."""
         body = bytearray(b'{"data":[')
-        async for image, data in self._read(images):
+        async for image, data in self._read(images, contents):
             revised = {"revised_prompt": image.revised_prompt} if image.revised_prompt else {}
             body += b"," if body.endswith(b"}") else b""
             body += b'{"b64_json":"'
@@ -86,16 +92,16 @@ class OpenAIAnswers:
         body += b"]," + described.model_dump_json(exclude_none=True, exclude={"data"})[1:].encode()
         return body
 
-    async def _read(self, images: list[JobImage]) -> AsyncIterator[tuple[JobImage, bytes]]:
+    async def _read(self, images: list[JobImage], contents: Contents) -> AsyncIterator[tuple[JobImage, bytes]]:
         """The images with their bytes, in order, a few at once."""
         for first in range(0, len(images), _AT_ONCE):
             some = images[first : first + _AT_ONCE]
-            found = await asyncio.gather(*(self._bytes(image) for image in some))
+            found = await asyncio.gather(*(self._bytes(image, contents) for image in some))
             for image, data in zip(some, found, strict=True):
                 yield image, data
 
-    async def _bytes(self, image: JobImage) -> bytes:
-        return image.take() or await self._images.get(image.key)
+    async def _bytes(self, image: JobImage, contents: Contents) -> bytes:
+        return contents.pop(image.key, None) or await self._images.get(image.key)
 
 
 def _described(job: Job) -> ImagesResponse:

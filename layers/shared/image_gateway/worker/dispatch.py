@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from image_gateway.batches.request_files import RequestFiles
 from image_gateway.errors import GatewayError, InvalidRequest
-from image_gateway.jobs.attempt import fail
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import claim_for
 from image_gateway.jobs.inputs import JobInputs
@@ -90,14 +89,14 @@ class Dispatcher:
             return await self._failed(job, envelope)
         try:
             claim = claim_for(job.owner, envelope.request, envelope.id, None)
-            await self._inputs.ask(job, envelope.request)
+            await self._inputs.assign(job, envelope.request)
             return await self._jobs.create(job, claim=claim) or job.id
         except InvalidRequest as error:
             return await self._failed(job, error)
 
     async def _failed(self, job: Job, error: GatewayError) -> str:
         """Record a request that does not validate, so that whoever sent it can find out why nothing came of it."""
-        fail(job, error)
+        job.fail(error)
         job.finished_at = now()
         if await self._jobs.create(job) is None:
             await self._events.ended(job)

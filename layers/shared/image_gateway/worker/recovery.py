@@ -8,8 +8,7 @@ have two messages then is no harm: it is done once.
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from image_gateway.aws import Aws, AwsError
-from image_gateway.errors import StorageUnavailable
+from image_gateway.aws import Aws, Table
 from image_gateway.jobs import queries
 from image_gateway.jobs.job_queue import MOST_AT_ONCE, JobQueue
 from image_gateway.settings import Settings
@@ -29,8 +28,7 @@ class Recovery:
     """
 
     def __init__(self, aws: Aws, settings: Settings, queue: JobQueue) -> None:
-        self._aws = aws
-        self._table = settings.table
+        self._table = Table(aws, settings.table)
         self._queue = queue
 
     async def run(self, moment: datetime) -> None:
@@ -57,10 +55,7 @@ class Recovery:
         query = queries.open_jobs(earliest, latest)
         start: dict[str, object] = {}
         while True:
-            try:
-                answer = await self._aws.call("dynamodb", "Query", TableName=self._table, **query, **start)
-            except AwsError as error:
-                raise StorageUnavailable(f"The jobs cannot be read: {error.code}", retry_after=1) from error
+            answer = await self._table.call("Query", "The jobs cannot be read", **query, **start)
             for item in answer["Items"]:
                 yield queries.job_id(item)
             if "LastEvaluatedKey" not in answer:

@@ -19,7 +19,7 @@ from image_gateway.config.merge import longest_call, timeout_problem
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineTimeout, GatewayError, Interrupted, NotConfigured, StorageUnavailable
-from image_gateway.jobs.attempt import attempt, fail, finish
+from image_gateway.jobs.attempt import attempt, finish
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.image_service import ImageService
 from image_gateway.jobs.inputs import JobInputs
@@ -157,7 +157,7 @@ class Worker:
             return await self._has_ended(job_id)
         job = lease.job
         if _is_lost(lease):
-            fail(job, Interrupted("The function ended while the engine was at work", may_have_cost=True))
+            job.fail(Interrupted("The function ended while the engine was at work", may_have_cost=True))
             return await self._end(job, holder)
         error = await self._attempt(job, remaining() - _TO_END_SECONDS)
         again = error is not None and _may_be_tried_again(error, name)
@@ -166,7 +166,7 @@ class Worker:
             return True
         reported = await self._end(job, holder)
         if error is not None and again:
-            await self._queue.bury_job(job.id, f"{error.code} at each of {ATTEMPTS} attempts")
+            await self._queue.dead_letter_job(job.id, f"{error.code} at each of {ATTEMPTS} attempts")
         return reported
 
     async def _attempt(self, job: Job, seconds: float) -> GatewayError | None:
@@ -176,7 +176,7 @@ class Worker:
             async with asyncio.timeout(seconds + _TO_STOP_SECONDS), asyncio.timeout(seconds):
                 return await self._make(job)
         except GatewayError as error:
-            fail(job, error)
+            job.fail(error)
             return error
         except TimeoutError:
             # An engine that finds its run again has lost nothing by this.
@@ -184,12 +184,12 @@ class Worker:
                 "The engine and its queue took longer than the worker has",
                 may_have_cost=not REGISTRY[job.engine].resumes,
             )
-            fail(job, late)
+            job.fail(late)
             return late
         except ValueError as error:
             logger.error("a job's request cannot be read", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may hold what a caller sent
             defect = GatewayError("The gateway failed; its log tells more under this job's id")
-            fail(job, defect)
+            job.fail(defect)
             return defect
 
     async def _make(self, job: Job) -> GatewayError | None:
@@ -220,7 +220,7 @@ class Worker:
         lease = await self._jobs.lease(job.id, holder, MARGIN_SECONDS, job.engine)
         if lease is None:
             return await self._has_ended(job.id)
-        fail(lease.job, error)
+        lease.job.fail(error)
         return await self._end(lease.job, holder)
 
     async def _has_ended(self, job_id: str) -> bool:

@@ -30,7 +30,7 @@ from sandbox.engines.painter import paint
 
 pytestmark = pytest.mark.anyio
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures" / "stable-diffusion-cpp"
+CAPTURES = Path(__file__).parents[3] / "data" / "captures" / "stable-diffusion-cpp"
 CUT = re.compile(r"\.\.\.\(\d+ chars\)$")
 PNG = paint("replayed", 16, 16)
 INPUT = InputImage(PNG, "image/png", 64, 64)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 Serve = Callable[[ASGIApp], str]
 Connect = Callable[..., Connection]
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures" / "comfyui"
+CAPTURES = Path(__file__).parents[3] / "data" / "captures" / "comfyui"
 REPLAYED = {
     "history_unknown_id",
     "interrupt",

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 Serve = Callable[[ASGIApp], str]
 
-CAPTURES = Path(__file__).parents[2] / "data" / "captures" / "comfyui"
+CAPTURES = Path(__file__).parents[3] / "data" / "captures" / "comfyui"
 
 
 def capture(name: str) -> Any:
