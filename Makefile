@@ -104,6 +104,7 @@ check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, 
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
 	$(PY) -m sandbox.openapi --check
 	$(PY) -m sandbox.envelope_schema --check
 	$(SAM_ENV)/bin/cfn-lint template.yaml

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.worker.records import Answer, message_of, take_all
+from image_gateway.batches.request_file import RequestFile
 from image_gateway.container import Gateway, from_environment
 from image_gateway.errors import Interrupted
 from image_gateway.event_loop import run
+from image_gateway.jobs.envelopes import Unreadable
 from image_gateway.jobs.job_queue import REASON
-from image_gateway.jobs.messages import JobMessage, Message, RequestFile, RequestMessage, Tick, Unreadable, read_message
 from image_gateway.telemetry import quiet_httpx
+from image_gateway.worker.messages import JobMessage, Message, RequestMessage, Tick, read_message
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from image_gateway.jobs.messages import Message
+from image_gateway.worker.messages import Message
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from image_gateway.event_loop import run
-from image_gateway.jobs.messages import Message
 from image_gateway.models.jobs import now
+from image_gateway.worker.messages import Message
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState

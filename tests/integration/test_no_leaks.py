@@ -12,7 +12,6 @@ from image_gateway.api.multipart import Part
 from image_gateway.aws.signing import Credentials
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.engines.server import Answer, Connection, EngineServer
-from image_gateway.jobs.messages import Message
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.envelopes import ENVELOPE
 from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
@@ -20,6 +19,7 @@ from image_gateway.models.images import ImageInfo, JobInfo, JobProblem, Problem,
 from image_gateway.models.jobs import Job, JobError, JobImage
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, OpenAIImage
 from image_gateway.models.tokens import NewToken
+from image_gateway.worker.messages import Message
 from tests.integration.planted import (
     AUTH,
     BASIC,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from image_gateway.batches import request_files
+from image_gateway.batches import queueing
 from image_gateway.event_loop import run
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
 from tests.integration.sample_images import data_url, encoded
@@ -152,7 +152,7 @@ def test_a_file_over_a_limit_is_buried(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
 ) -> None:
     """Nothing of it is done."""
-    monkeypatch.setattr(request_files, limit, 1)
+    monkeypatch.setattr(queueing, limit, 1)
 
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from image_gateway.access.token_registry import TokenRegistry
     from image_gateway.aws.object_store import ObjectStore
     from image_gateway.batches.completion import Batches
-    from image_gateway.batches.request_files import RequestFiles
+    from image_gateway.batches.queueing import RequestFiles
     from image_gateway.batches.store import BatchStore
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
@@ -146,7 +146,7 @@ class Gateway:
     @cached_property
     def files(self) -> "RequestFiles":
         """What makes jobs of request files."""
-        from image_gateway.batches.request_files import RequestFiles
+        from image_gateway.batches.queueing import RequestFiles
 
         return RequestFiles(
             objects=self.objects,

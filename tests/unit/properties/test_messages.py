@@ -9,20 +9,14 @@ from hypothesis import strategies as st
 
 from functions.worker.records import message_of
 from image_gateway.api.ownership import _JOB
-from image_gateway.batches.request_files import _read
+from image_gateway.batches.queueing import _read
+from image_gateway.batches.request_file import RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import derived_job_id, job_time
-from image_gateway.jobs.messages import (
-    JobMessage,
-    Message,
-    RequestFile,
-    RequestMessage,
-    Unreadable,
-    read_line,
-    read_message,
-)
+from image_gateway.jobs.envelopes import Unreadable, read_line
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.forms import CreateImageForm
+from image_gateway.worker.messages import JobMessage, Message, RequestMessage, read_message
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
 
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis wants its bounds

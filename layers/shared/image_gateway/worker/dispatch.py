@@ -3,15 +3,16 @@
 import logging
 from collections.abc import Callable
 
-from image_gateway.batches.request_files import RequestFiles
+from image_gateway.batches.queueing import RequestFiles
 from image_gateway.errors import GatewayError, InvalidRequest
+from image_gateway.jobs.envelopes import Unreadable
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import claim_for
 from image_gateway.jobs.inputs import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
-from image_gateway.jobs.messages import JobMessage, Message, RequestMessage, Tick, Unreadable, read_message
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, now
+from image_gateway.worker.messages import JobMessage, Message, RequestMessage, Tick, read_message
 from image_gateway.worker.recovery import Recovery
 from image_gateway.worker.worker import Worker
 

@@ -15,13 +15,14 @@ from typing import Any
 
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.batches.completion import RESULTS, Batches
+from image_gateway.batches.request_file import REQUESTS, RequestFile
 from image_gateway.batches.results import not_queued
 from image_gateway.batches.store import BatchStore
 from image_gateway.errors import GatewayError, InvalidRequest, NotFound, TooLarge
+from image_gateway.jobs.envelopes import Unreadable, read_line
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.inputs import JobInputs
 from image_gateway.jobs.job_queue import MOST_AT_ONCE, JobQueue
-from image_gateway.jobs.messages import REQUESTS, RequestFile, Unreadable, read_line
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.jobs import Job, Kind

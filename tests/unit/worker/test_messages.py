@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from image_gateway.batches.request_file import RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import job_time
-from image_gateway.jobs.messages import Message, RequestFile, RequestMessage, Unreadable, read_line, read_message
+from image_gateway.jobs.envelopes import Unreadable, read_line
+from image_gateway.worker.messages import Message, RequestMessage, read_message
 from sandbox import envelope_schema
 
 SENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

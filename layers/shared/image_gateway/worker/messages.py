@@ -3,7 +3,6 @@
 Shapes of EventBridge's and S3's events: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
-import json
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,21 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from image_gateway.batches.request_file import REQUESTS, RequestFile
 from image_gateway.errors import InvalidRequest
-from image_gateway.ids import derived_job_id
-from image_gateway.models.envelopes import ENVELOPE, EditEnvelope, GenerationEnvelope
+from image_gateway.ids import UUID, derived_job_id
+from image_gateway.jobs.envelopes import Unreadable, parse_json, parse_kind, read_envelope
+from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.jobs import Channel, Kind
 
-REQUESTS = "requests/"
-"""Where request files are put."""
-
 _DETAIL_TYPES: dict[str, Kind] = {"Image Generation Requested": "generation", "Image Edit Requested": "edit"}
-_MOST_WORDS = 300
-_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class Unreadable(Exception):
-    """A message or file that nothing can be made of. Its text says why, and repeats none of it."""
+_JOB = re.compile(UUID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +84,6 @@ class _Event(BaseModel):
     detail: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFile:
-    """A file of requests: one (`.json`), or one a line (`.jsonl`).
-
-    `identity` is the same for the same version of the same file. Its ids sort by `time`, when it was told of: whoever
-    takes the file puts the time there that it was told of first.
-    """
-
-    key: str
-    etag: str
-    version_id: str
-    time: datetime
-    identity: tuple[str, ...]
-
-    @property
-    def id(self) -> str:
-        """The same for the same version of the same file, and the same time."""
-        return derived_job_id(self.time, *self.identity)
-
-    @property
-    def single(self) -> bool:
-        """Whether the whole file is one request."""
-        return self.key.endswith(".json")
-
-    def job_id(self, line: int) -> str:
-        """The id of the job that a line, counted from 1, becomes."""
-        return derived_job_id(self.time, *self.identity, str(line))
-
-
 def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage | RequestFile | Tick:
     """Tell what a message is.
 
@@ -130,7 +94,7 @@ def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage |
     Raises:
         Unreadable: it is nothing that the worker knows.
     """
-    body = _json(message.body)
+    body = parse_json(message.body)
     if not isinstance(body, dict):
         raise Unreadable("The message is not a JSON object")
     if isinstance(job_id := body.get("job"), str):
@@ -140,38 +104,9 @@ def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage |
         return JobMessage(job_id)
     if "detail-type" in body:
         return _event(body, bucket)
-    kind = _kind(body.get("kind"))
+    kind = parse_kind(body.get("kind"))
     job_id = derived_job_id(message.sent_at, message.id)
     return RequestMessage(job_id, kind, "event:sqs", "sqs", read_envelope(body))
-
-
-def read_envelope(body: Any) -> GenerationEnvelope | EditEnvelope | InvalidRequest:
-    """The request that `body` is, or what is wrong with it; no value of it is repeated."""
-    try:
-        return ENVELOPE.validate_python(body)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        # The first part of the place is the kind, which the union was told apart by.
-        place = ".".join(str(part) for part in problems[0]["loc"][1:])
-        words = f"{place}: {problems[0]['msg']}" if place else problems[0]["msg"]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return InvalidRequest(words[:_MOST_WORDS] + more, field=place[:_MOST_WORDS] or None)
-
-
-def read_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | InvalidRequest]:
-    """The kind of the request that a line, or a whole file, holds, and the request or what is wrong with it.
-
-    Raises:
-        Unreadable: it is not JSON in UTF-8, or no request of a known kind.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unreadable("Not UTF-8") from None
-    body = _json(text)
-    if not isinstance(body, dict):
-        raise Unreadable("Not a JSON object")
-    return _kind(body.get("kind")), read_envelope(body)
 
 
 def _event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile | Tick:
@@ -203,17 +138,3 @@ def _file(created: _Created, moment: datetime, bucket: str) -> RequestFile:
         raise Unreadable("Request files end with .json or .jsonl")
     identity = (bucket, found.key, found.version_id or found.sequencer or found.etag)
     return RequestFile(found.key, found.etag, found.version_id, moment, identity)
-
-
-def _kind(value: Any) -> Kind:
-    if value not in ("generation", "edit"):
-        raise Unreadable("It has no kind: generation or edit")
-    kind: Kind = value
-    return kind
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise Unreadable("Not JSON") from None
