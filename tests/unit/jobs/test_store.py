@@ -467,11 +467,7 @@ class Contended(Aws):
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transactions that met another are tried again at once."""
-
-    async def sleep(_seconds: float) -> None:
-        """Take no time."""
-
-    monkeypatch.setattr("image_gateway.jobs.store.asyncio.sleep", sleep)
+    monkeypatch.setattr("image_gateway.aws.table.random.uniform", lambda *_bounds: 0.0)
 
 
 async def test_a_transaction_that_meets_another_is_tried_again(settings: Settings, quick: None) -> None:

@@ -185,7 +185,7 @@ async def test_a_job_keeps_what_was_asked(make: Make, service: Service) -> None:
 
     assert job.kind == "edit"
     assert job.request == {"prompt": "a hat", "n": 2, "size": None, "zoom": None}
-    assert service.requested == [(form, [INPUT], MASK)]
+    assert service.requested == [(form, [INPUT], MASK, None)]
 
 
 async def test_a_kept_request_is_the_same_form_again(make: Make) -> None:

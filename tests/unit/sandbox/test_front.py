@@ -260,7 +260,7 @@ async def test_a_slow_function_is_given_up(
     client: Client, functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A function that takes longer than API Gateway waits is a 503."""
-    monkeypatch.setattr(front, "PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(front, "MAX_WAIT_SECONDS", 0.01)
     functions.endless = True
 
     async with client() as http:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from image_gateway.access.principals import Role
 from image_gateway.access.tokens import TOKEN, hash_key, id_key
 from image_gateway.aws import CONDITION_FAILED, Aws, Table
-from image_gateway.errors import Conflict, NotFound
+from image_gateway.errors import Busy, Conflict, NotFound
 from image_gateway.ids import uuid7
 from image_gateway.models.tokens import NewToken, TokenInfo, TokenPage
 from image_gateway.settings import Settings
@@ -28,7 +28,6 @@ _KEPT_SECONDS: Final = 7 * 86_400
 """How long an expired token is still listed."""
 _TRIES: Final = 8
 _NOT_READ: Final = "The tokens cannot be read"
-_NOT_CHANGED: Final = "The token was not changed"
 
 _Item = Mapping[str, Any]
 
@@ -82,7 +81,8 @@ class TokenRegistry:
         Raises:
             ValueError: `token` has not the form of a token.
             Conflict: the secret is another token's.
-            StorageUnavailable: the table cannot be written, or others change administrators' tokens all the while.
+            Busy: others change administrators' tokens all the while.
+            StorageUnavailable: the table cannot be written.
         """
         token = token or new_token()
         if not TOKEN.fullmatch(token):
@@ -105,7 +105,7 @@ class TokenRegistry:
         writes = [self._put(looked_up), self._put(listed)]
         if role is Role.ADMIN and expires_at is None:
             writes.append(self._count(1))
-        if CONDITION_FAILED in await self._table.transact(writes, _NOT_CHANGED, tries=_TRIES):
+        if CONDITION_FAILED in await self._transact(writes):
             raise Conflict("There is a token with this secret already")
         return NewToken(**_info(listed).model_dump(), token=token)
 
@@ -146,7 +146,8 @@ class TokenRegistry:
         Raises:
             NotFound: there is no such token.
             Conflict: no administrator's token that never expires would be left.
-            StorageUnavailable: the table cannot be written, or others change administrators' tokens all the while.
+            Busy: others change administrators' tokens all the while.
+            StorageUnavailable: the table cannot be written.
         """
         found = await self._table.get(id_key(token_id), _NOT_READ)
         if found is None:
@@ -158,7 +159,7 @@ class TokenRegistry:
             writes.append(self._count(-1, leaving=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():
             writes.append({"ConditionCheck": self._at_least(1)})
-        _, gone, *guard = await self._table.transact(writes, _NOT_CHANGED, tries=_TRIES) or ("", "")
+        _, gone, *guard = await self._transact(writes) or ("", "")
         if gone == CONDITION_FAILED:
             raise NotFound("There is no such token")
         if CONDITION_FAILED in guard:
@@ -188,6 +189,10 @@ class TokenRegistry:
         values = {**update.get("ExpressionAttributeValues", {}), ":change": {"N": str(change)}}
         key = {"TableName": self._table.name, "Key": _COUNT, "UpdateExpression": "ADD lasting :change"}
         return {"Update": {**update, **key, "ExpressionAttributeValues": values}}
+
+    async def _transact(self, writes: list[dict[str, Any]]) -> tuple[str, ...]:
+        contended = Busy("Others are changing tokens: nothing was changed", retry_after=1)
+        return await self._table.transact(writes, "The token was not changed", tries=_TRIES, contended=contended)
 
 
 def _info(item: _Item) -> TokenInfo:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from image_gateway.aws.client import Aws
 from image_gateway.aws.errors import AwsError, unavailable
+from image_gateway.errors import GatewayError
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 """What a transaction says of a write whose condition does not hold."""
@@ -90,7 +91,12 @@ class Table:
         return found
 
     async def transact(
-        self, writes: Iterable[Mapping[str, Any]], failure: str, *, tries: int = _TRIES
+        self,
+        writes: Iterable[Mapping[str, Any]],
+        failure: str,
+        *,
+        tries: int = _TRIES,
+        contended: GatewayError | None = None,
     ) -> tuple[str, ...]:
         """Do all writes or none.
 
@@ -100,12 +106,13 @@ class Table:
             writes: the transaction's items, such as `{"Put": {…}}`, each with its `TableName`.
             failure: what was not done where this fails.
             tries: how often the transaction is sent at most.
+            contended: raised where it met other transactions each time; `StorageUnavailable` by default.
 
         Returns:
             Nothing where it was done; else what DynamoDB says of each write, `CONDITION_FAILED` for at least one.
 
         Raises:
-            StorageUnavailable: the table does not answer, or others changed the same items all the while.
+            StorageUnavailable: the table does not answer.
         """
         for attempt in range(tries):
             # By its token, a transaction that is sent again because its response was lost is done once.
@@ -118,8 +125,10 @@ class Table:
                 reasons = tuple(str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ()))
                 if CONDITION_FAILED in reasons:
                     return reasons
-                if "TransactionConflict" not in reasons or attempt == tries - 1:
+                if "TransactionConflict" not in reasons:
                     raise unavailable(failure, error) from error
+                if attempt == tries - 1:
+                    raise contended or unavailable(failure, error) from error
                 await self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
             else:
                 return ()
