@@ -265,10 +265,8 @@ async def test_a_use_that_cannot_be_recorded_is_logged(
     await use(TokenStore(Failing(aws, "UpdateItem", AwsError("AccessDeniedException")), settings), made.token)
 
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert (record.token_id, record.error) == (
-        made.id,
-        "The last use of the token was not recorded: AccessDeniedException",
-    )  # type: ignore[attr-defined]  # extra
+    error = "The last use of the token was not recorded: AccessDeniedException"
+    assert (record.token_id, record.error) == (made.id, error)  # type: ignore[attr-defined]  # extra
     assert made.token not in str(vars(record))
     assert hash_key(made.token)["pk"]["S"].partition("#")[2] not in str(vars(record))
 
