@@ -36,7 +36,8 @@ def untested_blocks(page: Page) -> list[str]:
             problems.append(f"{block}: no test knows the language {block.language!r}")
         elif block.runs:
             problems.append(f"{block}: a block of {block.language} is not run")
-    if page.text.count("<!-- runs:") != sum(block.runs is not None for block in page.blocks):
+    comments = [line for line in page.text.splitlines() if line.lstrip().startswith("<!-- runs:")]
+    if len(comments) != sum(block.runs is not None for block in page.blocks):
         problems.append(f"{page}: a comment <!-- runs: … --> is not right above a block")
     if page.text.count("```") != 2 * len(page.blocks):
         problems.append(f"{page}: ``` in the middle of a line, or an odd number of them")
