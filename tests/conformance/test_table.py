@@ -1,4 +1,4 @@
-"""The README's table of clients, operations and engines: each of its cells is done, and does what it says.
+"""The manual's table of clients, operations and engines: each of its cells is done, and does what it says.
 
 A cell says `yes`; or `first`, where only the first input is used; or `no`, where the mask is not. The latter two
 come with a warning.
@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from image_gateway.engines import REGISTRY
-from sandbox.template import ROOT
 from tests.conformance.clients import CLIENTS, Ask, Client
 from tests.conformance.conftest import Engine, Gateway
 from tests.integration.sample_images import GREY, SIDE, colours, opened
+from tests.manual.pages import Page, tables
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
@@ -51,18 +51,13 @@ class Cell:
 
 
 def cells() -> list[Cell]:
-    """All cells of the README's table, those of one client after another."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("\n### What is tested\n")[2].partition("\n## ")[0]
-    header, _, *rows = [
-        [column.strip() for column in line.strip("|").split("|")]
-        for line in section.splitlines()
-        if line.startswith("|")
-    ]
+    """All cells of the table in `docs/clients.md`, those of one client after another."""
+    (table,) = tables(Page.read("docs/clients.md").section("What is tested"))
     found = [
         Cell(operation, client, engine.strip("`"), says)
-        for operation, clients, *engines in rows
+        for operation, clients, *engines in table.rows
         for client in re.findall(r"`([^`]+)`", clients)
-        for engine, says in zip(header[2:], engines, strict=True)
+        for engine, says in zip(table.header[2:], engines, strict=True)
     ]
     order = list(CLIENTS)
     return sorted(found, key=lambda cell: (order.index(cell.client), list(REGISTRY).index(cell.engine)))

@@ -1,0 +1,67 @@
+"""The manual's `make` commands are ones of the Makefile. They are not run here: each has tests of its own."""
+
+import os
+import re
+import shlex
+import subprocess
+from functools import cache
+
+import pytest
+
+from sandbox.template import ROOT
+from tests.manual.pages import Block, blocks_that_run
+
+MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+
+
+def make_problems(block: Block) -> list[str]:
+    """What is wrong with a block's `make` commands: targets, variables, or that `make -n` refuses them."""
+    return [problem for statement in block.statements() for problem in _problems(statement)]
+
+
+@cache
+def _problems(statement: str) -> list[str]:
+    words = shlex.split(statement, comments=True)
+    before, after = words[: words.index("make")], words[words.index("make") + 1 :]
+    targets = [word for word in after if "=" not in word]
+    variables = [word.partition("=")[0] for word in (*before, *after) if "=" in word]
+    problems = [
+        f"make {target} is not in the Makefile's list"
+        for target in targets
+        if not re.search(rf"^{re.escape(target)}:.*## ", MAKEFILE, re.MULTILINE)
+    ]
+    problems += [
+        f"{name} means nothing to the Makefile" for name in variables if not re.search(rf"\b{name}\b", MAKEFILE)
+    ]
+    if problems:
+        return problems
+    done = subprocess.run(  # noqa: S603 - dry
+        ["make", "-n", *after],  # noqa: S607 - it is what the reader types
+        cwd=ROOT,
+        env={**os.environ, **dict(word.split("=", 1) for word in before)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [done.stderr] if done.returncode else []
+
+
+@pytest.mark.parametrize("block", blocks_that_run("make"), ids=str)
+def test_make_commands_are_in_the_makefile(block: Block) -> None:
+    """The targets are in its list, it uses the variables, and `make -n` accepts both."""
+    assert make_problems(block) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("make nothing", "make nothing is not in the Makefile's list"),
+        ("make lambda-python", "make lambda-python is not in the Makefile's list"),
+        ("make test nothing", "make nothing is not in the Makefile's list"),
+        ("make demo NOTHING=1", "NOTHING means nothing to the Makefile"),
+        ("NOTHING=1 make demo", "NOTHING means nothing to the Makefile"),
+    ],
+)
+def test_a_make_command_that_does_not_exist_is_found(text: str, problem: str) -> None:
+    """Targets that `make help` does not list and unused variables are reported."""
+    assert make_problems(Block("docs/example.md", 1, "```sh", "sh", "make", f"make demo\n{text}\n")) == [problem]
