@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from sandbox.template import Template
-from tests.template.conditions import decided
+from tests.template.conditions import apply_conditions
 
 _STATEMENT_KEYS: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
 _ROLE_KEYS: Final = {"AssumeRolePolicyDocument", "Policies", "ManagedPolicyArns"}
@@ -76,7 +76,7 @@ def policy_documents(
         KeyError: a managed policy is not one of the resources.
     """
     found = template.document["Resources"] if resources is None else resources
-    role = decided(found[found[function]["Properties"]["Role"]["Fn::GetAtt"][0]], template)
+    role = apply_conditions(found[found[function]["Properties"]["Role"]["Fn::GetAtt"][0]], template)
     assert role["Type"] == "AWS::IAM::Role"
     assert set(role["Properties"]) <= _ROLE_KEYS
     inline = [policy["PolicyDocument"] for policy in role["Properties"].get("Policies", [])]
@@ -85,7 +85,7 @@ def policy_documents(
         assert policy["Type"] == "AWS::IAM::ManagedPolicy"
         assert "Condition" not in policy or template.holds(policy["Condition"])
         assert set(policy["Properties"]) <= _MANAGED_POLICY_KEYS
-    documents = inline + [decided(policy["Properties"]["PolicyDocument"], template) for policy in managed]
+    documents = inline + [apply_conditions(policy["Properties"]["PolicyDocument"], template) for policy in managed]
     assert all(set(document) == {"Version", "Statement"} for document in documents)
     assert {document["Version"] for document in documents} == {"2012-10-17"}
     return documents
