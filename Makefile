@@ -44,7 +44,7 @@ PYTHON_PROBLEM = $(shell \
 	elif ! $(PYTHON) -c "" 2>/dev/null; then \
 		echo "$(PYTHON) does not run: name another Python: make PYTHON=python3.13"; \
 	elif $(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, 11))"; then \
-		echo "Python 3.11 or later is needed, and $(PYTHON) is $$($(PYTHON_VERSION)):" \
+		echo "Python 3.11 or later is needed, and $(PYTHON) is version $$($(PYTHON_VERSION)):" \
 			"apt install python3.11-venv (Debian, Ubuntu), then make PYTHON=python3.11"; \
 	elif ! $(PYTHON) -c "import ensurepip, venv" 2>/dev/null; then \
 		echo "Python's venv module is missing: apt install python$$($(PYTHON_VERSION))-venv (Debian, Ubuntu)"; \

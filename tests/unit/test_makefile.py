@@ -80,7 +80,7 @@ def test_an_old_python_is_reported(computer: Computer) -> None:
     message = refusal(computer.make("demo"))
 
     assert message == (
-        "Python 3.11 or later is needed, and python3 is 3.9: "
+        "Python 3.11 or later is needed, and python3 is version 3.9: "
         "apt install python3.11-venv (Debian, Ubuntu), then make PYTHON=python3.11"
     )
 
