@@ -1,6 +1,5 @@
-# The front door for people and CI. Every target sets up what it needs from a bare python3 (3.11 or later).
+# The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
-SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: lambda-python help demo run test conformance fuzz check scan audit format build bench token openapi clean
 
@@ -17,7 +16,7 @@ ROLE ?= admin
 NAME ?= $(ROLE)
 QUICK ?=
 RESULTS ?= .build/bench/results
-# Through the environment, any text reaches a program as it is.
+# Passed in the environment, so that values with quotes or spaces reach the program unchanged.
 export ENGINE SIZE PROMPT STACK ROLE NAME
 
 UV_VERSION := 0.13.9
@@ -27,16 +26,41 @@ SAM_ENV := .venv-template
 SECURITY_ENV := .venv-security
 export SAM_CLI_TELEMETRY := 0
 
-help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+# The programs that the recipes use. If one is missing, make stops here with one line that names its package.
+TOOLS := awk cat dirname grep ls mkdir rm tail touch uname
+PACKAGE_awk := mawk
+PACKAGE_grep := grep
+MISSING := $(shell for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done)
+PACKAGES := $(sort $(foreach tool,$(MISSING),$(or $(PACKAGE_$(tool)),coreutils)))
+$(if $(MISSING),$(error Missing programs: $(MISSING): apt install $(PACKAGES) (Debian, Ubuntu)))
+
+# Why $(PYTHON) cannot make a virtual environment, in one line; empty if it can. Debian and Ubuntu have `ensurepip` in a
+# package of its own. The code that tests the version also runs on Python 2.
+PYTHON_VERSION = $(PYTHON) -c "import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])"
+PYTHON_PROBLEM = $(shell \
+	if ! command -v $(PYTHON) >/dev/null; then \
+		echo "$(PYTHON) is missing: apt install $(notdir $(PYTHON))-venv (Debian, Ubuntu)," \
+			"or name another Python: make PYTHON=python3.13"; \
+	elif ! $(PYTHON) -c "" 2>/dev/null; then \
+		echo "$(PYTHON) does not run: name another Python: make PYTHON=python3.13"; \
+	elif $(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, 11))"; then \
+		echo "Python 3.11 or later is needed, and $(PYTHON) is version $$($(PYTHON_VERSION)):" \
+			"apt install python3.11-venv (Debian, Ubuntu), then make PYTHON=python3.11"; \
+	elif ! $(PYTHON) -c "import ensurepip, venv" 2>/dev/null; then \
+		echo "Python's venv module is missing: apt install python$$($(PYTHON_VERSION))-venv (Debian, Ubuntu)"; \
+	fi)
+stop_if = $(if $(1),$(error $(1)))
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
+	$(call stop_if,$(PYTHON_PROBLEM))
 	@echo "Setting up: uv $(UV_VERSION) …" >&2
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.13 …")'
 	@$(PYTHON) -m venv .venv-uv
 	@.venv-uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-# What the sandbox needs, and nothing else: a first picture should not wait for linters.
+# Only what the sandbox needs, so that `make demo` does not wait for linters.
 .venv/.sandbox: $(UV) uv.lock pyproject.toml
 	@echo "Setting up: the gateway and its sandbox …" >&2
 	@$(UV) sync --quiet --locked --inexact --no-default-groups --group sandbox --python $(PYTHON)
@@ -47,26 +71,26 @@ $(UV):
 	@$(UV) sync --quiet --locked --inexact --python $(PYTHON)
 	@touch .venv/.sandbox $@
 
-# SAM CLI and cfn-lint pin other versions of things, so they have an environment of their own.
+# SAM CLI and cfn-lint need other versions of some packages, so they have an environment of their own.
 $(SAM_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@echo "Setting up: SAM CLI and cfn-lint …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(SAM_ENV) $(UV) sync --quiet --locked --only-group template --python $(PYTHON)
 	@touch $@
 
-# Checkov pins so much that it has a lock of its own.
+# Checkov pins so many versions that it has a lock file of its own.
 $(SECURITY_ENV)/.ready: $(UV) .ci/security/uv.lock .ci/security/pyproject.toml
 	@echo "Setting up: checkov and pip-audit …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(SECURITY_ENV) $(UV) sync --quiet --locked --project .ci/security --python $(PYTHON)
 	@touch $@
 
-# LiteLLM pins another `openai` than the tests use. Where it cannot be installed, its tests say so and are left out.
+# LiteLLM needs another version of `openai` than the tests. Without it, its tests are skipped and say so.
 LITELLM_ENV := .venv-litellm
 $(LITELLM_ENV)/.ready: $(UV) tests/conformance/environment/uv.lock tests/conformance/environment/pyproject.toml
 	@echo "Setting up: LiteLLM …" >&2
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(LITELLM_ENV) $(UV) sync --quiet --locked --project tests/conformance/environment \
 		--python $(PYTHON) && touch $@ || { rm -rf $(LITELLM_ENV); echo "LiteLLM cannot be installed" >&2; }
 
-# What `make bench` draws and serves with; what it measures brings its own.
+# For the charts and the servers of `make bench`; the measured functions use what was built.
 BENCH_ENV := .venv-bench
 $(BENCH_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@echo "Setting up: the benchmarks …" >&2
@@ -82,25 +106,25 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 	@mkdir -p $(@D)
 	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
-demo: .venv/.sandbox ## One picture by the whole path, in demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
+demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
 
-run: .venv/.sandbox ## The whole gateway on this machine (PORT= ADMIN_TOKEN= USER_TOKEN=)
+run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN=)
 	@exec $(PY) -m sandbox run --port $(PORT)
 
-test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## All tests, with coverage
+test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
-
 	@$(PY) -m coverage report
 
-conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Real clients against the running sandbox; a part of the tests
+conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance
 
-fuzz: .venv/.dev ## Thousands of new requests and inputs for the routes and the parsers (FUZZ_ARGS=)
-	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough tests/integration/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
+fuzz: .venv/.dev ## Test routes and parsers with thousands of random inputs (FUZZ_ARGS=)
+	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough \
+		tests/integration/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
 
-check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, generated files
+check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -111,12 +135,12 @@ check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Format, lint, types, template, 
 	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
 	@$(MAKE) --no-print-directory scan audit
 
-# Nothing is asked of or told to anybody: no rules are downloaded, no results sent.
-scan: $(SECURITY_ENV)/.ready ## Security rules for the template (checkov); what does not apply says why in place
+# Checkov downloads no rules and sends no results. Each suppressed rule has its reason in the template.
+scan: $(SECURITY_ENV)/.ready ## Check the template against security rules (checkov)
 	$(SECURITY_ENV)/bin/checkov --file template.yaml --framework cloudformation --skip-download --quiet --compact
 
-# What the layers ship comes first: a registry that knows none of it is asked no further.
-audit: $(SECURITY_ENV)/.ready ## Known vulnerabilities of what is locked (pip-audit)
+# The packages of the layers come first: if the registry has no data about any of them, no further request is sent.
+audit: $(SECURITY_ENV)/.ready ## Check the locked packages for known vulnerabilities (pip-audit)
 	@mkdir -p .build/audit
 	@$(UV) export --quiet --locked --no-dev --no-emit-project --no-header -o .build/audit/layer.txt
 	@$(UV) export --quiet --locked --no-emit-project --no-header -o .build/audit/development.txt
@@ -128,33 +152,33 @@ format: .venv/.dev ## Format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-openapi: .venv/.dev ## Write the OpenAPI document and the envelope schema anew
+openapi: .venv/.dev ## Write the OpenAPI document and the envelope schema
 	$(PY) -m sandbox.openapi
 	$(PY) -m sandbox.envelope_schema
 
-# On the PATH, or kept by pyenv without being chosen.
+# On the PATH, or installed by pyenv although not selected.
 FIND_PYTHON = $(UV) python find --system $(LAMBDA_PYTHON) 2>/dev/null || \
 	ls "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(LAMBDA_PYTHON).*/bin/python3 2>/dev/null | tail -n 1 | grep .
 
 lambda-python: $(UV)
 	@$(FIND_PYTHON)
 
-# Bytecode goes along, because Lambda cannot keep what it compiles: without it every cold start compiles every module.
-# It is not checked against the sources, whose times do not survive the way to Lambda. Pydantic's version 1 goes: FastAPI
-# does without it, but imports it where it is. Not uv's own environment, which has no pip, but the interpreter it was
-# made from.
-build: $(SAM_ENV)/.ready $(LAYERS) ## What SAM deploys (ARCHITECTURE=arm64|x86_64)
+# The build includes bytecode, because Lambda cannot write any: without it, every cold start compiles every module. The
+# bytecode is not checked against the sources, whose timestamps change on the way to Lambda. Pydantic's version 1 is
+# removed, because FastAPI does not need it but imports it if it is there. SAM needs an interpreter with pip, so the
+# PATH starts with the folder of the Python that was found, not with an environment of uv.
+build: $(SAM_ENV)/.ready $(LAYERS) ## Build what SAM deploys (ARCHITECTURE=arm64|x86_64)
 	@python=$$($(FIND_PYTHON)) || { \
-		echo "sam build needs Python $(LAMBDA_PYTHON), which is what Lambda runs: install it so that python$(LAMBDA_PYTHON) is found"; \
+		echo "make build needs Python $(LAMBDA_PYTHON), the version of the Lambda runtime: install python$(LAMBDA_PYTHON)"; \
 		exit 1; }; \
 	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" --build-dir "$(BUILD_DIR)" \
 		--parameter-overrides Architecture=$(ARCHITECTURE) && \
 	rm -rf "$(BUILD_DIR)/SharedLayer/python/pydantic/v1" && \
 	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
-# From what is built for this machine, under Lambda's Python, beside a folder that stands for what its runtime brings.
+# Measures a build for this computer under Lambda's version of Python, with the packages of Lambda's runtime.
 bench: MACHINE := $(subst aarch64,arm64,$(shell uname -m))
-bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usual handler (QUICK=1 RESULTS=)
+bench: $(BENCH_ENV)/.ready ## Measure speed, memory and cost beside a conventional handler (QUICK=1 RESULTS=)
 	@mkdir -p .build/bench && \
 		$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
 		{ cat .build/bench/build.log; exit 1; }
@@ -163,11 +187,12 @@ bench: $(BENCH_ENV)/.ready ## Speed, memory and cost, side by side with the usua
 		-r .build/bench/runtime.txt
 	@$(UV) pip install --quiet --require-hashes --target .build/bench/packages --python "$$($(FIND_PYTHON))" \
 		-r layers/shared/requirements.txt
-	@$(BENCH_ENV)/bin/python -m tests.benchmarks --python "$$($(FIND_PYTHON))" --built .build/bench --results "$(RESULTS)" \
-		$(if $(QUICK),--quick)
+	@$(BENCH_ENV)/bin/python -m tests.benchmarks --python "$$($(FIND_PYTHON))" --built .build/bench \
+		--results "$(RESULTS)" $(if $(QUICK),--quick)
 
-token: .venv/.sandbox ## A token of a deployment (STACK= ROLE=admin|user NAME=)
+token: .venv/.sandbox ## Create a token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.access.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png $(LAYERS)
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(LAYERS) \
+		.aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png

@@ -1,20 +1,26 @@
-"""What a template comes to once its conditions are decided."""
+"""Resolves the conditions in a template's values."""
 
 from typing import Any
 
 from sandbox.template import Template
 
-_NOTHING = {"Ref": "AWS::NoValue"}
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
-def decided(value: Any, template: Template) -> Any:
-    """A value with each `Fn::If` in it replaced by what its condition chooses, and what is no value left out."""
+def apply_conditions(value: Any, template: Template) -> Any:
+    """A value with each `Fn::If` replaced by the branch that its condition selects, and `AWS::NoValue` removed."""
     if isinstance(value, dict) and "Fn::If" in value:
         condition, then, otherwise = value["Fn::If"]
-        return decided(then if template.holds(condition) else otherwise, template)
+        return apply_conditions(then if template.holds(condition) else otherwise, template)
     if isinstance(value, dict):
-        found = {name: decided(item, template) for name, item in value.items()}
-        return {name: item for name, item in found.items() if item != _NOTHING}
+        applied = {name: apply_conditions(item, template) for name, item in value.items()}
+        return {name: item for name, item in applied.items() if item != _NO_VALUE}
     if isinstance(value, list):
-        return [item for item in (decided(item, template) for item in value) if item != _NOTHING]
+        return [item for item in (apply_conditions(item, template) for item in value) if item != _NO_VALUE]
     return value
+
+
+def properties_of(name: str, template: Template) -> dict[str, Any]:
+    """The properties of a resource, with conditions applied."""
+    applied: dict[str, Any] = apply_conditions(template.resource(name), template)
+    return applied

@@ -1,0 +1,170 @@
+"""The policy statements that each function's role has, by `Sid`: the reviewed list of what a function needs."""
+
+from typing import Any, Final
+
+Statement = tuple[list[str], Any, dict[str, Any] | None]
+"""The actions, the resource and the condition of a statement; its effect is `Allow`."""
+
+CONFIG_PARAMETER: Final = {
+    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:"
+    "parameter/image-gateway/${AWS::StackName}/config"
+}
+TABLE: Final = {"Fn::GetAtt": ["Table", "Arn"]}
+INDEX_OF_ALL: Final = {"Fn::Sub": "${Table.Arn}/index/listed"}
+INDEX_BY_OWNER: Final = {"Fn::Sub": "${Table.Arn}/index/by-owner"}
+JOB_QUEUE: Final = {"Fn::GetAtt": ["JobQueue", "Arn"]}
+DEAD_LETTERS: Final = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+EVENT_BUS: Final = {
+    "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"
+}
+ANY_RESOURCE: Final = "*"
+"""For X-Ray, whose actions do not support resources, and for network interfaces, whose ids are not known in advance."""
+
+RECEIVE: Final = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+
+
+def objects(prefix: str) -> dict[str, str]:
+    """The bucket's objects under a prefix."""
+    return {"Fn::Sub": f"${{Bucket.Arn}}/{prefix}/*"}
+
+
+def keys_like(*patterns: str) -> dict[str, Any]:
+    """The condition that a request names at least one key, and that each of its keys matches one of the patterns."""
+    return {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(patterns)},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def items(*kinds: str) -> dict[str, Any]:
+    """The condition that a request names at least one key, and that each of its keys is of one of the kinds."""
+    return keys_like(*(f"{kind}#*" for kind in kinds))
+
+
+def listed(kind: str) -> dict[str, Any]:
+    """The condition that a query of the index of all items is for one kind of item."""
+    return {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [kind]},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+READS_CONFIGURATION: Final[dict[str, Statement]] = {
+    "ReadConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
+    "ReadLongValues": (["s3:GetObject"], objects("config"), None),
+}
+QUEUES_JOBS: Final[dict[str, Statement]] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None)}
+PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
+    "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}})
+}
+RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
+    "RecordTokenUse": (
+        ["dynamodb:UpdateItem"],
+        TABLE,
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token-id#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "last_used_at"]},
+            "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+            "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+        },
+    )
+}
+SUBMITS_JOBS: Final[dict[str, Statement]] = {
+    **QUEUES_JOBS,
+    "StoreAndSignImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+    "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
+    "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
+    "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
+}
+
+EXPECTED: Final[dict[str, dict[str, Statement]]] = {
+    "ConfigFunction": {
+        **RECORDS_TOKEN_USE,
+        "ReadAndReplaceConfiguration": (["ssm:GetParameter", "ssm:PutParameter"], CONFIG_PARAMETER, None),
+        "ReadAndWriteLongValues": (["s3:GetObject", "s3:PutObject"], objects("config"), None),
+        "ReadTokens": (["dynamodb:GetItem"], TABLE, items("token", "token-id")),
+        "ListTokens": (["dynamodb:Query"], INDEX_OF_ALL, listed("token")),
+        "CreateAndRevokeTokens": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("token", "token-id")),
+        "CountAdministrators": (
+            ["dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"],
+            TABLE,
+            items("token-count"),
+        ),
+        "UseLocks": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock")),
+    },
+    "GenerateFunction": {
+        **READS_CONFIGURATION,
+        **RECORDS_TOKEN_USE,
+        **PUBLISHES_EVENTS,
+        **SUBMITS_JOBS,
+    },
+    "EditFunction": {
+        **READS_CONFIGURATION,
+        **RECORDS_TOKEN_USE,
+        **PUBLISHES_EVENTS,
+        **SUBMITS_JOBS,
+        "StoreInputs": (["s3:PutObject"], objects("inputs"), None),
+        "ReadAndSignUploads": (["s3:GetObject", "s3:PutObject"], objects("uploads"), None),
+    },
+    "JobsFunction": {
+        **READS_CONFIGURATION,
+        **RECORDS_TOKEN_USE,
+        **PUBLISHES_EVENTS,
+        **QUEUES_JOBS,
+        "SignImages": (["s3:GetObject"], objects("images"), None),
+        "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
+        "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
+        "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
+        "ListAllJobs": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
+        "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+    },
+    "WorkerFunction": {
+        **READS_CONFIGURATION,
+        **PUBLISHES_EVENTS,
+        "ReadAndStoreImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
+        "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
+        "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
+        "StoreResults": (["s3:PutObject"], objects("results"), None),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
+        "ReadJobsOfRequestFiles": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
+        "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
+        "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+        "HoldEngineSlots": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock#engine")),
+        "ReceiveMessages": (RECEIVE, JOB_QUEUE, None),
+        "QueueJobsAndDeadLetters": (["sqs:SendMessage"], [JOB_QUEUE, DEAD_LETTERS], None),
+    },
+    "DeadLetterFunction": {
+        **PUBLISHES_EVENTS,
+        "StoreDeadLetters": (["s3:PutObject"], objects("dead-letters"), None),
+        "ReadRequestFileLines": (["s3:GetObject"], {"Fn::Sub": "${Bucket.Arn}/inputs/*/lines.json"}, None),
+        "StoreResults": (["s3:PutObject"], objects("results"), None),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "batch")),
+        "ReadJobsOfRequestFiles": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "CompleteJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+        "ReceiveMessages": (RECEIVE, DEAD_LETTERS, None),
+    },
+}
+"""By function, without the statements that depend on parameters."""
+
+for _function, _statements in EXPECTED.items():
+    _logs = {"Fn::GetAtt": [_function.replace("Function", "Logs"), "Arn"]}
+    _statements["WriteLogs"] = (["logs:CreateLogStream", "logs:PutLogEvents"], _logs, None)
+    _statements["WriteTraces"] = (["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ANY_RESOURCE, None)
+
+IN_A_VPC: Final[dict[str, Statement]] = {
+    "ManageNetworkInterfaces": (
+        [
+            "ec2:CreateNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DeleteNetworkInterface",
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:UnassignPrivateIpAddresses",
+        ],
+        ANY_RESOURCE,
+        {"Null": {"lambda:SourceFunctionArn": "true"}},
+    )
+}
+"""What a function that joins a VPC has in addition."""

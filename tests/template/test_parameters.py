@@ -1,0 +1,31 @@
+"""The template's parameters and outputs: described, grouped and bounded."""
+
+from sandbox.template import Template
+
+DOCUMENT = Template().document
+
+
+def test_parameters_are_described() -> None:
+    """Every parameter has a description and a default, and belongs to a group of the console's form."""
+    parameters = DOCUMENT["Parameters"]
+    groups = DOCUMENT["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+
+    assert all(item["Description"].endswith(".") and "Default" in item for item in parameters.values())
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(parameters)
+
+
+def test_parameters_are_validated() -> None:
+    """A number has bounds or a list of values; a string has a pattern or a list of values."""
+    for name, item in DOCUMENT["Parameters"].items():
+        if item["Type"] == "Number":
+            assert "AllowedValues" in item or {"MinValue", "MaxValue"} <= set(item), name
+        if item["Type"] == "String":
+            assert "AllowedValues" in item or "AllowedPattern" in item, name
+
+
+def test_outputs_are_described() -> None:
+    """The template has the outputs that `make token` reads, and every output has a description."""
+    outputs = DOCUMENT["Outputs"]
+
+    assert {"Url", "BucketName", "TableName", "ConfigParameterName"} <= set(outputs)
+    assert all(item["Description"].endswith(".") for item in outputs.values())

@@ -1,0 +1,45 @@
+"""The routes of the HTTP API are those of the applications."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from sandbox.template import Template
+
+TEMPLATE = Template()
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE.document["Resources"]
+FUNCTIONS = {function.name: function for function in TEMPLATE.functions() if function.routes}
+
+
+def app_of(function: str) -> FastAPI:
+    module = import_module(FUNCTIONS[function].handler.rpartition(".")[0])
+    app: FastAPI = module.app
+    return app
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_routes_are_those_of_the_application(function: str) -> None:
+    """The API routes to a function what its application handles; job results, which several handle, to one."""
+    handled = {
+        (method, route.path.replace(":path}", "+}"))
+        for route in app_of(function).routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    routed = {(route.method, route.path) for route in FUNCTIONS[function].routes}
+    results = {("GET", f"{prefix}/images/jobs/{{id}}/result") for prefix in ("/api/v1", "/v1")}
+
+    assert routed - handled == set()
+    assert handled - routed in (set(), results)
+
+
+def test_a_route_has_one_function() -> None:
+    """No two functions have the same route, and each route belongs to the one API."""
+    routes = [(route.method, route.path) for function in FUNCTIONS.values() for route in function.routes]
+    events = [event for name in FUNCTIONS for event in RESOURCES[name]["Properties"]["Events"].values()]
+
+    assert len(routes) == len(set(routes))
+    assert all(event["Properties"]["ApiId"] == {"Ref": "Api"} for event in events)

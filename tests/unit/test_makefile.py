@@ -1,0 +1,151 @@
+"""`make` says in one line what a computer lacks: a program, Python, a recent Python, or Python's venv module."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox.template import ROOT
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+TOOLS = re.findall(r"^TOOLS := (.*)", MAKEFILE, re.MULTILINE)[0].split()
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# These run the code of `python3 -c CODE` in this interpreter, with a difference.
+OLD = "import sys; sys.version_info = (3, 9, 2, 'final', 0); exec(sys.argv[2])"
+WITHOUT_ENSUREPIP = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv[2])"
+WITHOUT_VENV = "import sys; sys.modules['venv'] = None; exec(sys.argv[2])"
+
+
+class Computer:
+    """A folder with the Makefile, and a `PATH` that has only `make`, a shell and the tools that the Makefile names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        self._project = folder / "project"
+        self._project.mkdir()
+        for name in ("Makefile", "uv.lock", "pyproject.toml"):
+            shutil.copy(ROOT / name, self._project)
+        for name in ("make", "sh", *TOOLS):
+            found = shutil.which(name)
+            assert found, name
+            (self.programs / name).symlink_to(found)
+
+    def add_python(self, name: str, program: str) -> None:
+        """Install a Python that runs `program` with the arguments that it is given."""
+        path = self.programs / name
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
+        path.chmod(0o755)
+
+    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = (str(self.programs / "make"), *arguments)
+        environment = {"PATH": str(self.programs)}
+        return subprocess.run(  # noqa: S603 - our own Makefile
+            command, cwd=self._project, env=environment, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture
+def computer(tmp_path: Path) -> Computer:
+    return Computer(tmp_path)
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """The message with which make stopped, which is all that it printed."""
+    assert done.returncode == 2
+    assert done.stdout == ""
+    found = re.fullmatch(r"Makefile:\d+: \*\*\* (.*)\.  Stop\.\n", done.stderr)
+    assert found, done.stderr
+    return found[1]
+
+
+@pytest.mark.parametrize("program", [WITHOUT_ENSUREPIP, WITHOUT_VENV], ids=["no ensurepip", "no venv"])
+def test_a_missing_venv_module_is_reported(computer: Computer, program: str) -> None:
+    """Debian's Python without the package for venv gets the name of the package, and no traceback."""
+    computer.add_python("python3", program)
+
+    message = refusal(computer.make("demo"))
+
+    assert message == f"Python's venv module is missing: apt install python{VERSION}-venv (Debian, Ubuntu)"
+
+
+def test_an_old_python_is_reported(computer: Computer) -> None:
+    """A Python below 3.11 is named with its version and with what to install."""
+    computer.add_python("python3", OLD)
+
+    message = refusal(computer.make("demo"))
+
+    assert message == (
+        "Python 3.11 or later is needed, and python3 is version 3.9: "
+        "apt install python3.11-venv (Debian, Ubuntu), then make PYTHON=python3.11"
+    )
+
+
+def test_a_missing_python_is_reported(computer: Computer) -> None:
+    """Without Python, make names the package that brings it, and the variable for another Python."""
+    message = refusal(computer.make("demo"))
+
+    assert message == (
+        "python3 is missing: apt install python3-venv (Debian, Ubuntu), or name another Python: make PYTHON=python3.13"
+    )
+
+
+def test_a_missing_named_python_is_reported(computer: Computer) -> None:
+    """A Python that is named but not installed is the one in the message."""
+    computer.add_python("python3", "import sys; exec(sys.argv[2])")
+
+    message = refusal(computer.make("test", "PYTHON=python3.12"))
+
+    assert message.startswith("python3.12 is missing: apt install python3.12-venv (Debian, Ubuntu)")
+
+
+def test_a_python_that_does_not_run_is_reported(computer: Computer) -> None:
+    """A Python that fails, such as a version manager's without a version, gets one line instead of its output."""
+    computer.add_python("python3", "import sys; sys.exit('no version is selected')")
+
+    message = refusal(computer.make("demo"))
+
+    assert message == "python3 does not run: name another Python: make PYTHON=python3.13"
+
+
+@pytest.mark.parametrize(("tool", "package"), [("awk", "mawk"), ("grep", "grep"), ("touch", "coreutils")])
+def test_a_missing_program_is_reported(computer: Computer, tool: str, package: str) -> None:
+    """A program that the recipes use and the computer lacks is named with its package, whatever is made."""
+    (computer.programs / tool).unlink()
+
+    message = refusal(computer.make("help"))
+
+    assert message == f"Missing programs: {tool}: apt install {package} (Debian, Ubuntu)"
+
+
+def test_several_missing_programs_are_one_line(computer: Computer) -> None:
+    """All missing programs and their packages are named at once, each package once."""
+    for tool in ("awk", "mkdir", "touch"):
+        (computer.programs / tool).unlink()
+
+    message = refusal(computer.make("help"))
+
+    assert message == "Missing programs: awk mkdir touch: apt install coreutils mawk (Debian, Ubuntu)"
+
+
+def test_recipes_use_only_the_named_programs() -> None:
+    """Every program that starts a command of a recipe is among those that are looked for."""
+    recipes = "\n".join(re.findall(r"^\t(.*)", MAKEFILE.partition("\nhelp:")[2], re.MULTILINE)).replace("\\\n", " ")
+    starts = re.findall(r"(?:^|&&|\|\||\||\{|;|\$\$\()\s*@?([a-z]\w*)(?=[ )])", recipes, re.MULTILINE)
+    shell = {"echo", "exec", "exit", "printf"}
+
+    assert set(starts) - shell <= set(TOOLS)
+    assert {"awk", "dirname", "mkdir", "rm", "touch"} <= set(starts)
+
+
+def test_help_lists_every_target(computer: Computer) -> None:
+    """`make` alone lists each target with what it does, and needs no Python."""
+    listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", computer.make().stdout, re.MULTILINE))
+    targets = re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)[0].split()
+
+    assert set(listed) == set(targets) - {"lambda-python"}
+    assert all(re.match(r"[A-Z][a-z]+ ", text) for text in listed.values())
