@@ -45,7 +45,7 @@ class Sandbox:
 
     Args:
         port: of the front; 0 takes a free one.
-        admin_token: its text, as `TokenStore.create` takes it; empty: a new one.
+        admin_token: its text, as `TokenRegistry.create` takes it; empty: a new one.
         user_token: its text, another one than the admin's; empty: a new one.
         log: where the functions write.
         parameters: template parameters.

@@ -82,7 +82,7 @@ async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo
     config = (await gateway.configs.read()).config
     principal.require_engine(config.IMAGE_GENERATION_ENGINE)
     found = await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).models()
-    return [model for model in found if principal.may_use(model.id)]
+    return [model for model in found if principal.may_use_model(model.id)]
 
 
 @app.get("/health", tags=["service"])

@@ -44,7 +44,7 @@ async def _take(gateway: Gateway, record: Any) -> bool:
     if isinstance(found, RequestFile):
         await gateway.files.give_up(found, reason)
     kept = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
-    await gateway.objects.put(f"{KEPT}{message.id}.json", kept)
+    await gateway.objects.put_json(f"{KEPT}{message.id}.json", kept)
     logger.error("a message was given up and is kept", extra={"message_id": message.id, "reason": reason})
     return True
 

@@ -169,7 +169,7 @@ class WorkerDeployment:
         return [item["Key"] for item in found.get("Contents", [])]
 
     def document(self, key: str) -> Any:
-        return run(self.gateway.objects.get(key))
+        return run(self.gateway.objects.get_json(key))
 
     def results(self) -> Any:
         """The one document under `results/`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from image_gateway.event_loop import run
-from image_gateway.models.jobs import now
+from image_gateway.models.jobs import utc_now
 from image_gateway.worker.messages import Message
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def by_http(deployment: "Deployment", path: str) -> None:
 
 
 def by_sqs(deployment: "Deployment") -> None:
-    message = Message("a-message", json.dumps({"kind": "generation", "request": REQUEST}), now())
+    message = Message("a-message", json.dumps({"kind": "generation", "request": REQUEST}), utc_now())
     assert run(deployment.gateway.dispatcher.take(message, lambda: 900.0))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from image_gateway.access.tokens import TokenStore
+from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws, create_transport
 from image_gateway.aws.locks import Locks
 from image_gateway.config.merge import REWRITE_SECONDS, with_edit_fallbacks
@@ -58,9 +58,9 @@ class Gateway:
         return ConfigStore(self.aws, self.settings, self._locks)
 
     @cached_property
-    def tokens(self) -> TokenStore:
+    def tokens(self) -> TokenAuthenticator:
         """Who may do what."""
-        return TokenStore(self.aws, self.settings)
+        return TokenAuthenticator(self.aws, self.settings)
 
     @cached_property
     def token_registry(self) -> "TokenRegistry":

@@ -24,7 +24,7 @@ def quiet_httpx() -> None:
 
 
 @dataclass(slots=True)
-class JobFigures:
+class JobMetrics:
     """What one job took and gave. Times are in milliseconds, sizes in bytes."""
 
     job_id: str

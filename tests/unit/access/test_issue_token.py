@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from image_gateway.access import issue_token
 from image_gateway.access.principals import Role
-from image_gateway.access.tokens import TokenStore
+from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws
 from image_gateway.event_loop import run
 from image_gateway.settings import Settings
@@ -48,7 +48,7 @@ def test_a_token_is_good_at_once(stack: str, aws: Aws, settings: Settings, role:
     """The token that is issued for a stack authenticates there, with the role and the name that were given."""
     token = issue_token.issue(stack, role, "my laptop")
 
-    principal = run(TokenStore(aws, settings).authenticate(token))
+    principal = run(TokenAuthenticator(aws, settings).authenticate(token))
     assert principal is not None
     assert (principal.role, principal.name) == (role, "my laptop")
 
@@ -77,7 +77,7 @@ def test_the_command_prints_the_token(
 
     issue_token.main()
 
-    principal = run(TokenStore(aws, settings).authenticate(capsys.readouterr().out.strip()))
+    principal = run(TokenAuthenticator(aws, settings).authenticate(capsys.readouterr().out.strip()))
     assert principal is not None
     assert principal.role is Role.ADMIN
 

@@ -10,7 +10,7 @@ import pytest
 
 from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry
-from image_gateway.access.tokens import TokenStore
+from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.models.tokens import NewToken
@@ -134,7 +134,7 @@ async def test_a_revoked_token_is_gone(
 
     await registry.delete(made.id)
 
-    assert await TokenStore(aws, settings).authenticate(made.token) is None
+    assert await TokenAuthenticator(aws, settings).authenticate(made.token) is None
     assert await ids(registry) == []
     assert dynamodb.scan(TableName=settings.table)["Items"] == []
     with pytest.raises(NotFound):
@@ -233,7 +233,7 @@ async def test_parallel_creations_and_deletions_leave_a_consistent_list(
 
     assert removed == [None] * 50
     assert sorted(await ids(registry)) == sorted([stays.id, *(token.id for token in made)])
-    found = [await TokenStore(aws, settings).authenticate(token.token) for token in (*made, *old)]
+    found = [await TokenAuthenticator(aws, settings).authenticate(token.token) for token in (*made, *old)]
     assert [who.id if who else None for who in found] == [token.id for token in made] + [None] * 50
     keys = [item["pk"]["S"] for item in dynamodb.scan(TableName=settings.table)["Items"]]
     assert len(keys) == 2 * 51 + 1

@@ -10,7 +10,7 @@ import pytest
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
-from image_gateway.access.tokens import TokenStore, hash_key, id_key
+from image_gateway.access.tokens import TokenAuthenticator, listing_key, lookup_key
 from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings
@@ -67,8 +67,8 @@ class Recording(Aws):
 
 
 @pytest.fixture
-def store(settings: Settings, aws: Aws) -> TokenStore:
-    return TokenStore(aws, settings)
+def store(settings: Settings, aws: Aws) -> TokenAuthenticator:
+    return TokenAuthenticator(aws, settings)
 
 
 @pytest.fixture
@@ -82,16 +82,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def caching(settings: Settings, aws: Aws, clock: Clock) -> TokenStore:
+def caching(settings: Settings, aws: Aws, clock: Clock) -> TokenAuthenticator:
     """A store that trusts a lookup for 60 s, as deployments do."""
-    return TokenStore(aws, settings.model_copy(update={"token_ttl_seconds": 60}), now=clock)
+    return TokenAuthenticator(aws, settings.model_copy(update={"token_ttl_seconds": 60}), now=clock)
 
 
-async def use(store: TokenStore, token: str) -> None:
+async def use(store: TokenAuthenticator, token: str) -> None:
     """Use a token once."""
     found = await store.authenticate(token)
     assert found is not None
-    async with store.noting_use(found):
+    async with store.recording_use(found):
         pass
 
 
@@ -101,7 +101,7 @@ async def last_use(registry: TokenRegistry) -> float | None:
     return info.last_used_at.timestamp() if info.last_used_at else None
 
 
-async def test_a_token_says_whose_it_is(store: TokenStore, registry: TokenRegistry) -> None:
+async def test_a_token_says_whose_it_is(store: TokenAuthenticator, registry: TokenRegistry) -> None:
     """Name, role and limits come back; the owner of its jobs is the token's id."""
     made = await registry.create("ci", Role.USER, engines={"openai"}, models={"gpt-image-2", "other"})
 
@@ -113,14 +113,14 @@ async def test_a_token_says_whose_it_is(store: TokenStore, registry: TokenRegist
     assert found.owner == f"token:{made.id}"
 
 
-async def test_a_token_without_limits_may_use_all(store: TokenStore, registry: TokenRegistry) -> None:
+async def test_a_token_without_limits_may_use_all(store: TokenAuthenticator, registry: TokenRegistry) -> None:
     """What was not limited is not limited."""
     found = await store.authenticate((await registry.create("ci", Role.USER)).token)
 
     assert found is not None
     assert (found.engines, found.models, found.expires_at) == (None, None, None)
     found.require_engine("comfyui")
-    assert found.may_use("anything")
+    assert found.may_use_model("anything")
 
 
 async def test_a_limited_token_may_use_what_it_names() -> None:
@@ -130,11 +130,11 @@ async def test_a_limited_token_may_use_what_it_names() -> None:
     limited.require_engine("openai")
     with pytest.raises(Forbidden, match="comfyui"):
         limited.require_engine("comfyui")
-    assert (limited.may_use("small"), limited.may_use("large")) == (True, False)
+    assert (limited.may_use_model("small"), limited.may_use_model("large")) == (True, False)
 
 
 @pytest.mark.parametrize("text", ["igw_" + "a" * 43, "x" * 256])
-async def test_an_unknown_token_is_nobodys(store: TokenStore, text: str) -> None:
+async def test_an_unknown_token_is_nobodys(store: TokenAuthenticator, text: str) -> None:
     """A text that could be a token is looked up, and not found."""
     assert await store.authenticate(text) is None
 
@@ -144,12 +144,12 @@ async def test_what_cannot_be_a_token_costs_no_lookup(settings: Settings, aws: A
     """Malformed texts are nobody's before the table is asked."""
     failing = Failing(aws, "GetItem", AwsError("InternalServerError"))
 
-    assert await TokenStore(failing, settings).authenticate(text) is None
+    assert await TokenAuthenticator(failing, settings).authenticate(text) is None
     assert failing.calls == 0
 
 
 async def test_an_expired_token_is_nobodys_to_the_second(
-    caching: TokenStore, registry: TokenRegistry, clock: Clock
+    caching: TokenAuthenticator, registry: TokenRegistry, clock: Clock
 ) -> None:
     """Neither the cache nor an item that DynamoDB has not removed yet outlives the token."""
     expires_at = datetime.fromtimestamp(clock.seconds + 5, UTC)
@@ -165,7 +165,7 @@ async def test_an_expired_token_is_nobodys_to_the_second(
 
 
 async def test_a_revoked_token_works_no_longer_than_the_cache(
-    caching: TokenStore, registry: TokenRegistry, clock: Clock
+    caching: TokenAuthenticator, registry: TokenRegistry, clock: Clock
 ) -> None:
     """A lookup is trusted for its time and then repeated."""
     made = await registry.create("gone", Role.USER)
@@ -182,7 +182,7 @@ async def test_a_lookup_sees_what_was_written_last(settings: Settings, aws: Aws,
     """A new token works at once, and the 60 s of a revoked one do not begin with a stale answer."""
     recording = Recording(aws)
 
-    await TokenStore(recording, settings).authenticate((await registry.create("ci", Role.USER)).token)
+    await TokenAuthenticator(recording, settings).authenticate((await registry.create("ci", Role.USER)).token)
 
     assert [(requested["operation"], requested["ConsistentRead"]) for requested in recording.requested] == [
         ("GetItem", True)
@@ -191,7 +191,7 @@ async def test_a_lookup_sees_what_was_written_last(settings: Settings, aws: Aws,
 
 async def test_a_table_that_fails_is_told_and_nobody_gets_in(settings: Settings, aws: Aws) -> None:
     """Without the table there is no access, and an error that says so."""
-    store = TokenStore(aws, settings.model_copy(update={"table": "no-such-table"}))
+    store = TokenAuthenticator(aws, settings.model_copy(update={"table": "no-such-table"}))
 
     with pytest.raises(StorageUnavailable, match="cannot be checked"):
         await store.authenticate(new_token())
@@ -202,7 +202,7 @@ async def test_the_last_use_is_recorded_once_an_hour(
 ) -> None:
     """Neither the same process nor another one writes again within an hour of the last time."""
     token = (await registry.create("ci", Role.USER)).token
-    first, second = (TokenStore(aws, settings, now=clock) for _ in range(2))
+    first, second = (TokenAuthenticator(aws, settings, now=clock) for _ in range(2))
     assert await last_use(registry) is None
     began = clock.seconds
 
@@ -222,27 +222,27 @@ async def test_recording_a_use_asks_for_nothing_back(aws: Aws, settings: Setting
     """In so many words: functions may write this attribute only where a request says that it reads none."""
     recording = Recording(aws)
 
-    await use(TokenStore(recording, settings), (await registry.create("ci", Role.USER)).token)
+    await use(TokenAuthenticator(recording, settings), (await registry.create("ci", Role.USER)).token)
 
     assert [
         requested["ReturnValues"] for requested in recording.requested if requested["operation"] == "UpdateItem"
     ] == ["NONE"]
 
 
-async def test_a_use_is_recorded_although_the_request_fails(store: TokenStore, registry: TokenRegistry) -> None:
+async def test_a_use_is_recorded_although_the_request_fails(store: TokenAuthenticator, registry: TokenRegistry) -> None:
     """What a request ends with says nothing about whether its token is in use."""
     found = await store.authenticate((await registry.create("ci", Role.USER)).token)
     assert found is not None
 
     with pytest.raises(KeyError):
-        async with store.noting_use(found):
+        async with store.recording_use(found):
             raise KeyError
 
     assert await last_use(registry) is not None
 
 
 async def test_a_use_does_not_bring_a_revoked_token_back(
-    caching: TokenStore, registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
+    caching: TokenAuthenticator, registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
 ) -> None:
     """A token that is trusted for some seconds more leaves nothing in the table."""
     made = await registry.create("gone", Role.USER)
@@ -250,7 +250,7 @@ async def test_a_use_does_not_bring_a_revoked_token_back(
     assert found is not None
     await registry.delete(made.id)
 
-    async with caching.noting_use(found):
+    async with caching.recording_use(found):
         pass
 
     assert dynamodb.scan(TableName=settings.table)["Items"] == []
@@ -262,13 +262,13 @@ async def test_a_use_that_cannot_be_recorded_is_logged(
     """The request goes on; the log names the token by its id, and has neither its secret nor its hash."""
     made = await registry.create("ci", Role.USER)
 
-    await use(TokenStore(Failing(aws, "UpdateItem", AwsError("AccessDeniedException")), settings), made.token)
+    await use(TokenAuthenticator(Failing(aws, "UpdateItem", AwsError("AccessDeniedException")), settings), made.token)
 
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     error = "The last use of the token was not recorded: AccessDeniedException"
     assert (record.token_id, record.error) == (made.id, error)  # type: ignore[attr-defined]  # extra
     assert made.token not in str(vars(record))
-    assert hash_key(made.token)["pk"]["S"].partition("#")[2] not in str(vars(record))
+    assert lookup_key(made.token)["pk"]["S"].partition("#")[2] not in str(vars(record))
 
 
 async def test_a_use_that_takes_too_long_holds_nothing_up(
@@ -278,7 +278,7 @@ async def test_a_use_that_takes_too_long_holds_nothing_up(
     made = await registry.create("ci", Role.USER)
     hanging = Failing(aws, "UpdateItem", None)
 
-    await asyncio.wait_for(use(TokenStore(hanging, settings), made.token), 30)
+    await asyncio.wait_for(use(TokenAuthenticator(hanging, settings), made.token), 30)
 
     assert hanging.calls == 1
     assert [record.error for record in caplog.records if record.levelno >= logging.WARNING] == ["it took too long"]  # type: ignore[attr-defined]  # extra
@@ -288,6 +288,6 @@ def test_keys_tell_nothing_of_the_secret() -> None:
     """The table is asked for the SHA-256 of a token; its other item is found by the id."""
     token = new_token()
 
-    assert hash_key("abc")["pk"]["S"] == "token#ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert token[4:] not in hash_key(token)["pk"]["S"]
-    assert id_key("1") == {"pk": {"S": "token-id#1"}}
+    assert lookup_key("abc")["pk"]["S"] == "token#ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert token[4:] not in lookup_key(token)["pk"]["S"]
+    assert listing_key("1") == {"pk": {"S": "token-id#1"}}

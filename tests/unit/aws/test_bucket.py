@@ -39,7 +39,7 @@ async def test_what_is_put_is_there(bucket: Bucket, settings: Settings, key: str
     assert found["ContentType"] == "image/png"
     assert found["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn  [x]"}
     assert await bucket.get(key) == b"bytes"
-    assert httpx.get(bucket.url(key, 60)).content == b"bytes"
+    assert httpx.get(bucket.presigned_url(key, 60)).content == b"bytes"
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 3_000_000])
@@ -63,7 +63,7 @@ async def test_an_object_is_read_as_it_lies_there(settings: Settings, embedded_a
 
     async with aclosing(Aws()) as aws:
         bucket = Bucket(aws, settings.bucket)
-        assert await bucket.get("packed", most=len(packed)) == packed
+        assert await bucket.get("packed", max_bytes=len(packed)) == packed
         assert await bucket.get("not packed") == b"plain"
 
 
@@ -71,9 +71,9 @@ async def test_an_object_may_be_too_large(bucket: Bucket) -> None:
     """As many bytes as may be are read, and not one more."""
     await bucket.put("data", bytes(100), "text/plain")
 
-    assert len(await bucket.get("data", most=100)) == 100
+    assert len(await bucket.get("data", max_bytes=100)) == 100
     with pytest.raises(AwsError) as caught:
-        await bucket.get("data", most=99)
+        await bucket.get("data", max_bytes=99)
     assert caught.value.code == TOO_LARGE
 
 
@@ -122,13 +122,13 @@ async def test_a_form_is_boto3s(settings: Settings, bucket: Bucket) -> None:
     fields, conditions = {"Content-Type": "image/png"}, [{"Content-Type": "image/png"}, ["content-length-range", 1, 9]]
     post = boto3.client("s3").generate_presigned_post(settings.bucket, "uploads/1", dict(fields), list(conditions), 900)
 
-    form = bucket.form("uploads/1", fields, conditions, 900)
+    form = bucket.presigned_post("uploads/1", fields, conditions, 900)
 
     theirs, ours = (json.loads(base64.b64decode(one["policy"])) for one in (post["fields"], form))
     assert set(form) == set(post["fields"])
     assert ours["conditions"][:4] == theirs["conditions"][:4]
     assert [set(one) for one in ours["conditions"]] == [set(one) for one in theirs["conditions"]]
-    answer = httpx.post(bucket.address, data=form, files={"file": b"12345"})
+    answer = httpx.post(bucket.base_url, data=form, files={"file": b"12345"})
     assert answer.is_success
     assert known(settings, "uploads/1")["Body"].read() == b"12345"
 
@@ -145,5 +145,5 @@ def test_on_aws_the_bucket_is_the_host(aws: Aws, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
-    assert Bucket(aws, name).address == address
-    assert Bucket(aws, name).url("a b", 60).startswith(f"{address}a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert Bucket(aws, name).base_url == address
+    assert Bucket(aws, name).presigned_url("a b", 60).startswith(f"{address}a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")

@@ -111,7 +111,7 @@ def test_presigned_urls_are_botocores(address: str, key: str, token: str | None)
     request = AWSRequest("GET", url)
     sign_as_botocore(S3SigV4QueryAuth, token, "s3", request, expires=3600)
 
-    assert signer(token, "s3").url(url, 3600) == request.url
+    assert signer(token, "s3").presigned_url(url, 3600) == request.url
 
 
 def test_presigned_forms_are_botocores(token: str | None) -> None:
@@ -123,7 +123,7 @@ def test_presigned_forms_are_botocores(token: str | None) -> None:
     request.context.update({"s3-presign-post-fields": dict(fields), "s3-presign-post-policy": policy})
     sign_as_botocore(S3SigV4PostAuth, token, "s3", request)
 
-    form = signer(token, "s3").form(MOMENT + dt.timedelta(minutes=15), fields, conditions)
+    form = signer(token, "s3").presigned_post(MOMENT + dt.timedelta(minutes=15), fields, conditions)
 
     assert form == request.context["s3-presign-post-fields"]
     assert json.loads(b64decode(form["policy"]))["conditions"][:4] == conditions

@@ -109,7 +109,7 @@ async def test_results_are_written_once(parts: Parts) -> None:
     """Whatever comes afterwards leaves them alone: somebody may have taken them, and put a note there."""
     (job,) = await parts.begin(1)
     await parts.end(job)
-    await parts.objects.put(RESULTS, {"taken": True})
+    await parts.objects.put_json(RESULTS, {"taken": True})
 
     await parts.batches.count_off(job)
     await parts.batches.complete(BATCH)

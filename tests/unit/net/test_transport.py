@@ -390,13 +390,13 @@ async def test_a_connection_that_was_reset_is_over(serving: Callable[..., Awaita
     stream = await connect("127.0.0.1", int(server.url.rpartition(":")[2]), tls if name else None, name, 10)
     # With TLS, tickets of its session come first.
     assert await stream.read(10) == b"x"
-    assert stream.is_quiet()
+    assert stream.is_idle()
     reset.set()
-    while stream.is_quiet():  # noqa: ASYNC110 - it is asked, and tells nobody
+    while stream.is_idle():  # noqa: ASYNC110 - it is asked, and tells nobody
         await asyncio.sleep(0)
 
     for _ in range(20):
-        assert not stream.is_quiet()
+        assert not stream.is_idle()
         await asyncio.sleep(0)
 
     with pytest.raises(httpx.ReadError):

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import MAX_DEPTH, MAX_SIDE, HttpUrlText, Params, Size, SizeText, origin, plain_json
+from image_gateway.models.fields import (
+    MAX_JSON_DEPTH,
+    MAX_SIDE,
+    HttpUrlText,
+    Params,
+    Size,
+    SizeText,
+    origin,
+    valid_json,
+)
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT, HEADER
 
 
@@ -63,7 +72,7 @@ def test_a_url_that_is_taken_has_an_origin(text: str) -> None:
 def test_parameters_that_are_taken_can_be_stored_and_answered(value: dict[str, Any]) -> None:
     """A JSON object is refused, or it is the same after its way through UTF-8 and through an answer."""
     try:
-        plain_json(value)
+        valid_json(value)
     except PydanticCustomError:
         with pytest.raises(ValidationError):
             Fields(params=value)
@@ -74,14 +83,14 @@ def test_parameters_that_are_taken_can_be_stored_and_answered(value: dict[str, A
     assert json.loads(taken.model_dump_json())["params"] == value
 
 
-@given(st.integers(MAX_DEPTH - 3, MAX_DEPTH + 3), st.sampled_from(["[{}]", '{{"x": {}}}']))
+@given(st.integers(MAX_JSON_DEPTH - 3, MAX_JSON_DEPTH + 3), st.sampled_from(["[{}]", '{{"x": {}}}']))
 def test_parameters_are_so_deep_at_most(depth: int, level: str) -> None:
-    """One level more than `MAX_DEPTH` is refused, whatever the levels are."""
+    """One level more than `MAX_JSON_DEPTH` is refused, whatever the levels are."""
     text = "1"
     for _ in range(depth - 1):
         text = level.format(text)
     body = f'{{"x": {text}}}'
-    if depth <= MAX_DEPTH:
+    if depth <= MAX_JSON_DEPTH:
         assert Fields.model_validate({"params": body}).params == json.loads(body)
     else:
         with pytest.raises(ValidationError, match="deeper"):

@@ -72,9 +72,9 @@ async def test_a_bucket_that_fails_is_told(settings: Settings, aws: Aws) -> None
     objects = ObjectStore(aws, settings.model_copy(update={"bucket": "no-such-bucket"}))
 
     with pytest.raises(StorageUnavailable, match="stored"):
-        await objects.put("a.json", {})
+        await objects.put_json("a.json", {})
     with pytest.raises(StorageUnavailable, match="read"):
-        await objects.get("a.json")
+        await objects.get_json("a.json")
 
 
 async def test_a_queue_that_fails_is_told(gateway: Gateway) -> None:

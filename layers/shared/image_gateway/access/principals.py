@@ -51,12 +51,12 @@ class Principal:
         if self.engines is not None and engine not in self.engines:
             raise Forbidden(f"This token may not use the engine {engine}", field="model")
 
-    def may_use(self, model: str) -> bool:
+    def may_use_model(self, model: str) -> bool:
         """Whether this caller may use the model, of an engine that it may use."""
         return self.models is None or model in self.models
 
 
-class EventSource(Principal):
+class EventPrincipal(Principal):
     """Who asks by event. Its id is the owner itself, which no token's id is."""
 
     __slots__ = ()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from image_gateway.access.principals import Role
-from image_gateway.access.tokens import TOKEN, hash_key, id_key
+from image_gateway.access.tokens import TOKEN_PATTERN, listing_key, lookup_key
 from image_gateway.aws import CONDITION_FAILED, Aws, Table
 from image_gateway.errors import Busy, Conflict, NotFound
 from image_gateway.ids import uuid7
@@ -85,7 +85,7 @@ class TokenRegistry:
             StorageUnavailable: the table cannot be written.
         """
         token = token or new_token()
-        if not TOKEN.fullmatch(token):
+        if not TOKEN_PATTERN.fullmatch(token):
             raise ValueError("a token is 1 to 256 printable ASCII characters without spaces")
         token_id = uuid7(int(self._now() * 1000), secrets.randbits(80))
         shared: dict[str, Any] = {"name": {"S": name}, "role": {"S": role.name.lower()}}
@@ -94,9 +94,9 @@ class TokenRegistry:
             shared["expires_at"] = {"N": str(int(expires_at.timestamp()) + _KEPT_SECONDS)}
         limits = {"engines": engines, "models": models}
         shared |= {limit: {"SS": sorted(names)} for limit, names in limits.items() if names is not None}
-        looked_up = {**hash_key(token), **shared, "token_id": {"S": token_id}}
+        looked_up = {**lookup_key(token), **shared, "token_id": {"S": token_id}}
         listed = {
-            **id_key(token_id),
+            **listing_key(token_id),
             **shared,
             "token_pk": looked_up["pk"],
             "created_at": {"N": str(int(self._now()))},
@@ -115,7 +115,7 @@ class TokenRegistry:
         Raises:
             StorageUnavailable: the table cannot be read.
         """
-        start = {**id_key(cursor), "listed": {"S": _LISTED}} if cursor is not None else None
+        start = {**listing_key(cursor), "listed": {"S": _LISTED}} if cursor is not None else None
         tokens: list[TokenInfo] = []
         while True:
             position = {"ExclusiveStartKey": start} if start else {}
@@ -149,12 +149,12 @@ class TokenRegistry:
             Busy: others change administrators' tokens all the while.
             StorageUnavailable: the table cannot be written.
         """
-        found = await self._table.get(id_key(token_id), _NOT_READ)
+        found = await self._table.get(listing_key(token_id), _NOT_READ)
         if found is None:
             raise NotFound("There is no such token")
         token = _info(found)
         there = {"ConditionExpression": "attribute_exists(pk)"}
-        writes = [self._delete({"pk": found["token_pk"]}), self._delete(id_key(token_id), **there)]
+        writes = [self._delete({"pk": found["token_pk"]}), self._delete(listing_key(token_id), **there)]
         if token.role == "admin" and token.expires_at is None:
             writes.append(self._count(-1, leaving=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():

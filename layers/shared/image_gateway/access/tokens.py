@@ -21,7 +21,7 @@ from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TOKEN = re.compile(r"[!-~]{1,256}")
+TOKEN_PATTERN = re.compile(r"[!-~]{1,256}")
 """The form of a token; those that are made here are `igw_` and 32 random bytes."""
 
 _USE_SECONDS = 3600
@@ -32,17 +32,17 @@ _MAX_WAIT_SECONDS = 0.5
 """How long an answer waits for that at most."""
 
 
-def hash_key(token: str) -> dict[str, Any]:
+def lookup_key(token: str) -> dict[str, Any]:
     """The key of the item that authentication looks up: all the table knows of a token's text."""
     return {"pk": {"S": f"token#{hashlib.sha256(token.encode()).hexdigest()}"}}
 
 
-def id_key(token_id: str) -> dict[str, Any]:
+def listing_key(token_id: str) -> dict[str, Any]:
     """The key of the item that a token is listed by."""
     return {"pk": {"S": f"token-id#{token_id}"}}
 
 
-class TokenStore:
+class TokenAuthenticator:
     """Tokens in the gateway's table.
 
     Args:
@@ -64,9 +64,9 @@ class TokenStore:
         Raises:
             StorageUnavailable: the table cannot be read.
         """
-        if not TOKEN.fullmatch(token):
+        if not TOKEN_PATTERN.fullmatch(token):
             return None
-        key, now = hash_key(token), self._now()
+        key, now = lookup_key(token), self._now()
         hashed = key["pk"]["S"]
         looked_up_at, principal = self._known.get(hashed, (float("-inf"), None))
         if principal is None or now - looked_up_at >= self._ttl:
@@ -78,7 +78,7 @@ class TokenStore:
         return principal if principal.expires_at is None or now < principal.expires_at else None
 
     @asynccontextmanager
-    async def noting_use(self, principal: Principal) -> AsyncIterator[None]:
+    async def recording_use(self, principal: Principal) -> AsyncIterator[None]:
         """Record, while the block runs, that a token is in use: at most once an hour, and whether or not it succeeds.
 
         A function may be frozen once it has answered, so the block's end waits for the write, but not for long.
@@ -116,7 +116,7 @@ class TokenStore:
             await self._table.call(
                 "UpdateItem",
                 "The last use of the token was not recorded",
-                Key=id_key(token_id),
+                Key=listing_key(token_id),
                 UpdateExpression="SET last_used_at = :now",
                 ConditionExpression=_DUE,
                 # Sent although it is the default: the functions' policies require it.

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from image_gateway.access.principals import Principal, Role
-from image_gateway.access.tokens import TokenStore
+from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.api.documented_errors import refusals
 from image_gateway.container import Gateway
 from image_gateway.errors import Forbidden, InvalidToken, NotFound, StorageUnavailable, Unauthorized
@@ -71,7 +71,7 @@ class GuardedRoute(APIRoute):
                 return await handle(request)
             tokens = _gateway_of(request).tokens
             principal = await _authenticated(request, tokens)
-            async with tokens.noting_use(principal):
+            async with tokens.recording_use(principal):
                 if principal.role < needed:
                     raise Forbidden(f"This needs a token of role {needed.name.lower()}")
                 request.state.principal = principal
@@ -115,7 +115,7 @@ PrincipalDep = Annotated[Principal, Depends(_principal)]
 """Who is calling; only on routes that are not public."""
 
 
-async def _authenticated(request: Request, tokens: TokenStore) -> Principal:
+async def _authenticated(request: Request, tokens: TokenAuthenticator) -> Principal:
     """Whose token the request's one `Authorization` header holds; nothing else of the request is looked at."""
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:

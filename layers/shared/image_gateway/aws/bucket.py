@@ -22,7 +22,7 @@ class Bucket:
         self._name = name
 
     @property
-    def address(self) -> str:
+    def base_url(self) -> str:
         """The URL under which all keys lie, with a slash at its end: regional and, on AWS, with the bucket as host.
 
         Newer regions serve presigned URLs in no other form. A name with dots has no certificate as a host.
@@ -50,27 +50,29 @@ class Bucket:
         headers = {"content-type": content_type, **kept}
         await self._aws.send("s3", "PUT", self._url(key), headers=headers, body=data)
 
-    async def get(self, key: str, *, version_id: str = "", etag: str = "", most: int | None = None) -> bytes:
+    async def get(self, key: str, *, version_id: str = "", etag: str = "", max_bytes: int | None = None) -> bytes:
         """The bytes of an object.
 
         Args:
             key: which one.
             version_id: in a bucket with versions, of this version.
             etag: only while it is this one.
-            most: bytes; a larger object is not read.
+            max_bytes: bytes; a larger object is not read.
 
         Raises:
-            AwsError: S3 does not give it; its code is `TOO_LARGE` where it is over `most`.
+            AwsError: S3 does not give it; its code is `TOO_LARGE` where it is over `max_bytes`.
         """
         query = f"?versionId={quote(version_id, safe='')}" if version_id else ""
         headers = {"if-match": etag} if etag else {}
-        return await self._aws.send("s3", "GET", self._url(key) + query, headers=headers, most=most)
+        return await self._aws.send("s3", "GET", self._url(key) + query, headers=headers, max_bytes=max_bytes)
 
-    def url(self, key: str, seconds: int) -> str:
+    def presigned_url(self, key: str, seconds: int) -> str:
         """A URL by which anybody may read the object for so many seconds. Nothing is asked of S3."""
-        return self._aws.signer("s3").url(self._url(key), seconds)
+        return self._aws.signer("s3").presigned_url(self._url(key), seconds)
 
-    def form(self, key: str, fields: Mapping[str, str], conditions: list[Any], seconds: int) -> dict[str, str]:
+    def presigned_post(
+        self, key: str, fields: Mapping[str, str], conditions: list[Any], seconds: int
+    ) -> dict[str, str]:
         """The fields of a form by which anybody may post an object to `address` for so many seconds.
 
         Args:
@@ -81,7 +83,7 @@ class Bucket:
         """
         expiration = datetime.now(UTC) + timedelta(seconds=seconds)
         own = [{"bucket": self._name}, {"key": key}]
-        return self._aws.signer("s3").form(expiration, {**fields, "key": key}, [*conditions, *own])
+        return self._aws.signer("s3").presigned_post(expiration, {**fields, "key": key}, [*conditions, *own])
 
     def _url(self, key: str) -> str:
-        return self.address + quote(key, safe="/-_.~")
+        return self.base_url + quote(key, safe="/-_.~")

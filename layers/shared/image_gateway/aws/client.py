@@ -20,7 +20,7 @@ from urllib.request import getproxies
 import httpx
 
 from image_gateway.aws import environment
-from image_gateway.aws.errors import TOO_LARGE, AwsError, Unreached
+from image_gateway.aws.errors import TOO_LARGE, AwsError, NoResponse
 from image_gateway.aws.signing import Signer
 from image_gateway.net.transport import Transport
 
@@ -115,7 +115,7 @@ class Aws:
         *,
         headers: Mapping[str, str],
         body: bytes | memoryview = b"",
-        most: int | None = None,
+        max_bytes: int | None = None,
     ) -> bytes:
         """Send a signed request until there is an answer worth having; give its body.
 
@@ -125,7 +125,7 @@ class Aws:
             url: absolute and percent-encoded, its query sorted by name.
             headers: names in lower case.
             body: what is sent; sent in slices, without a copy of the whole.
-            most: bytes; a longer answer is not read.
+            max_bytes: bytes; a longer answer is not read.
 
         Raises:
             AwsError: the service refused, failed or was not reached; `TOO_LARGE` where the answer is too long.
@@ -133,9 +133,9 @@ class Aws:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 # Signed anew each time: a signature is good for minutes, credentials for their time.
-                return await self._answer(self._signed(service, method, url, headers, body), most)
+                return await self._answer(self._signed(service, method, url, headers, body), max_bytes)
             except AwsError as error:
-                if attempt == ATTEMPTS or not error.passing:
+                if attempt == ATTEMPTS or not error.transient:
                     raise
                 scale = 1.0 if error.throttled else 0.05
             await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _LONGEST_WAIT))  # noqa: S311 - jitter, no secret
@@ -167,20 +167,20 @@ class Aws:
         origin = _origin(f"{parts.scheme}://{parts.netloc}")
         return httpx.Request(method, origin, headers={**signed, **extra}, stream=_Sliced(body), extensions=extensions)
 
-    async def _answer(self, request: httpx.Request, most: int | None) -> bytes:
+    async def _answer(self, request: httpx.Request, max_bytes: int | None) -> bytes:
         try:
             response = await self._transport.handle_async_request(request)
             try:
                 length = int(response.headers.get("content-length", 0))
-                if most is not None and response.is_success and length > most:
-                    raise AwsError(TOO_LARGE, f"the answer has over {most} bytes", status=response.status_code)
+                if max_bytes is not None and response.is_success and length > max_bytes:
+                    raise AwsError(TOO_LARGE, f"the answer has over {max_bytes} bytes", status=response.status_code)
                 # As it lies there: an object of S3 names an encoding by itself, and unpacked may be of any length.
                 response.headers.pop("content-encoding", None)
                 content = await response.aread()
             finally:
                 await response.aclose()
         except httpx.TransportError as error:
-            raise Unreached(type(error).__name__, str(error)) from error
+            raise NoResponse(type(error).__name__, str(error)) from error
         if not response.is_success:
             raise _refusal(response)
         return content

@@ -73,16 +73,16 @@ class AwsError(Exception):
         return self.code in GONE
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """Whether the same request may succeed a moment later."""
         return self.throttled or self.code in TRANSIENT or self.status in TRANSIENT_STATUSES
 
 
-class Unreached(AwsError):
+class NoResponse(AwsError):
     """There was no whole answer, so nobody knows whether the request arrived."""
 
     @property
-    def passing(self) -> bool:
+    def transient(self) -> bool:
         """The next connection may do better."""
         return True
 

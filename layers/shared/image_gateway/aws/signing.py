@@ -58,7 +58,7 @@ class Signer:
         )
         return signed
 
-    def url(self, url: str, seconds: int) -> str:
+    def presigned_url(self, url: str, seconds: int) -> str:
         """A presigned URL: whoever has it may GET the object of S3 at `url`, for so many seconds."""
         parts = urlsplit(url)
         query = {
@@ -73,7 +73,7 @@ class Signer:
         canonical = _canonical("GET", parts.path, "&".join(sorted(pairs)), {"host": parts.netloc}, "UNSIGNED-PAYLOAD")
         return f"{url}?{'&'.join(pairs)}&X-Amz-Signature={self._sign(canonical)}"
 
-    def form(self, expiration: datetime, fields: Mapping[str, str], conditions: list[Any]) -> dict[str, str]:
+    def presigned_post(self, expiration: datetime, fields: Mapping[str, str], conditions: list[Any]) -> dict[str, str]:
         """A presigned POST: the fields a form must send to S3 until `expiration`, under these conditions.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html

@@ -48,7 +48,7 @@ class Batches:
         Raises:
             StorageUnavailable: the table or the bucket does not answer.
         """
-        await self._objects.put(_lines(batch_id), {"file": file, "lines": lines})
+        await self._objects.put_json(_lines(batch_id), {"file": file, "lines": lines})
         return await self._store.create(batch_id, results, (line["line"] for line in lines if "job" in line))
 
     async def count_off(self, job: Job) -> None:
@@ -90,7 +90,7 @@ class Batches:
 
     async def left(self, batch: Batch) -> dict[int, Job | None]:
         """The lines that may not have come into the queue, by their numbers, with their jobs that are in the table."""
-        known = await self._objects.get(_lines(batch.id))
+        known = await self._objects.get_json(_lines(batch.id))
         lines = [line for line in known["lines"] if "job" in line][batch.queued :]
         jobs = await self._jobs([line["job"] for line in lines])
         return {line["line"]: jobs.get(line["job"]) for line in lines}
@@ -98,13 +98,13 @@ class Batches:
     async def _conclude(self, batch: Batch) -> None:
         if batch.written or not batch.done:
             return
-        known = await self._objects.get(_lines(batch.id))
+        known = await self._objects.get_json(_lines(batch.id))
         lines: list[dict[str, Any]] = known["lines"]
         jobs = await self._jobs([line["job"] for line in lines if "job" in line])
         # A line that was given up may run all the same, for somebody who was told of the file too; it comes here again.
         if all(job.ended for job in jobs.values()):
             reported = tell(lines, jobs, batch.queued, batch.given_up)
-            await self._objects.put(batch.results, results_of(known["file"], batch.id, reported))
+            await self._objects.put_json(batch.results, results_of(known["file"], batch.id, reported))
             await self._store.written(batch.id)
 
     async def _jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:

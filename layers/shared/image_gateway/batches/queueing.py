@@ -133,7 +133,9 @@ class RequestFiles:
 
     async def _bytes(self, file: RequestFile) -> bytes:
         try:
-            return await self._objects.read(file.key, version_id=file.version_id, etag=file.etag, most=MAX_FILE_BYTES)
+            return await self._objects.get_bytes(
+                file.key, version_id=file.version_id, etag=file.etag, max_bytes=MAX_FILE_BYTES
+            )
         except (NotFound, TooLarge) as error:
             raise Unreadable(error.detail) from None
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from image_gateway.access.principals import Principal
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidImage, InvalidUrl, NotFound, TooLarge
-from image_gateway.models.forms import MAX_IMAGES, STORED
+from image_gateway.models.forms import MAX_IMAGES, STORED_ID
 from image_gateway.net.public_fetch import MAX_BYTES
 
 MAX_TOTAL_BYTES = 100_000_000
@@ -114,7 +114,7 @@ class ImageInputs:
             raise InvalidImage("A data URL needs a comma before its data", field=field)
         if _SCHEME.match(text):
             return self._link(text, field, principal)
-        if STORED.fullmatch(text):
+        if STORED_ID.fullmatch(text):
             return lambda: self._stored_bytes(text.lower(), field, principal)
         return _given(_base64(text, field))
 

@@ -87,18 +87,18 @@ class ImageLibrary:
     def upload(self, form: UploadForm, principal: Principal) -> Upload:
         """A presigned POST, bound to the type and the greatest size that were said."""
         upload_id = str(uuid.uuid4())
-        fields = self._bucket.form(
+        fields = self._bucket.presigned_post(
             _upload_key(principal, upload_id),
             {"Content-Type": form.content_type},
             [{"Content-Type": form.content_type}, ["content-length-range", 1, form.bytes]],
             UPLOAD_SECONDS,
         )
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=UPLOAD_SECONDS)
-        return Upload(id=f"upload-{upload_id}", url=self._bucket.address, fields=fields, expires_at=expires_at)
+        return Upload(id=f"upload-{upload_id}", url=self._bucket.base_url, fields=fields, expires_at=expires_at)
 
     async def _get(self, key: str) -> bytes | None:
         try:
-            return await self._bucket.get(key, most=MAX_BYTES)
+            return await self._bucket.get(key, max_bytes=MAX_BYTES)
         except AwsError as error:
             if error.code == TOO_LARGE:
                 raise TooLarge(f"The image is over {MAX_BYTES // 1_000_000} MB") from None
@@ -109,7 +109,7 @@ class ImageLibrary:
     @cached_property
     def _address(self) -> tuple[str, str]:
         """Host and path under which presigned URLs reach the bucket."""
-        parts = urlsplit(self._bucket.address)
+        parts = urlsplit(self._bucket.base_url)
         return parts.netloc.lower(), parts.path
 
 

@@ -77,7 +77,7 @@ class ImageStore:
 
     def url(self, key: str) -> tuple[str, datetime]:
         """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
-        url = self._bucket.url(key, self._expiry)
+        url = self._bucket.presigned_url(key, self._expiry)
         return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
 
 

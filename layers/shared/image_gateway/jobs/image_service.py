@@ -16,7 +16,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import MAX_PROMPT, CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobImage
-from image_gateway.telemetry import JobFigures
+from image_gateway.telemetry import JobMetrics
 
 REWRITE = (
     "You write prompts for an image model. Rewrite the user's text as one vivid, concrete prompt in the same language, "
@@ -93,34 +93,34 @@ class ImageService:
             EngineError: no image was made.
             StorageUnavailable: none could be stored.
         """
-        figures = JobFigures(job.id, job.kind)
+        metrics = JobMetrics(job.id, job.kind)
         edit = isinstance(form, EditImageForm)
         try:
             config = await self.enabled(edit=edit)
             choice = choice_of(job, form.model, config)
-            figures.engine = job.engine = choice.engine
-            figures.model = job.model = choice.model or ""
+            metrics.engine = job.engine = choice.engine
+            metrics.model = job.model = choice.model or ""
             engine = self._engine(choice.engine, config, edit=edit)
             request = replace(_request(form, choice, config, job.id), images=tuple(images), mask=mask)
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
-            with figures.timed("engine_ms"):
+            with metrics.timed("engine_ms"):
                 result = await (engine.edit(request) if edit else self._generate(engine, request, config))
             job.usage = result.usage
             job.reported = result.reported
-            with figures.timed("store_ms"):
+            with metrics.timed("store_ms"):
                 made = await self._formats.apply(request, result)
                 job.warnings = [*job.warnings, *result.warnings]
-                await self._store(job, figures, made, contents)
+                await self._store(job, metrics, made, contents)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
-            figures.succeeded()
+            metrics.succeeded()
         except GatewayError as error:
-            figures.code = error.code
+            metrics.code = error.code
             raise
         except asyncio.CancelledError:
-            figures.code = Interrupted.code
+            metrics.code = Interrupted.code
             raise
         finally:
-            figures.emit()
+            metrics.emit()
 
     async def _generate(self, engine: Engine, request: ImageRequest, config: ImagesConfig) -> EngineResult:
         """Generate, from a rewritten prompt where the operator wants that; a failure to rewrite is a warning."""
@@ -148,7 +148,7 @@ class ImageService:
         return text, None
 
     async def _store(
-        self, job: Job, figures: JobFigures, images: Sequence[EngineImage], contents: Contents | None
+        self, job: Job, metrics: JobMetrics, images: Sequence[EngineImage], contents: Contents | None
     ) -> None:
         """Store what the engine made, all at once; what is no image is left out with a warning."""
         outcomes = await asyncio.gather(
@@ -170,8 +170,8 @@ class ImageService:
         if failures:
             lost = f"{len(failures)} of {len(outcomes)} images were lost: {failures[0].detail}"
             job.warnings = [*job.warnings, lost]
-        figures.images = len(job.images)
-        figures.bytes = sum(
+        metrics.images = len(job.images)
+        metrics.bytes = sum(
             len(image.data) for image, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, JobImage)
         )
 

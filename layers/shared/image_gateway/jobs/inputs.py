@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from image_gateway.access.principals import EventSource, Role
+from image_gateway.access.principals import EventPrincipal, Role
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.engines.protocol import InputImage
 from image_gateway.images.inputs import ImageInputs
@@ -36,7 +36,7 @@ class JobInputs:
         """
         job.request = form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"})
         if isinstance(form, EditImageForm):
-            await self._objects.put(_unresolved(job), {"image": form.image, "mask": form.mask})
+            await self._objects.put_json(_unresolved(job), {"image": form.image, "mask": form.mask})
             job.inputs = [_unresolved(job)]
 
     async def load(self, job: Job) -> tuple[CreateImageForm | EditImageForm, Sequence[InputImage], InputImage | None]:
@@ -49,8 +49,8 @@ class JobInputs:
         if job.kind == "generation":
             return CreateImageForm.model_validate(job.request), (), None
         if job.inputs == [_unresolved(job)]:
-            requested = await self._objects.get(_unresolved(job))
-            source = EventSource(id=job.owner, name=job.owner, role=Role.USER)
+            requested = await self._objects.get_json(_unresolved(job))
+            source = EventPrincipal(id=job.owner, name=job.owner, role=Role.USER)
             images, mask = await self._inputs.resolve(requested["image"], requested["mask"], source)
             await store_inputs(self._images, job, images, mask)
         else:

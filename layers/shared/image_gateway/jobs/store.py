@@ -18,7 +18,7 @@ from image_gateway.jobs import queries
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.queries import JOB
 from image_gateway.jobs.record_size import cut_to_fit
-from image_gateway.models.jobs import Job, Status, now
+from image_gateway.models.jobs import Job, Status, utc_now
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class JobStore:
             InvalidRequest: the claim's key was used for another request.
         """
         if lease_seconds is not None:
-            job.status, job.started_at, job.attempts = "running", now(), 1
+            job.status, job.started_at, job.attempts = "running", utc_now(), 1
         item = self._item(job)
         if lease_seconds is not None:
             item |= _lease(holder, self._clock() + lease_seconds)
@@ -132,7 +132,7 @@ class JobStore:
             condition += " AND lease_until < :now"
             values[":now"] = {"N": str(int(self._clock()))}
         job.engine = engine
-        job.status, job.attempts, job.started_at = "running", job.attempts + 1, now()
+        job.status, job.attempts, job.started_at = "running", job.attempts + 1, utc_now()
         item = self._item(job) | _lease(holder, self._clock() + seconds)
         put = {
             "Item": item,
@@ -152,7 +152,7 @@ class JobStore:
             False if the job is no longer `holder`'s: canceled, or taken up by another.
         """
         # The same on another try, so that what an earlier one has written is known again.
-        job.finished_at = (job.finished_at or now()) if job.ended else None
+        job.finished_at = (job.finished_at or utc_now()) if job.ended else None
         cut_to_fit(job)
         return await self._write(
             {
@@ -169,7 +169,7 @@ class JobStore:
         Returns:
             False if the job is not in the state `before` any more.
         """
-        job.finished_at = now()
+        job.finished_at = utc_now()
         return await self._write(
             {
                 "Item": self._item(job),

@@ -24,7 +24,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.stored_inputs import store_inputs
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Channel, Job, ResponseFormat, now
+from image_gateway.models.jobs import Channel, Job, ResponseFormat, utc_now
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Submission:
         answer is asked again: what becomes of the job does not depend on it.
         """
         started = self._clock()
-        age = max(0.0, (now() - job.created_at).total_seconds())
+        age = max(0.0, (utc_now() - job.created_at).total_seconds())
         while not job.ended:
             waited = self._clock() - started
             if waited >= seconds:

@@ -15,7 +15,7 @@ from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_node
 MASK = "********"
 """What every secret that is set looks like from outside."""
 
-MAX_SECRET = 1_000
+MAX_SECRET_LENGTH = 1_000
 """Longest secret in characters: all of them together must fit into one parameter (8 KB), never into the bucket."""
 
 SECRETS: Mapping[str, str] = MappingProxyType(
@@ -47,14 +47,14 @@ def _basic_auth(value: dict[str, Any] | str | None) -> dict[str, Any] | str | No
         return value
     if not (isinstance(value.get("username"), str) and isinstance(value.get("password"), str)):
         raise PydanticCustomError("auth", "must be an object with username and password, both strings")
-    if len(json.dumps(value)) > MAX_SECRET:
-        raise PydanticCustomError("auth", "must not be longer than {limit} characters", {"limit": MAX_SECRET})
+    if len(json.dumps(value)) > MAX_SECRET_LENGTH:
+        raise PydanticCustomError("auth", "must not be longer than {limit} characters", {"limit": MAX_SECRET_LENGTH})
     return value
 
 
-Key = Annotated[str, Field(max_length=MAX_SECRET, repr=False), AfterValidator(_header_safe)]
+Key = Annotated[str, Field(max_length=MAX_SECRET_LENGTH, repr=False), AfterValidator(_header_safe)]
 BasicAuth = Annotated[
-    dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET)] | None,
+    dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET_LENGTH)] | None,
     Field(repr=False),
     AfterValidator(_basic_auth),
 ]

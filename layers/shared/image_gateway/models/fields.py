@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 MAX_SIDE = 16_384
 """The longest side in pixels; the largest that any supported engine's own schema allows (ComfyUI's `EmptyImage`)."""
 
-MAX_DEPTH = 100
+MAX_JSON_DEPTH = 100
 """How deep JSON of the configuration may be nested."""
 
 EngineName = Literal["openai", "comfyui", "automatic1111", "gemini"]
@@ -87,16 +87,16 @@ def _json_object(value: object) -> object:
     return parsed
 
 
-def plain_json(value: Any) -> Any:
-    """The value, if it can be written as the JSON that everybody reads (RFC 8259) and is no deeper than `MAX_DEPTH`.
+def valid_json(value: Any) -> Any:
+    """The value, if it can be written as the JSON that everybody reads (RFC 8259) and is no deeper than `MAX_JSON_DEPTH`.
 
     Python reads more than it can write: NaN, halves of surrogate pairs, thousands of levels.
     """
     inner, depth = [value], 0
     while inner := [one for item in inner for one in _inside(item)]:
         depth += 1
-        if depth > MAX_DEPTH:
-            raise PydanticCustomError("json", "must not be nested deeper than {most}", {"most": MAX_DEPTH})
+        if depth > MAX_JSON_DEPTH:
+            raise PydanticCustomError("json", "must not be nested deeper than {most}", {"most": MAX_JSON_DEPTH})
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError:
@@ -130,5 +130,5 @@ HttpUrlText = Annotated[str, AfterValidator(_http_url)]
 Engine = Annotated[EngineName, BeforeValidator(_engine)]
 """An engine's name; the empty string means `automatic1111`, as in the Open WebUI API."""
 
-Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object), AfterValidator(plain_json)]
+Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object), AfterValidator(valid_json)]
 """A JSON object, given as an object or as a string that holds one."""

@@ -22,10 +22,10 @@ MAX_IMAGES = 16
 """Most images that one edit takes, as the OpenAI Images API has it."""
 
 
-STORED = re.compile(rf"{UUID}-[0-9]{{1,4}}|upload-{UUID}", re.IGNORECASE)
+STORED_ID = re.compile(rf"{UUID}-[0-9]{{1,4}}|upload-{UUID}", re.IGNORECASE)
 """What the id of an image or an upload looks like."""
 
-MAX_UNKNOWN = 20
+MAX_UNKNOWN_FIELDS = 20
 """Most unknown fields that are named to a caller, each with at most `MAX_UNKNOWN_NAME` characters."""
 
 MAX_UNKNOWN_NAME = 64
@@ -76,7 +76,7 @@ FrameDuration = Annotated[
     Field(ge=1, le=1_000_000, description="How long each of them is shown, in milliseconds."),
     BeforeValidator(_no_flag),
 ]
-Word = Annotated[str, Field(max_length=256)]
+ShortText = Annotated[str, Field(max_length=256)]
 EndUser = Annotated[
     str | None,
     Field(max_length=512, repr=False, description="Whom of yours the image is for, where the engine has it."),
@@ -94,12 +94,12 @@ class Form(BaseModel):
     def model_post_init(self, _context: Any, /) -> None:
         """Keep only names of unknown fields."""
         if extra := self.model_extra:
-            names = [name[:MAX_UNKNOWN_NAME] for name in sorted(extra)[:MAX_UNKNOWN]]
+            names = [name[:MAX_UNKNOWN_NAME] for name in sorted(extra)[:MAX_UNKNOWN_FIELDS]]
             extra.clear()
             extra.update(dict.fromkeys(names))
 
     def unknown_fields(self) -> list[str]:
-        """Names of the fields that were sent and mean nothing here: at most `MAX_UNKNOWN`, cut where they are long."""
+        """Names of the fields that were sent and mean nothing here: at most `MAX_UNKNOWN_FIELDS`, cut where they are long."""
         return sorted(self.model_extra or {})
 
     def requested(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class CreateImageForm(Form):
     )
 
     prompt: Prompt = Field(description="What the image should show.", examples=["a lighthouse in a storm"])
-    model: Word | None = Field(None, description="Wins over the configured model.")
+    model: ShortText | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
     n: Count = Field(1, description="How many images.")
     steps: Steps = None
@@ -124,15 +124,15 @@ class CreateImageForm(Form):
         None, repr=False, description="What the image should not show, where the engine has it."
     )
     seed: Seed | None = Field(None, description="For a repeatable image, where the engine has it.")
-    quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
-    background: Word | None = Field(None, description="transparent, opaque or auto.")
-    output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
+    quality: ShortText | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
+    background: ShortText | None = Field(None, description="transparent, opaque or auto.")
+    output_format: ShortText | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
     output_compression: Compression = None
-    style: Word | None = Field(None, description="As the engine has it.")
-    moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
+    style: ShortText | None = Field(None, description="As the engine has it.")
+    moderation: ShortText | None = Field(None, description="low or auto, where the engine has it.")
     user: EndUser = None
     safety_identifier: EndUser = None
-    complexity: Word | None = Field(None, description="low, medium or high: planning, where the engine has it.")
+    complexity: ShortText | None = Field(None, description="low, medium or high: planning, where the engine has it.")
     frame_count: FrameCount = None
     frame_duration_ms: FrameDuration = None
 
@@ -150,26 +150,26 @@ class EditImageForm(Form):
         examples=[IMAGE_EXAMPLE],
     )
     prompt: Prompt = Field(description="What is to change.", examples=["make it night"])
-    model: Word | None = Field(None, description="Wins over the configured model.")
+    model: ShortText | None = Field(None, description="Wins over the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
     n: Count | None = Field(None, description="How many images; null means 1.")
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
         None, repr=False, description="What the image should not show, where the engine has it."
     )
-    background: Word | None = Field(None, description="transparent, opaque or auto.")
+    background: ShortText | None = Field(None, description="transparent, opaque or auto.")
     mask: str | None = Field(
         None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
     )
     seed: Seed | None = Field(None, description="For a repeatable image, where the engine has it.")
-    quality: Word | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
-    output_format: Word | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
+    quality: ShortText | None = Field(None, description="low, medium, high, auto, … as the engine has it.")
+    output_format: ShortText | None = Field(None, description="png, webp or jpeg, whatever the engine makes.")
     output_compression: Compression = None
     steps: Steps = None
-    input_fidelity: Word | None = Field(None, description="high or low, where the engine has it.")
-    moderation: Word | None = Field(None, description="low or auto, where the engine has it.")
+    input_fidelity: ShortText | None = Field(None, description="high or low, where the engine has it.")
+    moderation: ShortText | None = Field(None, description="low or auto, where the engine has it.")
     user: EndUser = None
     safety_identifier: EndUser = None
-    complexity: Word | None = Field(None, description="low, medium or high: planning, where the engine has it.")
+    complexity: ShortText | None = Field(None, description="low, medium or high: planning, where the engine has it.")
     frame_count: FrameCount = None
     frame_duration_ms: FrameDuration = None
 

@@ -13,11 +13,11 @@ Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 ResponseFormat = Literal["b64_json", "url"]
 
-ENDED: tuple[Status, ...] = ("succeeded", "failed", "canceled")
+FINAL_STATUSES: tuple[Status, ...] = ("succeeded", "failed", "canceled")
 """States that a job never leaves."""
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """The time, UTC."""
     return datetime.now(UTC)
 
@@ -81,7 +81,7 @@ class Job(BaseModel):
     response_format: ResponseFormat = "b64_json"
     attempts: int = 0
     not_before: datetime | None = None
-    created_at: datetime = Field(default_factory=now)
+    created_at: datetime = Field(default_factory=utc_now)
     started_at: datetime | None = None
     finished_at: datetime | None = None
     images: list[JobImage] = []
@@ -114,7 +114,7 @@ class Job(BaseModel):
     @property
     def ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.status in ENDED
+        return self.status in FINAL_STATUSES
 
 
 def _tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:

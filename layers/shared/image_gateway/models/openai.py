@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.forms import STORED, CreateImageForm, EditImageForm, InputImages, Word
+from image_gateway.models.forms import STORED_ID, CreateImageForm, EditImageForm, InputImages, ShortText
 from image_gateway.models.jobs import ResponseFormat
 
 _INPUTS = ("image", "images")
@@ -50,7 +50,7 @@ def _text_of(image: object) -> object:
     given = [image[name] for name in ("image_url", "file_id") if image.get(name) is not None]
     if len(given) != 1 or not isinstance(given[0], str):
         raise PydanticCustomError("image", "must have either image_url or file_id, as a text")
-    if "file_id" in image and not STORED.fullmatch(given[0].strip()):
+    if "file_id" in image and not STORED_ID.fullmatch(given[0].strip()):
         raise PydanticCustomError("image", "file_id must be the id of an image or upload of this gateway")
     return given[0]
 
@@ -62,7 +62,7 @@ def _texts(images: object) -> object:
 
 
 Model = Annotated[
-    Word | None,
+    ShortText | None,
     Field(
         description="`engine/model` for an engine that is configured; any other name is one of the configured engine.",
         examples=["gemini/gemini-3-pro-image"],

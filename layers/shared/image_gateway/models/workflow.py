@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import plain_json
+from image_gateway.models.fields import valid_json
 
 Workflow: TypeAlias = dict[str, dict[str, Any]]
 """Node id → `{"class_type": …, "inputs": {…}}`."""
@@ -31,7 +31,7 @@ class WorkflowNode(BaseModel):
 
     @model_validator(mode="after")
     def _is_plain_json(self) -> Self:
-        plain_json([self.value, self.model_extra])
+        valid_json([self.value, self.model_extra])
         return self
 
     @model_validator(mode="after")
@@ -55,7 +55,7 @@ def parse_workflow(text: str) -> Workflow:
         ValueError: it is not JSON, or not in the API's format (the editor's own format has `nodes` and `links`).
     """
     try:
-        workflow = plain_json(json.loads(text))
+        workflow = valid_json(json.loads(text))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"must hold a workflow as JSON: {error}") from None
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
@@ -71,7 +71,7 @@ def parse_workflow(text: str) -> Workflow:
 
 
 def _workflow_text(value: object) -> object:
-    return json.dumps(plain_json(value)) if isinstance(value, dict) else value
+    return json.dumps(valid_json(value)) if isinstance(value, dict) else value
 
 
 def _checked(text: str) -> str:

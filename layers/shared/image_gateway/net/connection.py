@@ -108,7 +108,7 @@ class Stream(asyncio.BufferedProtocol):
         if not self._lost:
             self._transport.abort()
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether nothing came since it was read last, as it must be between two answers: not even an end.
 
         What happened while the loop stood still, as it does on Lambda, only the socket knows.

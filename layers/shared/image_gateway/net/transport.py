@@ -104,7 +104,7 @@ class Transport(httpx.AsyncBaseTransport):
         now = asyncio.get_running_loop().time()
         while kept:
             connection = kept.pop()
-            if connection.expires >= now and connection.stream.is_quiet():
+            if connection.expires >= now and connection.stream.is_idle():
                 return connection
             connection.close()
         return None

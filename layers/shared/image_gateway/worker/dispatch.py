@@ -11,7 +11,7 @@ from image_gateway.jobs.idempotency import claim_for
 from image_gateway.jobs.inputs import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
-from image_gateway.models.jobs import Job, now
+from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.messages import JobMessage, Message, RequestMessage, Tick, read_message
 from image_gateway.worker.recovery import Recovery
 from image_gateway.worker.worker import Worker
@@ -98,7 +98,7 @@ class Dispatcher:
     async def _failed(self, job: Job, error: GatewayError) -> str:
         """Record a request that does not validate, so that whoever sent it can find out why nothing came of it."""
         job.fail(error)
-        job.finished_at = now()
+        job.finished_at = utc_now()
         if await self._jobs.create(job) is None:
             await self._events.ended(job)
         return job.id

@@ -25,7 +25,7 @@ from image_gateway.jobs.image_service import ImageService
 from image_gateway.jobs.inputs import JobInputs
 from image_gateway.jobs.job_queue import LONGEST_DELAY, JobQueue
 from image_gateway.jobs.store import JobStore, Lease
-from image_gateway.models.jobs import Job, now
+from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.cancel_watch import CancelWatch
 from image_gateway.worker.slots import Slots
 
@@ -128,7 +128,7 @@ class Worker:
         return done
 
     async def _work(self, job: Job, remaining: Remaining) -> bool:
-        if job.not_before and (early := (job.not_before - now()).total_seconds()) > 0:
+        if job.not_before and (early := (job.not_before - utc_now()).total_seconds()) > 0:
             await self._queue.send(job.id, delay_seconds=early)
             return True
         config = (await self._configs.read()).config
@@ -204,7 +204,7 @@ class Worker:
         delay = _delay(job.attempts, error.retry_after)
         job.status, job.error = "queued", None
         # SQS delays no message longer, so the job itself says when.
-        job.not_before = now() + timedelta(seconds=delay) if delay > LONGEST_DELAY else None
+        job.not_before = utc_now() + timedelta(seconds=delay) if delay > LONGEST_DELAY else None
         if await finish(self._jobs, job, holder, self._sleep):
             await self._queue.send(job.id, delay_seconds=delay)
 
