@@ -11,20 +11,44 @@ import sys
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import httpx
 
+from sandbox.client import ENGINES, GatewayClient
 from sandbox.errors import SandboxError
-from sandbox.gateway import ENGINE_KEY, ENGINES, KEYED, Sandbox
+from sandbox.gateway import ENGINE_KEY, KEYED, Sandbox
 from sandbox.template import STACK
 
 INLINE_BYTES = 4_000_000
 """Longest photo that is sent in the request itself: in base64 it still fits into what Lambda takes (6 MB)."""
 
 
+STARTING = "Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …"
+
+
+class Photo(NamedTuple):
+    """An image to edit: the file and its content."""
+
+    path: Path
+    data: bytes
+
+    @classmethod
+    async def read(cls, path: Path) -> Self:
+        """Read the file.
+
+        Raises:
+            SandboxError: it cannot be read.
+        """
+        try:
+            return cls(path, await asyncio.to_thread(path.read_bytes))
+        except OSError as error:
+            raise SandboxError(f"{path} cannot be read: {error.strerror}") from None
+
+
 async def run(port: int, admin_token: str, user_token: str) -> None:
     """Run until cancelled."""
+    print(STARTING, flush=True)
     log = sys.stderr.fileno()
     sandbox = Sandbox(log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK)
     async with sandbox:
@@ -50,56 +74,59 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
         photo: an image to edit; None generates one.
         out: the file to write.
     """
-    data = await _read(photo) if photo else None
+    read = await Photo.read(photo) if photo else None
     function = "EditFunction" if photo else "GenerateFunction"
     with tempfile.TemporaryFile() as log:
         try:
-            print("Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …", flush=True)
+            print(STARTING, flush=True)
             warm = ("ConfigFunction", function, "WorkerFunction")
             async with Sandbox(log=log, stack=STACK, warm=warm) as sandbox:
-                await sandbox.use(engine)
-                path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
-                form = {"prompt": prompt, "size": size}
-                if photo and data is not None:
-                    form["image"] = await _input(sandbox, photo, data)
-                print(f"POST {sandbox.url}{path}  ({engine}, {size}: {prompt})", flush=True)
-                image = (await _post(sandbox, path, form))[0]
-                await _download(image["url"], out)
+                await show(sandbox, prompt, out, engine=engine, size=size, photo=read)
         except SandboxError:
             raise
         except Exception:
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
             raise
+
+
+async def show(gateway: GatewayClient, prompt: str, out: Path, *, engine: str, size: str, photo: Photo | None) -> None:
+    """Do what `demo` does, with a gateway that is there.
+
+    Raises:
+        SandboxError: the gateway refuses it.
+    """
+    await gateway.use(engine)
+    path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
+    form = {"prompt": prompt, "size": size}
+    if photo:
+        form["image"] = await _input(gateway, photo)
+    print(f"POST {gateway.url}{path}  ({engine}, {size}: {prompt})", flush=True)
+    image = (await _post(gateway, path, form))[0]
+    await _download(image["url"], out)
     for warning in image.get("warnings") or []:
         print(f"warning: {warning}")
     print(f"wrote {out} ({image['width']}x{image['height']}, {image['content_type']}) from")
     print(image["url"])
 
 
-async def _post(sandbox: Sandbox, path: str, form: dict[str, Any]) -> Any:
-    answer = await sandbox.request("POST", path, token=sandbox.user_token, json=form, follow_redirects=True)
+async def _post(gateway: GatewayClient, path: str, form: dict[str, Any]) -> Any:
+    answer = await gateway.request("POST", path, token=gateway.user_token, json=form, follow_redirects=True)
     if answer.is_client_error:
         raise SandboxError(f"The gateway answered {answer.status_code}: {answer.text}")
     return answer.raise_for_status().json()
 
 
-async def _read(photo: Path) -> bytes:
-    try:
-        return await asyncio.to_thread(photo.read_bytes)
-    except OSError as error:
-        raise SandboxError(f"{photo} cannot be read: {error.strerror}") from None
-
-
-async def _input(sandbox: Sandbox, photo: Path, data: bytes) -> str:
+async def _input(gateway: GatewayClient, photo: Photo) -> str:
     """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
-    if len(data) <= INLINE_BYTES:
-        return base64.b64encode(data).decode()
-    kind = mimetypes.guess_type(photo)[0] or "image/jpeg"
-    upload = await _post(sandbox, "/api/v1/images/uploads", {"content_type": kind, "bytes": len(data)})
-    print(f"POST {upload['url']}  ({photo}: {len(data)} bytes, too large for the API)", flush=True)
+    length = len(photo.data)
+    if length <= INLINE_BYTES:
+        return base64.b64encode(photo.data).decode()
+    kind = mimetypes.guess_type(photo.path)[0] or "image/jpeg"
+    upload = await _post(gateway, "/api/v1/images/uploads", {"content_type": kind, "bytes": length})
+    print(f"POST {upload['url']}  ({photo.path}: {length} bytes, too large for the API)", flush=True)
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(upload["url"], data=upload["fields"], files={"file": data})
+        answer = await client.post(upload["url"], data=upload["fields"], files={"file": photo.data})
         answer.raise_for_status()
     reference: str = upload["id"]
     return reference

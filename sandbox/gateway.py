@@ -8,13 +8,15 @@ from importlib import import_module
 from types import TracebackType
 from typing import IO, Any, Self
 
-import httpx
-
 from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
 from image_gateway.aws import Aws
+from image_gateway.aws.locks import Locks
+from image_gateway.config.store import ConfigStore
 from image_gateway.jobs.events import SOURCE
+from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from sandbox.client import ENGINES, GatewayClient
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Knobs, SandboxState
@@ -23,9 +25,6 @@ from sandbox.front import create_front
 from sandbox.lambda_environment import LambdaService
 from sandbox.servers import HttpServer
 from sandbox.template import STACK, Template
-
-ENGINES = {"openai": "gpt-image-2", "automatic1111": "", "comfyui": "", "gemini": "gemini-sandbox-image"}
-"""The sandbox engines, by the names of their modules, and the model each is used with; empty: its own default."""
 
 ENGINE_KEY = "sandbox-key"
 """The key of `KEYED` engines: a wrong one is refused as the real engines refuse it."""
@@ -40,8 +39,8 @@ WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "W
 """What people who try the gateway out should not have to wait for."""
 
 
-class Sandbox:
-    """Embedded AWS, sandbox engines, the functions of the template and the HTTP front.
+class Sandbox(GatewayClient):
+    """Embedded AWS, sandbox engines, the functions of the template and the HTTP front, whose URL is known then.
 
     Args:
         port: of the front; 0 takes a free one.
@@ -65,8 +64,7 @@ class Sandbox:
         stack: str = "",
         warm: Collection[str] = WARM,
     ) -> None:
-        self.admin_token = admin_token or new_token()
-        self.user_token = user_token or new_token()
+        super().__init__("", admin_token or new_token(), user_token or new_token())
         self.engines = {name: SandboxState(Knobs(key=ENGINE_KEY if name in KEYED else "")) for name in ENGINES}
         self.engine_urls: dict[str, str] = {}
         self._parameters = {**PARAMETERS, **(parameters or {})}
@@ -91,19 +89,6 @@ class Sandbox:
         """End everything that was started."""
         await self._stack.aclose()
 
-    async def configure(self, **fields: Any) -> dict[str, Any]:
-        """Update the configuration through the gateway's own route, as an administrator would."""
-        answer = await self.request("POST", "/api/v1/images/config/update", json=fields)
-        answer.raise_for_status()
-        updated: dict[str, Any] = answer.json()
-        return updated
-
-    async def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
-        """Send a request to the front; as an administrator unless another token is given."""
-        headers = {"Authorization": f"Bearer {token or self.admin_token}", **options.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client:
-            return await client.request(method, path, headers=headers, **options)
-
     async def events(self) -> list[dict[str, Any]]:
         """The events that the gateway has put on its bus, in the order they came."""
         return await asyncio.to_thread(self._listener.events)
@@ -121,28 +106,23 @@ class Sandbox:
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
         self.settings = Settings.from_environment(functions[0].environment)
-        async with aclosing(Aws()) as client:
-            tokens = TokenRegistry(client, self.settings)
-            await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
-            await tokens.create("sandbox user", Role.USER, token=self.user_token)
         for name, state in self.engines.items():
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))
             self.engine_urls[name] = server.url
+        await self._store()
         await self._stack.enter_async_context(EventSources(self.template.queue_mappings(), service))
         await self._stack.enter_async_context(front)
         self.url = front.url
-        await self.configure(**self._configuration())
 
-    async def use(self, engine: str) -> None:
-        """Make `engine` the one that generates and edits, with a model it has."""
-        model = ENGINES[engine]
-        await self.configure(
-            IMAGE_GENERATION_ENGINE=engine,
-            IMAGE_GENERATION_MODEL=model,
-            IMAGE_EDIT_ENGINE=engine,
-            IMAGE_EDIT_MODEL=model,
-        )
+    async def _store(self) -> None:
+        """Make the two tokens and the configuration, without an event whose log would come before anything else."""
+        async with aclosing(Aws()) as client:
+            tokens = TokenRegistry(client, self.settings)
+            await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
+            await tokens.create("sandbox user", Role.USER, token=self.user_token)
+            configs = ConfigStore(client, self.settings, Locks(client, self.settings), environ={})
+            await configs.update(ImagesConfig.model_validate(self._configuration()))
 
     def _configuration(self) -> dict[str, Any]:
         """All four engines, reached where they are; `openai` is the one in use."""

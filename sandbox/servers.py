@@ -13,6 +13,30 @@ from starlette.types import ASGIApp
 from sandbox.errors import SandboxError
 
 
+def listening(port: int = 0) -> socket.socket:
+    """A socket that takes connections on 127.0.0.1, for an event loop to accept them.
+
+    It is made with TCP's protocol number, which accepted sockets inherit: asyncio sets TCP_NODELAY only on sockets
+    that have it, and without TCP_NODELAY a response of two writes takes 40 ms longer.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the port cannot be used.
+        OverflowError: there is no such port.
+    """
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(("127.0.0.1", port))
+        made.listen(256)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,13 +56,9 @@ class HttpServer:
     """
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._socket.bind(("127.0.0.1", port))
-            self._socket.listen(256)
+            self._socket = listening(port)
         except (OSError, OverflowError) as error:
-            self._socket.close()
             reason = getattr(error, "strerror", None) or error
             raise SandboxError(f"Port {port} cannot be used ({reason}): choose another one, PORT=8123") from None
         self.port: int = self._socket.getsockname()[1]

@@ -80,7 +80,7 @@ class QueueMapping:
 
 @dataclass(frozen=True)
 class Function:
-    """A function: its handler, its limits (seconds, MB) and its environment."""
+    """A function: its handler, its limits (seconds, MB), its environment, its routes and its runtime's identifier."""
 
     name: str
     handler: str
@@ -88,6 +88,7 @@ class Function:
     memory: int
     environment: dict[str, str]
     routes: list[Route] = field(default_factory=list)
+    runtime: str = "python3.13"
 
 
 class Template:
@@ -230,7 +231,8 @@ class Template:
             ]
             environment = {key: self.resolve(value) for key, value in variables.items()}
             timeout, memory = (int(self.resolve(own[limit])) for limit in ("Timeout", "MemorySize"))
-            found.append(Function(name, own["Handler"], timeout, memory, environment, routes))
+            runtime = self.resolve(own["Runtime"])
+            found.append(Function(name, own["Handler"], timeout, memory, environment, routes, runtime))
         return found
 
 

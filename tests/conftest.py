@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import ssl
 import threading
 import time
@@ -24,7 +23,9 @@ from image_gateway.container import Gateway
 from image_gateway.net.transport import Transport
 from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
+from sandbox.servers import listening
 from sandbox.template import Template
+from tests.loop_time import LoopTime, time_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,8 +56,7 @@ def serving() -> Iterator[Callable[[ASGIApp], str]]:
     running: list[uvicorn.Server] = []
 
     def start(app: ASGIApp) -> str:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
+        listener = listening()
         config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
@@ -140,6 +140,13 @@ def aws(embedded_aws: EmbeddedAws, tls: ssl.SSLContext) -> Iterator[Aws]:
     made = Aws(lambda: ForAnyLoop(tls))
     yield made
     event_loop.run(made.aclose())
+
+
+@pytest.fixture
+def handlers_time() -> Iterator[LoopTime]:
+    """The time of the event loop that handlers run on."""
+    with time_of(event_loop.event_loop()) as made:
+        yield made
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.engines.state import elapsed
+
 
 class Machine:
     """The one graphics card of the server. `seconds` says how long it thinks about a request at least."""
@@ -23,7 +25,6 @@ class Machine:
         self._count = 0
         self._steps = 0
         self._begun = 0.0
-        self._needs = 0.0
         self._timestamp = "0"
 
     @asynccontextmanager
@@ -32,7 +33,7 @@ class Machine:
         async with self._turn:
             self._stop.clear()
             self._job, self._count, self._steps = job, count, steps
-            self._begun, self._needs = time.monotonic(), self._seconds()
+            self._begun = time.monotonic()
             self._timestamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
             try:
                 yield
@@ -41,11 +42,7 @@ class Machine:
 
     async def think(self) -> bool:
         """Take as long as a request takes; True if it was interrupted."""
-        try:
-            async with asyncio.timeout(self._needs):
-                return await self._stop.wait()
-        except TimeoutError:
-            return False
+        return await elapsed(self._seconds, self._stop)
 
     def interrupt(self) -> None:
         """Stop what is made now, whosever it is."""
@@ -53,8 +50,8 @@ class Machine:
 
     def progress(self) -> dict[str, Any]:
         """As `/progress` answers; `job_count` is 0 where nothing is made."""
-        elapsed = time.monotonic() - self._begun
-        done = min(1.0, 0.01 + elapsed / self._needs if self._needs else 1.0) if self._count else 0.0
+        taken, needs = time.monotonic() - self._begun, self._seconds()
+        done = min(1.0, 0.01 + taken / needs if needs else 1.0) if self._count else 0.0
         state = {
             "skipped": False,
             "interrupted": self._stop.is_set(),
@@ -66,5 +63,5 @@ class Machine:
             "sampling_step": int(self._steps * done),
             "sampling_steps": self._steps,
         }
-        left = elapsed / done - elapsed if done else 0.0
+        left = taken / done - taken if done else 0.0
         return {"progress": done, "eta_relative": left, "state": state, "current_image": None, "textinfo": None}

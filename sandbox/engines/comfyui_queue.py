@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.engines.comfyui_graph import ExecutionError, Files, Graph, Prompt
+from sandbox.engines.state import elapsed
 
 _SENSITIVE = ("api_key_comfy_org", "auth_token_comfy_org")
 
@@ -98,15 +99,12 @@ class Machine:
             messages.append([name, {"prompt_id": run.prompt_id, **data, "timestamp": int(time.time() * 1000)}])
 
         say("execution_start")
-        try:
-            async with asyncio.timeout(self._seconds()):
-                await run.stop.wait()
-        except TimeoutError:
-            await self._execute(run, outputs, say)
-        else:
+        if await elapsed(self._seconds, run.stop):
             first = next(iter(run.prompt))
             node_type = run.prompt[first]["class_type"]
             say("execution_interrupted", node_id=first, node_type=node_type, executed=[])
+        else:
+            await self._execute(run, outputs, say)
         success = messages[-1][0] == "execution_success"
         return {
             "prompt": run.item(finished=True),

@@ -1,6 +1,7 @@
 """What every sandbox engine has: a record of what it was asked, and knobs for latency and failure."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -8,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
+
+_LOOK_SECONDS = 0.02
+"""How soon a change of the latency is seen."""
 
 
 @dataclass
@@ -33,7 +37,13 @@ class Fault:
 
 @dataclass
 class Knobs:
-    """Latency in seconds, the key that the engine accepts (empty: any), and faults in the order they are used."""
+    """How the engine behaves.
+
+    Attributes:
+        latency: how long a request takes at least, in seconds; a change counts for those that are in flight too.
+        key: what the engine accepts; empty: any key.
+        faults: in the order they are used.
+    """
 
     latency: float = 0.0
     key: str = ""
@@ -70,10 +80,19 @@ class _BrokenOff(Response):
 
 @dataclass
 class SandboxState:
-    """One engine's knobs and record, for the life of its server."""
+    """One engine's knobs and record, for the life of its server.
+
+    Attributes:
+        knobs: how it behaves.
+        record: what it was asked, in order.
+        in_flight: `POST` requests that wait for their answers now.
+        most_in_flight: the most that ever did at once.
+    """
 
     knobs: Knobs = field(default_factory=Knobs)
     record: list[Asked] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
 
     async def note(self, request: Request, *, body: Any = None, files: list[dict[str, Any]] | None = None) -> None:
         """Keep what was asked."""
@@ -85,8 +104,8 @@ class SandboxState:
 
     async def trouble(self, request: Request) -> Response | None:
         """Wait for the latency set, then give the fault that is due for this request, if any."""
-        if self.knobs.latency and request.method == "POST":
-            await asyncio.sleep(self.knobs.latency)
+        if request.method == "POST":
+            await self._take_time()
         for fault in self.knobs.faults:
             if fault.times == 0 or not request.url.path.endswith(fault.path):
                 continue
@@ -101,6 +120,27 @@ class SandboxState:
                 return Response(fault.body, fault.status, fault.headers, kind)
             return JSONResponse(fault.body, fault.status, fault.headers)
         return None
+
+    async def _take_time(self) -> None:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await elapsed(lambda: self.knobs.latency, asyncio.Event())
+        finally:
+            self.in_flight -= 1
+
+
+async def elapsed(seconds: Callable[[], float], stop: asyncio.Event) -> bool:
+    """Wait for as long as `seconds` says, which may change meanwhile, or until `stop` is set; True where it was."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    while (left := seconds() - (loop.time() - begun)) > 0:
+        try:
+            async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                return await stop.wait()
+        except TimeoutError:
+            continue
+    return stop.is_set()
 
 
 def control_routes(state: SandboxState) -> list[Route]:

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.gateway import ENGINES
+from sandbox.client import ENGINES
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
 from tests.integration.running import MAX_WAIT_SECONDS, Running, start
 from tests.integration.sample_images import GREY, encoded, right_half

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -15,9 +16,15 @@ _SERVING = [function for function in Template().functions() if function.routes]
 
 
 class Handlers:
-    """Calls handlers of this process, one at a time: they share one event loop. `calls` has the routes."""
+    """Calls handlers of this process, one at a time: they share one event loop.
 
-    def __init__(self) -> None:
+    Attributes:
+        calls: the routes that were called.
+        before: is given them before each call.
+    """
+
+    def __init__(self, before: Callable[[list[str]], object] = lambda _calls: None) -> None:
+        self.before = before
         self._modules = {function.name: function.handler.rpartition(".")[0] for function in _SERVING}
         self._turn = threading.Lock()
         self.calls: list[str] = []
@@ -25,6 +32,7 @@ class Handlers:
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Run one event, which is JSON on its way in and out as on AWS."""
         self.calls.append(event["routeKey"])
+        self.before(self.calls)
         return json.loads(await asyncio.to_thread(self._call, name, json.dumps(event)))
 
     def front(self) -> ASGIApp:

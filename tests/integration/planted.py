@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 import boto3
 
+from sandbox.client import ENGINES
 from sandbox.engines.state import Fault, Knobs
-from sandbox.gateway import ENGINES, Sandbox
+from sandbox.gateway import Sandbox
 from tests.integration.sample_images import encoded, text
 
 USERNAME, PASSWORD = "planted-username", "planted-password"

@@ -1,6 +1,5 @@
 """Canceling over HTTP: before a job begins, while it runs, after it has ended."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
 from tests.integration.test_jobs_function import IMAGES, JOBS, get, submit
+from tests.polling import LONG, wait_until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Answer, Deployment
@@ -18,13 +18,6 @@ if TYPE_CHECKING:
 
 def cancel(deployment: "Deployment", job: str, role: str = "user") -> "Answer":
     return deployment.call("DELETE", f"{JOBS}/{job}", role=role)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.02)  # other threads have to do it
 
 
 def test_a_job_that_is_canceled_before_never_runs(queued: "Deployment", openai: SandboxState) -> None:
@@ -50,12 +43,13 @@ def test_images_that_come_after_the_cancellation_are_not_shown(
     queued: "Deployment", openai: SandboxState, serving_worker: None
 ) -> None:
     """An engine that cannot be stopped is waited for, and what it made stays out of sight."""
-    openai.knobs.latency = 0.7
+    openai.knobs.latency = LONG
     job = submit(queued)
-    until(lambda: len(openai.record) == 1)
+    wait_until(lambda: len(openai.record) == 1)
 
     answer = cancel(queued, job)
-    until(lambda: len(queued.stored()) == 1)
+    openai.knobs.latency = 0
+    wait_until(lambda: len(queued.stored()) == 1)
 
     assert answer.json["status"] == "canceled"
     assert get(queued, f"{JOBS}/{job}").json["images"] == []
@@ -68,7 +62,7 @@ def test_a_running_comfyui_job_is_stopped_on_the_server(
 ) -> None:
     """The server works at nothing any more, and no image is stored."""
     comfyui = SandboxState()
-    comfyui.knobs.latency = 20
+    comfyui.knobs.latency = LONG
     url = serve(create_comfyui(comfyui))
     fields = {"COMFYUI_BASE_URL": url, "IMAGE_GENERATION_MODEL": "", **CHECKPOINT.fields()}
     queued.configure(IMAGE_GENERATION_ENGINE="comfyui", IMAGE_ENGINE_TIMEOUT=30, **fields)
@@ -77,10 +71,10 @@ def test_a_running_comfyui_job_is_stopped_on_the_server(
     def works() -> bool:
         return bool(httpx.get(f"{url}/queue").json()["queue_running"])
 
-    until(works)
+    wait_until(works)
 
     assert cancel(queued, job).json["status"] == "canceled"
-    until(lambda: not works())
+    wait_until(lambda: not works())
     assert queued.stored() == []
 
 

@@ -5,7 +5,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +17,7 @@ from owui_client import OpenWebUI
 from owui_client.models.images import CreateImageForm
 
 from tests.integration.handlers import Handlers
+from tests.polling import LONG
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -26,9 +27,19 @@ PATH = "/api/v1/images/generations"
 BODY = {"prompt": "a fox", "size": "64x64"}
 
 
+def finish_at_the_third_call(openai: "SandboxState") -> Callable[[list[str]], None]:
+    """Has the engine finish what it is at when a client has come three times."""
+
+    def before(calls: list[str]) -> None:
+        if len(calls) == 3:
+            openai.knobs.latency = 0
+
+    return before
+
+
 @pytest.fixture
-def handlers() -> Handlers:
-    return Handlers()
+def handlers(openai: "SandboxState") -> Handlers:
+    return Handlers(finish_at_the_third_call(openai))
 
 
 @pytest.fixture
@@ -39,13 +50,16 @@ def url(
     serve: Callable[..., str],
     serving_worker: None,
     monkeypatch: pytest.MonkeyPatch,
-) -> str:
+) -> Iterator[str]:
     """The base URL of a gateway whose engine takes several waits; no client uses a proxy for it."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    openai.knobs.latency = 1.5
-    queued.redeploy(wait_seconds=0.5)
+    openai.knobs.latency = LONG
+    queued.configure(IMAGE_ENGINE_TIMEOUT=60)
+    queued.redeploy(wait_seconds=0.1)
     queued.take_over()
-    return serve(handlers.front())
+    yield serve(handlers.front())
+    # The worker finishes what it has begun.
+    openai.knobs.latency = 0
 
 
 @pytest.fixture
@@ -153,7 +167,7 @@ def test_a_lost_answer_is_not_paid_twice(
     url: str, queued: "Deployment", openai: "SandboxState", serve: Callable[..., str]
 ) -> None:
     """After a 504 the SDK sends its request again by itself: it is given the images of the first one's job."""
-    handlers = Losing()
+    handlers = Losing(finish_at_the_third_call(openai))
 
     with OpenAI(base_url=f"{serve(handlers.front())}/v1", api_key=queued.tokens["user"], max_retries=1) as client:
         answer = client.images.generate(prompt="a fox", size="64x64")
@@ -164,12 +178,16 @@ def test_a_lost_answer_is_not_paid_twice(
     assert len(queued.jobs()) == 1
 
 
-def test_an_sdk_is_sent_on_nine_times(url: str, queued: "Deployment", openai: "SandboxState") -> None:
+def test_an_sdk_is_sent_on_nine_times(
+    url: str, queued: "Deployment", handlers: Handlers, openai: "SandboxState"
+) -> None:
     """Then there is a 504, which it does not send again, and which names the job; that one goes on and can be got."""
+    handlers.before = lambda _calls: None
     queued.redeploy(wait_seconds=0)
     with OpenAI(base_url=f"{url}/v1", api_key=queued.tokens["user"], max_retries=2) as client:
         with pytest.raises(InternalServerError) as caught:
             client.images.generate(prompt="a fox", size="64x64")
+        openai.knobs.latency = 0
         queued.redeploy(wait_seconds=20)
         named = re.search(r"The job (\S+) has not ended yet", caught.value.message)
         assert named

@@ -19,6 +19,8 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
+from tests.loop_time import LoopTime
+from tests.polling import LONG, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -149,13 +151,17 @@ def test_an_engines_failure_is_told_in_its_own_words(
 
 
 def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
-    generating: "Deployment", openai: "SandboxState"
+    generating: "Deployment", openai: "SandboxState", handlers_time: LoopTime
 ) -> None:
     """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
-    openai.knobs.latency = 3
+    openai.knobs.latency = LONG
 
-    answer = generate(generating)
+    def run_out_of_time() -> None:
+        wait_until(lambda: openai.in_flight == 1)
+        handlers_time.advance(5)
+
+    with meanwhile(run_out_of_time):
+        answer = generate(generating)
 
     assert (answer.status, answer.json["code"]) == (504, "engine_timeout")
     assert answer.headers["x-should-retry"] == "false"

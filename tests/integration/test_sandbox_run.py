@@ -5,17 +5,20 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 
-from tests.integration.running import MAX_WAIT_SECONDS, Running, spawn
+from sandbox.__main__ import STARTING, Photo, main, show
+from sandbox.client import GatewayClient
+from sandbox.errors import SandboxError
+from tests.integration.running import MAX_WAIT_SECONDS, Running, environment, spawn, start
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -63,13 +66,48 @@ def spawned() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 Spawn = Callable[..., subprocess.Popen[str]]
 
 
+@dataclass(frozen=True)
+class Logging:
+    """A sandbox, and what had been logged when it was ready."""
+
+    sandbox: Running
+    logged: str
+
+
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Running]:
-    """A sandbox on a free port, with tokens that a shell would trip over."""
-    process = spawn("run", ADMIN_TOKEN="the'admin$(id)", USER_TOKEN='the"user`id`\\', PORT="0")
-    yield Running(process)
+def logging_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logging]:
+    """A sandbox on a free port, with tokens that a shell would trip over; most tests share it."""
+    path = tmp_path_factory.mktemp("sandbox") / "log"
+    with path.open("wb") as log:
+        process = start(log, "run", ADMIN_TOKEN="the'admin$(id)", USER_TOKEN='the"user`id`\\', PORT="0")
+    yield Logging(Running(process), path.read_text())
     process.terminate()
     process.communicate(timeout=MAX_WAIT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def sandbox(logging_sandbox: Logging) -> Running:
+    return logging_sandbox.sandbox
+
+
+@pytest.fixture
+def client(sandbox: Running) -> GatewayClient:
+    """A client of the shared sandbox, as the demo is one of its own."""
+    return GatewayClient(sandbox.said("gateway"), sandbox.said("admin token"), sandbox.said("user token"))
+
+
+def command_line(monkeypatch: pytest.MonkeyPatch, *arguments: str, **variables: str) -> None:
+    """Run `python -m sandbox` in this process, for what ends before anything is started."""
+    monkeypatch.setattr("sys.argv", ["sandbox", *arguments])
+    for name, value in environment(**variables).items():
+        monkeypatch.setenv(name, value)
+    main()
+
+
+def test_people_are_spoken_to_first(logging_sandbox: Logging) -> None:
+    """The first line says what it does, and nothing is logged before it is ready."""
+    assert logging_sandbox.sandbox.lines[0].startswith("Starting the gateway")
+    assert logging_sandbox.logged == ""
 
 
 def test_it_says_what_there_is(sandbox: Running) -> None:
@@ -137,38 +175,15 @@ def test_a_wrong_key_can_be_tried(sandbox: Running, engine: str) -> None:
 
 
 def test_a_port_in_use(sandbox: Running, spawned: Spawn) -> None:
-    """A port that another program has is named, with what to do, and no traceback."""
+    """A port that another program has is named, with what to do, and no traceback. The variable PORT is the port."""
     port = sandbox.said("gateway").rpartition(":")[2]
 
-    process = spawned("run", "--port", port)
+    process = spawned("run", PORT=port)
     out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
     assert err == f"Port {port} cannot be used (Address already in use): choose another one, PORT=8123\n"
-    assert out == ""
-
-
-def test_a_port_that_is_none(spawned: Spawn) -> None:
-    """A number that no port has is refused in words."""
-    process = spawned("run", "--port", "70000")
-    _out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
-
-    assert process.returncode == 1
-    assert err.startswith("Port 70000 cannot be used (")
-    assert "Traceback" not in err
-
-
-def test_the_port_of_the_environment(spawned: Spawn) -> None:
-    """The variable PORT is the port; tokens that nobody gave are new ones."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
-
-    sandbox = Running(spawned("run", PORT=port))
-
-    assert sandbox.said("gateway").endswith(f":{port}")
-    assert sandbox.said("admin token").startswith("igw_")
-    assert sandbox.said("admin token") != sandbox.said("user token")
+    assert out == f"{STARTING}\n"
 
 
 @pytest.mark.parametrize(
@@ -179,18 +194,23 @@ def test_the_port_of_the_environment(spawned: Spawn) -> None:
         ({"ADMIN_TOKEN": "same", "USER_TOKEN": "same"}, "ADMIN_TOKEN and USER_TOKEN must differ"),
     ],
 )
-def test_tokens_that_cannot_be(spawned: Spawn, variables: dict[str, str], words: str) -> None:
+def test_tokens_that_cannot_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variables: dict[str, str], words: str
+) -> None:
     """A token that no header can hold, or that is both roles' at once, is refused in words before anything starts."""
-    process = spawned("run", "--port", "0", **variables)
+    with pytest.raises(SystemExit) as ended:
+        command_line(monkeypatch, "run", "--port", "0", **variables)
 
-    assert process.communicate(timeout=MAX_WAIT_SECONDS) == ("", f"{words}\n")
-    assert process.returncode == 1
+    assert ended.value.code == words
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it(spawned: Spawn, number: int) -> None:
-    """Ctrl-C and SIGTERM end it with status 0, and every process that it has started."""
+    """Ctrl-C and SIGTERM end it with status 0, and every process that it has started; its tokens were new ones."""
     sandbox = Running(spawned("run", "--port", "0"))
+    tokens = {sandbox.said("admin token"), sandbox.said("user token")}
+    assert [token.startswith("igw_") for token in tokens] == [True, True]
     started = descendants(sandbox.process.pid)
     assert started
 
@@ -208,7 +228,7 @@ def test_a_signal_ends_its_start(spawned: Spawn) -> None:
     process.terminate()
 
     out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
-    assert (process.returncode, out) == (0, "")
+    assert (process.returncode, out) == (0, f"{STARTING}\n")
     assert "Traceback" not in err
     assert not [pid for pid in started if running(pid)]
 
@@ -238,38 +258,38 @@ def test_a_demonstration(spawned: Spawn, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("side", "way"), [(64, "/images/edit"), (1300, "too large for the API")])
-def test_a_demonstration_of_an_edit(spawned: Spawn, tmp_path: Path, side: int, way: str) -> None:
+@pytest.mark.anyio
+async def test_a_demonstration_of_an_edit(
+    client: GatewayClient, capsys: pytest.CaptureFixture[str], tmp_path: Path, side: int, way: str
+) -> None:
     """The demo edits a photo, which it sends in the request or, where that is too small for it, uploads."""
     photo, out = tmp_path / "photo.png", tmp_path / "image.png"
     Image.frombytes("RGB", (side, side), random.Random(1).randbytes(side * side * 3)).save(photo)
 
-    process = spawned("demo", "--edit", str(photo), "--out", str(out))
-    said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
+    await show(client, "a hat", out, engine="openai", size="1024x1024", photo=await Photo.read(photo))
 
-    assert process.returncode == 0, err
-    assert way in said
+    assert way in capsys.readouterr().out
     with Image.open(out) as image:
         assert image.size == (1024, 1024)
 
 
-def test_a_photo_that_is_not_there(spawned: Spawn, tmp_path: Path) -> None:
-    """A photo that cannot be read is named, with the reason and no traceback."""
-    process = spawned("demo", "--edit", str(tmp_path / "none.jpg"))
-    _said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
+def test_a_photo_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A photo that cannot be read is named, with the reason, before anything starts."""
+    with pytest.raises(SystemExit) as ended:
+        command_line(monkeypatch, "demo", "--edit", str(tmp_path / "none.jpg"))
 
-    assert process.returncode == 1
-    assert err.endswith("none.jpg cannot be read: No such file or directory\n")
-    assert "Traceback" not in err
+    assert ended.value.code == f"{tmp_path}/none.jpg cannot be read: No such file or directory"
+    assert capsys.readouterr().out == ""
 
 
-def test_a_demonstration_that_fails(spawned: Spawn, tmp_path: Path) -> None:
-    """A size that is none is refused with the gateway's words and a status that is not 0; nothing is written."""
-    process = spawned("demo", "--size", "big", "--out", str(tmp_path / "image.png"))
-    _said, err = process.communicate(timeout=MAX_WAIT_SECONDS)
+@pytest.mark.anyio
+async def test_a_demonstration_that_fails(client: GatewayClient, tmp_path: Path) -> None:
+    """A size that is none is refused with the gateway's words; nothing is written."""
+    with pytest.raises(SandboxError, match=r"^The gateway answered 400: \{.*invalid_size"):
+        await show(client, "a fox", tmp_path / "image.png", engine="openai", size="big", photo=None)
 
-    assert process.returncode == 1
-    assert err.startswith("The gateway answered 400: {")
-    assert "invalid_size" in err
     assert not (tmp_path / "image.png").exists()
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_gateway.aws import AwsError
 from image_gateway.container import Gateway
+from image_gateway.engines.automatic1111 import stop
 from image_gateway.errors import StorageUnavailable
 from image_gateway.event_loop import run
 from image_gateway.jobs.cancellation import Cancellation
@@ -20,15 +19,14 @@ from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import WorkerDeployment, deploy_worker
-from tests.integration.test_canceling import until
 from tests.integration.test_worker_function import generate_with, left_behind, queued, requested
+from tests.loop_time import LoopTime
+from tests.polling import LONG, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
 
 Serve = Callable[[ASGIApp], str]
-LONG = 60.0
-"""An image's time in seconds that no test waits for."""
 
 
 @pytest.fixture
@@ -57,13 +55,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("image_gateway.worker.cancel_watch.LOOK_SECONDS", 0.05)
 
 
-def deliver(worker: WorkerDeployment, *, meanwhile: Callable[[], None]) -> None:
-    """Deliver what is queued; and do something else at the same time, in another thread."""
-    records = [message.record for message in worker.drain()]
-    with ThreadPoolExecutor(1) as threads:
-        done = threads.submit(meanwhile)
-        worker.deliver(*records)
-        done.result()
+def deliver(worker: WorkerDeployment) -> None:
+    """Deliver what is queued, once."""
+    worker.deliver(*(message.record for message in worker.drain()))
 
 
 async def away(*_: Any, **__: Any) -> None:
@@ -87,14 +81,19 @@ async def cancel(worker: WorkerDeployment, job_id: str) -> None:
 
 
 def test_a_job_that_is_too_slow_is_no_burden_for_the_next(
-    worker: WorkerDeployment, generating: "Deployment", a1111: SandboxState
+    worker: WorkerDeployment, a1111: SandboxState, handlers_time: LoopTime
 ) -> None:
     """The server is free when its place is: those after it neither wait inside the server nor fail for it."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
-    a1111.knobs.latency = 6
+    a1111.knobs.latency = LONG
     (slow,) = queued(worker)
-    worker.work_off()
-    a1111.knobs.latency = 0.1
+
+    def run_out_of_time() -> None:
+        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        handlers_time.advance(20)
+
+    with meanwhile(run_out_of_time):
+        worker.work_off()
+    a1111.knobs.latency = 0
     quick = queued(worker, 4)
     worker.work_off()
 
@@ -111,12 +110,13 @@ def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, a1111
     a1111.knobs.latency = LONG
     (canceled,) = queued(worker)
 
-    def meanwhile() -> None:
-        until(lambda: requested(a1111, "/txt2img") == 1)
+    def cancel_it() -> None:
+        wait_until(lambda: requested(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, canceled))
 
-    deliver(worker, meanwhile=meanwhile)
-    a1111.knobs.latency = 0.1
+    with meanwhile(cancel_it):
+        deliver(worker)
+    a1111.knobs.latency = 0
     (other,) = queued(worker)
     worker.work_off()
 
@@ -127,39 +127,49 @@ def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, a1111
 
 def test_canceling_a_job_whose_holder_died_hits_nobody_else(worker: WorkerDeployment, a1111: SandboxState) -> None:
     """The server is at another job by then."""
-    a1111.knobs.latency = 0.7
+    a1111.knobs.latency = LONG
     dead = left_behind(worker, "automatic1111")
     worker.drain()
     (other,) = queued(worker)
 
-    def meanwhile() -> None:
-        until(lambda: requested(a1111, "/txt2img") == 1)
+    def cancel_the_dead() -> None:
+        wait_until(lambda: requested(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, dead))
+        a1111.knobs.latency = 0
 
-    deliver(worker, meanwhile=meanwhile)
+    with meanwhile(cancel_the_dead):
+        deliver(worker)
 
     assert (worker.job(dead).status, worker.job(other).status) == ("canceled", "succeeded")
     assert requested(a1111, "/interrupt") == 0
 
 
 def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
-    worker: WorkerDeployment, a1111: SandboxState, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment, a1111: SandboxState, handlers_time: LoopTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job's end has to be recorded while there is time."""
-    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.5)
-    monkeypatch.setattr("image_gateway.worker.worker._TO_STOP_SECONDS", 0.3)
+    """The job's end has to be recorded while there is time: the server is not asked for as long as it may take."""
+    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 290)
     a1111.knobs.latency = LONG
     a1111.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress")]
     (job_id,) = queued(worker)
-    begun = time.monotonic()
 
-    worker.work_off()
+    def run_out_of_time() -> None:
+        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        handlers_time.advance(10)
+        wait_until(looks)
+        handlers_time.advance(5)
+
+    def looks() -> int:
+        return sum(one.path.endswith("/progress") for one in a1111.record)
+
+    with meanwhile(run_out_of_time):
+        worker.work_off()
 
     error = worker.job(job_id).error
     assert error
     assert (error.code, error.may_have_cost) == ("engine_timeout", True)
-    assert time.monotonic() - begun < 4
     assert requested(a1111, "/interrupt") == 1
+    assert looks() < len(stop._WAITS)
 
 
 # ComfyUI.
@@ -186,11 +196,13 @@ def test_a_job_canceled_before_its_run_is_asked_for_has_none(
 
 
 @pytest.mark.usefixtures("soon")
-def test_a_run_that_begins_after_the_cancellation_is_taken_off(worker: WorkerDeployment, comfyui: SandboxState) -> None:
+def test_a_run_that_begins_after_the_cancellation_is_taken_off(
+    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+) -> None:
     """Who cancels finds no run to stop; the holder of the job sees it in the record, and stops what it has begun."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=240)  # no test lasts that long
     comfyui.knobs.latency = LONG
     (job_id,) = queued(worker)
-    begun = time.monotonic()
     jobs = Gateway(worker.gateway.settings, worker.gateway.aws).jobs
 
     async def record() -> None:
@@ -199,13 +211,13 @@ def test_a_run_that_begins_after_the_cancellation_is_taken_off(worker: WorkerDep
         job.status = "canceled"
         assert await jobs.end(job, before="running")
 
-    def meanwhile() -> None:
-        until(lambda: requested(comfyui, "/prompt") == 1)
+    def cancel_it() -> None:
+        wait_until(lambda: requested(comfyui, "/prompt") == 1)
         asyncio.run(record())
 
-    deliver(worker, meanwhile=meanwhile)
+    with meanwhile(cancel_it):
+        deliver(worker)
 
-    assert time.monotonic() - begun < 10
     assert worker.job(job_id).status == "canceled"
     assert [one.json for one in comfyui.record if one.path == "/interrupt"] == [{"prompt_id": job_id}]
     assert worker.drain() == []

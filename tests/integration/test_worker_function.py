@@ -6,9 +6,7 @@ import itertools
 import json
 import logging
 import random
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +32,8 @@ from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import Context, WorkerDeployment, deploy_worker, event, record
 from tests.integration.sample_images import GREEN, RED, data_url, encoded, right_half
+from tests.loop_time import LoopTime
+from tests.polling import LONG, meanwhile, wait_until
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Deployment
@@ -134,16 +134,21 @@ def test_everything_delivered_three_times_out_of_order_runs_once(
     assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"] * 15
 
 
-def test_a_batch_is_done_at_once(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """Ten jobs of one batch take about as long as one: they are paid for as one invocation."""
-    openai.knobs.latency = 0.5
+def test_a_batch_is_done_at_once(worker: WorkerDeployment, generating: "Deployment", openai: SandboxState) -> None:
+    """Ten jobs of one batch are at the engine at the same time: they are paid for as one invocation."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai.knobs.latency = LONG
     queued(worker, 10)
     records = [message.record for message in worker.drain()]
-    context = Context()
 
-    assert worker.deliver(*records) == []
+    def let_go() -> None:
+        wait_until(lambda: openai.in_flight == 10)
+        openai.knobs.latency = 0
 
-    assert 300 - context.get_remaining_time_in_millis() / 1000 < 4
+    with meanwhile(let_go):
+        assert worker.deliver(*records) == []
+
+    assert openai.most_in_flight == 10
     assert {job.status for job in worker.jobs()} == {"succeeded"}
 
 
@@ -412,14 +417,18 @@ def test_what_may_have_cost_or_is_refused_is_not_tried_again(
 
 
 def test_an_engine_that_is_too_slow_is_not_asked_again(
-    worker: WorkerDeployment, openai: SandboxState, generating: "Deployment"
+    worker: WorkerDeployment, openai: SandboxState, handlers_time: LoopTime
 ) -> None:
     """A timeout after the request was sent may have cost money."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
-    openai.knobs.latency = 1.6
+    openai.knobs.latency = LONG
     (job_id,) = queued(worker)
 
-    worker.work_off()
+    def run_out_of_time() -> None:
+        wait_until(lambda: openai.in_flight == 1)
+        handlers_time.advance(5)
+
+    with meanwhile(run_out_of_time):
+        worker.work_off()
 
     job = worker.job(job_id)
     assert job.error
@@ -479,17 +488,22 @@ def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
     worker: WorkerDeployment,
     generating: "Deployment",
     serve: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
+    handlers_time: LoopTime,
 ) -> None:
     """The job goes back to the queue, the run goes on at the engine, and its image is the job's."""
     comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
-    comfyui.knobs.latency = 1.5
+    comfyui.knobs.latency = LONG
     (job_id,) = queued(worker)
     (message,) = worker.drain()
-    with monkeypatch.context() as patched:
-        patched.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.3)
+
+    def run_out_of_time() -> None:
+        wait_until(lambda: requested(comfyui, "/prompt") == 1 and comfyui.record[-1].path != "/prompt")
+        handlers_time.advance(300)
+
+    with meanwhile(run_out_of_time):
         assert worker.deliver(message.record) == []
     assert worker.job(job_id).status == "queued"
+    comfyui.knobs.latency = 0
 
     worker.work_off()
 
@@ -571,14 +585,24 @@ def test_a_run_that_waits_longer_than_the_worker_can_is_put_back(
 
 
 def test_work_that_outlasts_the_invocation_ends_before_it(
-    worker: WorkerDeployment, openai: SandboxState, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment,
+    generating: "Deployment",
+    openai: SandboxState,
+    handlers_time: LoopTime,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The job is failed while there is time to say so, and may have cost."""
-    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 299.5)
-    openai.knobs.latency = 1.5
+    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 270)
+    openai.knobs.latency = LONG
     (job_id,) = queued(worker)
 
-    worker.work_off()
+    def run_out_of_time() -> None:
+        wait_until(lambda: openai.in_flight == 1)
+        handlers_time.advance(30)
+
+    with meanwhile(run_out_of_time):
+        worker.work_off()
 
     job = worker.job(job_id)
     assert job.error
@@ -595,7 +619,7 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
 ) -> None:
     """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
     a1111 = generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
-    a1111.knobs.latency = 0.3
+    a1111.knobs.latency = 0.15
     monkeypatch.setattr("image_gateway.worker.slots._PATIENCE", 0.5)
     job_ids = queued(worker, 10)
 
@@ -611,27 +635,27 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
 # Cancellation and failing stores.
 
 
-def test_a_job_canceled_while_it_runs_stays_canceled(worker: WorkerDeployment, openai: SandboxState) -> None:
+def test_a_job_canceled_while_it_runs_stays_canceled(
+    worker: WorkerDeployment, generating: "Deployment", openai: SandboxState
+) -> None:
     """Its images are not shown, and nobody is told that it succeeded."""
-    openai.knobs.latency = 1.0
+    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai.knobs.latency = LONG
     (job_id,) = queued(worker)
     (message,) = worker.drain()
 
-    def cancel() -> bool:
-        deadline = time.monotonic() + 10
+    def cancel() -> None:
         store = Gateway(worker.gateway.settings, worker.gateway.aws).jobs
-        while time.monotonic() < deadline:
-            job = asyncio.run(store.get(job_id))
-            if job and job.status == "running":
-                job.status = "canceled"
-                return asyncio.run(store.end(job, before="running"))
-        return False
+        wait_until(lambda: openai.in_flight == 1)
+        job = asyncio.run(store.get(job_id))
+        assert job
+        job.status = "canceled"
+        assert asyncio.run(store.end(job, before="running"))
+        openai.knobs.latency = 0
 
-    with ThreadPoolExecutor(1) as threads:
-        canceled = threads.submit(cancel)
+    with meanwhile(cancel):
         assert worker.deliver(message.record) == []
 
-    assert canceled.result()
     job = worker.job(job_id)
     assert (job.status, job.images) == ("canceled", [])
     assert worker.reported() == []

@@ -1,5 +1,6 @@
 """A connection for engines under test, and the parts that tests of the `openai` engine share."""
 
+import asyncio
 import io
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import SandboxState
+from tests.loop_time import LoopTime, time_of
 
 
 @dataclass
@@ -29,6 +31,13 @@ class Waits:
 
     async def sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+@pytest.fixture
+async def loop_time(anyio_backend: str) -> AsyncIterator[LoopTime]:
+    """The time of the test's event loop: engines' timeouts end when it is put forward."""
+    with time_of(asyncio.get_running_loop()) as made:
+        yield made
 
 
 @pytest.fixture

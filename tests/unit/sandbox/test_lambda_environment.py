@@ -27,7 +27,8 @@ def answer(event, context):
     return {"pid": os.getpid(), "calls": calls, "event": event}
 
 def about(event, context):
-    names = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "BUCKET", "AWS_REGION", "HOME")
+    names = ("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_EXECUTION_ENV", "BUCKET",
+             "AWS_REGION", "HOME")
     return {"id": context.aws_request_id, "left": context.get_remaining_time_in_millis(),
             "arn": context.invoked_function_arn, "environment": {name: os.environ.get(name) for name in names}}
 
@@ -48,6 +49,9 @@ def hang(event, context):
 
 def much(event, context):
     return "x" * event.get("size", 1)
+
+def umlauts(event, context):
+    return "ü" * event["characters"]
 
 def meet(event, context):
     """Wait until as many as the event says have come."""
@@ -148,6 +152,7 @@ async def test_a_handler_knows_where_it_is(start: Start) -> None:
     assert about["environment"] == {
         "AWS_LAMBDA_FUNCTION_NAME": "Tiny",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
         "BUCKET": "images",
         "AWS_REGION": "eu-central-1",
         "HOME": None,
@@ -207,6 +212,15 @@ async def test_the_longest_answer(start: Start) -> None:
     answer = await (await start("tiny.much")).invoke({"size": MAX_PAYLOAD - 2})
 
     assert len(answer) == MAX_PAYLOAD - 2
+
+
+async def test_a_response_is_not_escaped(start: Start) -> None:
+    """Non-ASCII characters count as they do on Lambda: in UTF-8, two bytes for each of these."""
+    environment = await start("tiny.umlauts")
+
+    assert len(await environment.invoke({"characters": MAX_PAYLOAD // 2 - 1})) == MAX_PAYLOAD // 2 - 1
+    with pytest.raises(FunctionError, match="exceeded maximum allowed payload size"):
+        await environment.invoke({"characters": MAX_PAYLOAD // 2})
 
 
 async def test_too_long_an_answer(start: Start) -> None:

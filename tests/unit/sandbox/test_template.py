@@ -16,6 +16,7 @@ Conditions:
   IsBoth: !And [!Condition HasHosts, !Condition HasHosts]
 Globals:
   Function:
+    Runtime: python3.12
     MemorySize: 512
     Environment:
       Variables:
@@ -66,10 +67,11 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_a_function_is_read(small: Path) -> None:
-    """A function has its handler and limits, from the globals where it says nothing itself."""
+    """A function has its handler, runtime and limits, from the globals where it says nothing itself."""
     (function,) = Template(small).functions()
 
     assert (function.name, function.handler) == ("PaintFunction", "functions.paint.app.handler")
+    assert function.runtime == "python3.12"
     assert (function.timeout, function.memory) == (12, 512)
 
 

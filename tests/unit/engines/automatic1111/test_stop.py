@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -21,28 +20,36 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import Fault, SandboxState
+from tests.loop_time import LoopTime
+from tests.polling import LONG, until
 
 pytestmark = pytest.mark.anyio
 
 Serve = Callable[[ASGIApp], str]
 Connect = Callable[..., Connection]
-LONG = 60.0
-"""An image's time in seconds that no test waits for."""
 BODY = {"prompt": "a fox", "width": 64, "height": 64}
 
 
 class Bench:
     """A sandbox server, and engines for it whose waits take no time."""
 
-    def __init__(self, url: str, state: SandboxState, connect: Connect) -> None:
+    def __init__(self, url: str, state: SandboxState, connect: Connect, loop_time: LoopTime) -> None:
         self.url = url
         self.state = state
         self._connect = connect
+        self._loop_time = loop_time
 
-    def generate(self, timeout: float = LONG, **fields: Any) -> "asyncio.Task[EngineResult]":
-        engine = Automatic1111Engine(ImagesConfig(AUTOMATIC1111_BASE_URL=self.url), self._connect(timeout=timeout))
+    def generate(self, **fields: Any) -> "asyncio.Task[EngineResult]":
+        engine = Automatic1111Engine(ImagesConfig(AUTOMATIC1111_BASE_URL=self.url), self._connect(timeout=20))
         request = ImageRequest(**{"job_id": "job-1", "prompt": "a fox", "size": Size(64, 64), **fields})
         return asyncio.create_task(engine.generate(request))
+
+    async def generate_too_slowly(self) -> EngineResult:
+        """Generate, and let the engine's time run out when the server is at it."""
+        task = self.generate()
+        await until(lambda: self.requested("/txt2img"))
+        self._loop_time.advance(20)
+        return await task
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         async with httpx.AsyncClient(base_url=f"{self.url}/sdapi/v1/", trust_env=False) as client:
@@ -61,16 +68,16 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(serve: Serve, connect: Connect) -> Bench:
+async def bench(serve: Serve, connect: Connect, loop_time: LoopTime) -> Bench:
     state = SandboxState()
     state.knobs.latency = LONG
-    return Bench(serve(create_app(state)), state, connect)
+    return Bench(serve(create_app(state)), state, connect, loop_time)
 
 
 async def test_a_server_that_is_too_slow_is_at_rest_when_the_timeout_is_told(bench: Bench) -> None:
     """It would go on for nobody, and let the next job's time go by in its own queue."""
     with pytest.raises(EngineTimeout) as caught:
-        await bench.generate(timeout=0.3)
+        await bench.generate_too_slowly()
 
     assert caught.value.may_have_cost
     assert not await bench.at_work()
@@ -117,7 +124,7 @@ async def test_a_server_without_these_routes_is_left_alone(bench: Bench, route: 
     bench.state.knobs.faults = [Fault(404, {"detail": "Not Found"}, times=-1, path=route)]
 
     with pytest.raises(EngineTimeout, match="did not answer within"):
-        await bench.generate(timeout=0.3)
+        await bench.generate_too_slowly()
 
 
 async def test_a_server_that_does_not_rest_is_waited_for_ten_seconds(bench: Bench, waits: Any) -> None:
@@ -126,25 +133,28 @@ async def test_a_server_that_does_not_rest_is_waited_for_ten_seconds(bench: Benc
     bench.state.knobs.faults = [Fault(200, busy, times=-1, path="/progress")]
 
     with pytest.raises(EngineTimeout):
-        await bench.generate(timeout=0.3)
+        await bench.generate_too_slowly()
 
     assert sum(waits.seconds) == pytest.approx(10)
 
 
-async def test_a_server_that_hangs_holds_nobody_up(
-    serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An interruption that is not answered is not waited for without end."""
-    monkeypatch.setattr("image_gateway.engines.automatic1111.stop._INTERRUPT_SECONDS", 0.1)
+async def test_a_server_that_hangs_holds_nobody_up(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
+    """An interruption that is not answered is waited for five seconds."""
+    state = SandboxState()
 
-    async def hang(_request: Request) -> JSONResponse:
-        await asyncio.sleep(2)
+    async def hang(request: Request) -> JSONResponse:
+        await state.note(request)
+        await asyncio.sleep(LONG)
         return JSONResponse({})
 
     url = serve(Starlette(routes=[Route("/{path:path}", hang, methods=["POST"])]))
-    async with asyncio.timeout(1):
-        with pytest.raises(EngineTimeout):
-            await Bench(url, SandboxState(), connect).generate(timeout=0.1)
+    bench = Bench(url, state, connect, loop_time)
+    generating = asyncio.create_task(bench.generate_too_slowly())
+    await until(lambda: bench.requested("/interrupt"))
+    loop_time.advance(5)
+
+    with pytest.raises(EngineTimeout):
+        await generating
 
 
 async def test_a_second_cancellation_is_not_kept_waiting(bench: Bench) -> None:
@@ -153,47 +163,50 @@ async def test_a_second_cancellation_is_not_kept_waiting(bench: Bench) -> None:
     task = bench.generate()
     await bench.until_at_work()
     task.cancel()
-    async with asyncio.timeout(10):
-        while not bench.requested("/interrupt"):  # noqa: ASYNC110 - the server is in another thread
-            await asyncio.sleep(0.005)
+    await until(lambda: bench.requested("/interrupt"))
 
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 1)
+        await task
     bench.state.knobs.faults = []
     assert not await bench.at_work()
 
 
-async def test_the_rest_is_asked_for_one_by_one(serve: Serve, connect: Connect) -> None:
+async def test_the_rest_is_asked_for_one_by_one(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
     """A call that waits inside the server could not be stopped there, and one for which no time is left is not sent."""
     requested: list[str] = []
 
     async def answer(request: Request) -> JSONResponse:
         requested.append(request.url.path.rpartition("/")[2])
         if requested == ["txt2img", "txt2img"]:
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(LONG)
         return JSONResponse({"images": ["iVBORw0KGgo="]})
 
     url = serve(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])]))
-    result = await Bench(url, SandboxState(), connect).generate(timeout=0.4, n=4)
+    generating = Bench(url, SandboxState(), connect, loop_time).generate(n=4)
+    await until(lambda: len(requested) == 2)
+    loop_time.advance(20)
 
+    result = await generating
     assert len(result.images) == 1
     assert requested == ["txt2img", "txt2img", "interrupt", "progress"]
-    assert "3 of 4 calls failed: automatic1111 did not answer within 0.4 s (IMAGE_ENGINE_TIMEOUT)" in result.warnings
+    assert "3 of 4 calls failed: automatic1111 did not answer within 20 s (IMAGE_ENGINE_TIMEOUT)" in result.warnings
 
 
 async def test_the_sandbox_does_one_thing_at_a_time(bench: Bench) -> None:
     """A second request waits inside the server, and a first one whose client went away is done nevertheless."""
-    bench.state.knobs.latency = 0.4
-    with suppress(httpx.ReadTimeout):
-        async with httpx.AsyncClient(trust_env=False, timeout=0.1) as impatient:
-            await impatient.post(f"{bench.url}/sdapi/v1/txt2img", json=BODY)
-    begun = asyncio.get_running_loop().time()
+    first = asyncio.create_task(bench.ask("POST", "txt2img", BODY))
+    await bench.until_at_work()
+    first.cancel()
+    second = asyncio.create_task(bench.ask("POST", "txt2img", {**BODY, "n_iter": 3}))
+    await until(lambda: bench.requested("/txt2img") == 2)
 
-    await bench.ask("POST", "txt2img", BODY)
+    assert await bench.at_work()
+    await bench.ask("POST", "interrupt")
+    bench.state.knobs.latency = 0
 
-    assert asyncio.get_running_loop().time() - begun > 0.6
+    assert len((await second)["images"]) == 4, "only the first was there to be interrupted"
 
 
 async def test_the_sandbox_answers_what_there_is_when_it_is_interrupted(bench: Bench) -> None:

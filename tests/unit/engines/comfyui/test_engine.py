@@ -462,7 +462,8 @@ FAULTS: dict[str, tuple[Fault, type[GatewayError], str]] = {
     "HTML": (Fault(500, "<html><h1>Bad day</h1></html>", times=-1), EngineUnavailable, "500: Bad day"),
     "no JSON": (Fault(200, "{not json", path="/prompt"), EngineUnavailable, "not JSON"),
     "no id": (Fault(200, {"number": 1}, path="/prompt"), EngineUnavailable, "without a prompt_id"),
-    "no history": (Fault(200, [], times=-1), EngineUnavailable, "/history"),
+    "no queue": (Fault(200, [], times=-1), EngineUnavailable, "its /queue holds no queue"),
+    "no history": (Fault(200, [], skip=1), EngineUnavailable, "/history"),
     "breaks off": (Fault(0, path="/prompt"), EngineUnavailable, "comfyui"),
     "gateway timeout": (Fault(504, "too slow", path="/prompt"), EngineTimeout, "too slow"),
 }

@@ -20,6 +20,8 @@ from image_gateway.models.fields import Size
 from sandbox.engines.comfyui import create_app
 from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import Fault, SandboxState
+from tests.loop_time import LoopTime
+from tests.polling import LONG, until
 
 if TYPE_CHECKING:
     from sandbox.engines.comfyui_queue import Machine
@@ -28,8 +30,6 @@ pytestmark = pytest.mark.anyio
 
 Serve = Callable[[ASGIApp], str]
 Connect = Callable[..., Connection]
-LONG = 60.0
-"""A run's length in seconds that no test waits for."""
 
 
 class Bench:
@@ -55,9 +55,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until the server is so far."""
-        async with asyncio.timeout(10):
-            while not condition():  # noqa: ASYNC110 - the server is in another thread
-                await asyncio.sleep(0.005)
+        await until(condition)
 
     async def ask(self, method: str, path: str, body: Any = None) -> None:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
@@ -121,7 +119,7 @@ async def test_a_run_that_waits_too_long_is_given_up_and_deleted(bench: Bench) -
 
 async def test_a_run_outlives_whoever_waits_for_it(bench: Bench) -> None:
     """A job whose caller's time is up leaves its run where it is, and finds it when it is started again."""
-    bench.state.knobs.latency = 0.5
+    bench.state.knobs.latency = LONG
     requested = request()
     task = bench.start(requested)
     await bench.until(lambda: bench.machine.running)
@@ -129,6 +127,7 @@ async def test_a_run_outlives_whoever_waits_for_it(bench: Bench) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    bench.state.knobs.latency = 0
     await bench.until(lambda: requested.job_id in bench.machine.history)
     result = await bench.engine().generate(requested)
 
@@ -256,27 +255,32 @@ async def test_a_run_that_took_too_long_is_not_outstanding(bench: Bench) -> None
     bench.state.knobs.latency = LONG
 
     with pytest.raises(EngineTimeout) as caught:
-        await bench.engine(timeout=1).generate(request())
+        await bench.engine(timeout=10).generate(request())
 
     assert (caught.value.may_have_cost, caught.value.outstanding) == (True, False)
 
 
-async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_timeout(bench: Bench) -> None:
+async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_timeout(
+    bench: Bench, loop_time: LoopTime
+) -> None:
     """The look that is cut short by the run's time is not what went wrong, and the run is taken off."""
     silent = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/history/") and bench.machine.running and not silent.is_set():
             silent.set()
-            await asyncio.sleep(1)
+            await asyncio.sleep(LONG)
         await bench.app(scope, receive, send)
 
     bench.state.knobs.latency = LONG
     config = ImagesConfig(COMFYUI_BASE_URL=bench.serve(app), **CHECKPOINT.fields())
-    engine = ComfyUIEngine(config, bench.connect(timeout=0.4))
+    engine = ComfyUIEngine(config, bench.connect(timeout=20), clock=loop_time.now)
+    generating = asyncio.create_task(engine.generate(request()))
+    await until(silent.is_set)
+    loop_time.advance(20)
 
     with pytest.raises(EngineTimeout, match=r"did not start|ran for longer") as caught:
-        await engine.generate(request())
+        await generating
 
     assert not caught.value.outstanding
     await bench.until(lambda: bench.machine.running is None)
@@ -295,14 +299,44 @@ async def test_a_retried_job_finds_its_finished_run(bench: Bench) -> None:
 
 async def test_a_retried_job_follows_its_running_run(bench: Bench) -> None:
     """A run that is still going is followed, not submitted beside itself."""
-    bench.state.knobs.latency = 0.3
+    bench.state.knobs.latency = LONG
     requested = request()
     first = bench.start(requested)
     await bench.until(lambda: bench.machine.running)
+    second = bench.start(requested)
+    looks = len(bench.state.record)
+    await bench.until(lambda: len(bench.state.record) > looks + 10)
 
-    second = await bench.engine(timeout=86_400).generate(requested)
+    bench.state.knobs.latency = 0
 
-    assert second.images == (await first).images
+    assert (await second).images == (await first).images
+    assert len(bench.posted("/prompt")) == 1
+
+
+async def test_a_run_that_ends_while_a_retried_job_looks_for_it_is_found(bench: Bench) -> None:
+    """Whichever look comes first, the run is in one of them: no second one is submitted."""
+    bench.state.knobs.latency = LONG
+    requested = request()
+    lost = bench.start(requested)
+    await bench.until(lambda: bench.machine.running)
+    lost.cancel()
+
+    async def end_after_the_first_look(scope: Any, receive: Any, send: Any) -> None:
+        response: list[Any] = []
+
+        async def keep(message: Any) -> None:
+            response.append(message)
+
+        await bench.app(scope, receive, keep)
+        bench.state.knobs.latency = 0
+        await until(lambda: requested.job_id in bench.machine.history)
+        for message in response:
+            await send(message)
+
+    config = ImagesConfig(COMFYUI_BASE_URL=bench.serve(end_after_the_first_look), **CHECKPOINT.fields())
+    result = await ComfyUIEngine(config, bench.connect()).generate(requested)
+
+    assert len(result.images) == 1
     assert len(bench.posted("/prompt")) == 1
 
 
@@ -311,7 +345,7 @@ async def test_a_retried_job_runs_again_what_failed(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     requested = request()
     with pytest.raises(EngineTimeout):
-        await bench.engine(timeout=1).generate(requested)
+        await bench.engine(timeout=10).generate(requested)
     await bench.until(lambda: requested.job_id in bench.machine.history)
     bench.state.knobs.latency = 0
 
@@ -357,12 +391,13 @@ async def test_a_server_that_chooses_its_own_ids_is_followed(bench: Bench) -> No
 
 async def test_some_runs_of_a_job_may_fail(bench: Bench) -> None:
     """The images that were made come, with a warning for the run that was stopped."""
-    bench.state.knobs.latency = 0.2
+    bench.state.knobs.latency = LONG
     sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
     task = bench.start(request(n=3), sample=sample)
     await bench.until(lambda: bench.machine.running and len(bench.machine.pending) == 2)
 
     await bench.ask("POST", "/interrupt", {})
+    bench.state.knobs.latency = 0
 
     result = await task
     assert len(result.images) == 2

@@ -32,6 +32,8 @@ from image_gateway.models.fields import Size
 from sandbox.engines.gemini import FINISH_REASONS, create_app
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault, SandboxState
+from tests.loop_time import LoopTime
+from tests.polling import LONG, until
 
 pytestmark = pytest.mark.anyio
 
@@ -568,11 +570,17 @@ async def test_what_is_no_image_is_handed_on_for_the_store_to_judge(serve: Serve
     assert (await replaying(serve, connect, body).generate(requested())).images[0].data == b"hello"
 
 
-async def test_a_slow_server_is_a_timeout_that_may_have_cost(make: MakeEngine, state: SandboxState) -> None:
+async def test_a_slow_server_is_a_timeout_that_may_have_cost(
+    make: MakeEngine, state: SandboxState, loop_time: LoopTime
+) -> None:
     """What was sent may still be made, and billed."""
-    state.knobs.latency = 0.6
-    with pytest.raises(EngineTimeout, match=r"within 0\.2 s") as caught:
-        await make(timeout=0.2).generate(requested())
+    state.knobs.latency = LONG
+    generating = asyncio.create_task(make(timeout=20).generate(requested()))
+    await until(lambda: state.in_flight == 1)
+    loop_time.advance(20)
+
+    with pytest.raises(EngineTimeout, match="within 20 s") as caught:
+        await generating
     assert caught.value.may_have_cost
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,8 @@ from image_gateway.engines.protocol import ImageRequest
 from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineRejected, EngineUnavailable
 from sandbox.engines.state import Fault, SandboxState
+from tests.loop_time import LoopTime
+from tests.polling import LONG, until
 
 pytestmark = pytest.mark.anyio
 
@@ -117,15 +118,24 @@ async def test_refused_count_is_read_from_the_words(
     assert len(result.images) == 2
 
 
-async def test_server_that_does_not_know_n(openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask) -> None:
+async def test_server_that_does_not_know_n(
+    serve: Callable[[ASGIApp], str], openai_engine: MakeEngine, ask: Ask, png: Png
+) -> None:
     """Where `n` itself is unknown, single calls are made without it."""
     unknown = {"error": {"message": "Unknown parameter: 'n'.", "param": "n", "code": "unknown_parameter"}}
-    openai_state.knobs.faults = [Fault(400, unknown, times=3)]
+    made: list[bytes] = []
 
-    result = await openai_engine().generate(ask(n=2))
+    async def generations(request: Request) -> JSONResponse:
+        if "n" in await request.json():
+            return JSONResponse(unknown, 400)
+        made.append(png(len(made)))
+        return JSONResponse(encoded(made[-1]))
 
-    assert [requested.json.get("n") for requested in openai_state.record][-2:] == [None, None]
-    assert len(result.images) == 2
+    url = serve(Starlette(routes=[Route("/images/generations", generations, methods=["POST"])]))
+    result = await openai_engine(url=url).generate(ask(n=2))
+
+    assert {image.data for image in result.images} == set(made)
+    assert len(made) == 2
 
 
 async def test_refusal_of_something_else_is_not_split(
@@ -167,17 +177,28 @@ async def test_unreadable_image_is_not_paid_for_again(
 
 
 async def test_all_calls_share_one_timeout(
-    openai_engine: MakeEngine, openai_state: SandboxState, connect: Callable[..., Connection], ask: Ask, png: Png
+    openai_engine: MakeEngine,
+    openai_state: SandboxState,
+    connect: Callable[..., Connection],
+    loop_time: LoopTime,
+    ask: Ask,
+    png: Png,
 ) -> None:
     """The calls that top up get what the first one left of the time; what is late is a warning."""
     openai_state.knobs.faults = [Fault(200, encoded(png(1)))]
-    openai_state.knobs.latency = 0.4
-    started = time.monotonic()
+    connection = connect(timeout=1000)
 
-    result = await openai_engine(connect(timeout=0.6)).generate(ask(n=2))
+    async def take_long_from_now_on(_first: httpx.Response) -> None:
+        loop_time.advance(900)
+        openai_state.knobs.latency = LONG
 
-    assert time.monotonic() - started < 0.8
-    assert result.warnings == ["1 of 2 calls failed: openai did not answer within 0.6 s (IMAGE_ENGINE_TIMEOUT)"]
+    connection.client.event_hooks = {"response": [take_long_from_now_on]}
+    generating = asyncio.create_task(openai_engine(connection).generate(ask(n=2)))
+    await until(lambda: len(openai_state.record) == 2)
+    loop_time.advance(101)
+
+    result = await generating
+    assert result.warnings == ["1 of 2 calls failed: openai did not answer within 1000 s (IMAGE_ENGINE_TIMEOUT)"]
 
 
 async def test_tokens_of_all_calls_are_added(

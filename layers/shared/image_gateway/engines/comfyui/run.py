@@ -91,11 +91,11 @@ class Runner:
         Raises:
             EngineError: it was refused, vanished or took too long. A failed run is an `Outcome`.
         """
-        prompt_id, entry = await self._earlier(ids)
+        prompt_id, entry, in_queue = await self._earlier(ids)
         skipped: list[str] = []
         if entry is None:
             try:
-                if await self.server.place(prompt_id) is None:
+                if not in_queue:
                     prompt_id, skipped = await self._submit(prompt_id, workflow)
                 entry = await self._follow(prompt_id)
             except EngineTimeout as error:
@@ -105,12 +105,15 @@ class Runner:
                 raise
         return Outcome.read(entry, workflow, skipped)
 
-    async def _earlier(self, ids: Iterator[str]) -> tuple[str, Entry | None]:
-        """The next id to use, and what an earlier attempt of the same job finished under it."""
+    async def _earlier(self, ids: Iterator[str]) -> tuple[str, Entry | None, bool]:
+        """The next id to use; what an earlier attempt of the same job finished under it; whether it is in the queue."""
         for prompt_id in ids:
+            # The queue comes first: a run that ends between the two looks is in the history by the second one.
+            if await self.server.place(prompt_id) is not None:
+                return prompt_id, None, True
             entry = await self.server.entry(prompt_id)
             if entry is None or Outcome.read(entry, {}, []).files:
-                return prompt_id, entry
+                return prompt_id, entry, False
         raise EngineUnavailable("comfyui failed at every run of this job", may_have_cost=True)
 
     async def _submit(self, prompt_id: str, workflow: Workflow) -> tuple[str, list[str]]:
