@@ -3,25 +3,25 @@
 from fastapi import Response
 
 from image_gateway.api import (
-    ANSWERED,
-    SUBMITTED,
+    OPENAI_RESPONSES,
+    SUBMISSION_RESPONSES,
     Access,
     GatewayDep,
-    OpenAISubmittingDep,
+    OpenAISubmissionDep,
     PrincipalDep,
-    SubmittingDep,
+    SubmissionDep,
     access,
     create_app,
+    error_responses,
     lambda_handler,
-    refusals,
-    results,
+    result_router,
 )
 from image_gateway.api.openai_forms import EDIT_BODY, EditParamsDep
 from image_gateway.errors import Disabled, Forbidden, NotConfigured
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.images import ImageInfo, Upload
 
-app = create_app(results())
+app = create_app(result_router())
 
 
 @app.post(
@@ -29,11 +29,11 @@ app = create_app(results())
     tags=["images"],
     response_model=list[ImageInfo],
     response_model_exclude_none=True,
-    responses=SUBMITTED,
+    responses=SUBMISSION_RESPONSES,
 )
 @access(Access.USER)
 async def edit(
-    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submitting: SubmittingDep
+    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submitting: SubmissionDep
 ) -> list[ImageInfo] | Response:
     """Edit one image, or make one from up to 16, with the configured engine."""
     # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
@@ -42,10 +42,10 @@ async def edit(
     return await submitting.submit(form, images, mask)
 
 
-@app.post("/v1/images/edits", tags=["OpenAI"], responses=ANSWERED, openapi_extra=EDIT_BODY)
+@app.post("/v1/images/edits", tags=["OpenAI"], responses=OPENAI_RESPONSES, openapi_extra=EDIT_BODY)
 @access(Access.USER)
 async def openai_edits(
-    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submitting: OpenAISubmittingDep
+    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submitting: OpenAISubmissionDep
 ) -> Response:
     """Edit images as the OpenAI API does: a form with files, or JSON. The model's name may name the engine."""
     await submitting.admit(params)
@@ -57,12 +57,12 @@ async def openai_edits(
     "/api/v1/images/uploads",
     tags=["images"],
     status_code=201,
-    responses=refusals(Forbidden, Disabled, NotConfigured),
+    responses=error_responses(Forbidden, Disabled, NotConfigured),
 )
 @access(Access.USER)
 async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
     """A presigned POST for an input that is too large for the API; its `id` is then an input for its owner."""
-    await gateway.service.enabled(edit=True)
+    await gateway.executor.require_enabled(edit=True)
     return gateway.library.upload(form, principal)
 
 

@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from image_gateway.access.principals import Role
 from image_gateway.api import (
-    LOCATION,
+    DOCUMENTED_LOCATION,
     Access,
     GatewayDep,
     ImageUrlDep,
@@ -16,20 +16,20 @@ from image_gateway.api import (
     PrincipalDep,
     access,
     create_app,
+    error_responses,
     lambda_handler,
-    refusals,
-    results,
+    result_router,
 )
 from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
 from image_gateway.jobs.cancellation import Cancellation
-from image_gateway.jobs.views import describe, page
+from image_gateway.jobs.views import job_info, job_page
 from image_gateway.models.images import JobInfo, JobPage
 from image_gateway.models.jobs import Status
 
 # The function's policy lets it ask the table for no others.
 Owner = Annotated[str, StringConstraints(pattern="^(token|event):", max_length=256)]
 
-app = create_app(results(documented=True))
+app = create_app(result_router(documented=True))
 
 
 @app.get("/api/v1/images/jobs", tags=["jobs"], response_model_exclude_none=True)
@@ -49,21 +49,21 @@ async def list_jobs(
             raise Forbidden("Other owners' jobs need a token of role admin", field="owner")
         owner = principal.owner
     found, after = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
-    return page(found, after, gateway.images, principal)
+    return job_page(found, after, gateway.images, principal)
 
 
 @app.get("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
 @access(Access.USER)
 async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """A job, with fresh URLs of its images."""
-    return describe(job, gateway.images, principal)
+    return job_info(job, gateway.images, principal)
 
 
 @app.delete(
     "/api/v1/images/jobs/{id}",
     tags=["jobs"],
     response_model_exclude_none=True,
-    responses=refusals(Conflict, StorageUnavailable, Busy),
+    responses=error_responses(Conflict, StorageUnavailable, Busy),
 )
 @access(Access.USER)
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
@@ -71,7 +71,7 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     cancellation = Cancellation(
         jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
     )
-    return describe(await cancellation.cancel(job), gateway.images, principal)
+    return job_info(await cancellation.cancel(job), gateway.images, principal)
 
 
 @app.get(
@@ -79,7 +79,7 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     tags=["images"],
     status_code=302,
     response_class=RedirectResponse,
-    responses={302: {"description": "`Location` is a presigned URL of the image.", "headers": LOCATION}},
+    responses={302: {"description": "`Location` is a presigned URL of the image.", "headers": DOCUMENTED_LOCATION}},
 )
 @access(Access.USER)
 async def image(url: ImageUrlDep) -> Response:

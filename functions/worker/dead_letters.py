@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from functions.worker.records import Answer, message_of, take_all
+from functions.worker.records import Answer, take_all, to_message
 from image_gateway.batches.request_file import RequestFile
 from image_gateway.container import Gateway, from_environment
 from image_gateway.errors import Interrupted
 from image_gateway.event_loop import run
-from image_gateway.jobs.envelopes import Unreadable
-from image_gateway.jobs.job_queue import REASON
+from image_gateway.jobs.envelope_parsing import UnreadableRequest
+from image_gateway.jobs.job_queue import REASON_ATTRIBUTE
 from image_gateway.telemetry import quiet_httpx
 from image_gateway.worker.messages import JobMessage, Message, RequestMessage, Tick, read_message
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 KEPT = "dead-letters/"
 """Where messages are kept that are no jobs."""
-_REASONS = (REASON, "ERROR_MESSAGE")  # the second is EventBridge's, of events that it could not deliver
+_REASONS = (REASON_ATTRIBUTE, "ERROR_MESSAGE")  # the second is EventBridge's, of events that it could not deliver
 _GIVEN_UP = "The worker did not get this job done, however often its message came back"
 
 
@@ -36,7 +36,7 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
 
 
 async def _take(gateway: Gateway, record: Any) -> bool:
-    message = message_of(record)
+    message = to_message(record)
     found = _read(gateway, message)
     if isinstance(found, JobMessage | RequestMessage) and await gateway.jobs.get(found.job_id):
         return await gateway.worker.give_up(found.job_id, Interrupted(_GIVEN_UP), again=message.again)
@@ -53,7 +53,7 @@ def _read(gateway: Gateway, message: Message) -> JobMessage | RequestMessage | R
     """What a message is; None where it is nothing."""
     try:
         return read_message(message, gateway.settings.bucket)
-    except Unreadable:
+    except UnreadableRequest:
         return None
 
 

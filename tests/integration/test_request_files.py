@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from image_gateway.batches import queueing
+from image_gateway.batches import ingestion
 from image_gateway.event_loop import run
 from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
 from tests.integration.sample_images import data_url, encoded
@@ -152,7 +152,7 @@ def test_a_file_over_a_limit_is_buried(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
 ) -> None:
     """Nothing of it is done."""
-    monkeypatch.setattr(queueing, limit, 1)
+    monkeypatch.setattr(ingestion, limit, 1)
 
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
 
@@ -221,7 +221,7 @@ def test_a_file_whose_jobs_were_not_all_queued_is_finished(
     assert worker.results()["succeeded"] == 1
 
 
-@pytest.mark.parametrize("step", ["count_off", "_conclude"])
+@pytest.mark.parametrize("step", ["record_job_end", "_finalize"])
 def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -233,7 +233,7 @@ def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"image_gateway.batches.completion.Batches.{step}", die)
+        patched.setattr(f"image_gateway.batches.tracking.BatchTracker.{step}", die)
         assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.keys("results/") == []
     assert worker.deliver(message.record) == []
@@ -261,7 +261,7 @@ def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) 
     first, second = worker.drain()
     job = worker.job(first.body["job"])
     job.status = "canceled"
-    run(worker.gateway.jobs.end(job, before="queued"))
+    run(worker.gateway.jobs.end(job, expected_status="queued"))
 
     worker.deliver(first.record)
     assert worker.keys("results/") == []
@@ -286,6 +286,6 @@ def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> 
 
 def test_a_batch_that_was_never_opened_is_nothing_to_complete(worker: WorkerDeployment) -> None:
     """Nothing is written for it."""
-    run(worker.gateway._batches.complete("none"))
+    run(worker.gateway._batch_tracker.write_results_if_done("none"))
 
     assert worker.keys("results/") == []

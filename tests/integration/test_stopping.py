@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_gateway.aws import AwsError
@@ -14,7 +15,6 @@ from image_gateway.engines.automatic1111 import stop
 from image_gateway.errors import StorageUnavailable
 from image_gateway.event_loop import run
 from image_gateway.jobs.cancellation import Cancellation
-from image_gateway.worker.worker import ATTEMPTS
 from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
@@ -52,7 +52,7 @@ def comfyui(generating: "Deployment", serve: Serve) -> SandboxState:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has a cancellation be seen in no time."""
-    monkeypatch.setattr("image_gateway.worker.cancel_watch.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("image_gateway.worker.cancel_watch.POLL_SECONDS", 0.05)
 
 
 def deliver(worker: WorkerDeployment) -> None:
@@ -148,7 +148,7 @@ def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
     worker: WorkerDeployment, a1111: SandboxState, handlers_time: LoopTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job's end has to be recorded while there is time: the server is not asked for as long as it may take."""
-    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 290)
+    monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 290)
     a1111.knobs.latency = LONG
     a1111.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress")]
     (job_id,) = queued(worker)
@@ -209,7 +209,7 @@ def test_a_run_that_begins_after_the_cancellation_is_taken_off(
         job = await jobs.get(job_id)
         assert job
         job.status = "canceled"
-        assert await jobs.end(job, before="running")
+        assert await jobs.end(job, expected_status="running")
 
     def cancel_it() -> None:
         wait_until(lambda: requested(comfyui, "/prompt") == 1)
@@ -286,7 +286,7 @@ def test_images_that_can_never_be_stored_fail_the_job(
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.status, job.attempts) == ("failed", ATTEMPTS)
+    assert (job.status, job.attempts) == ("failed", MAX_ATTEMPTS)
     assert (job.error.code, job.error.may_have_cost) == (StorageUnavailable.code, True)
     assert requested(comfyui, "/prompt") == 1
     assert len(worker.drain("dead")) == 1

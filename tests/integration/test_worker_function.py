@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,7 +28,6 @@ from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from image_gateway.models.forms import EditImageForm
 from image_gateway.models.jobs import Job
-from image_gateway.worker.worker import ATTEMPTS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.messages import Context, WorkerDeployment, deploy_worker, event, record
@@ -383,9 +383,9 @@ def test_an_engine_that_is_down_for_good_fails_the_job(worker: WorkerDeployment,
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.status, job.attempts, job.error.code) == ("failed", ATTEMPTS, "engine_unavailable")
+    assert (job.status, job.attempts, job.error.code) == ("failed", MAX_ATTEMPTS, "engine_unavailable")
     assert waits == sorted(waits)
-    assert len(set(waits)) == ATTEMPTS
+    assert len(set(waits)) == MAX_ATTEMPTS
     (letter,) = worker.drain("dead")
     assert letter.body == {"job": job_id}
     assert worker.dead_letter(letter.record) == []
@@ -461,7 +461,7 @@ def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
     dead = run(worker.gateway.jobs.get(job_id))
     assert dead
     form = run(worker.gateway._job_inputs.load(dead))[0]
-    run(worker.gateway.service.execute(dead, form))
+    run(worker.gateway.executor.execute(dead, form))
     assert requested(comfyui, "/prompt") == 1
 
     worker.work_off()
@@ -519,7 +519,7 @@ def test_a_job_that_keeps_killing_its_holders_fails(
     """Also where runs are found again there is an end to it."""
     generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     job_id = left_behind(worker, "comfyui")
-    for _ in range(ATTEMPTS - 1):
+    for _ in range(MAX_ATTEMPTS - 1):
         assert run(worker.gateway.jobs.lease(job_id, "another", -10, "comfyui"))
 
     worker.work_off()
@@ -593,7 +593,7 @@ def test_work_that_outlasts_the_invocation_ends_before_it(
 ) -> None:
     """The job is failed while there is time to say so, and may have cost."""
     generating.configure(IMAGE_ENGINE_TIMEOUT=60)
-    monkeypatch.setattr("image_gateway.worker.worker._TO_END_SECONDS", 270)
+    monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 270)
     openai.knobs.latency = LONG
     (job_id,) = queued(worker)
 
@@ -620,7 +620,7 @@ def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
     """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
     a1111 = generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
     a1111.knobs.latency = 0.15
-    monkeypatch.setattr("image_gateway.worker.slots._PATIENCE", 0.5)
+    monkeypatch.setattr("image_gateway.worker.slots._MAX_LOCK_WAIT_SECONDS", 0.5)
     job_ids = queued(worker, 10)
 
     worker.work_off(batch=batch)
@@ -650,7 +650,7 @@ def test_a_job_canceled_while_it_runs_stays_canceled(
         job = asyncio.run(store.get(job_id))
         assert job
         job.status = "canceled"
-        assert asyncio.run(store.end(job, before="running"))
+        assert asyncio.run(store.end(job, expected_status="running"))
         openai.knobs.latency = 0
 
     with meanwhile(cancel):
@@ -666,7 +666,7 @@ def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxStat
     (job_id,) = queued(worker)
     job = worker.job(job_id)
     job.status = "canceled"
-    run(worker.gateway.jobs.end(job, before="queued"))
+    run(worker.gateway.jobs.end(job, expected_status="queued"))
 
     worker.work_off()
 

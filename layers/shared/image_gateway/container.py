@@ -10,12 +10,12 @@ import httpx
 from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws, create_transport
 from image_gateway.aws.locks import Locks
-from image_gateway.config.merge import REWRITE_SECONDS, with_edit_fallbacks
+from image_gateway.config.merge import REWRITE_TIMEOUT_SECONDS, with_edit_fallbacks
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.events import JobEvents
-from image_gateway.jobs.image_service import ImageService
+from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
@@ -26,12 +26,12 @@ from image_gateway.settings import Settings
 if TYPE_CHECKING:
     from image_gateway.access.token_registry import TokenRegistry
     from image_gateway.aws.object_store import ObjectStore
-    from image_gateway.batches.completion import Batches
-    from image_gateway.batches.queueing import RequestFiles
+    from image_gateway.batches.ingestion import RequestFileIngester
     from image_gateway.batches.store import BatchStore
+    from image_gateway.batches.tracking import BatchTracker
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
-    from image_gateway.jobs.inputs import JobInputs
+    from image_gateway.jobs.input_loading import JobInputs
     from image_gateway.net.public_fetch import PublicFetcher
     from image_gateway.worker.dispatch import Dispatcher
     from image_gateway.worker.worker import Worker
@@ -101,14 +101,14 @@ class Gateway:
             jobs=self.jobs,
             queue=self.queue,
             images=self.images,
-            service=self.service,
+            executor=self.executor,
             events=self.events,
         )
 
     @cached_property
     def worker(self) -> "Worker":
         """What does queued jobs."""
-        from image_gateway.jobs.engine_stop import Stopper
+        from image_gateway.jobs.engine_cancellation import EngineCanceler
         from image_gateway.worker.cancel_watch import CancelWatch
         from image_gateway.worker.slots import Slots
         from image_gateway.worker.worker import Worker
@@ -119,11 +119,11 @@ class Gateway:
             queue=self.queue,
             configs=self.configs,
             inputs=self._job_inputs,
-            service=self.service,
+            executor=self.executor,
             events=self.events,
-            batches=self._batches,
+            batches=self._batch_tracker,
             slots=Slots(self._locks, self.settings.aws_lambda_function_memory_size),
-            cancel_watch=CancelWatch(self.jobs, Stopper(self.configs, self.engine)),
+            cancel_watch=CancelWatch(self.jobs, EngineCanceler(self.configs, self.engine)),
         )
 
     @cached_property
@@ -144,15 +144,15 @@ class Gateway:
         )
 
     @cached_property
-    def files(self) -> "RequestFiles":
+    def files(self) -> "RequestFileIngester":
         """What makes jobs of request files."""
-        from image_gateway.batches.queueing import RequestFiles
+        from image_gateway.batches.ingestion import RequestFileIngester
 
-        return RequestFiles(
+        return RequestFileIngester(
             objects=self.objects,
             jobs=self.jobs,
             inputs=self._job_inputs,
-            batches=self._batches,
+            batches=self._batch_tracker,
             progress=self._batch_store,
             queue=self.queue,
             events=self.events,
@@ -167,15 +167,15 @@ class Gateway:
 
     @cached_property
     def _job_inputs(self) -> "JobInputs":
-        from image_gateway.jobs.inputs import JobInputs
+        from image_gateway.jobs.input_loading import JobInputs
 
         return JobInputs(self.objects, self.images, self.inputs)
 
     @cached_property
-    def _batches(self) -> "Batches":
-        from image_gateway.batches.completion import Batches
+    def _batch_tracker(self) -> "BatchTracker":
+        from image_gateway.batches.tracking import BatchTracker
 
-        return Batches(self.aws, self.settings, self._batch_store, self.objects)
+        return BatchTracker(self.aws, self.settings, self._batch_store, self.objects)
 
     @cached_property
     def _batch_store(self) -> "BatchStore":
@@ -198,9 +198,9 @@ class Gateway:
         return Locks(self.aws, self.settings)
 
     @cached_property
-    def service(self) -> ImageService:
+    def executor(self) -> JobExecutor:
         """From a form to stored images."""
-        return ImageService(self.configs, self.images, self.engine, self.prompt_writer)
+        return JobExecutor(self.configs, self.images, self.engine, self.prompt_writer)
 
     def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
         """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
@@ -209,7 +209,7 @@ class Gateway:
 
     def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:
         """What rewrites prompts where `name` is the engine."""
-        return create_prompt_writer(name, config, self._connection(config, REWRITE_SECONDS))
+        return create_prompt_writer(name, config, self._connection(config, REWRITE_TIMEOUT_SECONDS))
 
     async def aclose(self) -> None:
         """Close the connections that were opened. Lambda never does: it freezes or ends the process."""

@@ -99,7 +99,7 @@ async def test_a_cancellation_that_was_stored_stands(store: JobStore, line: Loss
     await store.create(job)
     job.status = "canceled"
     line.losing = 1
-    assert await store.end(job, before="queued")
+    assert await store.end(job, expected_status="queued")
 
 
 async def test_a_lock_that_was_taken_is_held(settings: Settings, aws_by: Aws, line: Lossy) -> None:

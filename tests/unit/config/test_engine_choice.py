@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.config.engine_choice import EngineChoice, choice_of, choose, engine_of, server_url
+from image_gateway.config.engine_choice import EngineChoice, choice_for_job, choose_engine, engine_for_job, server_url
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 
@@ -37,12 +37,12 @@ OFFICIAL_GEMINI = "https://generativelanguage.googleapis.com/v1beta"
 )
 def test_a_model_may_name_an_engine(model: str | None, expected: EngineChoice) -> None:
     """`engine/model` goes to an engine that is configured; any other name is one of the configured engine's."""
-    assert choose(ImagesConfig(**BOTH), model, edit=False, by_name=True) == expected
+    assert choose_engine(ImagesConfig(**BOTH), model, edit=False, allow_engine_prefix=True) == expected
 
 
 def test_other_channels_take_names_as_they_are() -> None:
     """Where names come from the engine's own list, a slash is part of the name."""
-    chosen = choose(ImagesConfig(**BOTH), "comfyui/flux-dev", edit=False)
+    chosen = choose_engine(ImagesConfig(**BOTH), "comfyui/flux-dev", edit=False)
 
     assert chosen == EngineChoice("openai", "comfyui/flux-dev")
 
@@ -51,8 +51,8 @@ def test_an_engine_gets_no_other_engine_s_default_model() -> None:
     """The configured model belongs to the configured engine."""
     config = ImagesConfig(**BOTH)
 
-    assert choose(config, "comfyui/", edit=False, by_name=True).model is None
-    assert choose(config, None, edit=False).model == "gpt-image-2"
+    assert choose_engine(config, "comfyui/", edit=False, allow_engine_prefix=True).model is None
+    assert choose_engine(config, None, edit=False).model == "gpt-image-2"
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_a_pinned_job_stays_where_it_was_allowed() -> None:
     """Whatever the configuration says by the time it is done."""
     job = Job(id="1", kind="generation", owner="token:1", engine="comfyui", model="flux", pinned=True)
 
-    assert engine_of(job, ImagesConfig(**BOTH)) == "comfyui"
-    assert choice_of(job, "comfyui/other", ImagesConfig(**BOTH)) == EngineChoice("comfyui", "flux", named=True)
+    assert engine_for_job(job, ImagesConfig(**BOTH)) == "comfyui"
+    assert choice_for_job(job, "comfyui/other", ImagesConfig(**BOTH)) == EngineChoice("comfyui", "flux", named=True)
 
 
 def test_any_other_job_goes_where_the_configuration_says() -> None:
@@ -97,5 +97,5 @@ def test_any_other_job_goes_where_the_configuration_says() -> None:
     job = Job(id="1", kind="edit", owner="token:1", engine="comfyui", model="flux")
     config = ImagesConfig(IMAGE_EDIT_ENGINE="gemini", IMAGE_EDIT_MODEL="gemini-3-pro-image")
 
-    assert engine_of(job, config) == "gemini"
-    assert choice_of(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")
+    assert engine_for_job(job, config) == "gemini"
+    assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")

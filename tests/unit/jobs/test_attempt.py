@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from image_gateway.errors import StorageUnavailable
-from image_gateway.jobs.attempt import attempt
+from image_gateway.jobs.attempt import run_attempt
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job
 
 if TYPE_CHECKING:
-    from image_gateway.jobs.image_service import ImageService
+    from image_gateway.jobs.execution import JobExecutor
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def test_a_failed_attempt_holds_no_images() -> None:
     job = Job(id="job", kind="generation", owner="token:t")
     gc.disable()
     try:
-        error = await attempt(cast("ImageService", service), job, CreateImageForm(prompt="a fox"))
+        error = await run_attempt(cast("JobExecutor", service), job, CreateImageForm(prompt="a fox"))
         held = service.image()
     finally:
         gc.enable()

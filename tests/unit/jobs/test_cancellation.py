@@ -22,8 +22,8 @@ from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import SandboxState
 
 if TYPE_CHECKING:
+    from image_gateway.jobs.engine_factory import EngineFactory
     from image_gateway.jobs.events import JobEvents
-    from image_gateway.jobs.image_service import EngineFactory
     from image_gateway.jobs.job_queue import JobQueue
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ class Events:
     def __init__(self) -> None:
         self.reported: list[tuple[str, str]] = []
 
-    async def ended(self, job: Job) -> None:
+    async def publish_completion(self, job: Job) -> None:
         self.reported.append((job.id, job.status))
 
 

@@ -11,7 +11,7 @@ from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.ids import derived_job_id, new_job_id
 from image_gateway.jobs.idempotency import Claim
-from image_gateway.jobs.record_size import CUT
+from image_gateway.jobs.record_size import TRUNCATED
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, JobError, JobImage, Status
 from image_gateway.settings import Settings
@@ -137,7 +137,7 @@ async def test_a_queued_job_is_taken_up(store: JobStore, settings: Settings) -> 
     lease = await store.lease(job.id, "a", 60, "comfyui")
 
     assert lease is not None
-    assert (lease.job.status, lease.job.attempts, lease.job.engine, lease.lost_on) == ("running", 1, "comfyui", None)
+    assert (lease.job.status, lease.job.attempts, lease.job.engine, lease.interrupted_engine) == ("running", 1, "comfyui", None)
     assert await store.get(job.id) == lease.job
     assert item(settings, job)["lease_holder"]["S"] == "a"
 
@@ -160,7 +160,7 @@ async def test_a_job_whose_holder_died_is_taken_up_again(store: JobStore, clock:
     lease = await store.lease(job.id, "b", 60, "comfyui")
 
     assert lease is not None
-    assert (lease.job.attempts, lease.lost_on, lease.job.engine) == (2, "openai", "comfyui")
+    assert (lease.job.attempts, lease.interrupted_engine, lease.job.engine) == (2, "openai", "comfyui")
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
@@ -244,7 +244,7 @@ async def test_a_job_can_be_put_back(store: JobStore) -> None:
 
     lease = await store.lease(job.id, "b", 60)
     assert lease is not None
-    assert (lease.job.attempts, lease.job.finished_at, lease.lost_on) == (2, None, None)
+    assert (lease.job.attempts, lease.job.finished_at, lease.interrupted_engine) == (2, None, None)
 
 
 async def test_a_job_that_nobody_holds_is_ended(store: JobStore) -> None:
@@ -253,7 +253,7 @@ async def test_a_job_that_nobody_holds_is_ended(store: JobStore) -> None:
     await store.create(job)
     job.status = "canceled"
 
-    assert await store.end(job, before="queued")
+    assert await store.end(job, expected_status="queued")
 
     assert await store.lease(job.id, "a", 60) is None
     kept = await store.get(job.id)
@@ -267,7 +267,7 @@ async def test_a_running_job_is_ended_past_its_holder(store: JobStore) -> None:
     canceled = job.model_copy(update={"status": "canceled"})
     job.status = "succeeded"
 
-    assert await store.end(canceled, before="running")
+    assert await store.end(canceled, expected_status="running")
     assert not await store.finish(job, "a")
 
 
@@ -278,7 +278,7 @@ async def test_an_end_that_comes_second_changes_nothing(store: JobStore) -> None
     job.status = "succeeded"
     await store.finish(job, "a")
 
-    assert not await store.end(canceled, before="running")
+    assert not await store.end(canceled, expected_status="running")
     assert await store.get(job.id) == job
 
 
@@ -438,7 +438,7 @@ async def test_a_table_that_fails_is_told(settings: Settings, aws: Aws) -> None:
         store.get(job.id),
         store.lease(job.id, "a", 60),
         store.finish(job, "a"),
-        store.end(job, before="queued"),
+        store.end(job, expected_status="queued"),
         store.page(owner=None),
     ):
         with pytest.raises(StorageUnavailable, match="ResourceNotFoundException") as caught:
@@ -555,7 +555,7 @@ async def test_the_end_of_a_job_is_stored_however_much_was_said_of_it(store: Job
     kept = await store.get(job.id)
     assert kept == job
     assert (len(kept.images), len(kept.request["prompt"]), kept.warnings[0]) == (10, 32_000, "first")
-    assert kept.warnings[-1] == CUT
+    assert kept.warnings[-1] == TRUNCATED
     assert all(image.revised_prompt for image in kept.images)
 
 
@@ -582,7 +582,7 @@ async def test_counts_of_tokens_that_are_no_counts_do_not_cost_an_image(store: J
 
     kept = await store.get(job.id)
     assert kept
-    assert (kept.usage, kept.warnings) == (None, [CUT])
+    assert (kept.usage, kept.warnings) == (None, [TRUNCATED])
 
 
 async def test_what_an_engine_calls_quality_does_not_cost_an_image(store: JobStore) -> None:
@@ -592,4 +592,4 @@ async def test_what_an_engine_calls_quality_does_not_cost_an_image(store: JobSto
     job.error = JobError(status=400, code="engine_rejected", title="t", detail="d", field="x" * 500_000)
 
     assert await store.finish(job, "a")
-    assert job.warnings == [CUT]
+    assert job.warnings == [TRUNCATED]

@@ -29,7 +29,7 @@ from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
     from image_gateway.jobs.events import JobEvents
-    from image_gateway.jobs.image_service import ImageService
+    from image_gateway.jobs.execution import JobExecutor
     from image_gateway.jobs.job_queue import JobQueue
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ class Service:
         self.requested: list[tuple[Any, ...]] = []
         self.work: Callable[[Job], Awaitable[None]] = self._paint
 
-    async def enabled(self, *, edit: bool = False) -> ImagesConfig:
+    async def require_enabled(self, *, edit: bool = False) -> ImagesConfig:
         if self.off:
             raise Disabled(f"edit={edit}")
         return self.config
@@ -87,7 +87,7 @@ class Events:
     def __init__(self) -> None:
         self.reported: list[tuple[str, str]] = []
 
-    async def ended(self, job: Job) -> bool:
+    async def publish_completion(self, job: Job) -> bool:
         self.reported.append((job.id, job.status))
         return True
 
@@ -148,7 +148,7 @@ def make(
             jobs=jobs,
             queue=cast("JobQueue", queue),
             images=ImageStore(aws, changed),
-            service=cast("ImageService", service),
+            executor=cast("JobExecutor", service),
             events=cast("JobEvents", events),
             sleep=time.sleep,
             clock=time,
@@ -282,7 +282,7 @@ async def test_a_job_that_was_canceled_meanwhile_stays_canceled(
     """The images came too late."""
 
     async def be_canceled(job: Job) -> None:
-        await jobs.end(job.model_copy(update={"status": "canceled"}), before="running")
+        await jobs.end(job.model_copy(update={"status": "canceled"}), expected_status="running")
         job.images = [IMAGE]
 
     service.work = be_canceled
@@ -466,7 +466,7 @@ async def test_waiting_ends_with_the_job(make: Make, jobs: JobStore, time: Time)
 
     async def end(seconds: float) -> None:
         if seconds >= 5:
-            await jobs.end(job.model_copy(update={"status": "succeeded"}), before="queued")
+            await jobs.end(job.model_copy(update={"status": "succeeded"}), expected_status="queued")
 
     time.meanwhile = end
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.config.app import _versions
-from image_gateway.api import warnings_header
+from image_gateway.api import format_warnings
 from image_gateway.api.multipart import Part, read_form
 from image_gateway.api.preferences import Preferences
 from image_gateway.errors import InvalidRequest, PreconditionFailed
@@ -77,7 +77,7 @@ def test_any_idempotency_header_is_a_claim_or_refused(key: str | None, count: st
 @given(st.lists(ANY_TEXT | st.text(max_size=600), max_size=30))
 def test_any_warnings_make_a_header(warnings: list[str]) -> None:
     """Warnings become strings as of RFC 8941, which every HTTP client takes, whatever an engine's words are."""
-    header = warnings_header(warnings)
+    header = format_warnings(warnings)
     assert len(header) < 4_000
     assert re.fullmatch(r'("([\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"(, |$))*', header)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from image_gateway.access.principals import Principal, Role
-from image_gateway.api.ownership import _IMAGE, _JOB
+from image_gateway.api.owned_resources import IMAGE_ID, JOB_ID
 from image_gateway.errors import GatewayError, InvalidRequest
 from image_gateway.images.inputs import ImageInputs
-from image_gateway.jobs.queries import cursor, start
+from image_gateway.jobs.queries import encode_cursor, start_key
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
 
 
@@ -21,11 +21,11 @@ from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
 def test_ids_are_told_apart(job: Any, number: int) -> None:
     """An id is that of a job or that of an image, never both; in capitals, or with something about it, neither."""
     image = f"{job}-{number}"
-    assert (bool(_JOB.fullmatch(str(job))), bool(_IMAGE.fullmatch(str(job)))) == (True, False)
-    assert (bool(_JOB.fullmatch(image)), bool(_IMAGE.fullmatch(image))) == (False, True)
+    assert (bool(JOB_ID.fullmatch(str(job))), bool(IMAGE_ID.fullmatch(str(job)))) == (True, False)
+    assert (bool(JOB_ID.fullmatch(image)), bool(IMAGE_ID.fullmatch(image))) == (False, True)
     for odd in (f"{job}\n", f" {job}", f"{image}\n", f"{image}-1", f"upload-{job}", f"{job}-"):
-        assert not _JOB.fullmatch(odd)
-        assert not _IMAGE.fullmatch(odd)
+        assert not JOB_ID.fullmatch(odd)
+        assert not IMAGE_ID.fullmatch(odd)
 
 
 class Stored:
@@ -65,11 +65,11 @@ async def test_an_id_of_an_input_is_looked_for_as_it_is(reference: str, capitals
 @given(st.uuids(), st.none() | st.text(min_size=1, max_size=20))
 def test_a_cursor_leads_where_it_came_from(job: Any, owner: str | None) -> None:
     """The cursor of a job is the start of the page after it."""
-    assert start(cursor(str(job)), owner)["pk"] == {"S": f"job#{job}"}
+    assert start_key(encode_cursor(str(job)), owner)["pk"] == {"S": f"job#{job}"}
 
 
 @given(ANY_TEXT | ANY_JSON.map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode()))
 def test_any_cursor_is_one_of_ours_or_refused(given_cursor: str) -> None:
     """A cursor that leads to no job is `invalid_request`."""
     with contextlib.suppress(InvalidRequest):
-        assert _JOB.fullmatch(start(given_cursor, None)["pk"]["S"].removeprefix("job#"))
+        assert JOB_ID.fullmatch(start_key(given_cursor, None)["pk"]["S"].removeprefix("job#"))

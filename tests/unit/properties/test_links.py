@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineUnavailable, GatewayError, InvalidUrl
 from image_gateway.net.public_fetch import PublicFetcher
 from tests.unit.properties.strategies import ANY_TEXT

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.worker.records import message_of
-from image_gateway.api.ownership import _JOB
-from image_gateway.batches.queueing import _read
+from functions.worker.records import to_message
+from image_gateway.api.owned_resources import JOB_ID
+from image_gateway.batches.ingestion import read_lines
 from image_gateway.batches.request_file import RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import derived_job_id, job_time
-from image_gateway.jobs.envelopes import Unreadable, read_line
+from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_line
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.worker.messages import JobMessage, Message, RequestMessage, read_message
@@ -27,7 +27,7 @@ PLANTED = "planted-prompt"
 def test_a_derived_id_is_a_job_id_of_its_time(moment: datetime, parts: list[str]) -> None:
     """A job id made of a message is always the same, has the form of all, and says when the message was sent."""
     made = derived_job_id(moment, *parts)
-    assert _JOB.fullmatch(made)
+    assert JOB_ID.fullmatch(made)
     assert made == derived_job_id(moment, *parts)
     assert abs(job_time(made) - moment) < timedelta(milliseconds=2)
 
@@ -61,11 +61,11 @@ KNOWN = st.fixed_dictionaries(
 def test_any_message_is_read_or_unreadable(body: str) -> None:
     """A message is one of those that are known, or cannot be read; what is wrong with it repeats none of it."""
     wrong = ""
-    with contextlib.suppress(Unreadable):
+    with contextlib.suppress(UnreadableRequest):
         found = read_message(Message("m1", body, datetime(2026, 1, 2, tzinfo=UTC)), "bucket")
         assert isinstance(found, JobMessage | RequestMessage | RequestFile)
         if isinstance(found, RequestMessage):
-            assert _JOB.fullmatch(found.job_id)
+            assert JOB_ID.fullmatch(found.job_id)
             wrong = found.envelope.detail if isinstance(found.envelope, InvalidRequest) else ""
     assert PLANTED not in wrong
 
@@ -75,8 +75,8 @@ def test_any_message_is_read_or_unreadable(body: str) -> None:
 @example(b"\xef\xbb\xbf{}")
 def test_any_line_is_a_request_or_unreadable(line: bytes) -> None:
     """A line of a request file is a request, one that does not validate, or cannot be read."""
-    with contextlib.suppress(Unreadable):
-        kind, found = read_line(line)
+    with contextlib.suppress(UnreadableRequest):
+        kind, found = parse_line(line)
         assert kind in {"generation", "edit"}
         assert isinstance(found, GenerationEnvelope | EditEnvelope | InvalidRequest)
 
@@ -100,10 +100,10 @@ def test_a_request_is_the_same_by_every_way(prompt: str, n: int, seed: int | Non
     }
     attributes = {"SentTimestamp": str(int(moment.timestamp() * 1000)), "ApproximateReceiveCount": "1"}
     by_sqs, by_event = (
-        read_message(message_of({"messageId": "m", "body": text, "attributes": attributes}), "bucket")
+        read_message(to_message({"messageId": "m", "body": text, "attributes": attributes}), "bucket")
         for text in (body, json.dumps(event, ensure_ascii=False))
     )
-    kind, by_line = read_line(body.encode())
+    kind, by_line = parse_line(body.encode())
 
     assert isinstance(by_sqs, RequestMessage)
     assert isinstance(by_event, RequestMessage)
@@ -117,9 +117,9 @@ def test_a_request_is_the_same_by_every_way(prompt: str, n: int, seed: int | Non
 @given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=8))
 def test_lines_are_counted_as_an_editor_counts_them(lines: list[bytes]) -> None:
     """Each line that is not blank is told by its number from 1, and is read as it would be alone."""
-    found = _read(b"\n".join(lines), single=False)
+    found = read_lines(b"\n".join(lines), single=False)
 
     assert [line.number for line in found] == [n for n, text in enumerate(lines, 1) if text.strip()]
     for line in found:
-        (alone,) = _read(lines[line.number - 1], single=False)
-        assert (line.kind, str(line.found)) == (alone.kind, str(alone.found))
+        (alone,) = read_lines(lines[line.number - 1], single=False)
+        assert (line.kind, str(line.content)) == (alone.kind, str(alone.content))

@@ -11,10 +11,10 @@ from image_gateway.ids import new_job_id
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
-from image_gateway.worker.cancel_watch import LOOK_SECONDS, CancelWatch
+from image_gateway.worker.cancel_watch import POLL_SECONDS, CancelWatch
 
 if TYPE_CHECKING:
-    from image_gateway.jobs.engine_stop import Stopper
+    from image_gateway.jobs.engine_cancellation import EngineCanceler
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ class Stops:
     def __init__(self) -> None:
         self.jobs: list[str] = []
 
-    async def stop(self, job: Job) -> None:
+    async def cancel(self, job: Job) -> None:
         self.jobs.append(job.id)
 
 
@@ -53,7 +53,7 @@ def stops() -> Stops:
 
 def watching(jobs: JobStore, stops: Stops) -> tuple[CancelWatch, Time]:
     time = Time()
-    return CancelWatch(jobs, cast("Stopper", stops), sleep=time.sleep), time
+    return CancelWatch(jobs, cast("EngineCanceler", stops), sleep=time.sleep), time
 
 
 async def running(jobs: JobStore, engine: str = "comfyui") -> Job:
@@ -63,7 +63,7 @@ async def running(jobs: JobStore, engine: str = "comfyui") -> Job:
 
 
 async def cancel(jobs: JobStore, job: Job) -> None:
-    await jobs.end(job.model_copy(update={"status": "canceled"}), before="running")
+    await jobs.end(job.model_copy(update={"status": "canceled"}), expected_status="running")
 
 
 @pytest.mark.parametrize("engine", ["comfyui", "automatic1111"])
@@ -100,7 +100,7 @@ async def test_work_that_ends_is_watched_no_more(jobs: JobStore, stops: Stops) -
     async with cancel_watch.over(job):
         await asyncio.sleep(0)
 
-    assert time.waits == [LOOK_SECONDS]
+    assert time.waits == [POLL_SECONDS]
     assert stops.jobs == []
     assert asyncio.all_tasks() == before
 

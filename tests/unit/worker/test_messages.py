@@ -9,7 +9,7 @@ import pytest
 from image_gateway.batches.request_file import RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import job_time
-from image_gateway.jobs.envelopes import Unreadable, read_line
+from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_line
 from image_gateway.worker.messages import Message, RequestMessage, read_message
 from sandbox import envelope_schema
 
@@ -63,7 +63,7 @@ def test_a_time_without_zone_is_utc() -> None:
 
 def test_errors_repeat_no_values() -> None:
     """What is wrong is told by field; what was sent stays out of it."""
-    _kind, found = read_line(
+    _kind, found = parse_line(
         json.dumps({"kind": "edit", "request": {"prompt": "", "image": 7, "n": "planted"}}).encode()
     )
 
@@ -74,7 +74,7 @@ def test_errors_repeat_no_values() -> None:
 
 def test_what_is_wrong_with_a_whole_envelope_is_told_too() -> None:
     """An id that is too long is named by its field."""
-    _kind, found = read_line(json.dumps({**REQUEST, "id": "x" * 256}).encode())
+    _kind, found = parse_line(json.dumps({**REQUEST, "id": "x" * 256}).encode())
 
     assert isinstance(found, InvalidRequest)
     assert found.field == "id"
@@ -82,8 +82,8 @@ def test_what_is_wrong_with_a_whole_envelope_is_told_too() -> None:
 
 def test_a_deep_document_is_unreadable() -> None:
     """A line cannot exhaust the reader."""
-    with pytest.raises(Unreadable, match="Not JSON"):
-        read_line(b"[" * 200_000)
+    with pytest.raises(UnreadableRequest, match="Not JSON"):
+        parse_line(b"[" * 200_000)
 
 
 def test_the_schema_is_current() -> None:
@@ -108,7 +108,7 @@ def test_a_schema_that_is_not_current_is_told_and_made(
 @pytest.mark.parametrize("job_id", ["", "j", "\ud800", "x" * 3_000, "01a20491-ab0f-7093-a163-39a8e11f4e95\n"])
 def test_what_is_no_job_s_id_is_unreadable(job_id: str) -> None:
     """The table takes no such key, so the message would come back for as long as its queue keeps it."""
-    with pytest.raises(Unreadable, match="not a UUID"):
+    with pytest.raises(UnreadableRequest, match="not a UUID"):
         read_message(Message("m", json.dumps({"job": job_id}), SENT), "bucket")
 
 
@@ -116,5 +116,5 @@ def test_a_source_is_no_longer_than_eventbridge_has_it() -> None:
     """The owner of its jobs is a key of an index, which DynamoDB limits."""
     event = {"id": "e", "detail-type": "Image Generation Requested", "time": "2026-01-02T03:04:05Z"}
 
-    with pytest.raises(Unreadable, match="malformed"):
+    with pytest.raises(UnreadableRequest, match="malformed"):
         read_message(Message("m", json.dumps({**event, "source": "s" * 257, "detail": REQUEST["request"]}), SENT), "b")

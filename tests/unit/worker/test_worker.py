@@ -7,7 +7,7 @@ from image_gateway.aws.object_store import ObjectStore
 from image_gateway.container import Gateway
 from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
-from image_gateway.jobs.attempt import finish
+from image_gateway.jobs.attempt import finish_with_retries
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 from image_gateway.worker.worker import _LONGEST_WAIT, _delay
@@ -47,7 +47,7 @@ async def test_an_end_is_recorded_when_the_table_answers_again(gateway: Gateway,
     job = await running(gateway)
     faltering.extend([1.0] * 3)
 
-    assert await finish(gateway.jobs, job, "h", immediately)
+    assert await finish_with_retries(gateway.jobs, job, "h", immediately)
 
 
 async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, faltering: list[float]) -> None:
@@ -56,7 +56,7 @@ async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, falterin
     faltering.extend([1.0] * 4)
 
     with pytest.raises(StorageUnavailable):
-        await finish(gateway.jobs, job, "h", immediately)
+        await finish_with_retries(gateway.jobs, job, "h", immediately)
 
 
 def test_delays_grow_and_never_fall_short_of_what_the_engine_asks() -> None:

@@ -47,32 +47,32 @@ def server_url(config: ImagesConfig, engine: str, *, edit: bool) -> str | None:
     return found if found and (getattr(config, key) or not needs_key) else None
 
 
-def choose(config: ImagesConfig, model: str | None, *, edit: bool, by_name: bool = False) -> EngineChoice:
+def choose_engine(config: ImagesConfig, model: str | None, *, edit: bool, allow_engine_prefix: bool = False) -> EngineChoice:
     """The engine and the model of a request.
 
     Args:
         config: the configuration.
         model: as the request names it; None or empty for the configured one.
         edit: whether images are edited.
-        by_name: whether `model` may name an engine: `engine/model`.
+        allow_engine_prefix: whether `model` may name an engine: `engine/model`.
     """
     configured = configured_engine(config, edit=edit)
     if not model:
         default = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
         return EngineChoice(configured, default or None)
     engine, slash, rest = model.partition("/")
-    if by_name and slash and engine in REGISTRY and (engine == configured or server_url(config, engine, edit=edit)):
+    if allow_engine_prefix and slash and engine in REGISTRY and (engine == configured or server_url(config, engine, edit=edit)):
         return EngineChoice(engine, rest or None, named=True)
     return EngineChoice(configured, model)
 
 
-def engine_of(job: Job, config: ImagesConfig) -> str:
+def engine_for_job(job: Job, config: ImagesConfig) -> str:
     """The engine that a job is to run on."""
     return job.engine if job.pinned else configured_engine(config, edit=job.kind == "edit")
 
 
-def choice_of(job: Job, model: str | None, config: ImagesConfig) -> EngineChoice:
+def choice_for_job(job: Job, model: str | None, config: ImagesConfig) -> EngineChoice:
     """The engine and the model of a job whose request names `model`."""
     if job.pinned:
         return EngineChoice(job.engine, job.model or None, named=True)
-    return choose(config, model, edit=job.kind == "edit")
+    return choose_engine(config, model, edit=job.kind == "edit")

@@ -17,7 +17,7 @@ _EDIT_SERVERS = (
 )
 """URL, key and what else says how to reach a server for edits. The fields for generation lack the `EDIT`."""
 
-REWRITE_SECONDS = 15
+REWRITE_TIMEOUT_SECONDS = 15
 """How long a language model may take to rewrite a prompt; then the prompt is used as it is."""
 WORKER_RESERVE_SECONDS = 30
 """What a worker needs beyond its engine's timeout: to begin, and to store images and their job's end."""
@@ -63,7 +63,7 @@ def merge(current: ImagesConfig, changes: ImagesConfig) -> ImagesConfig:
 
 def timeout_problem(config: ImagesConfig, worker_seconds: float) -> str | None:
     """Why the engine's timeout does not fit into the worker's own limit, and what to do; None where it does."""
-    reserve = WORKER_RESERVE_SECONDS + longest_call(config) - config.IMAGE_ENGINE_TIMEOUT
+    reserve = WORKER_RESERVE_SECONDS + max_engine_seconds(config) - config.IMAGE_ENGINE_TIMEOUT
     most = worker_seconds - reserve
     if most >= config.IMAGE_ENGINE_TIMEOUT:
         return None
@@ -73,10 +73,10 @@ def timeout_problem(config: ImagesConfig, worker_seconds: float) -> str | None:
     )
 
 
-def longest_call(config: ImagesConfig) -> float:
+def max_engine_seconds(config: ImagesConfig) -> float:
     """Seconds that an engine may take for a job, with what rewrites its prompt before."""
     rewriting = config.ENABLE_IMAGE_PROMPT_GENERATION and config.IMAGE_PROMPT_GENERATION_MODEL
-    return config.IMAGE_ENGINE_TIMEOUT + (REWRITE_SECONDS if rewriting else 0)
+    return config.IMAGE_ENGINE_TIMEOUT + (REWRITE_TIMEOUT_SECONDS if rewriting else 0)
 
 
 def with_credentials(

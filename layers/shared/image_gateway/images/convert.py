@@ -13,7 +13,7 @@ _QUALITY = {"jpeg": 95, "webp": 90}
 """Where none is asked for."""
 
 
-class Unconvertible(Exception):
+class ConversionError(Exception):
     """An image that cannot be decoded, or not encoded in that format. Its text says why."""
 
 
@@ -29,7 +29,7 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
         The encoded image, and whether transparent pixels were laid on white because the format has none.
 
     Raises:
-        Unconvertible: it is damaged, larger than `MAX_PIXELS`, or has a longer side than the format can have.
+        ConversionError: it is damaged, larger than `MAX_PIXELS`, or has a longer side than the format can have.
     """
     image = _decoded(data)
     flattened = False
@@ -43,7 +43,7 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
     try:
         image.save(out, format.upper(), **options)
     except (OSError, ValueError) as error:  # a webp has at most 16,383 pixels a side
-        raise Unconvertible(f"{image.width}x{image.height} pixels are too many for it") from error
+        raise ConversionError(f"{image.width}x{image.height} pixels are too many for it") from error
     return out.getvalue(), flattened
 
 
@@ -56,5 +56,5 @@ def _decoded(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         pass  # which is said below
     except Exception as error:  # decoders raise whatever a damaged file makes them trip over
-        raise Unconvertible("it is damaged") from error
-    raise Unconvertible(f"it has more than {MAX_PIXELS // 1_000_000} megapixels")
+        raise ConversionError("it is damaged") from error
+    raise ConversionError(f"it has more than {MAX_PIXELS // 1_000_000} megapixels")

@@ -55,11 +55,11 @@ class OutputFormats:
 
 def _encode(data: bytes, format: str, compression: int | None) -> tuple[bytes, str | None]:
     """The image in another format, and what its maker should know."""
-    from image_gateway.images.convert import Unconvertible, reencode  # noqa: PLC0415 - loads Pillow, which few requests need
+    from image_gateway.images.convert import ConversionError, reencode  # noqa: PLC0415 - loads Pillow, which few requests need
 
     try:
         encoded, flattened = reencode(data, format, quality=compression)
-    except Unconvertible as reason:
+    except ConversionError as reason:
         return data, f"output_format could not be {format}: {reason}"
     return encoded, "transparent pixels were laid on white: jpeg has no transparency" if flattened else None
 

@@ -55,7 +55,7 @@ class ImageStore:
             await self._bucket.put(key, data, content_type)
         return key
 
-    async def put_answer(self, job_id: str, body: bytes | bytearray) -> str:
+    async def put_response(self, job_id: str, body: bytes | bytearray) -> str:
         """Store the answer (JSON) of a job that is too long to be given directly, and give its key.
 
         Raises:

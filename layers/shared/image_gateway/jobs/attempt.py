@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import GatewayError, StorageUnavailable
-from image_gateway.jobs.image_service import Contents, ImageService
+from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
@@ -16,14 +16,14 @@ logger = logging.getLogger(__name__)
 _FINISH_WAITS = (0.5, 1.0, 2.0)
 
 
-async def attempt(
-    service: ImageService,
+async def run_attempt(
+    executor: JobExecutor,
     job: Job,
     form: CreateImageForm | EditImageForm,
     images: Sequence[InputImage] = (),
     mask: InputImage | None = None,
     *,
-    contents: Contents | None = None,
+    contents: ImageContents | None = None,
 ) -> GatewayError | None:
     """Do a running job, and set its status to `succeeded` or `failed`; nothing is written. Arguments as `execute`.
 
@@ -32,7 +32,7 @@ async def attempt(
     """
     job.images, job.warnings, job.error = [], [], None
     try:
-        await service.execute(job, form, images, mask, contents)
+        await executor.execute(job, form, images, mask, contents)
     except GatewayError as error:
         job.fail(error)
         # Its frames hold images, and itself: only the garbage collector, in its own time, would let go of them.
@@ -46,7 +46,7 @@ async def attempt(
     return None
 
 
-async def finish(
+async def finish_with_retries(
     jobs: JobStore, job: Job, holder: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> bool:
     """As the store's `finish`, but persistent: with the record, images that are paid for would be lost."""

@@ -6,9 +6,9 @@ the cancellation in its record, and stops what it does itself: see `watch`.
 
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, Canceled, Conflict
-from image_gateway.jobs.engine_stop import STOP_SECONDS, Stopper
+from image_gateway.jobs.engine_cancellation import STOP_SECONDS, EngineCanceler
+from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.events import JobEvents
-from image_gateway.jobs.image_service import EngineFactory
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
@@ -39,7 +39,7 @@ class Cancellation:
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._jobs = jobs
-        self._stopper = Stopper(configs, engine, seconds=stop_seconds)
+        self._engine_canceler = EngineCanceler(configs, engine, seconds=stop_seconds)
         self._events = events
         self._queue = queue
 
@@ -54,10 +54,10 @@ class Cancellation:
             Busy: it changed all the while.
         """
         before, canceled = await self._end(job)
-        await self._events.ended(canceled)
+        await self._events.publish_completion(canceled)
         # Also one that waits for another attempt may have left a run at its engine.
         if before.attempts:
-            await self._stopper.stop(before)
+            await self._engine_canceler.cancel(before)
         if canceled.batch:
             await self._queue.send(canceled.id)
         return canceled
@@ -70,7 +70,7 @@ class Cancellation:
             canceled = job.model_copy()
             canceled.fail(Canceled(f"The job {job.id} was canceled"))
             canceled.status = "canceled"
-            if await self._jobs.end(canceled, before=job.status):
+            if await self._jobs.end(canceled, expected_status=job.status):
                 return job, canceled
             job = await self._jobs.get(job.id) or job
         raise Busy(f"The job {job.id} could not be canceled: its state changes", retry_after=1)

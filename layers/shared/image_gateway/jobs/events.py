@@ -29,7 +29,7 @@ class JobEvents:
         self._bus = settings.event_bus
         self._bucket = settings.bucket
 
-    async def ended(self, job: Job) -> bool:
+    async def publish_completion(self, job: Job) -> bool:
         """Tell that a job has ended. A bus that fails is logged: the job's end stands.
 
         Returns:

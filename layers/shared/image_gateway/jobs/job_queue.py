@@ -8,11 +8,11 @@ from image_gateway.aws import Aws, storage_errors
 from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 
-LONGEST_DELAY = 900
+MAX_DELAY_SECONDS = 900
 """Seconds; SQS delays a message no longer."""
-MOST_AT_ONCE = 10
+MAX_BATCH_SIZE = 10
 """Messages; SQS takes no more in one call."""
-REASON = "Reason"
+REASON_ATTRIBUTE = "Reason"
 """The attribute of a dead letter that says why it is one."""
 
 
@@ -39,11 +39,11 @@ class JobQueue:
             "SendMessage",
             QueueUrl=self._url,
             MessageBody=_body(job_id),
-            DelaySeconds=min(round(delay_seconds), LONGEST_DELAY),
+            DelaySeconds=min(round(delay_seconds), MAX_DELAY_SECONDS),
         )
 
-    async def send_all(self, job_ids: Sequence[str]) -> None:
-        """Have the worker take up to `MOST_AT_ONCE` jobs.
+    async def send_batch(self, job_ids: Sequence[str]) -> None:
+        """Have the worker take up to `MAX_BATCH_SIZE` jobs.
 
         Raises:
             StorageUnavailable: the queue does not take all of them.
@@ -53,7 +53,7 @@ class JobQueue:
         if refused := answer.get("Failed"):
             raise StorageUnavailable(f"{len(refused)} jobs were not queued: {refused[0]['Code']}", retry_after=1)
 
-    async def send_again(self, body: str) -> None:
+    async def resend(self, body: str) -> None:
         """Put a message into the queue once more, for what is left to be done of it.
 
         Raises:
@@ -72,7 +72,7 @@ class JobQueue:
         """
         if not self._dead_letters:
             return False
-        attributes = {REASON: {"DataType": "String", "StringValue": reason}}
+        attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": reason}}
         await self._call("SendMessage", QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes)
         return True
 

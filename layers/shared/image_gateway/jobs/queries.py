@@ -19,7 +19,7 @@ JOB = "job"
 """What all jobs are listed under, and the first part of their keys."""
 
 
-def query(owner: str | None, status: Status | None) -> dict[str, Any]:
+def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
     """DynamoDB's query for jobs, the newest first: an owner's, or everybody's; in one state, or in any."""
     index, name, value = (LISTED, "listed", JOB) if owner is None else (BY_OWNER, "owner", owner)
     found: dict[str, Any] = {
@@ -36,7 +36,7 @@ def query(owner: str | None, status: Status | None) -> dict[str, Any]:
     return found
 
 
-def open_jobs(earliest: datetime, latest: datetime) -> dict[str, Any]:
+def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
     """DynamoDB's query for the keys of everybody's jobs that have not ended and came in between two moments (UTC)."""
     first, last = (f"{JOB}#{uuid7(max(0, int(moment.timestamp() * 1000)), 0)}" for moment in (earliest, latest))
     return {
@@ -55,22 +55,22 @@ def open_jobs(earliest: datetime, latest: datetime) -> dict[str, Any]:
     }
 
 
-def job_id(item: Any) -> str:
+def item_job_id(item: Any) -> str:
     """The id of the job that an item of the table is."""
     return str(item["pk"]["S"]).removeprefix(f"{JOB}#")
 
 
-def cursor(last: str) -> str:
+def encode_cursor(last: str) -> str:
     """What leads to the page after the job of that id."""
     return base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
 
 
-def cursor_at(key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
+def next_cursor(key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
     """What leads on from the place where a query ended; None where it ended for good."""
-    return cursor(job_id(key)) if key else None
+    return encode_cursor(item_job_id(key)) if key else None
 
 
-def start(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
+def start_key(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
     """The key after which the page of a cursor begins.
 
     Raises:
@@ -81,9 +81,9 @@ def start(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidRequest("cursor: is not one that this list answered", field="cursor") from None
     listed: dict[str, AttributeValueTypeDef] = {"listed": {"S": JOB}} if owner is None else {"owner": {"S": owner}}
-    return {**key(last), **listed}
+    return {**item_key(last), **listed}
 
 
-def key(job_id: str) -> "dict[str, AttributeValueTypeDef]":
+def item_key(job_id: str) -> "dict[str, AttributeValueTypeDef]":
     """The key of a job's item."""
     return {"pk": {"S": f"{JOB}#{job_id}"}}

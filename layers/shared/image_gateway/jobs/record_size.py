@@ -6,11 +6,11 @@ from image_gateway.models.jobs import Job
 
 MAX_BYTES = 380_000
 """Longest JSON of a job, in bytes of UTF-8; the rest of the 400 KB is for the attributes beside it."""
-CUT = "Texts of this job were cut, or left out: all of them would be too long to be remembered"
+TRUNCATED = "Texts of this job were cut, or left out: all of them would be too long to be remembered"
 _LONGEST_TEXT = 16_384
 
 
-def cut_to_fit(job: Job) -> None:
+def truncate_to_fit(job: Job) -> None:
     """Cut what engines have said of a job, in place, until the table takes it; a warning says so.
 
     These are revised prompts, warnings, an error's words, token counts and what was told of the images. What was
@@ -18,7 +18,7 @@ def cut_to_fit(job: Job) -> None:
     """
     longest = _LONGEST_TEXT
     if _size(job) > MAX_BYTES and len(json.dumps(job.usage)) > longest:
-        job.usage, job.warnings = None, [*job.warnings, CUT]
+        job.usage, job.warnings = None, [*job.warnings, TRUNCATED]
     while longest and _size(job) > MAX_BYTES:
         for image in job.images:
             image.revised_prompt = image.revised_prompt and image.revised_prompt[:longest]
@@ -26,8 +26,8 @@ def cut_to_fit(job: Job) -> None:
             job.error.detail = job.error.detail[:longest]
             job.error.field = job.error.field and job.error.field[:longest]
         job.reported = {name: text[:longest] for name, text in job.reported.items()}
-        said = [warning[:longest] for warning in job.warnings if warning != CUT]
-        job.warnings = [*said[:longest], CUT]
+        said = [warning[:longest] for warning in job.warnings if warning != TRUNCATED]
+        job.warnings = [*said[:longest], TRUNCATED]
         longest //= 2
 
 

@@ -17,7 +17,7 @@ from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.jobs import queries
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.queries import JOB
-from image_gateway.jobs.record_size import cut_to_fit
+from image_gateway.jobs.record_size import truncate_to_fit
 from image_gateway.models.jobs import Job, Status, utc_now
 from image_gateway.settings import Settings
 
@@ -31,16 +31,16 @@ _SHOWING = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 """Has a write that does not happen tell what is there instead."""
 _READ_AT_ONCE = 250
 _MOST_QUERIES = 8
-MOST_READ = _READ_AT_ONCE * _MOST_QUERIES
+MAX_READ_PER_PAGE = _READ_AT_ONCE * _MOST_QUERIES
 """Most jobs that are looked at for one page, so that a rare state does not make a request long and dear."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A job that was taken up. `lost_on` names the engine it was on when its last holder died, else None."""
+    """A job that was taken up. `interrupted_engine` names the engine it was on when its last holder died, else None."""
 
     job: Job
-    lost_on: str | None
+    interrupted_engine: str | None
 
 
 class JobStore:
@@ -103,8 +103,8 @@ class JobStore:
 
     async def get(self, job_id: str) -> Job | None:
         """The job of that id, as it is now."""
-        found = await self._table.get(queries.key(job_id), _NOT_READ)
-        return None if found is None else read_item(found)
+        found = await self._table.get(queries.item_key(job_id), _NOT_READ)
+        return None if found is None else parse_item(found)
 
     async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
         """Take a job up: one that is queued, or one whose last holder's lease ran out.
@@ -153,7 +153,7 @@ class JobStore:
         """
         # The same on another try, so that what an earlier one has written is known again.
         job.finished_at = (job.finished_at or utc_now()) if job.ended else None
-        cut_to_fit(job)
+        truncate_to_fit(job)
         return await self._write(
             {
                 "Item": self._item(job),
@@ -163,7 +163,7 @@ class JobStore:
             }
         )
 
-    async def end(self, job: Job, *, before: Status) -> bool:
+    async def end(self, job: Job, *, expected_status: Status) -> bool:
         """Store the end of a job that nobody holds, or that is taken from its holder: a cancellation, a dead letter.
 
         Returns:
@@ -175,7 +175,7 @@ class JobStore:
                 "Item": self._item(job),
                 "ConditionExpression": "#status = :before",
                 "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": {":before": {"S": before}},
+                "ExpressionAttributeValues": {":before": {"S": expected_status}},
             }
         )
 
@@ -192,30 +192,30 @@ class JobStore:
 
         Returns:
             The jobs, and the cursor of the next page; None after the last. A page may be short, or empty, and still
-            have a next one: no more than `MOST_READ` jobs are looked at for it.
+            have a next one: no more than `MAX_READ_PER_PAGE` jobs are looked at for it.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
         """
-        query = queries.query(owner, status)
+        query = queries.jobs_query(owner, status)
         jobs: list[Job] = []
-        start = queries.start(cursor, owner) if cursor is not None else None
+        start = queries.start_key(cursor, owner) if cursor is not None else None
         for _ in range(_MOST_QUERIES):
             position = {"ExclusiveStartKey": start} if start else {}
             # One more than is left tells whether there is another page; to find those in one state takes more.
             most = limit - len(jobs) + 1 if status is None else _READ_AT_ONCE
             found = await self._table.call("Query", _NOT_READ, Limit=most, **position, **query)
-            jobs += [read_item(item) for item in found["Items"]]
+            jobs += [parse_item(item) for item in found["Items"]]
             start = found.get("LastEvaluatedKey")
             if len(jobs) > limit:
-                return jobs[:limit], queries.cursor(jobs[limit - 1].id)
+                return jobs[:limit], queries.encode_cursor(jobs[limit - 1].id)
             if not start:
                 return jobs, None
-        return jobs, queries.cursor_at(start)
+        return jobs, queries.next_cursor(start)
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return {
-            **queries.key(job.id),
+            **queries.item_key(job.id),
             "owner": {"S": job.owner},
             "listed": {"S": JOB},
             "status": {"S": job.status},
@@ -241,6 +241,6 @@ def _lease(holder: str, until: float) -> "dict[str, AttributeValueTypeDef]":
     return {"lease_holder": {"S": holder}, "lease_until": {"N": str(int(until))}}
 
 
-def read_item(item: Any) -> Job:
+def parse_item(item: Any) -> Job:
     """The job that an item of the table holds."""
     return Job.model_validate_json(item["job"]["S"])

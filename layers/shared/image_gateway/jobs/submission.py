@@ -8,20 +8,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from image_gateway.access.principals import Principal
-from image_gateway.config.engine_choice import EngineChoice, choose
-from image_gateway.config.merge import longest_call
+from image_gateway.config.engine_choice import EngineChoice, choose_engine
+from image_gateway.config.merge import max_engine_seconds
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import EngineUnavailable, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
-from image_gateway.jobs.attempt import attempt, finish
+from image_gateway.jobs.attempt import finish_with_retries, run_attempt
 from image_gateway.jobs.events import JobEvents
+from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.idempotency import Claim
-from image_gateway.jobs.image_service import Contents, ImageService
+from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
-from image_gateway.jobs.stored_inputs import store_inputs
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat, utc_now
@@ -57,7 +57,7 @@ class Submission:
         jobs: JobStore,
         queue: JobQueue,
         images: ImageStore,
-        service: ImageService,
+        executor: JobExecutor,
         events: JobEvents,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
@@ -66,7 +66,7 @@ class Submission:
         self._jobs = jobs
         self._queue = queue
         self._images = images
-        self._service = service
+        self._executor = executor
         self._events = events
         self._sleep = sleep
         self._clock = clock
@@ -81,9 +81,9 @@ class Submission:
             Forbidden: the caller may not use that engine or that model.
         """
         edit = isinstance(form, EditImageForm)
-        config = await self._service.enabled(edit=edit)
+        config = await self._executor.require_enabled(edit=edit)
         # On other channels a slash may be part of the model's name: it comes from the engine's own list.
-        choice = choose(config, form.model, edit=edit, by_name=channel == "openai")
+        choice = choose_engine(config, form.model, edit=edit, allow_engine_prefix=channel == "openai")
         principal.require(choice.engine, choice.model)
         return config, choice
 
@@ -96,7 +96,7 @@ class Submission:
         mask: InputImage | None = None,
         channel: Channel = "images",
         response_format: ResponseFormat = "b64_json",
-        contents: Contents | None = None,
+        contents: ImageContents | None = None,
         queue: bool = False,
         claim: Claim | None = None,
         spent: float = 0.0,
@@ -147,9 +147,9 @@ class Submission:
         """Whether a job can be done while its caller waits, however long its engine takes."""
         entry = REGISTRY[engine]
         # Engines that do few things at once have places, which the worker gives out.
-        if entry.at_once is not None:
+        if entry.max_concurrent is not None:
             return False
-        longest = longest_call(config) + (config.IMAGE_ENGINE_TIMEOUT * n if entry.own_queue else 0)
+        longest = max_engine_seconds(config) + (config.IMAGE_ENGINE_TIMEOUT * n if entry.has_own_queue else 0)
         return longest <= self._settings.inline_seconds and longest + spent <= self._settings.inline_seconds + _SLACK
 
     async def wait(self, job: Job, seconds: float) -> Job:
@@ -178,7 +178,7 @@ class Submission:
         mask: InputImage | None,
         *,
         claim: Claim | None,
-        contents: Contents | None,
+        contents: ImageContents | None,
     ) -> Job:
         """Do a job here and now. Its images to edit are not kept: it would cost every such request a write of each.
 
@@ -189,17 +189,17 @@ class Submission:
         if earlier := await self._create(job, claim, lease_seconds=lease, holder=holder):
             return earlier
         await asyncio.gather(
-            attempt(self._service, job, form, images, mask, contents=contents), self._look_after(job.id, lease)
+            run_attempt(self._executor, job, form, images, mask, contents=contents), self._look_after(job.id, lease)
         )
         try:
-            stands = await finish(self._jobs, job, holder, self._sleep)
+            stands = await finish_with_retries(self._jobs, job, holder, self._sleep)
         except StorageUnavailable:
             # The images are made and stored: whoever waits gets them, though the record will say it was interrupted.
             logger.exception("a job's end was not recorded", extra={"job_id": job.id, "outcome": job.status})
             return job
         if not stands:
             return await self._jobs.get(job.id) or job
-        await self._events.ended(job)
+        await self._events.publish_completion(job)
         return job
 
     async def _look_after(self, job_id: str, lease_seconds: float) -> None:
@@ -221,7 +221,7 @@ class Submission:
             await self._queue.send(job.id)
         except StorageUnavailable as error:
             job.fail(error)
-            await self._jobs.end(job, before="queued")
+            await self._jobs.end(job, expected_status="queued")
             raise
         return job
 

@@ -16,10 +16,10 @@ def image_infos(job: Job, images: ImageStore) -> list[ImageInfo]:
     Raises:
         GatewayError: it did not succeed; the error it ended with.
     """
-    return _image_infos(succeeded(job), images)
+    return _image_infos(require_succeeded(job), images)
 
 
-def succeeded(job: Job) -> Job:
+def require_succeeded(job: Job) -> Job:
     """A job that has ended, if it succeeded.
 
     Raises:
@@ -33,7 +33,7 @@ def succeeded(job: Job) -> Job:
 _WITHHELD = "What was said is for who asked; an administrator finds it in the job's result"
 
 
-def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
+def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
     """A job, with fresh URLs: what was asked for only for its owner, and the owner only for administrators.
 
     Engines quote what they were asked, so their words in errors and warnings, and the prompts that were made of it, are
@@ -64,20 +64,20 @@ def describe(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
     )
 
 
-def page(jobs: list[Job], cursor: str | None, images: ImageStore, principal: Principal) -> JobPage:
+def job_page(jobs: list[Job], cursor: str | None, images: ImageStore, principal: Principal) -> JobPage:
     """As many of the jobs as fit into one answer, at least one, and the cursor to what comes after them."""
     described: list[JobInfo] = []
     length = 0
     for job in jobs:
-        info = describe(job, images, principal)
-        length += length_in_json(info.model_dump_json(exclude_none=True).encode())
+        info = job_info(job, images, principal)
+        length += json_string_length(info.model_dump_json(exclude_none=True).encode())
         if described and length > MAX_PAGE:
-            return JobPage(jobs=described, cursor=queries.cursor(described[-1].id))
+            return JobPage(jobs=described, cursor=queries.encode_cursor(described[-1].id))
         described.append(info)
     return JobPage(jobs=described, cursor=cursor)
 
 
-def length_in_json(body: bytes | bytearray) -> int:
+def json_string_length(body: bytes | bytearray) -> int:
     """How long a body is as a JSON string, as which a function answers it."""
     return len(body) + body.count(b'"') + body.count(b"\\")
 

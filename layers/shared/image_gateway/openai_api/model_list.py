@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Iterator
 
 from image_gateway.access.principals import Principal
-from image_gateway.config.engine_choice import EngineChoice, choose, configured_engine, server_url
+from image_gateway.config.engine_choice import EngineChoice, choose_engine, configured_engine, server_url
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import EngineTimeout, Forbidden, GatewayError, NotFound
-from image_gateway.jobs.image_service import EngineFactory
+from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.openai import OpenAIModel
@@ -72,7 +72,7 @@ class ModelList:
             GatewayError: the engine does not answer.
         """
         config = (await self._configs.read()).config
-        choices = {edit: choose(config, name, edit=edit, by_name=True) for edit in (False, True)}
+        choices = {edit: choose_engine(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)}
         for edit, choice in choices.items():
             # For edits another server may be set, and for one of the two there may be none.
             if server_url(config, choice.engine, edit=edit) is None or not _may_use(principal, choice):
@@ -106,7 +106,7 @@ def _listed(
         if not _may_use(principal, EngineChoice(engine, model.id)):
             continue
         yield OpenAIModel(id=f"{engine}/{model.id}", owned_by=engine)
-        bare = choose(config, model.id, edit=edit, by_name=True)
+        bare = choose_engine(config, model.id, edit=edit, allow_engine_prefix=True)
         if (bare.engine, bare.model) == (engine, model.id):
             yield OpenAIModel(id=model.id, owned_by=engine)
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from image_gateway.errors import TooLarge
 from image_gateway.images.store import ImageStore
-from image_gateway.jobs.image_service import Contents
-from image_gateway.jobs.views import length_in_json, succeeded
+from image_gateway.jobs.execution import ImageContents
+from image_gateway.jobs.views import json_string_length, require_succeeded
 from image_gateway.models.jobs import Job, JobImage, ResponseFormat
 from image_gateway.models.openai import ImagesResponse, OpenAIImage
-from image_gateway.openai_api.usage import usage_of
+from image_gateway.openai_api.usage import complete_usage
 
 MAX_BODY = 6_000_000
 """Longest body that is answered directly, in bytes as they stand in the function's own answer, which is JSON."""
@@ -36,7 +36,7 @@ class Answer:
     elsewhere: str | None = None
 
 
-class OpenAIAnswers:
+class OpenAIResponseBuilder:
     """Makes answers of jobs.
 
     Args:
@@ -46,7 +46,7 @@ class OpenAIAnswers:
     def __init__(self, images: ImageStore) -> None:
         self._images = images
 
-    async def answer(self, job: Job, response_format: ResponseFormat, contents: Contents | None = None) -> Answer:
+    async def answer(self, job: Job, response_format: ResponseFormat, contents: ImageContents | None = None) -> Answer:
         """The `ImagesResponse` of a job that has ended.
 
         Args:
@@ -59,7 +59,7 @@ class OpenAIAnswers:
             TooLarge: the images are over `MAX_IMAGES`, and are wanted as base64.
             StorageUnavailable: the bucket does not answer.
         """
-        images = succeeded(job).images
+        images = require_succeeded(job).images
         described = _described(job)
         if response_format == "url":
             described.data = [
@@ -74,11 +74,11 @@ class OpenAIAnswers:
             )
             raise TooLarge(said, field="response_format", may_have_cost=True)
         body = await self._with_base64(described, images, contents or {})
-        if length_in_json(body) <= MAX_BODY:
+        if json_string_length(body) <= MAX_BODY:
             return Answer(bytes(body))
-        return Answer(b"", self._images.url(await self._images.put_answer(job.id, body))[0])
+        return Answer(b"", self._images.url(await self._images.put_response(job.id, body))[0])
 
-    async def _with_base64(self, described: ImagesResponse, images: list[JobImage], contents: Contents) -> bytearray:
+    async def _with_base64(self, described: ImagesResponse, images: list[JobImage], contents: ImageContents) -> bytearray:
         """The JSON of an answer. Put together by hand, so that no image is copied more often than it must be."""
         body = bytearray(b'{"data":[')
         async for image, data in self._read(images, contents):
@@ -92,7 +92,7 @@ class OpenAIAnswers:
         body += b"]," + described.model_dump_json(exclude_none=True, exclude={"data"})[1:].encode()
         return body
 
-    async def _read(self, images: list[JobImage], contents: Contents) -> AsyncIterator[tuple[JobImage, bytes]]:
+    async def _read(self, images: list[JobImage], contents: ImageContents) -> AsyncIterator[tuple[JobImage, bytes]]:
         """The images with their bytes, in order, a few at once."""
         for first in range(0, len(images), _AT_ONCE):
             some = images[first : first + _AT_ONCE]
@@ -100,7 +100,7 @@ class OpenAIAnswers:
             for image, data in zip(some, found, strict=True):
                 yield image, data
 
-    async def _bytes(self, image: JobImage, contents: Contents) -> bytes:
+    async def _bytes(self, image: JobImage, contents: ImageContents) -> bytes:
         return contents.pop(image.key, None) or await self._images.get(image.key)
 
 
@@ -115,7 +115,7 @@ def _described(job: Job) -> ImagesResponse:
             "output_format": first.content_type.removeprefix("image/"),
             "quality": job.reported.get("quality"),
             "size": f"{first.width}x{first.height}" if first.width else None,
-            "usage": usage_of(job.usage, edit=job.kind == "edit"),
+            "usage": complete_usage(job.usage, edit=job.kind == "edit"),
             "warnings": job.warnings or None,
         }
     )

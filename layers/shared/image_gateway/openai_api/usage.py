@@ -9,7 +9,7 @@ from typing import Any
 from image_gateway.models.openai import InputTokens, Usage
 
 
-def usage_of(reported: Mapping[str, Any] | None, *, edit: bool) -> Usage | None:
+def complete_usage(reported: Mapping[str, Any] | None, *, edit: bool) -> Usage | None:
     """What an engine tells, completed: a count that is missing is worked out from the others, or is 0.
 
     Args:

@@ -1,1 +1,1 @@
-"""The worker: messages of the queue, jobs that are done from it, concurrency slots, cancellation and recovery."""
+"""The worker: reads queue messages, runs jobs, and handles concurrency slots, cancellation and recovery."""

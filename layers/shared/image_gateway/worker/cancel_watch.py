@@ -1,7 +1,7 @@
-"""Watches the records of running jobs, so that whoever works at one that is canceled leaves off.
+"""Watches the records of running jobs, so that the worker stops working on a job that is canceled.
 
-Only the holder of a job can stop it everywhere: it knows what it has asked the engine for and what it is about to ask,
-and while it waits for an engine that does one thing at a time, nobody else's work is there to be hit.
+Only the holder of a job can stop it everywhere. It knows which requests it sent to the engine and which it is about to
+send. While it waits for an engine that runs one job at a time, no other job runs there that could be hit instead.
 """
 
 import asyncio
@@ -10,53 +10,57 @@ from contextlib import asynccontextmanager, suppress
 
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Canceled, StorageUnavailable
-from image_gateway.jobs.engine_stop import Stopper
+from image_gateway.jobs.engine_cancellation import EngineCanceler
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 
-LOOK_SECONDS = 2.0
-"""How long between two looks at a job's record."""
+POLL_SECONDS = 2.0
+"""Seconds between two reads of a job's record."""
 
 
 class CancelWatch:
-    """Watches one job beside another. A table that does not answer is asked again, and changes nothing.
+    """Watches for cancellations. If the table fails, the read is repeated later, and the job goes on.
 
     Args:
-        jobs: where jobs are kept.
-        stopper: stops what they run at their engines.
-        sleep: waits, in seconds.
+        jobs: where jobs are stored.
+        engine_canceler: stops the runs of jobs at their engines.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
-        self, jobs: JobStore, stopper: Stopper, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        jobs: JobStore,
+        engine_canceler: EngineCanceler,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._jobs = jobs
-        self._stopper = stopper
+        self._engine_canceler = engine_canceler
         self._sleep = sleep
 
-    async def look(self, job: Job) -> None:
-        """Look at a job once.
+    async def check(self, job: Job) -> None:
+        """Read a job's record once.
 
         Raises:
-            Canceled: it was canceled.
+            Canceled: the job was canceled.
         """
         if await self._is_canceled(job.id):
             raise Canceled(f"The job {job.id} was canceled")
 
     @asynccontextmanager
     async def over(self, job: Job) -> AsyncIterator[None]:
-        """Cancel the block when the job is, and stop what it runs: on an engine that can be stopped.
+        """Cancel the block when the job is canceled, and stop the job's run, on an engine whose runs can be stopped.
 
         Raises:
-            Canceled: that happened.
+            Canceled: the job was canceled.
         """
-        if not REGISTRY[job.engine].stops:
+        if not REGISTRY[job.engine].can_stop:
             yield
             return
         try:
-            # It never ends by itself, and tells its own end from those that others' cancellations put to the block.
+            # This timeout never expires by itself. `expired()` tells its own cancellation from cancellations by others.
             async with asyncio.timeout(None) as block:
-                watching = asyncio.create_task(self._end_when_canceled(job.id, block))
+                watching = asyncio.create_task(self._expire_when_canceled(job.id, block))
                 try:
                     yield
                 finally:
@@ -65,13 +69,13 @@ class CancelWatch:
         except TimeoutError:
             if not block.expired():
                 raise
-            await self._stopper.stop(job)
+            await self._engine_canceler.cancel(job)
             raise Canceled(f"The job {job.id} was canceled") from None
 
-    async def _end_when_canceled(self, job_id: str, block: asyncio.Timeout) -> None:
-        await self._sleep(LOOK_SECONDS)
+    async def _expire_when_canceled(self, job_id: str, block: asyncio.Timeout) -> None:
+        await self._sleep(POLL_SECONDS)
         while not await self._is_canceled(job_id):
-            await self._sleep(LOOK_SECONDS)
+            await self._sleep(POLL_SECONDS)
         block.reschedule(asyncio.get_running_loop().time())
 
     async def _is_canceled(self, job_id: str) -> bool:

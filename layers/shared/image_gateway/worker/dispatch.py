@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable
 
-from image_gateway.batches.queueing import RequestFiles
+from image_gateway.batches.ingestion import RequestFileIngester
 from image_gateway.errors import GatewayError, InvalidRequest
-from image_gateway.jobs.envelopes import Unreadable
+from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import claim_for
-from image_gateway.jobs.inputs import JobInputs
+from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
@@ -39,7 +39,7 @@ class Dispatcher:
         bucket: str,
         jobs: JobStore,
         inputs: JobInputs,
-        files: RequestFiles,
+        files: RequestFileIngester,
         recovery: Recovery,
         worker: Worker,
         queue: JobQueue,
@@ -77,7 +77,7 @@ class Dispatcher:
                 await self._recovery.run(found.time)
                 return True
             await self._files.take(found, message.body, remaining)
-        except Unreadable as reason:
+        except UnreadableRequest as reason:
             logger.warning("a message cannot be read", extra={"message_id": message.id, "reason": str(reason)})
             return await self._queue.dead_letter(message.body, str(reason))
         return True
@@ -100,5 +100,5 @@ class Dispatcher:
         job.fail(error)
         job.finished_at = utc_now()
         if await self._jobs.create(job) is None:
-            await self._events.ended(job)
+            await self._events.publish_completion(job)
         return job.id

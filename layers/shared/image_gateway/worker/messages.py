@@ -1,4 +1,4 @@
-"""Reads messages: jobs of our own queue, requests by SQS or EventBridge, and news of request files in the bucket.
+"""Reads queue messages: job ids, requests by SQS or EventBridge, and notifications of request files in the bucket.
 
 Shapes of EventBridge's and S3's events: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -10,37 +10,37 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from image_gateway.batches.request_file import REQUESTS, RequestFile
+from image_gateway.batches.request_file import REQUESTS_PREFIX, RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import UUID, derived_job_id
-from image_gateway.jobs.envelopes import Unreadable, parse_json, parse_kind, read_envelope
+from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_envelope, parse_json, parse_kind
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.jobs import Channel, Kind
 
 _DETAIL_TYPES: dict[str, Kind] = {"Image Generation Requested": "generation", "Image Edit Requested": "edit"}
-_JOB = re.compile(UUID)
+_JOB_ID = re.compile(UUID)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it lay in a queue. `again` says that it was handed out before."""
+    """A message as it was in the queue. `redelivered` says whether it was received before."""
 
     id: str
     body: str = field(repr=False)
     sent_at: datetime
-    again: bool = False
+    redelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JobMessage:
-    """Names a job that is in the table."""
+    """The id of a job that is in the table."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMessage:
-    """Holds a request. `envelope` is the error that it failed with, where it does not validate."""
+    """A request. `envelope` is the error if the request does not validate."""
 
     job_id: str
     kind: Kind
@@ -50,8 +50,8 @@ class RequestMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """Says that it is time to look for lost jobs."""
+class RecoveryMessage:
+    """The scheduled event that starts a recovery run. `time` is the scheduled time."""
 
     time: datetime
 
@@ -67,7 +67,9 @@ class _Bucket(BaseModel):
     name: str
 
 
-class _Created(BaseModel):
+class _ObjectCreated(BaseModel):
+    """The detail of S3's `Object Created`."""
+
     bucket: _Bucket
     object: _Object
 
@@ -84,57 +86,58 @@ class _Event(BaseModel):
     detail: dict[str, Any]
 
 
-def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage | RequestFile | Tick:
-    """Tell what a message is.
+def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage | RequestFile | RecoveryMessage:
+    """Classify a message and parse its body.
 
     Args:
         message: from the queue.
-        bucket: whose request files are taken.
+        bucket: the gateway's bucket; notifications of request files in other buckets are refused.
 
     Raises:
-        Unreadable: it is nothing that the worker knows.
+        UnreadableRequest: the message is of no known kind, or it is malformed.
     """
     body = parse_json(message.body)
     if not isinstance(body, dict):
-        raise Unreadable("The message is not a JSON object")
+        raise UnreadableRequest("The message is not a JSON object")
     if isinstance(job_id := body.get("job"), str):
-        # Any other text could not be a key of the table, and its message would come back for ever.
-        if not _JOB.fullmatch(job_id):
-            raise Unreadable("The message names no job: its id is not a UUID")
+        # Any other text is not a valid key in the table, so that its message would be redelivered until it expires.
+        if not _JOB_ID.fullmatch(job_id):
+            raise UnreadableRequest("The message names no job: its id is not a UUID")
         return JobMessage(job_id)
     if "detail-type" in body:
-        return _event(body, bucket)
+        return _read_event(body, bucket)
     kind = parse_kind(body.get("kind"))
     job_id = derived_job_id(message.sent_at, message.id)
-    return RequestMessage(job_id, kind, "event:sqs", "sqs", read_envelope(body))
+    return RequestMessage(job_id, kind, "event:sqs", "sqs", parse_envelope(body))
 
 
-def _event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile | Tick:
+def _read_event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile | RecoveryMessage:
     try:
         event = _Event.model_validate(body)
-        moment = event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC)
-        job_id = derived_job_id(moment, event.source, event.id)
+        # EventBridge's times are in UTC.
+        time = event.time if event.time.tzinfo else event.time.replace(tzinfo=UTC)
+        job_id = derived_job_id(time, event.source, event.id)
         if event.source == "aws.s3" and event.detail_type == "Object Created":
-            return _file(_Created.model_validate(event.detail), moment, bucket)
+            return _request_file(_ObjectCreated.model_validate(event.detail), time, bucket)
         if event.source == "aws.events" and event.detail_type == "Scheduled Event":
-            return Tick(moment)
+            return RecoveryMessage(time)
     except (ValidationError, ValueError, OverflowError):
-        raise Unreadable("The event is not one of EventBridge: a field is missing or malformed") from None
+        raise UnreadableRequest("Not an EventBridge event: a field is missing or malformed") from None
     if event.source.startswith("aws."):
-        raise Unreadable("Events of AWS services are no requests, but for Object Created of S3")
+        raise UnreadableRequest("Of the events of AWS services, only Object Created of S3 is a request")
     kind = _DETAIL_TYPES.get(event.detail_type)
     if kind is None:
-        raise Unreadable(f"The detail-type is not one of: {', '.join(_DETAIL_TYPES)}")
-    found = {"kind": kind, **event.detail} if "request" in event.detail else {"kind": kind, "request": event.detail}
-    envelope = read_envelope({**found, "kind": kind})
-    return RequestMessage(job_id, kind, f"event:{event.source}", "eventbridge", envelope)
+        raise UnreadableRequest(f"The detail-type is not one of: {', '.join(_DETAIL_TYPES)}")
+    envelope = event.detail if "request" in event.detail else {"request": event.detail}
+    parsed = parse_envelope({**envelope, "kind": kind})
+    return RequestMessage(job_id, kind, f"event:{event.source}", "eventbridge", parsed)
 
 
-def _file(created: _Created, moment: datetime, bucket: str) -> RequestFile:
-    found = created.object
-    if created.bucket.name != bucket or not found.key.startswith(REQUESTS):
-        raise Unreadable(f"Request files are taken from {REQUESTS} in the gateway's own bucket")
-    if not found.key.endswith((".json", ".jsonl")):
-        raise Unreadable("Request files end with .json or .jsonl")
-    identity = (bucket, found.key, found.version_id or found.sequencer or found.etag)
-    return RequestFile(found.key, found.etag, found.version_id, moment, identity)
+def _request_file(created: _ObjectCreated, time: datetime, bucket: str) -> RequestFile:
+    item = created.object
+    if created.bucket.name != bucket or not item.key.startswith(REQUESTS_PREFIX):
+        raise UnreadableRequest(f"Request files must be under {REQUESTS_PREFIX} in the gateway's own bucket")
+    if not item.key.endswith((".json", ".jsonl")):
+        raise UnreadableRequest("The name of a request file must end with .json or .jsonl")
+    identity = (bucket, item.key, item.version_id or item.sequencer or item.etag)
+    return RequestFile(item.key, item.etag, item.version_id, time, identity)

@@ -1,8 +1,8 @@
-"""Finds jobs that nobody would take up any more, because their message is lost.
+"""Finds lost jobs, whose queue message is gone, and queues them again.
 
-A function may die between a job's record and its message, and SQS forgets a message after four days. So once an hour
-the worker looks at the jobs of one hour each, and sends the message of every one that has not ended. That a job may
-have two messages then is no harm: it is done once.
+A function may die after it stored a job's record and before it sent the job's message, and SQS deletes a message after
+four days. So the worker looks once an hour at the jobs of two past hours, and sends a message for each job that has not
+ended. A job that then has two messages runs once all the same.
 """
 
 from collections.abc import AsyncIterator
@@ -10,54 +10,54 @@ from datetime import datetime, timedelta
 
 from image_gateway.aws import Aws, Table
 from image_gateway.jobs import queries
-from image_gateway.jobs.job_queue import MOST_AT_ONCE, JobQueue
+from image_gateway.jobs.job_queue import MAX_BATCH_SIZE, JobQueue
 from image_gateway.settings import Settings
 
 _SPAN = timedelta(hours=1)
 _AGES = (timedelta(hours=1), timedelta(hours=97))
-"""How old the jobs are that are looked at: an hour, and one more than SQS keeps a message."""
+"""Ages of the youngest jobs that a run looks at: one hour, and one hour more than SQS keeps a message."""
 
 
 class Recovery:
-    """Looks for the lost jobs of one deployment.
+    """Queues the lost jobs of one deployment again.
 
     Args:
-        aws: DynamoDB.
-        settings: names the table.
-        queue: where the jobs go.
+        aws: client for DynamoDB.
+        settings: has the table's name.
+        queue: where the jobs are queued.
     """
 
     def __init__(self, aws: Aws, settings: Settings, queue: JobQueue) -> None:
         self._table = Table(aws, settings.table)
         self._queue = queue
 
-    async def run(self, moment: datetime) -> None:
-        """Look once.
+    async def run(self, time: datetime) -> None:
+        """Queue the lost jobs of the hours that belong to one scheduled run.
 
         Args:
-            moment: when it was time to, so that no hour is left out, however late this is.
+            time: the scheduled time, not the current one, so that a late run skips no hour.
 
         Raises:
-            StorageUnavailable: the table or the queue does not answer.
+            StorageUnavailable: the table or the queue failed.
         """
         for age in _AGES:
-            found: list[str] = []
-            async for job_id in self._open(moment - age - _SPAN, moment - age):
-                found.append(job_id)
-                if len(found) == MOST_AT_ONCE:
-                    await self._queue.send_all(found)
-                    found = []
-            if found:
-                await self._queue.send_all(found)
+            job_ids: list[str] = []
+            async for job_id in self._unfinished_jobs(time - age - _SPAN, time - age):
+                job_ids.append(job_id)
+                if len(job_ids) == MAX_BATCH_SIZE:
+                    await self._queue.send_batch(job_ids)
+                    job_ids = []
+            if job_ids:
+                await self._queue.send_batch(job_ids)
 
-    async def _open(self, earliest: datetime, latest: datetime) -> AsyncIterator[str]:
-        """The ids of the jobs from between two moments that have not ended."""
-        query = queries.open_jobs(earliest, latest)
+    async def _unfinished_jobs(self, earliest: datetime, latest: datetime) -> AsyncIterator[str]:
+        """Yield the ids of the jobs that were created between two times and have not ended."""
+        query = queries.unfinished_jobs_query(earliest, latest)
         start: dict[str, object] = {}
         while True:
-            answer = await self._table.call("Query", "The jobs cannot be read", **query, **start)
-            for item in answer["Items"]:
-                yield queries.job_id(item)
-            if "LastEvaluatedKey" not in answer:
+            response = await self._table.call("Query", "The jobs cannot be read", **query, **start)
+            for item in response["Items"]:
+                yield queries.item_job_id(item)
+            if "LastEvaluatedKey" not in response:
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}

@@ -13,17 +13,17 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from image_gateway.batches.completion import Batches
-from image_gateway.config.engine_choice import engine_of
-from image_gateway.config.merge import longest_call, timeout_problem
+from image_gateway.batches.tracking import BatchTracker
+from image_gateway.config.engine_choice import engine_for_job
+from image_gateway.config.merge import max_engine_seconds, timeout_problem
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineTimeout, GatewayError, Interrupted, NotConfigured, StorageUnavailable
-from image_gateway.jobs.attempt import attempt, finish
+from image_gateway.jobs.attempt import finish_with_retries, run_attempt
 from image_gateway.jobs.events import JobEvents
-from image_gateway.jobs.image_service import ImageService
-from image_gateway.jobs.inputs import JobInputs
-from image_gateway.jobs.job_queue import LONGEST_DELAY, JobQueue
+from image_gateway.jobs.execution import JobExecutor
+from image_gateway.jobs.input_loading import JobInputs
+from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore, Lease
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.cancel_watch import CancelWatch
@@ -55,7 +55,7 @@ class Worker:
         queue: where those go that must wait.
         configs: the configuration of the deployment.
         inputs: what jobs work with.
-        service: what does them.
+        executor: what does them.
         events: who is told of their end.
         batches: count those that are lines of a request file.
         places: on engines, and in memory.
@@ -71,9 +71,9 @@ class Worker:
         queue: JobQueue,
         configs: ConfigStore,
         inputs: JobInputs,
-        service: ImageService,
+        executor: JobExecutor,
         events: JobEvents,
-        batches: Batches,
+        batches: BatchTracker,
         slots: Slots,
         cancel_watch: CancelWatch,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -83,7 +83,7 @@ class Worker:
         self._queue = queue
         self._configs = configs
         self._inputs = inputs
-        self._service = service
+        self._executor = executor
         self._events = events
         self._batches = batches
         self._slots = slots
@@ -110,8 +110,8 @@ class Worker:
         if not job.ended:
             done = await self._work(job, remaining)
         else:
-            done = not again or await self._events.ended(job)
-        await self._batches.count_off(job)
+            done = not again or await self._events.publish_completion(job)
+        await self._batches.record_job_end(job)
         return done
 
     async def give_up(self, job_id: str, error: GatewayError, *, again: bool = False) -> bool:
@@ -123,8 +123,8 @@ class Worker:
         if not job.ended:
             done = await self._fail(job, error)
         else:
-            done = not again or await self._events.ended(job)
-        await self._batches.count_off(job)
+            done = not again or await self._events.publish_completion(job)
+        await self._batches.record_job_end(job)
         return done
 
     async def _work(self, job: Job, remaining: Remaining) -> bool:
@@ -132,8 +132,8 @@ class Worker:
             await self._queue.send(job.id, delay_seconds=early)
             return True
         config = (await self._configs.read()).config
-        name = engine_of(job, config)
-        needed = longest_call(config) + MARGIN_SECONDS
+        name = engine_for_job(job, config)
+        needed = max_engine_seconds(config) + MARGIN_SECONDS
         if said := timeout_problem(config, self._longest):
             return await self._fail(job, NotConfigured(said, field="IMAGE_ENGINE_TIMEOUT"))
         if remaining() < needed:
@@ -182,7 +182,7 @@ class Worker:
             # An engine that finds its run again has lost nothing by this.
             late = EngineTimeout(
                 "The engine and its queue took longer than the worker has",
-                may_have_cost=not REGISTRY[job.engine].resumes,
+                may_have_cost=not REGISTRY[job.engine].resumes_runs,
             )
             job.fail(late)
             return late
@@ -196,22 +196,22 @@ class Worker:
         async with self._cancel_watch.over(job):
             form, images, mask = await self._inputs.load(job)
             # To load images takes time, in which the job may have been canceled.
-            if images or REGISTRY[job.engine].stops:
+            if images or REGISTRY[job.engine].can_stop:
                 await self._cancel_watch.look(job)
-            return await attempt(self._service, job, form, images, mask)
+            return await run_attempt(self._executor, job, form, images, mask)
 
     async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
         delay = _delay(job.attempts, error.retry_after)
         job.status, job.error = "queued", None
         # SQS delays no message longer, so the job itself says when.
-        job.not_before = utc_now() + timedelta(seconds=delay) if delay > LONGEST_DELAY else None
-        if await finish(self._jobs, job, holder, self._sleep):
+        job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
+        if await finish_with_retries(self._jobs, job, holder, self._sleep):
             await self._queue.send(job.id, delay_seconds=delay)
 
     async def _end(self, job: Job, holder: str) -> bool:
         """Record a job's end and tell of it; False where the bus was not told, so that the message must come back."""
-        if await finish(self._jobs, job, holder, self._sleep):
-            return await self._events.ended(job)
+        if await finish_with_retries(self._jobs, job, holder, self._sleep):
+            return await self._events.publish_completion(job)
         logger.warning("a job ended otherwise meanwhile", extra={"job_id": job.id, "outcome": job.status})
         return True
 
@@ -230,12 +230,12 @@ class Worker:
 
 def _is_lost(lease: Lease) -> bool:
     """Whether a job's last holder died with an engine's work that cannot be found again."""
-    if lease.lost_on is None:
+    if lease.interrupted_engine is None:
         return False
-    entry = REGISTRY.get(lease.lost_on)
+    entry = REGISTRY.get(lease.interrupted_engine)
     # An edit that was done where it came in keeps no images to begin again with.
     nothing_left = lease.job.kind == "edit" and not lease.job.inputs
-    return entry is None or not entry.resumes or nothing_left or lease.job.attempts > ATTEMPTS
+    return entry is None or not entry.resumes_runs or nothing_left or lease.job.attempts > ATTEMPTS
 
 
 def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
@@ -244,7 +244,7 @@ def _may_be_tried_again(error: GatewayError, engine: str) -> bool:
     That is: refused connections, 429 and 503 of the engine; our own stores; a run that an engine has not begun, or that
     it will be asked for again, since its answer or its images were lost on their way.
     """
-    resumes = REGISTRY[engine].resumes
+    resumes = REGISTRY[engine].resumes_runs
     if error.may_have_cost and not (resumes and error.outstanding):
         return False
     if error.code == EngineTimeout.code:

@@ -3,15 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
-from image_gateway.config.engine_choice import EngineChoice, choice_of
+from image_gateway.config.engine_choice import EngineChoice, choice_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage, PromptWriter
 from image_gateway.errors import Disabled, EngineUnavailable, GatewayError, Interrupted
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import MAX_PROMPT, CreateImageForm, EditImageForm
@@ -24,18 +24,11 @@ REWRITE = (
 )
 
 
-Contents = dict[str, bytes]
+ImageContents = dict[str, bytes]
 """Encoded images by their keys in the bucket."""
 
 
-class EngineFactory(Protocol):
-    """Makes the engine of one request."""
-
-    def __call__(self, name: str, config: ImagesConfig, *, edit: bool = False) -> Engine:
-        """The engine `name` under `config`; `edit` for an edit."""
-
-
-class ImageService:
+class JobExecutor:
     """Makes images and stores them.
 
     Args:
@@ -58,7 +51,7 @@ class ImageService:
         self._prompt_writer = prompt_writer
         self._formats = OutputFormats()
 
-    async def enabled(self, *, edit: bool = False) -> ImagesConfig:
+    async def require_enabled(self, *, edit: bool = False) -> ImagesConfig:
         """The configuration, if it lets images be made or edited.
 
         Raises:
@@ -77,7 +70,7 @@ class ImageService:
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage] = (),
         mask: InputImage | None = None,
-        contents: Contents | None = None,
+        contents: ImageContents | None = None,
     ) -> None:
         """Do what a job asks for: its `engine`, `model`, `images`, `warnings` and `usage` are filled in.
 
@@ -96,8 +89,8 @@ class ImageService:
         metrics = JobMetrics(job.id, job.kind)
         edit = isinstance(form, EditImageForm)
         try:
-            config = await self.enabled(edit=edit)
-            choice = choice_of(job, form.model, config)
+            config = await self.require_enabled(edit=edit)
+            choice = choice_for_job(job, form.model, config)
             metrics.engine = job.engine = choice.engine
             metrics.model = job.model = choice.model or ""
             engine = self._engine(choice.engine, config, edit=edit)
@@ -148,7 +141,7 @@ class ImageService:
         return text, None
 
     async def _store(
-        self, job: Job, metrics: JobMetrics, images: Sequence[EngineImage], contents: Contents | None
+        self, job: Job, metrics: JobMetrics, images: Sequence[EngineImage], contents: ImageContents | None
     ) -> None:
         """Store what the engine made, all at once; what is no image is left out with a warning."""
         outcomes = await asyncio.gather(
@@ -175,7 +168,7 @@ class ImageService:
             len(image.data) for image, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, JobImage)
         )
 
-    async def _store_one(self, job: Job, number: int, image: EngineImage, contents: Contents | None) -> JobImage:
+    async def _store_one(self, job: Job, number: int, image: EngineImage, contents: ImageContents | None) -> JobImage:
         try:
             kind = sniff(image.data)
         except ValueError as error:

@@ -9,7 +9,7 @@ from image_gateway.engines.protocol import InputImage
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
-from image_gateway.jobs.stored_inputs import store_inputs
+from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 

@@ -6,7 +6,7 @@ import logging
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Cancellable
 from image_gateway.errors import GatewayError
-from image_gateway.jobs.image_service import EngineFactory
+from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.jobs import Job
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ STOP_SECONDS = 10.0
 """How long an engine may take to stop a run."""
 
 
-class Stopper:
+class EngineCanceler:
     """Stops one job's runs after another's.
 
     Args:
@@ -29,7 +29,7 @@ class Stopper:
         self._engine = engine
         self._seconds = seconds
 
-    async def stop(self, job: Job) -> None:
+    async def cancel(self, job: Job) -> None:
         """Stop what a job runs, on an engine that can tell it from what others run; a failure is logged."""
         try:
             config = (await self._configs.read()).config

@@ -12,11 +12,11 @@ from image_gateway.models.jobs import Kind
 _MAX_TEXT = 300
 
 
-class Unreadable(Exception):
+class UnreadableRequest(Exception):
     """A message or file that nothing can be made of. Its text says why, and repeats none of it."""
 
 
-def read_envelope(body: Any) -> GenerationEnvelope | EditEnvelope | InvalidRequest:
+def parse_envelope(body: Any) -> GenerationEnvelope | EditEnvelope | InvalidRequest:
     """The request that `body` is, or what is wrong with it; no value of it is repeated."""
     try:
         return ENVELOPE.validate_python(body)
@@ -29,30 +29,30 @@ def read_envelope(body: Any) -> GenerationEnvelope | EditEnvelope | InvalidReque
         return InvalidRequest(words[:_MAX_TEXT] + more, field=place[:_MAX_TEXT] or None)
 
 
-def read_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | InvalidRequest]:
+def parse_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | InvalidRequest]:
     """The kind of the request that a line, or a whole file, holds, and the request or what is wrong with it.
 
     Raises:
-        Unreadable: it is not JSON in UTF-8, or no request of a known kind.
+        UnreadableRequest: it is not JSON in UTF-8, or no request of a known kind.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Unreadable("Not UTF-8") from None
+        raise UnreadableRequest("Not UTF-8") from None
     body = parse_json(text)
     if not isinstance(body, dict):
-        raise Unreadable("Not a JSON object")
-    return parse_kind(body.get("kind")), read_envelope(body)
+        raise UnreadableRequest("Not a JSON object")
+    return parse_kind(body.get("kind")), parse_envelope(body)
 
 
 def parse_kind(value: Any) -> Kind:
     """The kind of a request.
 
     Raises:
-        Unreadable: it is none.
+        UnreadableRequest: it is none.
     """
     if value not in ("generation", "edit"):
-        raise Unreadable("It has no kind: generation or edit")
+        raise UnreadableRequest("It has no kind: generation or edit")
     kind: Kind = value
     return kind
 
@@ -61,9 +61,9 @@ def parse_json(text: str) -> Any:
     """What a text holds as JSON.
 
     Raises:
-        Unreadable: it is not JSON.
+        UnreadableRequest: it is not JSON.
     """
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Unreadable("Not JSON") from None
+        raise UnreadableRequest("Not JSON") from None
