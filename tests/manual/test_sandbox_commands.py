@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from image_gateway.models.config import MASK, SECRETS
+from tests.manual.conftest import PHOTO_SIZE
 from tests.manual.pages import Block, blocks_that_run
 from tests.manual.sandbox_process import ADMIN_TOKEN, USER_TOKEN, SandboxProcess
 from tests.manual.shell import run_in_bash
@@ -80,7 +81,7 @@ def test_the_comfyui_edit_example_edits(sandbox: SandboxProcess, folder: Path) -
     request = {"image": photo, "prompt": "make it night"}
     (image,) = sandbox.request("POST", "/api/v1/images/edit", json=request).json()
 
-    assert (image["width"], image["height"]) == (900, 700)
+    assert (image["width"], image["height"]) == PHOTO_SIZE
 
 
 @pytest.mark.parametrize(
