@@ -18,7 +18,7 @@ from owui_client.models.images import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import ResponseFormat
 from sandbox.template import ROOT
 from tests.conformance.open_webui import OpenWebUIRouter
-from tests.integration.running import MAX_WAIT_SECONDS
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from openai.types import ImagesResponse

@@ -14,8 +14,8 @@ import pytest
 
 from sandbox.client import ENGINES
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
-from tests.integration.running import MAX_WAIT_SECONDS, Running, start
 from tests.integration.sample_images import GREY, encoded, right_half
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS, Running, start
 
 UPDATE = "/api/v1/images/config/update"
 

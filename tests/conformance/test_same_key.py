@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.conformance.conftest import Engine, Gateway
-from tests.integration.running import MAX_WAIT_SECONDS
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS
 
 pytestmark = pytest.mark.xdist_group("conformance")
 

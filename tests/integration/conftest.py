@@ -1,175 +1,22 @@
-"""A deployment on embedded AWS, and the functions' handlers called with API Gateway's own events."""
+"""Deployments on embedded AWS, with the sandbox's engines and a worker."""
 
-import base64
-import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any
 
 import boto3
 import pytest
-from fastapi import FastAPI
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.types import Scope
 
-from functions.config.app import app as config_app
-from functions.config.app import handler as config_handler
-from functions.edit.app import app as edit_app
-from functions.edit.app import handler as edit_handler
-from functions.generate.app import app as generate_app
-from functions.generate.app import handler as generate_handler
-from functions.jobs.app import app as jobs_app
-from functions.jobs.app import handler as jobs_handler
 from image_gateway.access.principals import Role
-from image_gateway.api.app import Handler
-from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
-from image_gateway.models.jobs import Job
 from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
-from sandbox.front import http_event
-from tests.integration.sample_images import RED, encoded, text
-from tests.integration.working import WorkerThread
-
-FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
-    (config_app, config_handler),
-    # Before the two functions that serve results as well, for those who come by their own URLs.
-    (jobs_app, jobs_handler),
-    (generate_app, generate_handler),
-    (edit_app, edit_handler),
-)
-
-
-def handler_of(scope: Scope) -> Handler:
-    """The handler of the function whose route fits a request best; the first one's where none does."""
-    best = max(FUNCTIONS, key=lambda function: max(route.matches(scope)[0].value for route in function[0].routes))
-    return best[1]
-
-
-@dataclass
-class Answer:
-    """What a handler answered."""
-
-    status: int
-    headers: dict[str, str]
-    text: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.text)
-
-
-@dataclass
-class Deployment:
-    """The functions of one deployment, called as API Gateway calls them."""
-
-    gateway: Gateway
-    tokens: dict[str, str] = field(default_factory=dict)
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        role: str | None = "admin",
-        headers: dict[str, str] | None = None,
-        raw: bytes | None = None,
-        context: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        """Call the function that has the route.
-
-        `body` is sent as JSON, `raw` as it is; `context` changes the event's `requestContext`.
-        """
-        sent = {"content-type": "application/json"} if body is not None else {}
-        if role:
-            sent["authorization"] = f"Bearer {self.tokens[role]}"
-        sent.update({name.lower(): value for name, value in (headers or {}).items()})
-        content = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
-        path, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
-            "client": ("192.0.2.1", 1),
-            "server": ("gateway.example", 443),
-            "scheme": "https",
-        }
-        event = http_event(Request(scope), content, {}, f"{method} {path}")
-        event["requestContext"].update(context or {})
-        self.take_over()
-        answer = handler_of(scope)(event, None)
-        text = answer.get("body") or ""
-        if answer["isBase64Encoded"]:
-            text = base64.b64decode(text).decode()
-        return Answer(answer["statusCode"], answer["headers"], text)
-
-    def token(self, name: str, role: Role = Role.USER, **options: Any) -> str:
-        """Make a token."""
-        return run(self.gateway.token_registry.create(name, role, **options)).token
-
-    def configure(self, **fields: Any) -> Any:
-        """Update the configuration as an administrator."""
-        answer = self.call("POST", "/api/v1/images/config/update", fields)
-        assert answer.status == 200, answer.text
-        return answer.json
-
-    def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> Answer:
-        """Edit `image`, a red image by default."""
-        form = {"prompt": "a hat", "image": text(encoded(RED)) if image is None else image, **fields}
-        return self.call("POST", "/api/v1/images/edit", form, role=role)
-
-    def stored(self, prefix: str = "images/") -> list[str]:
-        """The keys that begin with `prefix`, by default those of all images."""
-        found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
-        return [item["Key"] for item in found.get("Contents", [])]
-
-    def jobs(self) -> list[Job]:
-        """All jobs that are recorded, the newest first."""
-        return run(self.gateway.jobs.page(owner=None))[0]
-
-    def take_over(self) -> None:
-        """Have the functions of this process be this deployment's."""
-        for app, _handler in FUNCTIONS:
-            app.state.gateway = lambda: self.gateway
-
-    def redeploy(self, aws: Aws | None = None, **settings: Any) -> None:
-        """Deploy anew with other settings."""
-        run(self.gateway.aclose())
-        self.gateway = Gateway(self.gateway.settings.model_copy(update=settings), aws or self.gateway.aws)
-
-    def allow_hosts(self, *urls: str) -> None:
-        """Deploy anew, with the hosts of these URLs as ones that may be fetched from although they are not public."""
-        self.redeploy(fetch_allowed_hosts=frozenset(url.removeprefix("http://") for url in urls))
-
-    def work(self) -> None:
-        """Have the worker do all that is queued."""
-        sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
-        while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-                run(self.gateway.worker.process(json.loads(message["Body"])["job"], lambda: 900.0))
-
-
-@dataclass
-class Served:
-    """One of the sandbox's engines while it is served: `state` has its knobs and its record."""
-
-    name: str
-    app: Starlette
-    state: SandboxState
-    url: str
-
-    def requested(self, ending: str) -> list[Any]:
-        """The JSON bodies, or form fields, of what was posted to paths with that ending, in order."""
-        return [one.json for one in self.state.record if one.method == "POST" and one.path.endswith(ending)]
+from tests.integration.deployment import Deployment
+from tests.integration.sandbox_engine import Served
+from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
+from tests.integration.worker_thread import WorkerThread
 
 
 @pytest.fixture
@@ -244,3 +91,11 @@ def editing(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str]
         return Served(name, app, state, url)
 
     return start
+
+
+@pytest.fixture
+def worker(generating: Deployment) -> Iterator[WorkerDeployment]:
+    """A worker whose deployment generates with the sandbox's openai engine."""
+    worker = deploy_worker(generating.gateway)
+    yield worker
+    run(worker.gateway.aclose())

@@ -32,7 +32,7 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from tests.conftest import deployed, serving
-from tests.integration.conftest import Deployment
+from tests.integration.deployment import Deployment
 from tests.integration.handlers import Handlers
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ import pytest
 
 from image_gateway.api.multipart import Part
 from image_gateway.aws.signing import Credentials
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, InputImage
-from image_gateway.engines.server import Answer, Connection, EngineServer
+from image_gateway.engines.response import EngineResponse
+from image_gateway.engines.server import EngineServer
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.envelopes import ENVELOPE
 from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
@@ -238,7 +240,7 @@ CONNECTION = Connection(
         EngineResult(images=[EngineImage(PROMPT.encode(), revised_prompt=PROMPT)], warnings=[SAID]),
         Message("1", json.dumps({"request": FORM}), JOB.created_at),
         Part("prompt", PROMPT.encode(), is_file=False),
-        Answer(400, "Bad Request", httpx.Headers(), SAID.encode(), {"mark": PROMPT.encode()}),
+        EngineResponse(400, "Bad Request", httpx.Headers(), SAID.encode(), {"mark": PROMPT.encode()}),
         NewToken(
             id="1",
             name="stranger",

@@ -10,11 +10,12 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.ids import job_time
 from image_gateway.models.jobs import Job
-from tests.integration.messages import Record, WorkerDeployment, deploy_worker, line, record
+from tests.integration.sqs_records import Record, line, record
+from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
-    from tests.integration.conftest import Deployment
+    from tests.integration.deployment import Deployment
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -154,6 +155,6 @@ def test_3000_lines_are_queued_by_several_invocations(worker: WorkerDeployment) 
     assert batch is not None
     assert batch.queued == batch.jobs == 3000
     for first in range(1, 3000, 100):
-        assert not run(progress.count_off(batch, range(first, first + 99))).done
-    assert run(progress.count_off(batch, range(100, 3001, 100))).done
+        assert not run(progress.mark_ended(batch, range(first, first + 99))).done
+    assert run(progress.mark_ended(batch, range(100, 3001, 100))).done
     run(worker.gateway.aclose())

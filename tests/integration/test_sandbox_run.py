@@ -18,7 +18,7 @@ from PIL import Image
 from sandbox.__main__ import STARTING, Photo, main, show
 from sandbox.client import GatewayClient
 from sandbox.errors import SandboxError
-from tests.integration.running import MAX_WAIT_SECONDS, Running, environment, spawn, start
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS, Running, environment, spawn, start
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 

@@ -1,0 +1,56 @@
+"""Public pages, unknown paths and internal errors."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+CONFIG = "/api/v1/images/config"
+
+
+def test_public_pages_ask_nothing_of_aws(deployment: "Deployment") -> None:
+    """Health and documentation answer without a token, and load nothing from elsewhere."""
+    health = deployment.call("GET", "/health", role=None)
+    document = deployment.call("GET", "/openapi.json", role=None)
+    page = deployment.call("GET", "/docs", role=None)
+
+    assert health.json == {"status": "ok"}
+    assert "/api/v1/images/generations" in document.json["paths"]
+    assert "://" not in page.text.replace("http://www.w3.org", "")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"docs/{asset}" in page.text
+        assert len(deployment.call("GET", f"/docs/{asset}", role=None).text) > 10_000
+    assert deployment.call("GET", "/docs/..%2fopenapi.json", role=None).status == 404
+
+
+def test_a_path_that_is_not_there_is_a_problem_document(deployment: "Deployment") -> None:
+    """Unknown paths and wrong methods too, and under `/v1` in OpenAI's shape."""
+    assert deployment.call("GET", "/api/v1/images/nothing").json["code"] == "not_found"
+    assert deployment.call("DELETE", CONFIG).json["code"] == "method_not_allowed"
+    assert deployment.call("GET", "/v1/nothing").json["error"]["code"] == "not_found"
+
+
+def test_a_defect_is_a_documented_answer_without_its_message(
+    deployment: "Deployment", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a caller sent may be in an exception's message, so neither answer nor log has it."""
+
+    async def broken() -> None:
+        raise RuntimeError("planted-message")
+
+    monkeypatch.setattr(deployment.gateway.configs, "read", broken)
+
+    answer = deployment.call("GET", CONFIG)
+
+    assert (answer.status, answer.json["code"]) == (500, "internal_error")
+    assert "planted" not in answer.text + caplog.text
+    assert "RuntimeError" in str([record.__dict__ for record in caplog.records])
+
+
+def test_the_answer_carries_the_request_id_of_api_gateway(deployment: "Deployment") -> None:
+    """One id finds the request in every log."""
+    assert len(deployment.call("GET", CONFIG, role=None).json["request_id"]) == 16

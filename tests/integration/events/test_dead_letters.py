@@ -1,0 +1,84 @@
+"""The dead-letter function: jobs are failed, other messages are kept."""
+
+import boto3
+import pytest
+
+from image_gateway.errors import Busy
+from image_gateway.event_loop import run
+from image_gateway.ids import new_job_id
+from tests.integration.sqs_records import record
+from tests.integration.worker.queued_jobs import FOX, left_behind, queued
+from tests.integration.worker_deployment import WorkerDeployment
+
+GENERATION = {"kind": "generation", "request": FOX}
+
+
+def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -> None:
+    """A job whose message was given up ends, and the account is told."""
+    (job_id,) = queued(worker)
+
+    assert worker.dead_letter(*(message.record for message in worker.drain())) == []
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.error.code, job.error.may_have_cost) == ("failed", "interrupted", False)
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
+
+
+def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: WorkerDeployment) -> None:
+    """A running job without a living holder fails too."""
+    job_id = left_behind(worker, "openai")
+
+    assert worker.dead_letter(record({"job": job_id})) == []
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.error.may_have_cost) == ("failed", True)
+
+
+def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> None:
+    """A job that somebody is doing right now is not taken from them; an ended or unknown one is left alone."""
+    (job_id,) = queued(worker)
+    lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))
+    assert lease
+
+    assert worker.dead_letter(record({"job": job_id}, "m1")) == ["m1"]
+    lease.job.fail(Busy("x"))
+    run(worker.gateway.jobs.finish(lease.job, "another"))
+    assert worker.dead_letter(record({"job": job_id}), record({"job": new_job_id()})) == []
+
+
+def test_a_dead_letter_of_a_request_fails_the_job_it_became(worker: WorkerDeployment) -> None:
+    """A request whose message was given up after its job was recorded is found by the message's id."""
+    message = record(GENERATION)
+    worker.deliver(message, seconds=10)
+    (job,) = worker.jobs()
+
+    assert worker.dead_letter(message) == []
+
+    assert worker.job(job.id).status == "failed"
+
+
+@pytest.mark.parametrize("attribute", ["Reason", "ERROR_MESSAGE"])
+def test_any_other_dead_letter_is_kept(
+    worker: WorkerDeployment, caplog: pytest.LogCaptureFixture, attribute: str
+) -> None:
+    """The body is kept with its reason; the log has the reason alone."""
+    messages = [record("planted", "m1", {attribute: "Not JSON"}), record(GENERATION, "m2")]
+
+    assert worker.dead_letter(*messages) == []
+
+    assert worker.document("dead-letters/m1.json") == {
+        "reason": "Not JSON",
+        "sent_at": "2025-06-15T15:06:40.123000+00:00",
+        "body": "planted",
+    }
+    assert worker.document("dead-letters/m2.json")["reason"] == "It came back too often"
+    assert "planted" not in str([one.__dict__ for one in caplog.records])
+
+
+def test_a_dead_letter_that_cannot_be_kept_comes_back(worker: WorkerDeployment) -> None:
+    """Nothing is lost while the bucket does not answer."""
+    boto3.client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
+
+    assert worker.dead_letter(record("x", "m1")) == ["m1"]

@@ -1,0 +1,134 @@
+"""Edits that the worker does: their input images."""
+
+import base64
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from image_gateway.access.principals import Principal, Role
+from image_gateway.container import Gateway
+from image_gateway.engines.protocol import InputImage
+from image_gateway.event_loop import run
+from image_gateway.models.forms import EditImageForm
+from sandbox.engines.state import Fault
+from tests.integration.sample_images import GREEN, RED, data_url, encoded, right_half
+from tests.integration.sqs_records import event, record
+from tests.integration.worker_deployment import WorkerDeployment
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+def test_an_edit_by_event_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
+    """Its images are read by the worker and kept as inputs, not in the table."""
+    worker, engine = editor
+    images = [data_url(encoded(RED)), data_url(encoded(GREEN))]
+
+    worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": images, "mask": right_half()}}))
+
+    (job,) = worker.jobs()
+    assert (job.status, job.request) == ("succeeded", {"prompt": "a hat"})
+    assert job.inputs == [f"inputs/{job.id}/{number}.png" for number in range(2)]
+    assert job.mask == f"inputs/{job.id}/mask.png"
+    assert [one["name"] for one in engine.state.record[0].files] == ["image[]", "image[]", "mask"]
+
+
+def test_a_retried_edit_fetches_its_images_once(
+    editor: tuple[WorkerDeployment, Any], serve: Callable[..., str], deployment: "Deployment"
+) -> None:
+    """The second attempt takes the images that the first one kept."""
+    fetched = []
+
+    async def answer(request: Request) -> Response:
+        fetched.append(request.url.path)
+        return Response(encoded())
+
+    url = serve(Starlette(routes=[Route("/red.png", answer)]))
+    worker, engine = editor
+    settings = worker.gateway.settings.model_copy(
+        update={"fetch_allowed_hosts": frozenset([url.removeprefix("http://")])}
+    )
+    worker.gateway = Gateway(settings, worker.gateway.aws)
+    engine.state.knobs.faults.append(Fault(503, headers={"Retry-After": "30"}, path="/edits"))
+
+    worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": f"{url}/red.png"}}))
+    worker.work_off()
+
+    (job,) = worker.jobs()
+    assert (job.status, job.attempts) == ("succeeded", 2)
+    assert fetched == ["/red.png"]
+    run(worker.gateway.aclose())
+
+
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        ("not an image", "invalid_image"),
+        ("7f7a5e96-0498-4a50-a4fb-0758362b89ef-0", "not_found"),
+        ("http://127.0.0.1/x", "invalid_url"),
+    ],
+)
+def test_bad_images_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any], image: str, code: str) -> None:
+    """The job says what is wrong with which image; the engine is not asked."""
+    worker, engine = editor
+
+    worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": image}}))
+
+    (job,) = worker.jobs()
+    assert job.error
+    assert (job.status, job.error.code, job.error.field) == ("failed", code, "image")
+    assert engine.state.record == []
+
+
+def test_an_edit_by_event_may_use_images_of_its_own_source_only(editor: tuple[WorkerDeployment, Any]) -> None:
+    """An image made for the same owner is an input; another owner's does not exist."""
+    worker, _engine = editor
+    worker.deliver(record(event({"prompt": "a hat", "image": data_url(encoded())}, "Image Edit Requested", "shop")))
+    (first,) = worker.jobs()
+
+    for source in ("shop", "thief"):
+        worker.deliver(record(event({"prompt": "b", "image": f"{first.id}-0"}, "Image Edit Requested", source)))
+
+    ends = {job.owner: job.status for job in worker.jobs() if job.id != first.id}
+    assert ends == {"event:shop": "succeeded", "event:thief": "failed"}
+
+
+def test_a_queued_edit_of_a_caller_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
+    """Images that an HTTP request left as inputs are loaded, with their mask."""
+    worker, engine = editor
+    image = InputImage(encoded(), "image/png", 64, 64)
+    mask = InputImage(base64.b64decode(right_half()), "image/png", 64, 64)
+    form = EditImageForm(prompt="a hat", image="x")
+    principal = Principal("1", "", Role.USER)
+    job = run(worker.gateway.submission.submit(form, principal, images=[image], mask=mask, queue=True))
+
+    worker.work_off()
+
+    assert worker.job(job.id).status == "succeeded"
+    assert [one["name"] for one in engine.state.record[0].files] == ["image", "mask"]
+
+
+def test_inputs_that_cannot_be_read_are_tried_again(
+    editor: tuple[WorkerDeployment, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bucket that fails before the engine is asked costs an attempt, not the job."""
+    worker, engine = editor
+    image = InputImage(encoded(), "image/png", 64, 64)
+    form = EditImageForm(prompt="a hat", image="x")
+    job = run(worker.gateway.submission.submit(form, Principal("1", "", Role.USER), images=[image], queue=True))
+    boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key=job.inputs[0])
+
+    (message,) = worker.drain()
+    assert worker.deliver(message.record) == []
+    assert worker.job(job.id).status == "queued"
+    run(worker.gateway.images.put_input(job.id, "0.png", encoded(), "image/png"))
+    worker.work_off()
+
+    assert (worker.job(job.id).status, worker.job(job.id).attempts) == ("succeeded", 2)
+    assert len(engine.state.record) == 1

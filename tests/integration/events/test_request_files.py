@@ -1,0 +1,176 @@
+"""Request files in the bucket, which S3's events announce: their lines, their results, and files that are refused."""
+
+import json
+import tracemalloc
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from image_gateway.batches import ingestion
+from image_gateway.event_loop import run
+from tests.integration.sample_images import data_url, encoded
+from tests.integration.sqs_records import line, record
+from tests.integration.worker_deployment import WorkerDeployment
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.deployment import Deployment
+
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """190 succeed, 10 are reported by number, and there is one manifest, though every message comes three times."""
+    bad = {
+        number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
+    }
+    created = worker.upload("requests/summer/foxes.jsonl", [bad.get(n, line(n)) for n in range(1, 201)])
+
+    worker.deliver(record(created), record(created), record(created))
+    worker.work_off(batch=20)
+
+    found = worker.results()
+    assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
+        "total": 200, "succeeded": 190, "failed": 0, "canceled": 0, "invalid": 10,
+    }  # fmt: skip
+    assert [one["line"] for one in found["lines"]] == list(range(1, 201))
+    assert [one["line"] for one in found["lines"] if one["status"] == "invalid"] == list(bad)
+    assert {one["error"]["detail"] for one in found["lines"] if one["status"] == "invalid"} == {
+        "Not JSON", "request.prompt: Field required",
+    }  # fmt: skip
+    assert sum(one.method == "POST" for one in openai.record) == 190
+    assert worker.keys("results/") == [f"results/summer/foxes-{found['batch']}.json"]
+    assert "http" not in json.dumps(found)
+    assert len(worker.keys("images/")) == 190
+
+
+def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
+    """A `.json` file, indented and with a byte order mark, is one job with a manifest; its id is repeated."""
+    data = b"\xef\xbb\xbf" + json.dumps(line(id="order 7"), indent=2).encode()
+
+    worker.deliver(record(worker.upload("requests/one.json", data)))
+    worker.work_off()
+
+    (reported,) = worker.results()["lines"]
+    (job,) = worker.jobs()
+    assert (job.status, job.owner, job.channel, job.line) == ("succeeded", "event:s3", "s3", 1)
+    assert reported == {
+        "line": 1, "id": "order 7", "job": job.id, "status": "succeeded", "keys": [job.images[0].key],
+    }  # fmt: skip
+
+
+def test_edits_come_by_file(worker: WorkerDeployment, generating: "Deployment") -> None:
+    """A line may be an edit; its images wait in the bucket."""
+    engine = generating.gateway
+    configured = run(engine.configs.read()).config
+    generating.configure(
+        ENABLE_IMAGE_EDIT=True,
+        IMAGE_EDIT_ENGINE="openai",
+        IMAGE_EDIT_MODEL="gpt-image-2",
+        IMAGES_EDIT_OPENAI_API_BASE_URL=configured.IMAGES_OPENAI_API_BASE_URL,
+        IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
+    )
+    edit = {"kind": "edit", "request": {"prompt": "a hat", "image": data_url(encoded())}}
+
+    worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, line()])))
+    worker.work_off()
+
+    assert [one["status"] for one in worker.results()["lines"]] == ["succeeded", "succeeded"]
+
+
+def test_blank_lines_and_carriage_returns_do_not_count(worker: WorkerDeployment) -> None:
+    """Lines keep the numbers that an editor shows; a line that is not UTF-8 is bad alone."""
+    good = json.dumps(line()).encode()
+
+    worker.deliver(record(worker.upload("requests/a.jsonl", b"\r\n" + good + b"\r\n\n\xff\xfe\n" + good + b"\n")))
+    worker.work_off()
+
+    assert [(one["line"], one["status"]) for one in worker.results()["lines"]] == [
+        (2, "succeeded"), (4, "invalid"), (5, "succeeded"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"nonsense\n"])
+def test_a_file_without_requests_has_its_manifest_at_once(worker: WorkerDeployment, data: bytes) -> None:
+    """Nothing is queued."""
+    assert worker.deliver(record(worker.upload("requests/a.jsonl", data))) == []
+
+    assert worker.results()["total"] == worker.results()["invalid"] == len(data.split())
+    assert worker.drain() == []
+
+
+def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerDeployment) -> None:
+    """Its owner finds it, the account is told, and the manifest says why."""
+    created = record(worker.upload("requests/a.json", json.dumps(line(request={})).encode()))
+
+    worker.deliver(created, created)
+    worker.work_off()
+
+    (job,) = worker.jobs()
+    assert (job.status, job.error and job.error.detail) == ("failed", "request.prompt: Field required")
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
+    (reported,) = worker.results()["lines"]
+    assert (reported["status"], reported["error"]["code"]) == ("failed", "invalid_request")
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"\xff\xfe", "Not UTF-8"), (b"[]", "object"), (b"{}", "no kind")])
+def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, data: bytes, reason: str) -> None:
+    """It goes to the dead letters with its reason, and the manifest says so too."""
+    assert worker.deliver(record(worker.upload("requests/a.json", data))) == []
+
+    (letter,) = worker.drain("dead")
+    assert reason in letter.attributes["Reason"]
+    assert reason in worker.results()["lines"][0]["error"]["detail"]
+    assert worker.jobs() == []
+
+
+def test_a_file_of_millions_of_lines_is_not_read_to_its_end(worker: WorkerDeployment) -> None:
+    """What is known to be too long takes no more memory than what is allowed."""
+    upload = worker.upload("requests/a.jsonl", ["1"] * 1_000_000)
+
+    tracemalloc.start()
+    worker.deliver(record(upload))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    (letter,) = worker.drain("dead")
+    assert "over 10000 lines" in letter.attributes["Reason"]
+    assert peak < 100_000_000
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("MAX_FILE_BYTES", "over 1 bytes"), ("MAX_LINES", "over 1 lines")])
+def test_a_file_over_a_limit_is_buried(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+) -> None:
+    """Nothing of it is done."""
+    monkeypatch.setattr(ingestion, limit, 1)
+
+    worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
+
+    (letter,) = worker.drain("dead")
+    assert reason in letter.attributes["Reason"]
+    assert worker.jobs() == []
+    assert worker.drain() == []
+
+
+def test_a_file_that_is_gone_is_buried(worker: WorkerDeployment) -> None:
+    """Removed, or overwritten with another: the event speaks of a file that is not there."""
+    removed = worker.upload("requests/a.jsonl", [line()])
+    boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
+    overwritten = worker.upload("requests/b.jsonl", [line()])
+    worker.upload("requests/b.jsonl", [line(2)])
+
+    assert worker.deliver(record(removed), record(overwritten)) == []
+
+    assert [("gone" in letter.attributes["Reason"]) for letter in worker.drain("dead")] == [True, True]
+    assert worker.jobs() == []
+
+
+@pytest.mark.parametrize("key", ["requests/a.txt", "images/a.json"])
+def test_other_files_are_no_requests(worker: WorkerDeployment, key: str) -> None:
+    """Only `.json` and `.jsonl` below `requests/` are read."""
+    worker.deliver(record(worker.upload(key, [line()])))
+
+    assert len(worker.drain("dead")) == 1

@@ -1,0 +1,127 @@
+"""Queued jobs and requests by SQS and EventBridge, done by the worker function."""
+
+import json
+import logging
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from functions.worker.app import make_handler
+from functions.worker.dead_letters import make_handler as make_dead_letters
+from sandbox.engines.state import SandboxState
+from tests.integration.sqs_records import event, record
+from tests.integration.worker.queued_jobs import FOX, queued, requested
+from tests.integration.worker_deployment import Context, WorkerDeployment
+from tests.polling import LONG, meanwhile, wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+GENERATION = {"kind": "generation", "request": FOX}
+
+
+def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
+    """A message with a job's id makes its images, and the account is told without URL or prompt."""
+    (job_id,) = queued(worker)
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 1, 1)
+    ((kind, detail),) = worker.reported()
+    assert (kind, detail["id"], detail["keys"]) == ("Image Job Succeeded", job_id, [job.images[0].key])
+    assert "fox" not in json.dumps(detail)
+    assert "http" not in json.dumps(detail)
+
+
+def test_a_request_by_sqs_is_done(worker: WorkerDeployment) -> None:
+    """An envelope is a job of `event:sqs`, done in the same invocation."""
+    assert worker.deliver(record(GENERATION)) == []
+
+    (job,) = worker.jobs()
+    assert (job.status, job.owner, job.channel, job.request["prompt"]) == ("succeeded", "event:sqs", "sqs", "a fox")
+    assert worker.drain() == []
+
+
+@pytest.mark.parametrize("detail", [FOX, {"request": FOX}], ids=["form", "envelope"])
+def test_a_request_by_eventbridge_is_done(worker: WorkerDeployment, detail: Any) -> None:
+    """The detail is the form, or the envelope; the source is the owner, the event's time that of the job."""
+    assert worker.deliver(record(event(detail, source="shop.orders"))) == []
+
+    (job,) = worker.jobs()
+    assert (job.status, job.owner, job.channel) == ("succeeded", "event:shop.orders", "eventbridge")
+    assert job.images[0].key.startswith("images/2026/01/02/")
+
+
+def test_everything_delivered_three_times_out_of_order_runs_once(
+    worker: WorkerDeployment, openai: SandboxState
+) -> None:
+    """Queued jobs, envelopes and events: one engine call and one event each, however often and together they come."""
+    queued(worker, 5)
+    records = [message.record for message in worker.drain()]
+    records += [record(GENERATION) for _ in range(5)] + [record(event(FOX)) for _ in range(5)]
+    pile = records * 3
+    random.Random(7).shuffle(pile)
+
+    again = {message for first in range(0, 45, 10) for message in worker.deliver(*pile[first : first + 10])}
+    assert worker.deliver(*(one for one in records if one["messageId"] in again)) == []
+
+    assert [job.status for job in worker.jobs()] == ["succeeded"] * 15
+    assert requested(openai) == 15
+    assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"] * 15
+
+
+def test_a_batch_is_done_at_once(worker: WorkerDeployment, generating: "Deployment", openai: SandboxState) -> None:
+    """Ten jobs of one batch are at the engine at the same time: they are paid for as one invocation."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai.knobs.latency = LONG
+    queued(worker, 10)
+    records = [message.record for message in worker.drain()]
+
+    def let_go() -> None:
+        wait_until(lambda: openai.in_flight == 10)
+        openai.knobs.latency = 0
+
+    with meanwhile(let_go):
+        assert worker.deliver(*records) == []
+
+    assert openai.most_in_flight == 10
+    assert {job.status for job in worker.jobs()} == {"succeeded"}
+
+
+def test_the_same_id_is_the_same_job(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """A sender's own id, in two messages, makes one job; with another request it fails the second one's."""
+    worker.deliver(record({**GENERATION, "id": "order 1"}))
+    worker.deliver(record({**GENERATION, "id": "order 1"}))
+    worker.deliver(record({"kind": "generation", "id": "order 1", "request": {"prompt": "a hen"}}))
+
+    assert requested(openai) == 1
+    assert sorted(job.status for job in worker.jobs()) == ["failed", "succeeded"]
+
+
+def test_each_message_of_a_batch_fails_alone(worker: WorkerDeployment, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that defies handling comes back, named in the log without what it holds; the others are done."""
+    broken = record("planted body", "broken")
+    del broken["attributes"]
+
+    assert worker.deliver(record(GENERATION), broken, record(GENERATION)) == ["broken"]
+
+    assert [job.status for job in worker.jobs()] == ["succeeded"] * 2
+    assert "a message comes back" in caplog.text
+    assert "planted" not in str([one.__dict__ for one in caplog.records])
+
+
+@pytest.mark.parametrize("make", [make_handler, make_dead_letters], ids=["worker", "dead letters"])
+def test_addresses_are_in_no_log(
+    worker: WorkerDeployment, caplog: pytest.LogCaptureFixture, make: Callable[..., Any]
+) -> None:
+    """On Lambda the root logger has the level INFO, by which httpx tells each URL: that of a link may be signed."""
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="httpx")
+
+    handler = make(lambda: worker.gateway)
+    handler({"Records": [record(GENERATION)]}, Context())
+
+    assert {found.name for found in caplog.records if found.name.startswith("httpx")} == set()

@@ -1,0 +1,45 @@
+"""An engine whose record holds the inputs of edits, and a server that links lead to."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.integration.images_api.image_server import ImageServer
+from tests.integration.sample_images import GREEN, encoded
+
+if TYPE_CHECKING:
+    from tests.integration.sandbox_engine import Served
+
+
+@pytest.fixture
+def image_server(serve: Callable[..., str]) -> ImageServer:
+    """`/green.png` is an image, `/page` HTML that says it is one, `/endless` over 50 MB, `/to?url=` a redirect."""
+    server = ImageServer()
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(51):
+            yield bytes(1_000_000)
+
+    async def answer(request: Request) -> Response:
+        server.requested.append(request.url.path)
+        if request.url.path == "/page":
+            return Response("<!doctype html>", media_type="image/png")
+        if request.url.path == "/endless":
+            return StreamingResponse(endless(), media_type="image/png")
+        if request.url.path == "/to":
+            return RedirectResponse(request.query_params["url"])
+        return Response(encoded(GREEN))
+
+    server.url = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+    return server
+
+
+@pytest.fixture
+def engine(editing: Callable[[str], "Served"]) -> "Served":
+    """The engine whose record holds the inputs themselves."""
+    return editing("automatic1111")

@@ -1,0 +1,13 @@
+"""A request for a generation, as an ordinary caller sends it."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Answer, Deployment
+
+
+GENERATIONS = "/api/v1/images/generations"
+
+
+def generate(deployment: "Deployment", **fields: Any) -> "Answer":
+    return deployment.call("POST", GENERATIONS, {"prompt": "a fox", "size": "640x384", **fields}, role="user")

@@ -1,0 +1,184 @@
+"""What each engine is sent for an edit."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.images_api.edit_results import Editing, warnings
+from tests.integration.sample_images import BLUE, GREEN, RED, SIDE, encoded, opened, right_half, text
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+    from tests.integration.sandbox_engine import Served
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_openai_gets_files_of_their_types(deployment: "Deployment", editing: Editing, count: int) -> None:
+    """One input is `image`, several are `image[]`, in order, as PNG where the input was lossless and JPEG otherwise."""
+    engine = editing("openai")
+    inputs = [encoded(RED), encoded(GREEN, "JPEG"), encoded(BLUE, "BMP")][:count]
+
+    deployment.edit([text(data) for data in inputs])
+
+    (requested,) = engine.state.record
+    name = "image" if count == 1 else "image[]"
+    files = [(file["name"], file["filename"], file["content_type"]) for file in requested.files]
+    wanted = [("image-0.png", "image/png"), ("image-1.jpg", "image/jpeg"), ("image-2.png", "image/png")]
+    assert files == [(name, *described) for described in wanted[:count]]
+    assert requested.path == "/v1/images/edits"
+    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", "n": 1}
+    assert requested.headers["authorization"] == "Bearer planted-engine-key"
+
+
+def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Editing) -> None:
+    """The mask is a file of its own beside the fields that the request has."""
+    engine = editing("openai")
+    options: dict[str, Any] = {
+        "n": 3,
+        "size": "384x256",
+        "background": "transparent",
+        "quality": "low",
+        "output_format": "webp",
+    }
+
+    answer = deployment.edit(mask=right_half(), **options)
+
+    (requested,) = engine.state.record
+    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
+    assert [(file["name"], file["content_type"]) for file in requested.files] == [
+        ("image", "image/png"),
+        ("mask", "image/png"),
+    ]
+    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 3
+
+
+def test_openai_params_are_the_operators_last_word_for_edits_too(deployment: "Deployment", editing: Editing) -> None:
+    """Parameters are laid over the fields of an edit, and the caller is told what changed."""
+    engine = editing("openai")
+    deployment.configure(IMAGES_OPENAI_API_PARAMS={"quality": "low", "n": 2})
+
+    answer = deployment.edit(quality="high", n=1)
+
+    assert engine.requested("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
+    assert len(answer.json) == 2
+    assert "quality was set to 'low'" in warnings(answer)
+
+
+def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", editing: Editing) -> None:
+    """The prompt is followed by each input in order under its own type."""
+    engine = editing("gemini")
+
+    deployment.edit([text(encoded(RED)), text(encoded(GREEN, "JPEG")), text(encoded(BLUE, "WEBP"))])
+
+    (body,) = engine.requested(":generateContent")
+    prompt, *parts = body["contents"][0]["parts"]
+    blobs = [part["inline_data"] for part in parts]
+    assert prompt == {"text": "a hat"}
+    assert [blob["mime_type"] for blob in blobs] == ["image/png", "image/jpeg", "image/jpeg"]
+    assert [opened(blob["data"]).format for blob in blobs] == ["PNG", "JPEG", "JPEG"]
+    assert opened(blobs[0]["data"]).getpixel((0, 0)) == RED
+
+
+def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", editing: Editing) -> None:
+    """Three images are three calls, each with the inputs and the nearest shape."""
+    engine = editing("gemini")
+
+    answer = deployment.edit(n=3, size="1536x1024")
+
+    bodies = engine.requested(":generateContent")
+    assert [len(body["contents"][0]["parts"]) for body in bodies] == [2, 2, 2]
+    assert bodies[0]["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2", "imageSize": "1K"}
+    assert len(answer.json) == 3
+    assert "1536x1024" in warnings(answer)
+
+
+def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", editing: Editing) -> None:
+    """The image is edited without the mask, and a warning tells."""
+    engine = editing("gemini")
+
+    answer = deployment.edit(mask=right_half(), background="transparent")
+
+    assert len(engine.requested(":generateContent")[0]["contents"][0]["parts"]) == 2
+    assert "mask is not supported" in warnings(answer)
+    assert "background is not supported" in warnings(answer)
+
+
+def loaded(engine: "Served") -> list[tuple[Any, str]]:
+    """What the image nodes and the mask node of the run load: a pixel of each file, and its name."""
+    (body,) = engine.requested("/prompt")
+    names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
+    files = engine.app.state.machine.files
+    return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
+
+
+def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", editing: Editing) -> None:
+    """Each input is uploaded under the job's id, and the nodes load them by the names answered, in order."""
+    engine = editing("comfyui")
+
+    deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)])
+
+    (job,) = deployment.jobs()
+    pixels = [pixel for pixel, _name in loaded(engine)]
+    assert pixels == [(*RED, 255), (*GREEN, 255), (*BLUE, 255), (255, 255, 255, 0)]
+    assert [name for _pixel, name in loaded(engine)] == [f"{job.id}-{number}.png" for number in range(4)]
+    sent = [file["filename"] for requested in engine.state.record for file in requested.files]
+    assert sorted(sent) == [f"{job.id}-{number}.png" for number in range(4)]
+
+
+def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", editing: Editing) -> None:
+    """The mask is what its node loads, and one run makes the batch in the size asked for."""
+    engine = editing("comfyui")
+
+    deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, model="sd_xl_base_1.0.safetensors")
+
+    (body,) = engine.requested("/prompt")
+    nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
+    name = loaded(engine)[3][1]
+    mask = opened(engine.app.state.machine.files["input", "", name])
+    assert (nodes["14"]["width"], nodes["14"]["height"], nodes["17"]["amount"]) == (384, 256, 3)
+    assert (nodes["3"]["seed"], nodes["4"]["ckpt_name"], nodes["6"]["text"]) == (
+        7,
+        "sd_xl_base_1.0.safetensors",
+        "a hat",
+    )
+    assert [mask.getpixel((x, 0)) for x in (0, SIDE - 1)] == [(0, 0, 0, 255), (255, 255, 255, 0)]
+
+
+def test_comfyui_takes_as_many_inputs_as_its_workflow_has(deployment: "Deployment", editing: Editing) -> None:
+    """What the workflow has no node for is left out, and a warning tells."""
+    engine = editing("comfyui")
+
+    answer = deployment.edit([text(encoded())] * 5)
+
+    assert "takes 3 input images: 2 more were ignored" in warnings(answer)
+    assert len([requested for requested in engine.state.record if requested.files]) == 4
+
+
+def test_automatic1111_gets_the_first_input(deployment: "Deployment", editing: Editing) -> None:
+    """Image to image takes one image, in its own size unless another is asked for; the rest is told of."""
+    engine = editing("automatic1111")
+
+    answer = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
+
+    (body,) = engine.requested("/img2img")
+    (init,) = body["init_images"]
+    assert opened(init).getpixel((0, 0)) == RED
+    assert (body["prompt"], body["width"], body["height"], body["n_iter"]) == ("a hat", SIDE, SIDE, 1)
+    assert "mask" not in body
+    assert "only the first of 2 was used" in warnings(answer)
+
+
+def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(deployment: "Deployment", editing: Editing) -> None:
+    """White is what the mask left transparent; strength and sampler are the operator's."""
+    engine = editing("automatic1111")
+    deployment.configure(AUTOMATIC1111_PARAMS={"denoising_strength": 0.4, "sampler_name": "Euler"})
+
+    answer = deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, negative_prompt="rain")
+
+    (body,) = engine.requested("/img2img")
+    mask = opened(body["mask"])
+    assert (mask.mode, mask.getpixel((0, 0)), mask.getpixel((SIDE - 1, 0))) == ("L", 0, 255)
+    wanted = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}
+    wanted |= {"denoising_strength": 0.4, "sampler_name": "Euler"}
+    assert {name: body[name] for name in wanted} == wanted
+    assert [image["seed"] for image in answer.json] == [7, 8, 9]

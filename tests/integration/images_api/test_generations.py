@@ -1,0 +1,197 @@
+"""Generations with the sandbox's openai engine over HTTP: images, parameters, and what is recorded."""
+
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import boto3
+import httpx
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
+from sandbox.engines.painter import paint
+from sandbox.engines.state import Fault
+from tests.integration.images_api.generation import GENERATIONS, generate
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.deployment import Deployment
+
+
+def stored(deployment: "Deployment") -> list[str]:
+    """The keys of all images in the bucket."""
+    found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
+    return [item["Key"] for item in found.get("Contents", [])]
+
+
+def test_an_image_is_made_stored_and_signed(generating: "Deployment") -> None:
+    """The answer has the documented fields; the URL gives the image of the size asked for."""
+    answer = generate(generating)
+
+    assert answer.status == 200
+    (image,) = answer.json
+    assert set(image) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
+    assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
+    assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
+    assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
+    assert image["id"].rpartition("-")[0] in stored(generating)[0]
+
+
+def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
+    """Model, size and number of the request win over the configuration."""
+    generating.configure(IMAGE_SIZE="1024x1024")
+
+    answer = generate(generating, model="gpt-image-2.6-sunburst", n=2, quality="low", output_format="webp")
+
+    sent = openai.record[-1].json
+    assert {name: sent[name] for name in ("model", "size", "n", "quality", "output_format")} == {
+        "model": "gpt-image-2.6-sunburst",
+        "size": "640x384",
+        "n": 2,
+        "quality": "low",
+        "output_format": "webp",
+    }
+    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 2
+
+
+def test_the_configuration_fills_what_the_request_leaves_out(generating: "Deployment", openai: "SandboxState") -> None:
+    """Model and size of the configuration; nothing at all where neither says anything."""
+    generating.configure(IMAGE_SIZE="512x512")
+    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+    first = openai.record[-1].json
+    generating.configure(IMAGE_SIZE=None)
+    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+
+    assert (first["model"], first["size"]) == ("gpt-image-2", "512x512")
+    assert "size" not in openai.record[-1].json
+
+
+def test_the_operators_params_have_the_last_word_with_a_warning(generating: "Deployment") -> None:
+    """Params override number and size; the caller is told about what they asked for."""
+    generating.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
+
+    images = generate(generating, n=1).json
+
+    assert [(image["width"], image["height"]) for image in images] == [(512, 512)] * 2
+    assert any("size" in warning for warning in images[0]["warnings"])
+    assert not any("quality" in warning for warning in images[0]["warnings"])
+
+
+def test_unknown_fields_are_ignored_with_a_warning(generating: "Deployment") -> None:
+    """A newer client is served."""
+    (image,) = generate(generating, zoom=3, steps=20).json
+
+    assert any("zoom" in warning for warning in image["warnings"])
+    assert any("steps" in warning for warning in image["warnings"])
+
+
+def test_four_images_of_a_one_image_model_are_made_at_once(generating: "Deployment", openai: "SandboxState") -> None:
+    """One of four calls fails: three images in order and a warning in the engine's words."""
+    openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
+
+    answer = generate(generating, model="sandbox-single", n=4)
+
+    assert answer.status == 200
+    assert len(answer.json) == len(stored(generating)) == 3
+    assert [image["id"].rpartition("-")[2] for image in answer.json] == ["0", "1", "2"]
+    assert any("a planted failure" in warning for warning in answer.json[0]["warnings"])
+
+
+def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
+    generating: "Deployment", openai: "SandboxState"
+) -> None:
+    """Providers that answer URLs are served."""
+    openai.knobs.key = "planted-engine-key"
+    generating.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "url"})
+
+    answer = generate(generating, model="sandbox-url")
+
+    assert answer.status == 200, answer.text
+    assert openai.record[-1].headers["authorization"] == "Bearer planted-engine-key"
+
+
+def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", serve: Callable[..., str]) -> None:
+    """The image is fetched from an allowed host without credentials; a private host is not asked at all."""
+    requested: list[Request] = []
+
+    async def image(request: Request) -> Response:
+        requested.append(request)
+        return Response(paint("elsewhere", 64, 64), media_type="image/png")
+
+    elsewhere = serve(Starlette(routes=[Route("/p.png", image)]))
+
+    async def answer_url(_request: Request) -> Response:
+        return JSONResponse({"data": [{"url": f"{elsewhere}/p.png"}]})
+
+    engine = serve(Starlette(routes=[Route("/images/generations", answer_url, methods=["POST"])]))
+    generating.configure(IMAGES_OPENAI_API_BASE_URL=engine, IMAGES_OPENAI_API_KEY="planted-engine-key")
+
+    refused = generate(generating)
+    assert (refused.status, refused.json["code"]) == (502, "engine_unavailable")
+    assert requested == []
+
+    host = elsewhere.removeprefix("http://")
+    settings = generating.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
+    run(generating.gateway.aclose())
+    generating.gateway = Gateway(settings)
+    assert generate(generating).status == 200
+    assert "authorization" not in requested[0].headers
+
+
+def test_a_base64_encoded_body_is_read(generating: "Deployment") -> None:
+    """Without a content type API Gateway sends base64; it is JSON all the same."""
+    assert generating.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', role="user").status == 200
+
+
+def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployment", openai: "SandboxState") -> None:
+    """The engine gets the rewritten prompt, and the image tells it."""
+    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
+
+    (image,) = generate(generating).json
+
+    assert image["revised_prompt"] == openai.record[-1].json["prompt"] != "a fox"
+    assert openai.record[-2].path.endswith("/chat/completions")
+
+
+@pytest.mark.parametrize("case", ["no model", "failure", "nothing", "too long"])
+def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
+    generating: "Deployment", openai: "SandboxState", case: str
+) -> None:
+    """An image of the original prompt, and a warning that says why."""
+    model = "" if case == "no model" else "gpt-5.6-mini"
+    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
+    text = {"nothing": " ", "too long": "x" * 32_001}.get(case)
+    if text:
+        openai.knobs.faults.append(Fault(200, {"choices": [{"message": {"content": text}}]}, path="/completions"))
+    if case == "failure":
+        openai.knobs.faults.append(Fault(500, {"error": {"message": "no language today"}}, path="/completions"))
+
+    (image,) = generate(generating).json
+
+    assert "revised_prompt" not in image
+    assert any("not rewritten" in warning for warning in image["warnings"])
+    assert openai.record[-1].json["prompt"] == "a fox"
+
+
+def test_a_job_leaves_one_log_line_and_its_metrics(
+    generating: "Deployment", caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Figures with units, neither prompt nor key."""
+    generate(generating, prompt="planted-prompt", n=2)
+
+    (job,) = [record for record in caplog.records if record.getMessage() == "job"]
+    assert (job.engine, job.model, job.outcome, job.images) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
+    metrics = json.loads(next(line for line in capsys.readouterr().out.splitlines() if "_aws" in line))
+    assert metrics["images"] == 2
+    assert metrics["bytes"] > 0
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["engine", "outcome"]]
+    everything = str([record.__dict__ for record in caplog.records]) + json.dumps(metrics)
+    assert "planted" not in everything

@@ -1,0 +1,154 @@
+"""Uploads: a presigned POST from the edit function, the file sent to the bucket, its id as an input."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import httpx
+import pytest
+
+from tests.integration.sample_images import GREEN, encoded, opened
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.sandbox_engine import Served
+
+
+FORM = {"content_type": "image/png", "bytes": 1_000_000}
+
+
+@pytest.fixture
+def engine(editing: Callable[[str], "Served"]) -> "Served":
+    """The engine whose record holds the inputs themselves."""
+    return editing("automatic1111")
+
+
+def ask(deployment: "Deployment", role: str | None = "user", **fields: Any) -> "Answer":
+    return deployment.call("POST", "/api/v1/images/uploads", {**FORM, **fields}, role=role)
+
+
+def sent(deployment: "Deployment", data: bytes) -> str:
+    """Upload a file as a client does; gives its id."""
+    upload = ask(deployment).json
+    answer = httpx.post(upload["url"], data=upload["fields"], files={"file": data})
+    assert answer.is_success, answer.text
+    return str(upload["id"])
+
+
+def test_a_presigned_post_is_bound_to_type_size_and_time(deployment: "Deployment", engine: "Served") -> None:
+    """The policy lets one key, one type, at most the size that was said, and 15 minutes."""
+    answer = ask(deployment, content_type="image/jpeg", bytes=7_000_000)
+
+    assert answer.status == 201
+    upload = answer.json
+    policy = json.loads(base64.b64decode(upload["fields"]["policy"]))
+    soon = datetime.now(UTC) + timedelta(minutes=15)
+    assert ["content-length-range", 1, 7_000_000] in policy["conditions"]
+    assert {"Content-Type": "image/jpeg"} in policy["conditions"]
+    assert {"bucket": deployment.gateway.settings.bucket} in policy["conditions"]
+    assert {"key": upload["fields"]["key"]} in policy["conditions"]
+    assert upload["fields"]["Content-Type"] == "image/jpeg"
+    assert upload["fields"]["key"].startswith("uploads/")
+    assert upload["id"] == f"upload-{upload['fields']['key'].rpartition('/')[2]}"
+    for reported in (policy["expiration"], upload["expires_at"]):
+        assert abs(datetime.fromisoformat(reported) - soon) < timedelta(seconds=5)
+
+
+def test_an_uploaded_file_is_an_input(deployment: "Deployment", engine: "Served") -> None:
+    """What was sent to the bucket is what the engine gets."""
+    upload_id = sent(deployment, encoded(GREEN))
+
+    assert deployment.edit(upload_id).status == 200
+
+    assert opened(engine.requested("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
+
+
+def test_an_upload_can_be_a_mask(deployment: "Deployment", engine: "Served") -> None:
+    """A mask is resolved as an input is."""
+    upload_id = sent(deployment, encoded((0, 0, 0, 0)))
+
+    assert deployment.edit(mask=upload_id).status == 200
+
+    assert opened(engine.requested("/img2img")[0]["mask"]).getpixel((0, 0)) == 255
+
+
+@pytest.mark.parametrize("role", ["stranger", "admin"])
+def test_somebody_elses_upload_is_as_an_unknown_one(deployment: "Deployment", engine: "Served", role: str) -> None:
+    """An upload is for its owner only."""
+    upload_id = sent(deployment, encoded())
+
+    answer = deployment.edit(upload_id, role=role)
+
+    assert (answer.status, answer.json["code"], answer.json["field"]) == (404, "not_found", "image")
+    assert answer.json["detail"] == f"There is no image or upload {upload_id}"
+    assert engine.state.record == []
+
+
+def test_an_upload_that_was_never_sent_is_a_404(deployment: "Deployment", engine: "Served") -> None:
+    """An id alone is no image."""
+    upload_id = ask(deployment).json["id"]
+
+    answer = deployment.edit([upload_id])
+
+    assert (answer.status, answer.json["field"]) == (404, "image[0]")
+
+
+def test_a_file_that_is_no_image_is_refused_when_it_is_used(deployment: "Deployment", engine: "Served") -> None:
+    """The type that a client says is not believed."""
+    upload_id = sent(deployment, b"<!doctype html>")
+
+    answer = deployment.edit(upload_id)
+
+    assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_image", "image")
+    assert engine.state.record == []
+
+
+def test_a_file_over_the_cap_is_not_read(deployment: "Deployment", engine: "Served") -> None:
+    """A larger object than the policy allows, however it came, is a 413."""
+    upload = ask(deployment).json
+    bucket = deployment.gateway.settings.bucket
+    boto3.client("s3").put_object(Bucket=bucket, Key=upload["fields"]["key"], Body=bytes(50_000_001))
+
+    answer = deployment.edit(upload["id"])
+
+    assert (answer.status, answer.json["code"], answer.json["field"]) == (413, "too_large", "image")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("content_type", "text/html"),
+        ("content_type", "image/"),
+        ("content_type", "image/png\n"),
+        ("content_type", "image/png; charset=x"),
+        ("content_type", "IMAGE/PNG"),
+        ("content_type", 7),
+        ("bytes", 0),
+        ("bytes", -1),
+        ("bytes", 50_000_001),
+        ("bytes", "many"),
+        ("bytes", 1.5),
+        ("name", "photo.png"),
+    ],
+)
+def test_what_cannot_be_uploaded_is_refused(deployment: "Deployment", engine: "Served", field: str, value: Any) -> None:
+    """A type that is no image's, or a size out of bounds, is a 422 that names the field."""
+    answer = ask(deployment, **{field: value})
+
+    assert (answer.status, answer.json["field"]) == (422, field)
+
+
+@pytest.mark.parametrize("size", [1, 50_000_000])
+def test_the_bounds_of_the_size_are_within(deployment: "Deployment", engine: "Served", size: int) -> None:
+    """One byte and 50 MB can be uploaded."""
+    assert ask(deployment, bytes=size).status == 201
+
+
+def test_uploads_are_off_where_editing_is(deployment: "Deployment") -> None:
+    """A deployment that edits nothing stores nothing."""
+    answer = ask(deployment)
+
+    assert (answer.status, answer.json["code"]) == (403, "disabled")

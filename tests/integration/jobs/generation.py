@@ -1,0 +1,19 @@
+"""A generation of a queue's deployment, and following its redirect."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Answer, Deployment
+
+
+GENERATIONS = "/api/v1/images/generations"
+
+
+def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "Answer":
+    form = {"prompt": "a fox", "size": "64x64", **fields}
+    return deployment.call("POST", GENERATIONS, form, role="user", headers=headers)
+
+
+def follow(deployment: "Deployment", path: str, answer: "Answer", role: str = "user") -> "Answer":
+    return deployment.call("GET", urljoin(path, answer.headers["location"]), role=role)

@@ -1,0 +1,51 @@
+"""The same prompt by the Open WebUI route, the OpenAI route and SQS: one service does it."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from image_gateway.event_loop import run
+from image_gateway.models.jobs import utc_now
+from image_gateway.worker.messages import Message
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.deployment import Deployment
+
+
+REQUEST = {"prompt": "a fox", "size": "64x64", "model": "gpt-image-2.6-sunburst", "output_format": "webp"}
+
+
+def by_http(deployment: "Deployment", path: str) -> None:
+    assert deployment.call("POST", path, REQUEST, role="user").status == 200
+
+
+def by_sqs(deployment: "Deployment") -> None:
+    message = Message("a-message", json.dumps({"kind": "generation", "request": REQUEST}), utc_now())
+    assert run(deployment.gateway.dispatcher.take(message, lambda: 900.0))
+
+
+def stored(deployment: "Deployment", key: str) -> dict[str, Any]:
+    """What S3 says of an image that does not depend on its job."""
+    head: dict[str, Any] = dict(boto3.client("s3").head_object(Bucket=deployment.gateway.settings.bucket, Key=key))
+    metadata = {name: value for name, value in head["Metadata"].items() if name != "job"}
+    assert head["Metadata"]["job"] in key
+    return {"metadata": metadata, "type": head["ContentType"], "extension": key.rpartition(".")[2]}
+
+
+def test_three_channels_store_the_same(generating: "Deployment", openai: "SandboxState") -> None:
+    """The engine is asked the same, and what is stored carries the same metadata."""
+    by_http(generating, "/api/v1/images/generations")
+    by_http(generating, "/v1/images/generations")
+    by_sqs(generating)
+
+    jobs = generating.jobs()
+    assert {job.channel for job in jobs} == {"images", "openai", "sqs"}
+    assert [requested.json for requested in openai.record] == [openai.record[0].json] * 3
+    expected = {
+        "metadata": {"engine": "openai", "model": "gpt-image-2.6-sunburst"},
+        "type": "image/webp",
+        "extension": "webp",
+    }
+    assert [stored(generating, job.images[0].key) for job in jobs] == [expected] * 3

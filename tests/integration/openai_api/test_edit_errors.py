@@ -1,0 +1,157 @@
+"""Edits through the OpenAI API that are refused."""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from image_gateway.api import WARNINGS_HEADER
+from tests.integration.openai_api.edit import PATH, Files, edit, edit_json, file
+from tests.integration.sample_images import RED, encoded, right_half, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.integration.deployment import Deployment
+    from tests.integration.sandbox_engine import Served
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"images": [{"file_id": "file-abc123"}]}, "image"),
+        ({"image": {"file_id": "https://example.com/a.png"}}, "image"),
+        ({"image": text(encoded(RED)), "mask": {"file_id": "aGVsbG8="}}, "mask"),
+    ],
+)
+def test_a_file_id_of_elsewhere(
+    deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any], param: str
+) -> None:
+    """OpenAI's files are not here: it says so, and does not try to read the id as an image."""
+    editing("openai")
+
+    error = edit_json(deployment, **body).json["error"]
+
+    assert error["param"] == param
+    assert error["message"] == f"{param}: file_id must be the id of an image or upload of this gateway"
+
+
+@pytest.mark.parametrize("names", [("mask", "mask"), ("mask[]", "mask[]"), ("mask", "mask[]")])
+def test_two_masks(deployment: "Deployment", editing: "Callable[[str], Served]", names: tuple[str, str]) -> None:
+    """None of them is dropped in silence."""
+    editing("openai")
+    masks = [file(name, base64.b64decode(right_half())) for name in names]
+
+    error = edit(deployment, [file("image", encoded(RED)), *masks]).json["error"]
+
+    assert (error["param"], error["message"]) == ("mask", "mask: was sent more than once")
+
+
+def test_a_text_that_is_sent_twice(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+    """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
+    editing("openai")
+    image = file("image", encoded(RED))
+
+    error = edit(deployment, [image], size=["64x64", "128x128"]).json["error"]
+    answer = edit(deployment, [image], tag=["a", "b"])
+
+    assert (error["param"], error["message"]) == ("size", "size: was sent more than once")
+    assert '"tag is not a field' in answer.headers[WARNINGS_HEADER]
+
+
+def test_an_empty_prompt_is_refused_in_the_same_words(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """In a form as in JSON."""
+    editing("openai")
+
+    as_form = edit(deployment, [file("image", encoded(RED))], prompt="")
+    as_json = edit_json(deployment, image=text(encoded(RED)), prompt="")
+
+    assert as_form.json == as_json.json
+
+
+@pytest.mark.parametrize(
+    ("files", "fields", "param"),
+    [
+        ([], {}, "image"),
+        ([file("image", b"")], {}, "image"),
+        ([file("image", b"no image")], {}, "image"),
+        ([file("image[]", encoded(RED)), file("image[]", encoded(RED)[:-20])], {}, "image[1]"),
+        ([file("image", encoded(RED))] * 17, {}, "image"),
+        ([file("image", encoded(RED)), file("mask", encoded(RED))], {}, "mask"),
+        ([file("image", encoded(RED))], {"prompt": ""}, "prompt"),
+        ([file("image", encoded(RED)), file("markup", encoded(RED))], {}, "markup"),
+        ([file("image", encoded(RED))], {"output_format": "svg"}, "output_format"),
+        ([file("image", encoded(RED))], {"n": "many"}, "n"),
+        *(([file("image", encoded(RED))], {"stream": yes}, "stream") for yes in ("true", "1", "yes", "on", "t")),
+        ([file("image", encoded(RED))], {"response_format": "file"}, "response_format"),
+        ([file("image", encoded(RED))], {"quality": b"\xff"}, "quality"),
+    ],
+)
+def test_what_is_wrong_names_its_field(
+    deployment: "Deployment", editing: "Callable[[str], Served]", files: Files, fields: dict[str, str], param: str
+) -> None:
+    """A 400 in OpenAI's shape, before the engine is asked."""
+    engine = editing("openai")
+
+    # Without a file httpx would write another kind of form.
+    answer = edit(deployment, files or [file("nothing", b"")], **fields)
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, param)
+    assert answer.json["error"]["type"] == "invalid_request_error"
+    assert not engine.state.record
+
+
+def test_an_edit_is_no_gif_where_the_engine_makes_none(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """The refusal comes before any input is read."""
+    editing("gemini")
+
+    answer = edit_json(deployment, image="http://10.0.0.1/secret.png", output_format="gif")
+
+    assert (answer.status, answer.json["error"]["param"]) == (400, "output_format")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "said"),
+    [
+        ("multipart/form-data", b"--x--", "boundary"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc", "cut off"),
+        ("multipart/form-data; boundary=x", b"", "cut off"),
+        ("application/x-www-form-urlencoded", b"prompt=x", "a JSON object, sent with Content-Type: application/json"),
+        ("application/x-www-form-urlencoded", b'{"prompt": "x", "image": "a"}', "or a form (multipart/form-data)"),
+        ("text/plain", b'{"prompt": "x", "image": "a"}', "a JSON object, sent with Content-Type: application/json"),
+        ("application/json", b"{", "cannot be read as JSON in UTF-8"),
+        ("application/json", b'{"prompt": "\xff"}', "cannot be read as JSON in UTF-8"),
+        ("", b"{", "cannot be read as JSON in UTF-8"),
+        ("application/vnd.api+json", b"[]", "object"),
+        ("application/json", b"[]", "object"),
+        ("application/json", b'{"prompt": "x", "image": "a", "images": ["b"]}', "send one of them"),
+        ("application/json", b'{"prompt": "x", "images": [{}]}', "image_url or file_id"),
+        ("application/json", b'{"prompt": "x", "image": "a", "mask": {"x": 1}}', "image_url or file_id"),
+    ],
+)
+def test_bodies_that_cannot_be_read(
+    deployment: "Deployment", editing: "Callable[[str], Served]", content_type: str, body: bytes, said: str
+) -> None:
+    """Each is told what it should be."""
+    editing("openai")
+
+    answer = deployment.call("POST", PATH, raw=body, headers={"Content-Type": content_type}, role="user")
+
+    assert answer.status == 400
+    assert said in answer.json["error"]["message"]
+
+
+def test_nothing_is_fetched_for_whom_a_switch_turns_away(
+    deployment: "Deployment", editing: "Callable[[str], Served]"
+) -> None:
+    """A body full of links that cannot be fetched is the same 403."""
+    editing("openai")
+    deployment.configure(ENABLE_IMAGE_EDIT=False)
+
+    answer = edit_json(deployment, image="http://10.0.0.1/secret.png")
+
+    assert (answer.status, answer.json["error"]["code"]) == (403, "disabled")

@@ -1,0 +1,103 @@
+"""Generations through the OpenAI API that are refused."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.openai_api.generation import PATH, generate
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"prompt": None}, "prompt", "invalid_request"),
+        ({"prompt": ""}, "prompt", "invalid_request"),
+        ({"prompt": "x" * 32_001}, "prompt", "invalid_request"),
+        *(
+            ({"stream": yes}, "stream", "invalid_request")
+            for yes in (True, 1, "1", "true", "Yes", "on", "t", "perhaps")
+        ),
+        ({"n": 0}, "n", "invalid_request"),
+        *(({name: True}, name, "invalid_request") for name in ("n", "seed", "steps", "output_compression")),
+        ({"n": 11}, "n", "invalid_request"),
+        ({"n": "two"}, "n", "invalid_request"),
+        ({"size": "big"}, "size", "invalid_size"),
+        ({"background": "blue"}, "background", "invalid_request"),
+        ({"moderation": "none"}, "moderation", "invalid_request"),
+        ({"output_format": "svg"}, "output_format", "invalid_request"),
+        ({"output_format": "bmp"}, "output_format", "invalid_request"),
+        ({"output_format": "gif"}, "output_format", "engine_rejected"),
+        ({"frame_count": 0}, "frame_count", "invalid_request"),
+        ({"frame_count": 9}, "frame_count", "engine_rejected"),
+        ({"complexity": "some"}, "complexity", "invalid_request"),
+        ({"output_compression": 101}, "output_compression", "invalid_request"),
+        ({"response_format": "file"}, "response_format", "invalid_request"),
+        ({"seed": -1}, "seed", "invalid_request"),
+        ({"quality": "x" * 257}, "quality", "invalid_request"),
+        ({"user": "x" * 513}, "user", "invalid_request"),
+        ({"quality": "hd"}, "quality", "engine_rejected"),
+        ({"model": "gpt-image-9"}, "model", "engine_rejected"),
+        ({"prompt": "a forbidden thing"}, None, "content_blocked"),
+    ],
+)
+def test_what_is_wrong_is_told_as_openai_does(
+    generating: "Deployment", fields: dict[str, Any], param: str | None, code: str
+) -> None:
+    """A 4xx in OpenAI's shape, naming the parameter also where the engine found it."""
+    answer = generate(generating, **fields)
+
+    error = answer.json["error"]
+    assert answer.status == (404 if code == "not_found" else 400)
+    assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
+    assert error["message"]
+    assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a fox"', b"\xff"])
+def test_a_body_that_is_no_object_is_refused(generating: "Deployment", body: bytes) -> None:
+    """In OpenAI's shape too."""
+    answer = generating.call("POST", PATH, raw=body, role="user", headers={"Content-Type": "application/json"})
+
+    assert answer.status == 400
+    assert answer.json["error"]["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
+@pytest.mark.parametrize(
+    ("content_type", "read"),
+    [
+        ("", True),
+        ("application/json; charset=utf-8", True),
+        ("application/problem+json", True),
+        ("text/plain", False),
+        ("application/x-www-form-urlencoded", False),
+    ],
+)
+def test_what_is_read_as_json(generating: "Deployment", path: str, content_type: str, read: bool) -> None:
+    """Both routes go by the content type, and by the body where none is said."""
+    answer = generating.call("POST", path, raw=b'{"n": 0}', role="user", headers={"Content-Type": content_type})
+
+    assert answer.status == 400
+    assert (answer.json["error"]["param"] is not None) is read
+
+
+@pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b"[" * 100_000], ids=["no UTF-8", "too deep"])
+@pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
+def test_json_that_cannot_be_read(generating: "Deployment", path: str, body: bytes) -> None:
+    """Whether that is for its encoding or its depth is not known."""
+    answer = generating.call("POST", path, raw=body, role="user", headers={"Content-Type": "application/json"})
+
+    assert answer.json["error"]["message"] == "The body cannot be read as JSON in UTF-8"
+
+
+def test_what_was_switched_off_is_forbidden(generating: "Deployment") -> None:
+    """With a type that clients know."""
+    generating.configure(ENABLE_IMAGE_GENERATION=False)
+
+    answer = generate(generating)
+
+    assert answer.status == 403
+    assert (answer.json["error"]["type"], answer.json["error"]["code"]) == ("permission_error", "disabled")

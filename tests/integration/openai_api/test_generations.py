@@ -1,0 +1,134 @@
+"""Generations through the OpenAI API: parameters, images and warnings."""
+
+import base64
+import logging
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from image_gateway.api import WARNINGS_HEADER, format_warnings
+from tests.integration.openai_api.generation import generate, images, response
+from tests.integration.sample_images import opened
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.deployment import Deployment
+
+
+def test_images_are_answered_as_base64(generating: "Deployment") -> None:
+    """The answer has all that OpenAI's has, as the engine told it."""
+    found = response(generate(generating, n=2, quality="low", background="transparent"))
+
+    assert [opened(image.b64_json or "").size for image in found.data or ()] == [(64, 64), (64, 64)]
+    assert (found.size, found.output_format, found.quality, found.background) == ("64x64", "png", "low", "transparent")
+    assert found.usage is not None
+    assert found.usage.total_tokens == found.usage.input_tokens + found.usage.output_tokens
+    finished_at = generating.jobs()[0].finished_at
+    assert finished_at
+    assert found.created == int(finished_at.timestamp())
+
+
+def test_images_that_are_answered_are_stored(generating: "Deployment") -> None:
+    """What was answered as base64 is in the bucket too, and found by the job's other routes."""
+    found = images(generate(generating))
+
+    job = generating.jobs()[0]
+    stored = generating.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
+    assert base64.b64decode(found[0].b64_json or "") == httpx.get(stored[0]["url"]).content
+    assert job.channel == "openai"
+
+
+def test_urls_where_they_are_asked_for(generating: "Deployment") -> None:
+    """They are presigned, and there is no base64 beside them."""
+    found = images(generate(generating, response_format="url"))
+
+    assert found[0].b64_json is None
+    assert httpx.get(found[0].url or "").headers["content-type"] == "image/png"
+
+
+def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
+    """The engine has a word for all of these; what is the answer's own business is not sent."""
+    requested: dict[str, Any] = {
+        "model": "gpt-image-2.6-sunburst",
+        "n": 2,
+        "size": "128x64",
+        "quality": "max",
+        "background": "opaque",
+        "moderation": "low",
+        "output_format": "webp",
+        "output_compression": 50,
+        "user": "user-1",
+        "safety_identifier": "hashed-1",
+        "complexity": "low",
+    }
+
+    answer = generate(generating, **requested, response_format="b64_json", stream=False)
+
+    assert openai.record[-1].json == {"prompt": "a fox", **requested}
+    assert response(answer).output_format == "webp"
+    assert WARNINGS_HEADER not in answer.headers
+
+
+def test_a_gif_where_the_engine_makes_one(generating: "Deployment", openai: "SandboxState") -> None:
+    """OpenAI's models have a preview of it; what they make is stored as it is."""
+    requested: dict[str, Any] = {
+        "model": "gpt-image-2.6-sunburst",
+        "output_format": "gif",
+        "frame_count": 2,
+        "frame_duration_ms": 500,
+    }
+
+    answer = generate(generating, **requested)
+
+    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **requested}
+    assert opened(images(answer)[0].b64_json or "").format == "GIF"
+    assert response(answer).output_format == "gif"
+    assert WARNINGS_HEADER not in answer.headers
+
+
+def test_nulls_are_left_to_the_gateway(generating: "Deployment", openai: "SandboxState") -> None:
+    """SDKs of some languages send them for everything."""
+    nulls = dict.fromkeys(
+        ("model", "n", "quality", "background", "style", "moderation", "output_format", "output_compression")
+    )
+
+    answer = generate(generating, **nulls, response_format=None, stream=None, partial_images=None, size="auto")
+
+    assert openai.record[-1].json == {"prompt": "a fox", "model": "gpt-image-2", "n": 1, "size": "auto"}
+    assert response(answer).data
+    assert "warnings" not in answer.json
+
+
+def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> None:
+    """In the header, and in the body for those who are sent on; the images are made."""
+    answer = generate(
+        generating, seed=1, steps=9, negative_prompt="rain", partial_images=2, style="vivid", svg={"model": "gpt-5"}
+    )
+
+    header = answer.headers[WARNINGS_HEADER]
+    for name in ("seed", "steps", "negative_prompt", "partial_images", "style", "svg"):
+        assert f'"{name} ' in header
+    assert len(answer.json["warnings"]) == 6
+    assert response(answer).data
+
+
+def test_end_users_are_not_logged(generating: "Deployment", caplog: pytest.LogCaptureFixture) -> None:
+    """Neither they nor prompts are in any line; the owner finds them in the job."""
+    caplog.set_level(logging.DEBUG)
+
+    generate(generating, user="planted-user", safety_identifier="planted-hash", prompt="a planted prompt")
+
+    lines = [str(vars(record)) for record in caplog.records if record.name.startswith("image_gateway")]
+    assert lines
+    assert not [line for line in lines if "planted" in line]
+    assert "planted" not in repr(generating.jobs()[0])
+
+
+def test_warnings_fit_into_a_header() -> None:
+    """They are ASCII without control characters, quoted, and cut off where they get long."""
+    assert format_warnings(['a "b" \\ c', "ä\n\x00d"]) == '"a \\"b\\" \\\\ c", "? d"'
+
+    long = format_warnings([f"{number} {'x' * 500}" for number in range(20)])
+    assert len(long) < 2_200
+    assert long.endswith('"and 17 more, in the answer\'s body"')

@@ -1,0 +1,148 @@
+"""Answers that are longer than a function can give."""
+
+import base64
+import hashlib
+import io
+import json
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import httpx
+import openai
+import pytest
+import requests
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from image_gateway.api import WARNINGS_HEADER
+from image_gateway.openai_api import responses
+from sandbox.lambda_environment import MAX_PAYLOAD
+from tests.integration.handlers import Handlers
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+PATH = "/v1/images/generations"
+
+
+def noise(seed: int) -> bytes:
+    """An image of 1.5 MB that nothing can make smaller."""
+    side = 710
+    out = io.BytesIO()
+    Image.frombytes("RGB", (side, side), random.Random(seed).randbytes(side * side * 3)).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def images() -> list[bytes]:
+    """Ten of them."""
+    return [noise(seed) for seed in range(10)]
+
+
+@pytest.fixture
+def large(deployment: "Deployment", serve: Callable[..., str], images: list[bytes]) -> "Deployment":
+    """A deployment whose engine answers such images, as many as it is asked for."""
+
+    async def generations(request: Request) -> Response:
+        n = (await request.json())["n"]
+        return JSONResponse({"data": [{"b64_json": base64.b64encode(data).decode()} for data in images[:n]]})
+
+    app = Starlette(routes=[Route("/v1/images/generations", generations, methods=["POST"])])
+    deployment.configure(
+        ENABLE_IMAGE_GENERATION=True,
+        IMAGES_OPENAI_API_BASE_URL=f"{serve(app)}/v1",
+        IMAGES_OPENAI_API_KEY="k",
+        IMAGE_ENGINE_TIMEOUT=20,
+    )
+    return deployment
+
+
+@pytest.fixture
+def base_url(large: "Deployment", serve: Callable[..., str]) -> str:
+    """The gateway over HTTP, with the template's routes."""
+    large.take_over()
+    return serve(Handlers().front())
+
+
+def digests(images: list[str]) -> list[str]:
+    return [hashlib.sha256(base64.b64decode(image)).hexdigest() for image in images]
+
+
+def test_ten_images_reach_the_sdk_s_user(large: "Deployment", base_url: str, images: list[bytes]) -> None:
+    """As `b64_json`, all of them, each byte: the SDK follows to where the answer is, without its key."""
+    client = openai.OpenAI(base_url=f"{base_url}/v1", api_key=large.tokens["user"], max_retries=0)
+
+    answer = client.images.generate(prompt="a fox", n=10, response_format="b64_json")
+
+    assert all(len(image) > 1_500_000 for image in images)
+    assert digests([image.b64_json or "" for image in answer.data or ()]) == [
+        hashlib.sha256(image).hexdigest() for image in images
+    ]
+
+
+def test_other_clients_follow_as_well(large: "Deployment", base_url: str) -> None:
+    """None of them shows its token to the host that it is sent to."""
+    headers = {"Authorization": f"Bearer {large.tokens['user']}"}
+    body: dict[str, str | int] = {"prompt": "a fox", "n": 3, "seed": 1}
+
+    by_requests = requests.post(base_url + PATH, json=body, headers=headers, timeout=60)
+    by_httpx = httpx.post(base_url + PATH, json=body, headers=headers, timeout=60, follow_redirects=True)
+
+    for answer in (by_requests, by_httpx):
+        assert answer.status_code == 200
+        assert len(answer.history) == 1
+        assert len(answer.json()["data"]) == 3
+        assert "authorization" not in answer.request.headers
+        # The header of the gateway's own answer is gone by then.
+        assert answer.json()["warnings"] == ["seed is not supported by openai and was ignored"]
+
+
+@pytest.mark.parametrize(("n", "status"), [(2, 200), (3, 303)])
+def test_what_fits_is_answered_directly(large: "Deployment", n: int, status: int) -> None:
+    """What a function answers is never over Lambda's 6 MB."""
+    answer = large.call("POST", PATH, {"prompt": "a fox", "n": n, "seed": 1}, role="user")
+
+    assert answer.status == status
+    assert len(json.dumps({"body": answer.text, "headers": answer.headers})) < MAX_PAYLOAD
+    assert '"seed is not' in answer.headers[WARNINGS_HEADER]
+    assert large.stored("answers/") == ([f"answers/{large.jobs()[0].id}.json"] if status == 303 else [])
+
+
+def test_a_result_is_sent_on_as_well(large: "Deployment") -> None:
+    """The bytes of a job that was done elsewhere are read from the bucket."""
+    large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
+
+    answer = large.call("GET", f"/v1/images/jobs/{large.jobs()[0].id}/result", role="user")
+
+    assert answer.status == 303
+    assert answer.headers["cache-control"] == "no-store"
+    assert len(httpx.get(answer.headers["location"]).json()["data"]) == 3
+
+
+def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
+    large: "Deployment", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images are not lost: the address that the error names answers them as URLs. No SDK pays again."""
+    monkeypatch.setattr(responses, "MAX_IMAGES", 4_000_000)
+
+    answer = large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
+
+    error = answer.json["error"]
+    assert (answer.status, error["code"], error["param"]) == (413, "too_large", "response_format")
+    assert answer.headers["x-should-retry"] == "false"
+    path = error["message"].partition("GET ")[2].partition(" ")[0]
+    found = large.call("GET", path, role="user").json
+    assert [len(httpx.get(image["url"]).content) > 1_500_000 for image in found["data"]] == [True] * 3
+
+
+def test_urls_are_never_too_long(large: "Deployment") -> None:
+    """Ten of them are answered directly."""
+    answer = large.call("POST", PATH, {"prompt": "a fox", "n": 10, "response_format": "url"}, role="user")
+
+    assert answer.status == 200
+    assert len(answer.json["data"]) == 10

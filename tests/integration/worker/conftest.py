@@ -1,0 +1,35 @@
+"""Engines that the worker can stop."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from starlette.types import ASGIApp
+
+from sandbox.engines.comfyui_workflows import CHECKPOINT
+from sandbox.engines.state import SandboxState
+from tests.integration.worker.queued_jobs import generate_with
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+Serve = Callable[[ASGIApp], str]
+
+
+@pytest.fixture
+def a1111(generating: "Deployment", serve: Serve) -> SandboxState:
+    """An AUTOMATIC1111 server that the deployment generates with."""
+    return generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=20)
+
+
+@pytest.fixture
+def comfyui(generating: "Deployment", serve: Serve) -> SandboxState:
+    """A ComfyUI server that the deployment generates with."""
+    return generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=20)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a cancellation be seen in no time."""
+    monkeypatch.setattr("image_gateway.worker.cancel_watch.POLL_SECONDS", 0.05)

@@ -1,0 +1,47 @@
+"""Jobs in the table and the queue, and an engine to do them."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from image_gateway.event_loop import run
+from image_gateway.ids import new_job_id
+from image_gateway.models.jobs import Job
+from sandbox.engines.state import SandboxState
+from tests.integration.worker_deployment import WorkerDeployment
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+
+FOX = {"prompt": "a fox", "size": "64x64"}
+
+
+def requested(state: SandboxState, ending: str = "/images/generations") -> int:
+    """How often the engine was asked for images."""
+    return sum(one.method == "POST" and one.path.endswith(ending) for one in state.record)
+
+
+def queued(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str]:
+    """Jobs that are in the table and in the queue."""
+    jobs = [Job(id=new_job_id(), kind="generation", owner="token:1", request=FOX, **fields) for _ in range(number)]
+    for job in jobs:
+        run(worker.gateway.jobs.create(job))
+        run(worker.gateway.queue.send(job.id))
+    return [job.id for job in jobs]
+
+
+def left_behind(worker: WorkerDeployment, engine: str) -> str:
+    """A running job whose holder died, and whose lease has run out."""
+    (job_id,) = queued(worker)
+    assert run(worker.gateway.jobs.lease(job_id, "the dead", -10, engine))
+    return job_id
+
+
+def generate_with(deployment: "Deployment", serve: Callable[..., str], name: str, **fields: Any) -> SandboxState:
+    """Have a deployment generate with another engine of the sandbox."""
+    state = SandboxState()
+    url = serve(import_module(f"sandbox.engines.{name}").create_app(state))
+    where = {f"{name.upper()}_BASE_URL": url}
+    deployment.configure(IMAGE_GENERATION_ENGINE=name, IMAGE_GENERATION_MODEL="", **where, **fields)
+    return state

@@ -1,0 +1,184 @@
+"""Runs on ComfyUI of jobs that are canceled, too slow or lost: each is stopped, or found again by the job's id."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from image_gateway.aws import AwsError
+from image_gateway.container import Gateway
+from image_gateway.errors import StorageUnavailable
+from image_gateway.worker.retry_policy import MAX_ATTEMPTS
+from sandbox.engines.comfyui import create_app as create_comfyui
+from sandbox.engines.state import Fault, SandboxState
+from tests.integration.worker.cancellation import cancel
+from tests.integration.worker.queued_jobs import queued, requested
+from tests.integration.worker_deployment import WorkerDeployment
+from tests.polling import LONG, meanwhile, wait_until
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+Serve = Callable[[ASGIApp], str]
+
+
+def deliver(worker: WorkerDeployment) -> None:
+    """Deliver what is queued, once."""
+    worker.deliver(*(message.record for message in worker.drain()))
+
+
+async def away(*_: Any, **__: Any) -> None:
+    """An S3 that does not answer."""
+    raise AwsError("ServiceUnavailable", status=503)
+
+
+def test_a_job_canceled_before_its_run_is_asked_for_has_none(
+    worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its images are being fetched, for instance: nothing is paid for it."""
+    (job_id,) = queued(worker)
+    inputs = worker.gateway._job_inputs
+    load = inputs.load
+
+    async def load_long(job: Any) -> Any:
+        await cancel(worker, job.id)
+        return await load(job)
+
+    monkeypatch.setattr(inputs, "load", load_long)
+    worker.work_off()
+
+    assert worker.job(job_id).status == "canceled"
+    assert requested(comfyui, "/prompt") == 0
+    assert worker.keys("images/") == []
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_run_that_begins_after_the_cancellation_is_taken_off(
+    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+) -> None:
+    """Who cancels finds no run to stop; the holder of the job sees it in the record, and stops what it has begun."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=240)  # no test lasts that long
+    comfyui.knobs.latency = LONG
+    (job_id,) = queued(worker)
+    jobs = Gateway(worker.gateway.settings, worker.gateway.aws).jobs
+
+    async def record() -> None:
+        job = await jobs.get(job_id)
+        assert job
+        job.status = "canceled"
+        assert await jobs.end(job, expected_status="running")
+
+    def cancel_it() -> None:
+        wait_until(lambda: requested(comfyui, "/prompt") == 1)
+        asyncio.run(record())
+
+    with meanwhile(cancel_it):
+        deliver(worker)
+
+    assert worker.job(job_id).status == "canceled"
+    assert [one.json for one in comfyui.record if one.path == "/interrupt"] == [{"prompt_id": job_id}]
+    assert worker.drain() == []
+
+
+class Losing:
+    """A server whose answer to the first `/prompt` is lost on its way."""
+
+    def __init__(self, server: ASGIApp) -> None:
+        self._server = server
+        self._prompts = itertools.count()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] != "/prompt" or next(self._prompts):
+            await self._server(scope, receive, send)
+            return
+
+        async def lose(_message: Any) -> None:
+            pass
+
+        await self._server(scope, receive, lose)
+        await send({"type": "http.response.start", "status": 502, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def test_a_run_whose_beginning_was_not_told_is_found_again(
+    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState, serve: Serve
+) -> None:
+    """The next attempt asks for it by the job's id, and starts no second one."""
+    generating.configure(COMFYUI_BASE_URL=serve(Losing(create_comfyui(comfyui))))
+    (job_id,) = queued(worker)
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
+
+
+def test_images_that_could_not_be_stored_are_fetched_again(
+    worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are on the server still: S3's absence costs an attempt, not the job, and no second run."""
+    (job_id,) = queued(worker)
+    (message,) = worker.drain()
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.gateway.images._bucket, "put", away)
+        worker.deliver(message.record)
+    assert worker.job(job_id).status == "queued"
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
+    assert requested(comfyui, "/prompt") == 1
+
+
+def test_images_that_can_never_be_stored_fail_the_job(
+    worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last attempt it says that it may have cost, and a dead letter tells of it; one run was paid for."""
+    monkeypatch.setattr(worker.gateway.images._bucket, "put", away)
+    (job_id,) = queued(worker)
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.attempts) == ("failed", MAX_ATTEMPTS)
+    assert (job.error.code, job.error.may_have_cost) == (StorageUnavailable.code, True)
+    assert requested(comfyui, "/prompt") == 1
+    assert len(worker.drain("dead")) == 1
+
+
+def test_a_run_that_took_too_long_is_not_paid_twice(
+    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+) -> None:
+    """It was stopped, so there is nothing to be found, and the job fails."""
+    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
+    comfyui.knobs.latency = LONG
+    (job_id,) = queued(worker)
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_timeout")
+    assert requested(comfyui, "/prompt") == requested(comfyui, "/interrupt") == 1
+
+
+def test_a_run_that_failed_on_the_server_is_not_paid_twice(
+    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+) -> None:
+    """It would fail again."""
+    broken = {"outputs": {}, "status": {"status_str": "error", "messages": []}}
+    (job_id,) = queued(worker)
+    comfyui.knobs.faults = [Fault(200, {job_id: broken}, times=-1, path=f"/history/{job_id}", skip=1)]
+
+    worker.work_off()
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_unavailable")
+    assert requested(comfyui, "/prompt") == 1

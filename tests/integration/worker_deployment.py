@@ -1,0 +1,144 @@
+"""A deployment whose worker is called as Lambda's poller calls it, and access to its queues in moto."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from moto.backends import get_backend
+
+from functions.worker.app import make_handler
+from functions.worker.dead_letters import make_handler as make_dead_letters
+from image_gateway.container import Gateway
+from image_gateway.event_loop import run
+from image_gateway.models.jobs import Job
+from sandbox.embedded_aws import REGION
+from tests.integration.sqs_records import Record, event, record
+
+
+@dataclass
+class Context:
+    """What Lambda tells of an invocation: `seconds` are left of it."""
+
+    seconds: float = 300.0
+    begun: float = field(default_factory=time.monotonic)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self.seconds - (time.monotonic() - self.begun)) * 1000)
+
+
+@dataclass
+class Queued:
+    """A message that lies in a queue, and the seconds it was delayed by."""
+
+    record: Record
+    delay: float
+    attributes: dict[str, str]
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.record["body"])
+
+
+@dataclass
+class WorkerDeployment:
+    """A deployment's worker, its queues, and what it has told the event bus."""
+
+    gateway: Gateway
+    name: str
+
+    def deliver(self, *records: Record, seconds: float = 300.0) -> list[str]:
+        """Hand a batch to the worker; gives the ids of the messages that come back."""
+        answer = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def dead_letter(self, *records: Record) -> list[str]:
+        """Hand a batch to the dead-letter function; gives the ids of the messages that come back."""
+        answer = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def drain(self, queue: str = "jobs") -> list[Queued]:
+        """Take everything out of a queue, delayed or not."""
+        messages = get_backend("sqs")["123456789012"][REGION].queues[f"{self.name}-{queue}"]._messages
+        found = [
+            Queued(
+                record(message.body, message.id),
+                max(0.0, round((message.delayed_until - (message.sent_timestamp or 0.0)) / 1000)),
+                {name: value["StringValue"] for name, value in message.message_attributes.items()},
+            )
+            for message in messages
+        ]
+        messages.clear()
+        return found
+
+    def work_off(self, *, copies: int = 1, batch: int = 10) -> None:
+        """Deliver what is queued until nothing is left, each message so often."""
+        for _ in range(100):
+            records = [queued.record for queued in self.drain() for _ in range(copies)]
+            if not records:
+                return
+            for first in range(0, len(records), batch):
+                self.deliver(*records[first : first + batch])
+        raise AssertionError("the queue is never empty")
+
+    def job(self, job_id: str) -> Job:
+        found = run(self.gateway.jobs.get(job_id))
+        assert found
+        return found
+
+    def jobs(self) -> list[Job]:
+        """All jobs, the newest first."""
+        return run(self.gateway.jobs.page(owner=None, limit=1000))[0]
+
+    def reported(self) -> list[Any]:
+        """The events that were sent, without EventBridge's envelope: their type and their detail."""
+        return [(queued.body["detail-type"], queued.body["detail"]) for queued in self.drain("reported")]
+
+    def upload(self, key: str, data: bytes | Sequence[Any]) -> Record:
+        """Put a request file into the bucket; gives S3's event of it as it comes by EventBridge."""
+        if not isinstance(data, bytes):
+            data = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in data).encode()
+        bucket = self.gateway.settings.bucket
+        put = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
+        detail = {
+            "version": "0",
+            "bucket": {"name": bucket},
+            "object": {
+                "key": key,
+                "size": len(data),
+                "etag": put["ETag"].strip('"'),
+                "sequencer": "00617F08299329D189",
+            },
+            "request-id": "N4N7GDK58NMKJ12R",
+            "requester": "123456789012",
+            "source-ip-address": "192.0.2.1",
+            "reason": "PutObject",
+        }
+        return event(detail, "Object Created", "aws.s3", resources=[f"arn:aws:s3:::{bucket}"])
+
+    def keys(self, prefix: str) -> list[str]:
+        found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
+        return [item["Key"] for item in found.get("Contents", [])]
+
+    def document(self, key: str) -> Any:
+        return run(self.gateway.objects.get_json(key))
+
+    def results(self) -> Any:
+        """The one document under `results/`."""
+        (key,) = self.keys("results/")
+        return self.document(key)
+
+
+def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:
+    """Give a deployment queues, and a bus whose events end in a queue."""
+    name = gateway.settings.bucket
+    sqs, events = boto3.client("sqs"), boto3.client("events")
+    urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "reported")}
+    events.create_event_bus(Name=name)
+    events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
+    target = f"arn:aws:sqs:{REGION}:123456789012:{name}-reported"
+    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "reported", "Arn": target}])
+    changes = {"queue_url": urls["jobs"], "dead_letter_queue_url": urls["dead"], "event_bus": name, **settings}
+    return WorkerDeployment(Gateway(gateway.settings.model_copy(update=changes), gateway.aws), name)
