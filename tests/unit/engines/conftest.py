@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from starlette.types import ASGIApp
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import InvalidUrl
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size

@@ -37,6 +37,6 @@ def test_decodes(text: str) -> None:
 )
 def test_refuses(text: object) -> None:
     """Whatever is no base64, or is cut off, is the engine's failure, paid for all the same."""
-    with pytest.raises(EngineUnavailable, match="engine answered an image that is not valid base64") as error:
+    with pytest.raises(EngineUnavailable, match="engine returned an image that is not valid base64") as error:
         decode_base64(text, "engine")
     assert error.value.may_have_cost

@@ -10,7 +10,9 @@ from urllib.parse import quote, quote_plus
 import httpx
 import pytest
 
-from image_gateway.engines.server import Answer, Connection, EngineServer
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.response import EngineResponse
+from image_gateway.engines.server import EngineServer
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +24,7 @@ def words(connect: Callable[..., Connection]) -> Callable[..., str]:
     def read(body: Any, *secrets: str) -> str:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         server = EngineServer(connect(secrets=secrets), "engine", "http://engine.example")
-        return server.words(Answer(500, "Internal Server Error", httpx.Headers(), content))
+        return server.error_text(EngineResponse(500, "Internal Server Error", httpx.Headers(), content))
 
     return read
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from image_gateway.engines.fanout import gather
+from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import EngineImage, EngineResult
 from image_gateway.errors import EngineError, EngineRateLimited, EngineUnavailable
 
@@ -31,14 +31,14 @@ async def test_order_is_that_of_the_calls() -> None:
         return await made(bytes([number]))
 
     async with asyncio.timeout(5):
-        result = await gather(call(number) for number in range(3))
+        result = await gather_results(call(number) for number in range(3))
 
     assert [image.data for image in result.images] == [b"\0", b"\1", b"\2"]
 
 
 async def test_some_fail() -> None:
     """What was made is kept; the warning counts the failures and gives each reason once."""
-    result = await gather(
+    result = await gather_results(
         [failed(EngineError("no paint")), made(b"a"), failed(EngineError("no paint")), failed(EngineError("no brush"))]
     )
 
@@ -49,7 +49,7 @@ async def test_some_fail() -> None:
 async def test_all_fail() -> None:
     """The first failure is raised."""
     with pytest.raises(EngineError, match="no paint"):
-        await gather([failed(EngineError("no paint")), failed(EngineError("no brush"))])
+        await gather_results([failed(EngineError("no paint")), failed(EngineError("no brush"))])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_what_all_calls_may_have_cost_is_outstanding_together(
 ) -> None:
     """One call that is paid and lost for good is enough not to ask for all of them again."""
     with pytest.raises(EngineError, match="a") as caught:
-        await gather([failed(first), failed(second)])
+        await gather_results([failed(first), failed(second)])
 
     assert caught.value.may_have_cost
     assert caught.value.outstanding is outstanding
@@ -75,13 +75,15 @@ async def test_what_all_calls_may_have_cost_is_outstanding_together(
 async def test_calls_without_images_do_not_hide_a_failure() -> None:
     """A call that gave no image is no success."""
     with pytest.raises(EngineError, match="no paint"):
-        await gather([made(), failed(EngineError("no paint"))])
+        await gather_results([made(), failed(EngineError("no paint"))])
 
 
 async def test_any_cost_counts() -> None:
     """When all fail, the error that is raised may have cost if any of them may."""
     with pytest.raises(EngineRateLimited) as error:
-        await gather([failed(EngineRateLimited("slow down")), failed(EngineUnavailable("lost", may_have_cost=True))])
+        await gather_results(
+            [failed(EngineRateLimited("slow down")), failed(EngineUnavailable("lost", may_have_cost=True))]
+        )
 
     assert error.value.may_have_cost
 
@@ -89,12 +91,12 @@ async def test_any_cost_counts() -> None:
 async def test_what_nobody_expected_is_raised() -> None:
     """A bug is not reported as a warning."""
     with pytest.raises(ZeroDivisionError):
-        await gather([made(b"a"), failed(ZeroDivisionError())])
+        await gather_results([made(b"a"), failed(ZeroDivisionError())])
 
 
 async def test_warnings_are_told_once() -> None:
     """The same warning from several calls stands once."""
-    result = await gather([made(b"a", warnings=("small", "grey")), made(b"b", warnings=("small",))])
+    result = await gather_results([made(b"a", warnings=("small", "grey")), made(b"b", warnings=("small",))])
 
     assert result.warnings == ["small", "grey"]
 
@@ -114,6 +116,6 @@ async def test_usage_is_added(
     left: dict[str, object] | None, right: dict[str, object] | None, total: dict[str, object] | None
 ) -> None:
     """Token counts are added number by number; anything else stays the first call's."""
-    result = await gather([made(b"a", usage=left), made(b"b", usage=right)])
+    result = await gather_results([made(b"a", usage=left), made(b"b", usage=right)])
 
     assert result.usage == total

@@ -20,9 +20,11 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines import create_engine
 from image_gateway.engines.base64_images import decode_base64
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.json_body import JsonBody
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Answer, Connection, EngineServer
+from image_gateway.engines.response import EngineResponse
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 
@@ -41,7 +43,7 @@ def read(body: bytes, length: int) -> Any:
     taken = JsonBody()
     for chunk in chunks(body, length):
         taken.write(chunk)
-    return Answer(200, "OK", httpx.Headers(), taken.getvalue(), taken.images).json()
+    return EngineResponse(200, "OK", httpx.Headers(), taken.getvalue(), taken.images).json()
 
 
 def undone(value: Any) -> Any:

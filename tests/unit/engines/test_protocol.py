@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from image_gateway.engines import create_engine, create_prompt_writer
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
-from image_gateway.engines.protocol import ImageRequest, InputImage, overlay, unsupported
-from image_gateway.engines.server import Connection
+from image_gateway.engines.protocol import ImageRequest, InputImage, overlay, unsupported_warnings
 from image_gateway.errors import EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 
@@ -46,7 +46,7 @@ def test_overlay_speaks_of_the_callers_field() -> None:
 
 def test_unsupported_tells_only_what_was_asked() -> None:
     """Fields that the caller left alone are not spoken of."""
-    assert unsupported(request("seed"), "engine", "steps", "seed") == [
+    assert unsupported_warnings(request("seed"), "engine", "steps", "seed") == [
         "seed is not supported by engine and was ignored"
     ]
 

@@ -14,7 +14,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines import server as engine_http
-from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import (
     ContentBlocked,
     EngineError,
@@ -219,7 +220,7 @@ async def test_retry_after_as_a_date(server: EngineServer, state: SandboxState) 
 async def test_no_waiting_past_the_deadline(server: EngineServer, state: SandboxState, waits: Any) -> None:
     """A wait longer than the time left for the operation is not begun."""
     state.knobs.faults = [Fault(429, headers={"Retry-After": "4"})]
-    server = replace(server, connection=replace(server.connection, timeout=3.0)).starting_now()
+    server = replace(server, connection=replace(server.connection, timeout=3.0)).with_operation_deadline()
 
     with pytest.raises(EngineRateLimited) as error:
         await server.send("POST", "/a")
@@ -229,7 +230,7 @@ async def test_no_waiting_past_the_deadline(server: EngineServer, state: Sandbox
 
 async def test_operation_has_one_timeout(server: EngineServer, state: SandboxState, loop_time: LoopTime) -> None:
     """Of two requests of one operation, the second gets the time that the first one left."""
-    server = replace(server, connection=replace(server.connection, timeout=1000.0)).starting_now()
+    server = replace(server, connection=replace(server.connection, timeout=1000.0)).with_operation_deadline()
     await server.send("POST", "/a")
     loop_time.advance(900)
     state.knobs.latency = LONG
@@ -244,10 +245,10 @@ async def test_operation_has_one_timeout(server: EngineServer, state: SandboxSta
 
 async def test_too_long_an_answer(server: EngineServer, state: SandboxState, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer over the limit is not read to its end."""
-    monkeypatch.setattr(engine_http, "MAX_ANSWER", 1 << 20)
+    monkeypatch.setattr(engine_http, "MAX_RESPONSE_BYTES", 1 << 20)
     state.knobs.faults = [Fault(200, "x" * (1 << 21))]
 
-    with pytest.raises(EngineUnavailable, match="engine answered more than 1 MB") as error:
+    with pytest.raises(EngineUnavailable, match="engine sent a response of more than 1 MB") as error:
         await server.send("POST", "/a")
     assert error.value.may_have_cost
 

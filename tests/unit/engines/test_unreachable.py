@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from image_gateway.engines.unreachable import why
+from image_gateway.engines.unreachable import unreachable_reason
 
 
 def distrusted(said: str) -> ssl.SSLCertVerificationError:
@@ -31,4 +31,4 @@ def test_the_reason_is_told_without_an_address(cause: OSError, reported: str) ->
     error = OSError("could not connect to http://inside:8188")
     error.__cause__ = cause
 
-    assert why(error) == reported
+    assert unreachable_reason(error) == reported

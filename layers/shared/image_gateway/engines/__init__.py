@@ -1,5 +1,6 @@
 """The engines: one protocol, one registry, and a sub-package for each kind of server."""
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import Engine, PromptWriter
 from image_gateway.engines.registry import (
     PROMPT_WRITER,
@@ -9,7 +10,6 @@ from image_gateway.engines.registry import (
     create_prompt_writer,
     field_for,
 )
-from image_gateway.engines.server import Connection
 
 __all__ = [
     "PROMPT_WRITER",

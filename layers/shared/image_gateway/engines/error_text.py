@@ -1,85 +1,54 @@
-"""An engine's own words about a failure, made fit to be shown."""
+"""Finds the error text in an engine's response and makes it safe to show: one short line without markup or secrets."""
 
 import html
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
-_MAX_WORDS = 600
-_READ = 32_768
-_SPLIT = 16_384
-"""Longer than a secret in any spelling: so much of a text that was cut may end in a part of one."""
-_DEEPEST = 8
-_MOST = 100
-# What is left open ends with the text, and a key is looked for where a word begins: so the time grows with the length
-# alone, whoever has the engine repeat a long prompt.
+from image_gateway.engines.redaction import MAX_SECRET_CHARS, redact, redact_partly_masked
+
+_MAX_LINE_CHARS = 600
+_MAX_READ_CHARS = 32_768
+_MAX_DEPTH = 8
+_MAX_ITEMS = 100
+# An unclosed tag matches to the end of the text, so that the time grows linearly with the length. An engine may be made
+# to repeat a long prompt.
 _TAGS = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1>|\Z)|</?[a-z!][^<>]*>", re.DOTALL | re.IGNORECASE)
-_PARTLY_MASKED = re.compile(r"(?<![\w.-])[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
 
 
 def find_message(body: Any, depth: int = 0) -> str:
-    """The human part of an error body, in any of the shapes engines use; empty where there is none."""
+    """Return the human-readable part of an error body in any of the shapes that engines use; empty if there is none."""
     if isinstance(body, str):
         return body
-    if depth == _DEEPEST:
+    if depth == _MAX_DEPTH:
         return ""
     if isinstance(body, list):
-        return "; ".join(filter(None, (find_message(item, depth + 1) for item in body[:_MOST])))
+        return "; ".join(filter(None, (find_message(item, depth + 1) for item in body[:_MAX_ITEMS])))
     if not isinstance(body, dict):
         return ""
     if "loc" in body and "msg" in body:
-        place = body["loc"] if isinstance(body["loc"], list) else [body["loc"]]
-        return f"{'.'.join(map(str, place))}: {body['msg']}"
+        location = body["loc"] if isinstance(body["loc"], list) else [body["loc"]]
+        return f"{'.'.join(map(str, location))}: {body['msg']}"
     parts: list[str] = []
     for key in ("error", "message", "detail", "details", "errors", "msg"):
         part = find_message(body.get(key), depth + 1)
-        if part and not any(part in said for said in parts):
-            parts = [*(said for said in parts if said not in part), part]
+        if part and not any(part in earlier for earlier in parts):
+            parts = [*(earlier for earlier in parts if earlier not in part), part]
     return ": ".join(parts)
 
 
 def one_line(text: str, secrets: Iterable[str]) -> str:
-    """The text in one bounded line of printable characters, without markup.
+    """Return the text as one line of at most 600 printable characters, without markup.
 
-    Secrets read `***`: whole in any spelling, and partly masked ones. Of a very long text only the beginning is read.
+    Secrets become `***`, in any spelling and also where the engine has masked them in part. Only the beginning of a
+    very long text is read.
     """
-    cut, text = len(text) >= _READ, text[:_READ]
+    is_cut, text = len(text) >= _MAX_READ_CHARS, text[:_MAX_READ_CHARS]
     secrets = tuple(filter(None, secrets))
-    # What is markup to a reader may be part of a secret, and what it stands for may be one.
-    text = html.unescape(_TAGS.sub(" ", _without(text, secrets)))
-    text = _PARTLY_MASKED.sub("***", _without(text, secrets))
-    if cut:
-        text = text[:-_SPLIT]
+    # Redact before and after markup is removed: a secret may contain what looks like markup, and may be spelled in it.
+    text = html.unescape(_TAGS.sub(" ", redact(text, secrets)))
+    text = redact_partly_masked(redact(text, secrets))
+    if is_cut:
+        text = text[:-MAX_SECRET_CHARS]
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= _MAX_WORDS else line[:_MAX_WORDS] + " …"
-
-
-def _without(text: str, secrets: Iterable[str]) -> str:
-    escaped = "\\" in text or "%" in text
-    for secret in secrets:
-        text = text.replace(secret, "***")
-        if escaped:
-            text = _spellings(secret).sub("***", text)
-    return text
-
-
-@cache
-def _spellings(secret: str) -> re.Pattern[str]:
-    """Finds a secret as JSON, Python and URLs may write it, once or several times over.
-
-    Each run of backslashes is read whole or not at all: so the time grows with the text's length alone.
-    """
-    return re.compile(r"(?<!\\)" + "".join(map(_spelling, re.findall(r"\\+|[^\\]", secret))))
-
-
-def _spelling(piece: str) -> str:
-    """The pattern of one character, or of a run of backslashes."""
-    code_units = piece.encode("utf-16-be").hex()
-    parts = (
-        "".join(rf"\\*+u{code_units[at : at + 4]}" for at in range(0, len(code_units), 4)),
-        "".join(rf"\\*+x{byte:02x}" for byte in piece.encode()),
-        "".join(rf"%(?:25)*+{byte:02x}" for byte in piece.encode()),
-    )
-    plain = rf"\\{{{len(piece)},}}+" if piece[0] == "\\" else rf"\\*+{re.escape(piece)}"
-    return f"(?:{plain}|(?i:{'|'.join(parts)}){'|[+]' * (piece == ' ')})"
+    return line if len(line) <= _MAX_LINE_CHARS else line[:_MAX_LINE_CHARS] + " …"

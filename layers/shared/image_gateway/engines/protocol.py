@@ -1,4 +1,4 @@
-"""What every engine is given and gives back."""
+"""The interface of engines: their requests, results and methods."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 from image_gateway.models.fields import Size
 from image_gateway.models.images import ModelInfo
 
-OPENAI_ONLY = (
+OPENAI_ONLY_FIELDS = (
     "moderation",
     "input_fidelity",
     "user",
@@ -15,12 +15,12 @@ OPENAI_ONLY = (
     "frame_count",
     "frame_duration_ms",
 )
-"""Fields of a request that only the OpenAI API has a word for."""
+"""Request fields that only the OpenAI API supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputImage:
-    """An image to edit, or a mask: validated and upright, without metadata."""
+    """An image to edit, or a mask: validated, turned upright, without metadata."""
 
     data: bytes = field(repr=False)
     content_type: str
@@ -29,7 +29,7 @@ class InputImage:
 
     @property
     def extension(self) -> str:
-        """File name extension without the dot."""
+        """Return the file name extension, without the dot."""
         return self.content_type.removeprefix("image/").replace("jpeg", "jpg")
 
 
@@ -37,10 +37,14 @@ class InputImage:
 class ImageRequest:
     """One generation or edit, with the configuration's defaults filled in.
 
-    A value of None means that nobody asked: the engine's own default holds. `asked` names the fields that the caller
-    set, so that an engine can warn where the operator's parameters overrule them. `images` and `mask` are empty for a
-    generation. A mask's transparent pixels are the ones to edit (OpenAI's convention); each engine turns that into
-    its own.
+    A value of None means that neither the caller nor the configuration set the field: the engine's default applies.
+
+    Attributes:
+        requested: names of the fields that the caller set. An engine warns where the operator's parameters override
+            them, or where it does not support them.
+        images: the input images; empty for a generation.
+        mask: its transparent pixels are the ones to edit (OpenAI's convention; each engine converts it to its own).
+            None for a generation.
     """
 
     job_id: str
@@ -71,7 +75,7 @@ class ImageRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
-    """An image as the engine made it: encoded bytes of a format that the store accepts."""
+    """An image as the engine returned it: encoded bytes in a format that the image store accepts."""
 
     data: bytes = field(repr=False)
     seed: int | None = None
@@ -80,14 +84,14 @@ class EngineImage:
 
 @dataclass(slots=True)
 class EngineResult:
-    """Images in the order asked for, and what was not done as asked.
+    """The result of a generation or edit.
 
     Attributes:
-        images: the images.
-        warnings: what was not done as asked.
-        usage: token counts, where the engine tells them.
-        told: `quality` and `background` of the images, where the engine tells them.
-        settled: `output_format` and `output_compression`, where the gateway need not see to them any more.
+        images: the images, in the order of the request.
+        warnings: what was not done as requested.
+        usage: token counts, where the engine reports them.
+        reported: `quality` and `background` of the images, where the engine reports them.
+        handled: which of `output_format` and `output_compression` the gateway need not apply any more.
     """
 
     images: list[EngineImage] = field(default_factory=list)
@@ -98,59 +102,60 @@ class EngineResult:
 
 
 class Engine(Protocol):
-    """An engine, made for one request's configuration.
+    """An engine, created with one request's configuration.
 
-    Every method raises `EngineError`, or `NotConfigured` naming the field that is missing.
+    Every method raises `EngineError`, or `NotConfigured` with the name of the missing field.
     """
 
     async def generate(self, request: ImageRequest) -> EngineResult:
-        """Make `request.n` images from a prompt. At least one, or an error."""
+        """Make `request.n` images from a prompt. Returns at least one image or raises an error."""
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """Make `request.n` images from `request.images` and a prompt. At least one, or an error."""
+        """Make `request.n` images from `request.images` and a prompt. Returns at least one or raises an error."""
 
     async def models(self) -> list[ModelInfo]:
-        """The models that can make images, asked of the engine itself."""
+        """Return the models that can make images, as the engine lists them."""
 
     async def verify(self) -> None:
-        """Return if the engine answers as this kind of engine does and accepts the credentials."""
+        """Check that the server is an engine of this kind and accepts the credentials. Raises an error if not."""
 
 
 @runtime_checkable
 class Cancellable(Protocol):
-    """An engine that knows whose its runs are, so that anybody can stop one job's."""
+    """An engine that knows the job of each of its runs, so that a job's runs can be stopped by the job's id."""
 
     async def cancel(self, job_id: str) -> None:
-        """Stop what this job runs on the engine, and nobody else's."""
+        """Stop the runs of this job on the engine, and no others."""
 
 
 class PromptWriter(Protocol):
     """An engine that can also rewrite text; found by `isinstance` of its `complete` method."""
 
     async def complete(self, *, model: str, system: str, user: str) -> str:
-        """Answer `user` under the instruction `system` with the language model `model`."""
+        """Return the response of the language model `model` to `user`, under the instruction `system`."""
 
 
 def overlay(
     body: dict[str, Any], params: dict[str, Any] | None, request: ImageRequest, names: dict[str, str]
 ) -> list[str]:
-    """Lay the operator's `params` over a request body, in place, and say where that changes what the caller asked for.
+    """Apply the operator's `params` to a request body, in place, and report which of the caller's fields they change.
 
     Args:
         body: the engine's own request fields.
-        params: the operator's last word; a null leaves the field out, as some servers fail on nulls.
-        request: gives the fields that the caller set.
+        params: the operator's parameters, which override everything. A null removes the field, as some servers fail on
+            nulls.
+        request: names the fields that the caller set.
         names: engine field → form field, where the two differ.
 
     Returns:
-        One warning for each field of the caller's that was overruled.
+        One warning for each of the caller's fields that was changed.
     """
     warnings = []
     for name, value in (params or {}).items():
-        requested = names.get(name, name)
-        if requested in request.requested and body.get(name) != value:
-            done = "left out" if value is None else f"set to {value!r}"
-            warnings.append(f"{requested} was {done} by the operator's parameters")
+        form_field = names.get(name, name)
+        if form_field in request.requested and body.get(name) != value:
+            change = "left out" if value is None else f"set to {value!r}"
+            warnings.append(f"{form_field} was {change} by the operator's parameters")
         if value is None:
             body.pop(name, None)
         else:
@@ -158,6 +163,6 @@ def overlay(
     return warnings
 
 
-def unsupported(request: ImageRequest, engine: str, *fields: str) -> list[str]:
-    """One warning for each of `fields` that the caller set and `engine` has no word for."""
+def unsupported_warnings(request: ImageRequest, engine: str, *fields: str) -> list[str]:
+    """Return one warning for each of `fields` that the caller set and that `engine` does not support."""
     return [f"{name} is not supported by {engine} and was ignored" for name in fields if name in request.requested]

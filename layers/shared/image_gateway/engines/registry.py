@@ -1,38 +1,40 @@
-"""The engines by name. A new engine is a sub-package and an entry here; it is imported when first used."""
+"""The engines by name. A new engine is a sub-package and an entry here. Engines are imported at their first use."""
 
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import cast
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import Engine, PromptWriter
-from image_gateway.engines.server import Connection
 from image_gateway.models.config import ImagesConfig
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEntry:
-    """Where an engine is, and which configuration fields say how to reach it.
-
-    `module` is a sub-package of `engines`. Its module `engine` has a class named by `factory`, which is called with the
-    configuration, the connection and `edit`.
+    """An engine's class, its configuration fields and its capabilities.
 
     Attributes:
-        at_once: how many jobs it can work at; None for as many as come.
-        own_queue: whether a run may wait at the server, as long as its timeout for each image.
-        copies: how often a request to it holds an edit's images: more than twice as base64 in JSON.
-        resumes: whether a job that is started again finds its own earlier run, so that nothing is paid for twice.
-        stops: whether what a job runs on it can be stopped: by its job's id, or by whoever waits for it.
+        module: the sub-package of `engines`.
+        factory: name of the class in its module `engine`; called with the configuration, the connection and `edit`.
+        url_field: configuration field of the server's URL.
+        key_field: configuration field of the key.
+        max_concurrent: how many jobs the engine can run at the same time; None: no limit.
+        has_own_queue: whether the server has a queue, in which a run may wait for the timeout of each image.
+        input_copies: how many copies of an edit's images a request to it holds in memory. Base64 in JSON needs more
+            than two.
+        resumes_runs: whether a restarted job finds its own earlier run, so that nothing is paid twice.
+        can_stop: whether a job's run can be stopped, by the job's id or by the process that waits for it.
     """
 
     module: str
     factory: str
     url_field: str
     key_field: str
-    at_once: int | None = None
-    own_queue: bool = False
-    copies: int = 2
-    resumes: bool = False
-    stops: bool = False
+    max_concurrent: int | None = None
+    has_own_queue: bool = False
+    input_copies: int = 2
+    resumes_runs: bool = False
+    can_stop: bool = False
 
 
 REGISTRY: dict[str, EngineEntry] = {
@@ -42,28 +44,36 @@ REGISTRY: dict[str, EngineEntry] = {
         "Automatic1111Engine",
         "AUTOMATIC1111_BASE_URL",
         "AUTOMATIC1111_API_AUTH",
-        at_once=1,
-        copies=5,
-        stops=True,
+        max_concurrent=1,
+        input_copies=5,
+        can_stop=True,
     ),
     "comfyui": EngineEntry(
-        "comfyui", "ComfyUIEngine", "COMFYUI_BASE_URL", "COMFYUI_API_KEY", own_queue=True, resumes=True, stops=True
+        "comfyui",
+        "ComfyUIEngine",
+        "COMFYUI_BASE_URL",
+        "COMFYUI_API_KEY",
+        has_own_queue=True,
+        resumes_runs=True,
+        can_stop=True,
     ),
-    "gemini": EngineEntry("gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY", copies=5),
+    "gemini": EngineEntry(
+        "gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY", input_copies=5
+    ),
 }
 
 PROMPT_WRITER = "openai"
-"""The engine that rewrites prompts where the configured one cannot."""
+"""The engine that rewrites prompts if the configured engine cannot."""
 
 
 def field_for(name: str, *, edit: bool) -> str:
-    """The configuration field for edits that has the part of the field `name`; itself where there is none."""
+    """Return the configuration field that replaces the field `name` for edits; `name` itself where there is none."""
     for_edits = f"IMAGES_EDIT_{name.removeprefix('IMAGES_')}"
     return for_edits if edit and for_edits in ImagesConfig.model_fields else name
 
 
 def create_engine(name: str, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> Engine:
-    """Make the engine `name` for this configuration; `edit` takes the fields for edits where there are any."""
+    """Create the engine `name` for this configuration; with `edit`, from the fields for edits where there are any."""
     entry = REGISTRY[name]
     connection = replace(connection, url_field=field_for(entry.url_field, edit=edit))
     factory = getattr(import_module(f"image_gateway.engines.{entry.module}.engine"), entry.factory)
@@ -71,7 +81,7 @@ def create_engine(name: str, config: ImagesConfig, connection: Connection, *, ed
 
 
 def create_prompt_writer(name: str, config: ImagesConfig, connection: Connection) -> PromptWriter:
-    """The engine `name` if it can rewrite prompts, else `PROMPT_WRITER`."""
+    """Create the engine `name` if it can rewrite prompts, else `PROMPT_WRITER`."""
     engine = create_engine(name, config, connection)
     if not hasattr(engine, "complete"):
         engine = create_engine(PROMPT_WRITER, config, connection)

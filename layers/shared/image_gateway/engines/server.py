@@ -1,22 +1,19 @@
-"""The one place that talks to engines over HTTP and turns their failures into the error tree."""
+"""HTTP requests to engines. Their failures become errors of the error tree in this module only."""
 
 import asyncio
 import io
-import json
-import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import httpx
-from pydantic_core import from_json
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.error_text import find_message, one_line
-from image_gateway.engines.json_body import JsonBody, put_back
-from image_gateway.engines.unreachable import why
+from image_gateway.engines.json_body import JsonBody
+from image_gateway.engines.response import NOT_JSON, EngineResponse
+from image_gateway.engines.unreachable import unreachable_reason
 from image_gateway.errors import (
     ContentBlocked,
     EngineError,
@@ -28,77 +25,28 @@ from image_gateway.errors import (
 )
 from image_gateway.models.fields import origin
 
-MAX_ANSWER = 256 * 2**20
-"""Longest answer read from an engine, in bytes: ten images of 16 MB as base64."""
+MAX_RESPONSE_BYTES = 256 * 2**20
+"""Longest response body read from an engine: ten images of 16 MB as base64."""
 
 _Body = io.BytesIO | JsonBody
-"""Takes an answer chunk by chunk, and grows in place: chunks and what they are joined to would hold it twice."""
+"""Collects a response body chunk by chunk and grows in place. A list of chunks and its join would hold it twice."""
 
-_RETRIES = 2
-_WORDS_FROM = 131_072
-_LONGEST_WAIT = 5.0
-_LONGEST_CONNECT = 10.0
+_MAX_RETRIES = 2
+_MAX_TEXT_BYTES = 131_072
+_MAX_RETRY_WAIT_SECONDS = 5.0
+_MAX_CONNECT_SECONDS = 10.0
 _LOST = (502, 520, 524)
-"""What a proxy answers that lost the engine's own answer; the last two are Cloudflare's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """Everything an engine needs to reach its server.
-
-    Attributes:
-        client: the process's HTTP client; carries no credentials of its own.
-        fetch: fetches a URL of another origin under the guard for callers' URLs.
-        timeout: seconds that one operation may take in all.
-        secrets: strings that must not appear in any message.
-        url_field: the configuration field that says where the server is; messages name it, as not everybody who is told
-            of a failure is to know the address.
-        sleep: waits, in seconds.
-    """
-
-    client: httpx.AsyncClient
-    fetch: Callable[[str], Awaitable[bytes]]
-    timeout: float
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    url_field: str = "the engine's URL"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An engine's whole answer, read under a limit; the images that were taken out of it, by their marks."""
-
-    status: int
-    reason: str
-    headers: httpx.Headers
-    content: bytes | bytearray = field(repr=False)
-    images: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-
-    @property
-    def is_success(self) -> bool:
-        """True for 2xx."""
-        return 200 <= self.status < 300
-
-    def json(self) -> Any:
-        """The body's JSON, with images as `bytes` where they were long; or `NOT_JSON`."""
-        try:
-            body = from_json(self.content, cache_strings=False)
-        except ValueError:
-            body = _odd_json(self.content)
-        return put_back(body, self.images) if self.images else body
-
-
-NOT_JSON: Any = object()
-"""Stands for a body that does not hold JSON (which may itself be null)."""
+"""Status codes of a proxy that lost the engine's own response; the last two are Cloudflare's."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineServer:
     """One engine server: its base URL and what every request to it carries.
 
-    `blocked` looks at a refusal's JSON and says why the content was blocked, or None where it was not. `retry_delay`
-    reads from the JSON of a 429 or 503 how many seconds to wait, for engines that say it there and not in a header.
-    `deadline` is the event loop's time at which every request ends; None leaves each its own timeout.
+    Attributes:
+        blocked: reads the JSON of a refusal and returns why the content was blocked; None where it was not.
+        retry_delay: reads the seconds to wait from the JSON of a 429 or 503, for engines that send no header for it.
+        deadline: the event loop's time at which every request ends; None: each request gets the whole timeout.
     """
 
     connection: Connection
@@ -111,105 +59,111 @@ class EngineServer:
     retry_delay: Callable[[Any], float | None] = lambda _body: None
     deadline: float | None = None
 
-    def starting_now(self) -> Self:
-        """This server for one operation: all its requests together get the connection's timeout, from now on."""
+    def with_operation_deadline(self) -> Self:
+        """Return this server for one operation: all its requests share the connection's timeout, from now on."""
         return replace(self, deadline=asyncio.get_running_loop().time() + self.connection.timeout)
 
     async def json(self, method: str, path: str, **request: Any) -> Any:
-        """Send a request and return its answer's JSON; an image in it is base64 text, or `bytes` if it was long.
+        """Send a request and return the JSON of the response. Long images are `bytes` in it, short ones base64 text.
 
         Args:
             method: the HTTP method.
-            path: below the base URL, with its leading slash.
+            path: path below the base URL, with its leading slash.
             **request: as for `httpx.AsyncClient.request`.
 
         Raises:
-            EngineError: whatever went wrong, in the engine's own words.
+            EngineError: the request failed; the message holds the engine's error text.
         """
-        answer = await self._send(method, path, JsonBody, **request)
-        body = answer.json()
+        response = await self._send(method, path, JsonBody, **request)
+        body = response.json()
         if body is NOT_JSON:
-            said = f"{self.name} answered {answer.status} with something that is not JSON: {self.words(answer)}"
-            raise EngineUnavailable(said, may_have_cost=method != "GET")
+            detail = (
+                f"{self.name} answered {response.status} with something that is not JSON: {self.error_text(response)}"
+            )
+            raise EngineUnavailable(detail, may_have_cost=method != "GET")
         return body
 
-    async def send(self, method: str, path: str, **request: Any) -> Answer:
-        """Send a request; try again where nothing can have been paid for; return a 2xx answer.
+    async def send(self, method: str, path: str, **request: Any) -> EngineResponse:
+        """Send a request and return the 2xx response.
 
-        A refused connection, a 429 and a 503 are tried again up to twice, if the wait asked for is short. Anything
-        that may have reached the engine is not.
+        A refused connection, a 429 and a 503 are retried up to twice, if the requested wait is short: nothing can have
+        been paid for. A request that may have reached the engine is not retried, except a `GET`.
         """
         return await self._send(method, path, io.BytesIO, **request)
 
-    async def _send(self, method: str, path: str, body: type[_Body], **request: Any) -> Answer:
+    async def _send(self, method: str, path: str, body: type[_Body], **request: Any) -> EngineResponse:
         params = {**self.params, **(request.pop("params", None) or {})}
-        return await self._persist(method, f"{self.base_url}{path}", body, params=params or None, **request)
+        return await self._send_with_retries(method, f"{self.base_url}{path}", body, params=params or None, **request)
 
     async def download(self, url: str) -> bytes:
-        """Fetch an image the engine answered by URL: with credentials from its own origin, guarded from elsewhere."""
+        """Download an image that the engine returned by URL.
+
+        Credentials are sent to the server's own origin only. Other origins must be public addresses.
+        """
         try:
             absolute = str(httpx.URL(self.base_url + "/").join(url))
-            foreign = origin(absolute) != origin(self.base_url)
+            is_foreign = origin(absolute) != origin(self.base_url)
         except (httpx.InvalidURL, ValueError):
-            raise EngineUnavailable(f"{self.name} answered a malformed image URL", may_have_cost=True) from None
-        if foreign:
-            return await self._fetch(absolute)
+            raise EngineUnavailable(f"{self.name} returned a malformed image URL", may_have_cost=True) from None
+        if is_foreign:
+            return await self._download_from_elsewhere(absolute)
         try:
-            return bytes((await self._persist("GET", absolute, io.BytesIO)).content)
+            return bytes((await self._send_with_retries("GET", absolute, io.BytesIO)).content)
         except EngineError as error:
-            # The image is paid for, even though fetching it again costs nothing.
+            # The image is paid for, even though downloading it again is free.
             error.may_have_cost = True
             raise
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _download_from_elsewhere(self, url: str) -> bytes:
         try:
-            async with asyncio.timeout(self._left()):
+            async with asyncio.timeout(self._seconds_left()):
                 return await self.connection.fetch(url)
         except TimeoutError:
-            raise EngineTimeout(self._too_slow(), may_have_cost=True) from None
+            raise EngineTimeout(self._timeout_text(), may_have_cost=True) from None
         except GatewayError as error:
-            said = f"{self.name} answered the URL of an image that cannot be fetched: {self._clean(error)}"
-            raise EngineUnavailable(said, may_have_cost=True) from None
+            detail = f"{self.name} returned an image URL that cannot be fetched: {self.safe_line(error)}"
+            raise EngineUnavailable(detail, may_have_cost=True) from None
 
-    async def _persist(self, method: str, url: str, body: type[_Body], **request: Any) -> Answer:
-        for attempt in range(_RETRIES + 1):
+    async def _send_with_retries(self, method: str, url: str, body: type[_Body], **request: Any) -> EngineResponse:
+        for attempt in range(_MAX_RETRIES + 1):
             try:
-                answer = await self._once(method, url, body(), **request)
-                if answer.is_success:
-                    return answer
-                raise self.failure(answer, paid=method != "GET")
+                response = await self._send_once(method, url, body(), **request)
+                if response.is_success:
+                    return response
+                raise self.failure(response, paid=method != "GET")
             except (EngineRateLimited, EngineUnavailable) as error:
                 wait = error.retry_after if error.retry_after is not None else 0.25 * 2**attempt
-                if error.may_have_cost or attempt == _RETRIES or wait > min(_LONGEST_WAIT, self._left()):
+                too_long = wait > min(_MAX_RETRY_WAIT_SECONDS, self._seconds_left())
+                if error.may_have_cost or attempt == _MAX_RETRIES or too_long:
                     raise
                 await self.connection.sleep(wait)
         raise AssertionError("unreachable")
 
-    def _left(self) -> float:
-        """Seconds that a request starting now may take."""
+    def _seconds_left(self) -> float:
+        """Return how many seconds a request that starts now may take."""
         if self.deadline is None:
             return self.connection.timeout
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
     def _unreachable(self, reason: str, *, may_have_cost: bool = False) -> EngineUnavailable:
-        said = f"{self.name} cannot be reached ({reason}): check {self.connection.url_field}"
-        return EngineUnavailable(said, may_have_cost=may_have_cost)
+        detail = f"{self.name} cannot be reached ({reason}): check {self.connection.url_field}"
+        return EngineUnavailable(detail, may_have_cost=may_have_cost)
 
-    def _too_slow(self) -> str:
+    def _timeout_text(self) -> str:
         return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
 
-    async def _once(self, method: str, url: str, body: _Body, **request: Any) -> Answer:
-        client, timeout = self.connection.client, self._left()
+    async def _send_once(self, method: str, url: str, body: _Body, **request: Any) -> EngineResponse:
+        client, timeout = self.connection.client, self._seconds_left()
         if timeout <= 0:
-            # It would be on its way before anything could stop it.
-            raise EngineTimeout(self._too_slow())
+            # The client would send the request before the timeout could stop it.
+            raise EngineTimeout(self._timeout_text())
         headers = {**self.headers, **(request.pop("headers", None) or {})}
         auth = httpx.BasicAuth(*self.auth) if self.auth else None
-        limits = httpx.Timeout(timeout, connect=min(timeout, _LONGEST_CONNECT))
+        limits = httpx.Timeout(timeout, connect=min(timeout, _MAX_CONNECT_SECONDS))
         paid = method != "GET"
         try:
             built = client.build_request(method, url, headers=headers, timeout=limits, **request)
-            # Closed, since frames that an error keeps alive would keep it alive too.
+            # Closed here, because the frames of an error's traceback would keep the body alive.
             with closing(body):
                 async with asyncio.timeout(timeout):
                     response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
@@ -217,92 +171,74 @@ class EngineServer:
                         await self._read(response, body)
                     finally:
                         await response.aclose()
-                images = body.images if isinstance(body, JsonBody) else {}
-                return Answer(response.status_code, response.reason_phrase, response.headers, body.getvalue(), images)
+                return EngineResponse(
+                    status=response.status_code,
+                    reason=response.reason_phrase,
+                    headers=response.headers,
+                    content=body.getvalue(),
+                    images=body.images if isinstance(body, JsonBody) else {},
+                )
         except httpx.ConnectTimeout:
             raise self._unreachable("no answer") from None
         except httpx.ConnectError as error:
-            raise self._unreachable(why(error)) from None
+            raise self._unreachable(unreachable_reason(error)) from None
         except (httpx.TimeoutException, TimeoutError):
-            raise EngineTimeout(self._too_slow(), may_have_cost=paid, outstanding=True) from None
-        # A host's name that cannot be one is a `UnicodeError` (IDNA); it may also be that of a redirect.
+            raise EngineTimeout(self._timeout_text(), may_have_cost=paid, outstanding=True) from None
+        # An impossible host name is a `UnicodeError` (IDNA); it may also be that of a redirect.
         except (httpx.InvalidURL, UnicodeError):
             raise self._unreachable("a malformed URL", may_have_cost=paid) from None
         except httpx.HTTPError as error:
-            said = f"{self.name} broke off: {self._clean(error)}"
-            raise EngineUnavailable(said, may_have_cost=paid, outstanding=True) from None
+            detail = f"{self.name} broke off: {self.safe_line(error)}"
+            raise EngineUnavailable(detail, may_have_cost=paid, outstanding=True) from None
 
     async def _read(self, response: httpx.Response, body: _Body) -> None:
         length = 0
         async for chunk in response.aiter_bytes():
             length += len(chunk)
-            if length > MAX_ANSWER:
-                raise EngineUnavailable(f"{self.name} answered more than {MAX_ANSWER >> 20} MB", may_have_cost=True)
+            if length > MAX_RESPONSE_BYTES:
+                limit = MAX_RESPONSE_BYTES >> 20
+                raise EngineUnavailable(f"{self.name} sent a response of more than {limit} MB", may_have_cost=True)
             body.write(chunk)
 
-    def failure(self, answer: Answer, *, paid: bool) -> EngineError:
-        """The error that an unsuccessful answer stands for, in the engine's own words."""
-        status = answer.status
-        said = f"{self.name} answered {status}: {self.words(answer)}"
-        body = answer.json()
+    def failure(self, response: EngineResponse, *, paid: bool) -> EngineError:
+        """Return the error that an unsuccessful response stands for; its message holds the engine's error text."""
+        status = response.status
+        detail = f"{self.name} answered {status}: {self.error_text(response)}"
+        body = response.json()
         reason = self.blocked(body)
         if reason is not None and 400 <= status < 500:
-            return ContentBlocked(f"{self.name} blocked the content: {self._clean(reason)}")
-        wait = _retry_after(answer.headers)
+            return ContentBlocked(f"{self.name} blocked the content: {self.safe_line(reason)}")
+        wait = response.retry_after()
         if wait is None:
             wait = self.retry_delay(body)
         if status == 429:
-            return EngineRateLimited(said, retry_after=wait)
+            return EngineRateLimited(detail, retry_after=wait)
         if status in (401, 403):
-            return EngineRejected(f"{said} (check the engine's key in the configuration)")
+            return EngineRejected(f"{detail} (check the engine's key in the configuration)")
         if status in (404, 405) and not paid:
-            said += " (check the engine's URL in the configuration)"
+            detail += " (check the engine's URL in the configuration)"
         if 400 <= status < 500:
             error = body.get("error") if isinstance(body, dict) else None
-            named = error if isinstance(error, dict) else {}
-            param = named.get("param")
-            field = (self._clean(param) or None) if isinstance(param, str) else None
-            return EngineRejected(said, engine_code=named.get("code"), param=field, field=field)
+            error = error if isinstance(error, dict) else {}
+            param = error.get("param")
+            field = (self.safe_line(param) or None) if isinstance(param, str) else None
+            return EngineRejected(detail, engine_code=error.get("code"), param=field, field=field)
         if status == 503:
-            return EngineUnavailable(said, retry_after=wait)
+            return EngineUnavailable(detail, retry_after=wait)
         if status == 504:
-            return EngineTimeout(said, may_have_cost=paid, outstanding=True)
-        return EngineUnavailable(said, may_have_cost=paid, outstanding=status in _LOST)
+            return EngineTimeout(detail, may_have_cost=paid, outstanding=True)
+        return EngineUnavailable(detail, may_have_cost=paid, outstanding=status in _LOST)
 
-    def words(self, answer: Answer) -> str:
-        """What the engine says went wrong: one line, bounded, without markup or secrets."""
-        body = answer.json()
-        raw = answer.content[:_WORDS_FROM].decode(errors="replace") if body else ""
-        return self.message(find_message(body) or raw) or answer.reason or "no explanation"
+    def error_text(self, response: EngineResponse) -> str:
+        """Return what the engine reports as wrong: one short line, without markup or secrets; never empty."""
+        body = response.json()
+        raw = response.content[:_MAX_TEXT_BYTES].decode(errors="replace") if body else ""
+        return self.message(find_message(body) or raw) or response.reason or "no explanation"
 
     def message(self, body: Any) -> str:
-        """The human part of an answer's JSON, or of a text: one line, bounded, without markup or secrets."""
-        return self._clean(find_message(body))
+        """Return the human-readable part of a JSON body or a text: one short line, without markup or secrets."""
+        return self.safe_line(find_message(body))
 
-    def _clean(self, text: object) -> str:
+    def safe_line(self, text: object) -> str:
+        """Return the text as one short line, without markup or secrets."""
         return one_line(str(text), self.connection.secrets)
-
-
-def _odd_json(content: bytes | bytearray) -> Any:
-    """JSON that only Python's own parser reads, such as with a byte order mark, or `NOT_JSON`.
-
-    A half of a surrogate pair, as some servers leave it where they cut a text, becomes a question mark: nothing could
-    store it.
-    """
-    try:
-        return json.loads(json.dumps(json.loads(content), ensure_ascii=False).encode(errors="replace"))
-    except (ValueError, RecursionError):
-        return NOT_JSON
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """`Retry-After` in seconds, given as a number or as a date."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -1,18 +1,18 @@
-"""Why a server cannot be reached, in words that do not tell where it is."""
+"""Why a server cannot be reached, without its host or address."""
 
 import socket
 import ssl
 from collections.abc import Iterator
 
 
-def why(error: BaseException) -> str:
-    """What kept a connection from being made: neither host nor address, which the system's own words hold."""
+def unreachable_reason(error: BaseException) -> str:
+    """Return why no connection was made. The system's own text is left out: it holds the host and the address."""
     for cause in _causes(error):
         match cause:
             case socket.gaierror():
                 return "its host is not known"
             case ssl.SSLCertVerificationError():
-                # What follows a comma says whose the certificate is not.
+                # The part after the comma names the host.
                 return f"its certificate: {cause.verify_message.partition(',')[0]}"
             case ssl.SSLError():
                 return "TLS failed"

@@ -20,9 +20,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines.automatic1111.engine import Automatic1111Engine
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest, InputImage
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineRejected, EngineUnavailable, GatewayError
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size

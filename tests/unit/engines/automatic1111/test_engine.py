@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines import create_engine
 from image_gateway.engines.automatic1111.engine import Automatic1111Engine
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import ImageRequest, InputImage
-from image_gateway.engines.server import Connection
 from image_gateway.errors import (
     EngineRateLimited,
     EngineRejected,

@@ -13,8 +13,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines.automatic1111.engine import Automatic1111Engine
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineResult, ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineTimeout, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size

@@ -14,9 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines.comfyui.engine import ComfyUIEngine
-from image_gateway.engines.comfyui.server import ComfyUIServer, Missing, node_problems
+from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, node_problems
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineResult, ImageRequest, InputImage
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from sandbox.engines.painter import paint
@@ -213,8 +213,8 @@ async def test_a_run_is_deleted_and_interrupted_by_its_id(recorded: Recorded, se
     recorded.give("POST /interrupt", answers["interrupt running id"]["response"])
     comfyui = server(serve(recorded.app()), connect())
 
-    await comfyui.take_off([running])
-    await comfyui.take_off([pending])
+    await comfyui.cancel_runs([running])
+    await comfyui.cancel_runs([pending])
 
     assert recorded.bodies == [{"delete": [running]}, {"prompt_id": running}, {"delete": [pending]}]
 
@@ -224,9 +224,9 @@ async def test_a_busy_queue_tells_running_from_waiting(recorded: Recorded, serve
     recorded.give("GET /queue", capture("queue_busy")["response"])
     comfyui = server(serve(recorded.app()), connect())
 
-    assert await comfyui.place("25820df1-8e9b-4088-8778-63cd635fff05") == "running"
-    assert await comfyui.place("3675a6ab-e048-4d67-b26a-395411dc9d8d") == "waiting"
-    assert await comfyui.place("somebody-else") is None
+    assert await comfyui.queue_state("25820df1-8e9b-4088-8778-63cd635fff05") == "running"
+    assert await comfyui.queue_state("3675a6ab-e048-4d67-b26a-395411dc9d8d") == "waiting"
+    assert await comfyui.queue_state("somebody-else") is None
 
 
 async def test_an_idle_queue_and_an_unknown_run_are_empty(recorded: Recorded, serve: Serve, connect: Connect) -> None:
@@ -236,7 +236,7 @@ async def test_an_idle_queue_and_an_unknown_run_are_empty(recorded: Recorded, se
 
     await engine(url, connect(), "").verify()
 
-    assert await server(url, connect()).entry("no-such-id") is None
+    assert await server(url, connect()).history_entry("no-such-id") is None
 
 
 async def test_a_history_that_is_late_is_waited_for(recorded: Recorded, serve: Serve, connect: Connect) -> None:
@@ -395,4 +395,4 @@ async def test_a_file_that_cannot_be_had_is_an_error(
         return
     with pytest.raises(EngineRejected) as caught:
         await comfyui.send("GET", "/view", params={})
-    assert isinstance(caught.value, Missing) == (response["status"] == 404)
+    assert isinstance(caught.value, PathNotFound) == (response["status"] == 404)

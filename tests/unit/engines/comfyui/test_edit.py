@@ -11,8 +11,8 @@ from PIL import Image
 from starlette.types import ASGIApp
 
 from image_gateway.engines.comfyui.engine import ComfyUIEngine
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import ImageRequest, InputImage
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -221,7 +221,7 @@ async def test_an_upload_without_an_answer_is_an_error(make: MakeEngine, state: 
     """Without a name nothing can be loaded."""
     state.knobs.faults = [Fault(200, {}, path="/upload/image", times=-1)]
 
-    with pytest.raises(EngineUnavailable, match="answered an upload without its name"):
+    with pytest.raises(EngineUnavailable, match="answered an upload without a file name"):
         await make().edit(edit(input_image(RED)))
 
 

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines import create_engine
 from image_gateway.engines.comfyui.engine import ComfyUIEngine
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import (
     EngineRateLimited,
     EngineRejected,
@@ -323,7 +323,7 @@ async def test_a_cached_run_whose_file_is_gone_is_run_once_more(make: MakeEngine
 
     assert len(result.images) == 1
     assert result.images[0].seed != 5
-    assert result.warnings == ["another seed was used: the server no longer has the image of the one asked for"]
+    assert result.warnings == ["another seed was used: the server no longer has the image of the requested one"]
 
 
 async def test_a_gone_file_without_a_seed_node_is_an_error(make: MakeEngine, machine: Machine) -> None:
@@ -361,7 +361,7 @@ async def test_a_run_without_images_names_the_workflow(make: MakeEngine, state: 
     entry = {"outputs": {"4": {"text": ["a"]}}, "status": status}
     state.knobs.faults = [Fault(status=200, body={request.job_id: entry}, path=f"/history/{request.job_id}", skip=1)]
 
-    with pytest.raises(EngineRejected, match="no image came: COMFYUI_WORKFLOW has to save one"):
+    with pytest.raises(EngineRejected, match="returned no image: COMFYUI_WORKFLOW has to save one"):
         await make().generate(request)
 
 

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines.comfyui.engine import ComfyUIEngine
 from image_gateway.engines.comfyui.run import run_ids
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineResult, ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineTimeout, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -361,7 +361,7 @@ async def test_a_job_is_not_tried_for_ever(bench: Bench) -> None:
     failed = {"outputs": {}, "status": {"status_str": "error", "messages": []}}
     bench.machine.history.update(dict.fromkeys(run_ids(requested.job_id, 0), failed))
 
-    with pytest.raises(EngineUnavailable, match="failed at every run of this job"):
+    with pytest.raises(EngineUnavailable, match="every run of this job failed on comfyui"):
         await bench.engine().generate(requested)
 
 
@@ -372,7 +372,7 @@ async def test_a_failure_without_a_reason_says_so(bench: Bench) -> None:
     found = {requested.job_id: failed}
     bench.state.knobs.faults = [Fault(200, found, path=f"/history/{requested.job_id}", skip=1)]
 
-    with pytest.raises(EngineUnavailable, match="the server does not say why"):
+    with pytest.raises(EngineUnavailable, match="the server does not report why"):
         await bench.engine().generate(requested)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.engines.comfyui.workflow import Template, request_values
+from image_gateway.engines.comfyui.workflow import WorkflowTemplate, request_values
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import NotConfigured
 from image_gateway.models.config import ImagesConfig
@@ -14,11 +14,11 @@ from image_gateway.models.workflow import WorkflowNode
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT, FLUX
 
 
-def template(workflow: dict[str, Any], nodes: list[dict[str, Any]]) -> Template:
+def template(workflow: dict[str, Any], nodes: list[dict[str, Any]]) -> WorkflowTemplate:
     config = ImagesConfig.model_construct(
         COMFYUI_WORKFLOW=json.dumps(workflow), COMFYUI_WORKFLOW_NODES=[WorkflowNode(**node) for node in nodes]
     )
-    return Template.load(config, "COMFYUI")
+    return WorkflowTemplate.load(config, "COMFYUI")
 
 
 def request(**fields: Any) -> ImageRequest:
@@ -161,7 +161,7 @@ def test_inputs_go_to_the_image_nodes_in_order() -> None:
 def test_an_unset_workflow_names_its_field() -> None:
     """Nothing can be run without one."""
     with pytest.raises(NotConfigured, match="COMFYUI_WORKFLOW is not set") as caught:
-        Template.load(ImagesConfig(), "COMFYUI")
+        WorkflowTemplate.load(ImagesConfig(), "COMFYUI")
 
     assert caught.value.field == "COMFYUI_WORKFLOW"
 
@@ -202,7 +202,7 @@ def test_an_output_node_of_a_custom_class_is_left_to_the_server() -> None:
 
 def test_a_circle_is_refused() -> None:
     """A workflow without an end has no output."""
-    with pytest.raises(NotConfigured, match="ends in a circle"):
+    with pytest.raises(NotConfigured, match="ends in a cycle"):
         template({"1": {"class_type": "Custom", "inputs": {"a": ["1", 0]}}}, [])
 
 

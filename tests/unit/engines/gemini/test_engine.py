@@ -13,10 +13,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines import create_engine, create_prompt_writer
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.gemini.engine import GeminiEngine
 from image_gateway.engines.gemini.sizes import PIXELS_AT_1K, nearest_size
 from image_gateway.engines.protocol import ImageRequest, InputImage
-from image_gateway.engines.server import Connection
 from image_gateway.errors import (
     ContentBlocked,
     EngineRateLimited,
@@ -127,7 +127,7 @@ async def test_a_size_that_gemini_does_not_make_is_warned_of(make: MakeEngine) -
     """The nearest one is asked for, and said."""
     result = await make().generate(requested(size=Size(640, 384)))
     assert sniff(result.images[0].data).width == 1376
-    assert result.warnings == ["gemini does not make 640x384: asked for 16:9 at 1K, about 1376x768"]
+    assert result.warnings == ["gemini does not make 640x384: requested 16:9 at 1K, about 1376x768"]
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ async def test_a_model_without_size_classes_is_asked_again_without(make: MakeEng
     result = await make().generate(requested(model=FLASH, size=Size(1376, 768)))
     shapes = [entry.json["generationConfig"]["imageConfig"] for entry in state.record]
     assert shapes == [{"aspectRatio": "16:9", "imageSize": "1K"}, {"aspectRatio": "16:9"}]
-    assert result.warnings == ["imageSize is not known to this model and was left out"]
+    assert result.warnings == ["imageSize is not supported by this model and was left out"]
 
 
 async def test_what_gemini_has_no_word_for_is_warned_of(make: MakeEngine) -> None:
@@ -384,7 +384,7 @@ async def test_imagens_ratios_are_fewer(make: MakeEngine, state: SandboxState) -
     result = await make().generate(requested(model=IMAGEN, size=Size(3168, 1344)))
     parameters = state.record[0].json["parameters"]
     assert (parameters["aspectRatio"], parameters["sampleImageSize"]) == ("16:9", "2K")
-    assert result.warnings == ["gemini does not make 3168x1344: asked for 16:9 at 2K, about 2752x1536"]
+    assert result.warnings == ["gemini does not make 3168x1344: requested 16:9 at 2K, about 2752x1536"]
 
 
 @pytest.mark.parametrize(

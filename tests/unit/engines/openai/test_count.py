@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineRejected, EngineUnavailable
 from sandbox.engines.state import Fault, SandboxState
 from tests.loop_time import LoopTime
@@ -173,7 +173,7 @@ async def test_unreadable_image_is_not_paid_for_again(
     result = await openai_engine().generate(ask(n=2))
 
     assert len(openai_state.record) == 1
-    assert result.warnings == ["1 of 2 calls failed: openai answered an image that is not valid base64"]
+    assert result.warnings == ["1 of 2 calls failed: openai returned an image that is not valid base64"]
 
 
 async def test_all_calls_share_one_timeout(

@@ -145,8 +145,8 @@ async def test_unknown_optional_field_is_left_out(
         ["n", "prompt", "size"],
     ]
     assert result.warnings == [
-        "style is not known to this model and was left out",
-        "response_format is not known to this model and was left out",
+        "style is not supported by this model and was left out",
+        "response_format is not supported by this model and was left out",
     ]
 
 
@@ -165,7 +165,7 @@ async def test_unknown_field_is_read_from_the_words(
 
     result = await openai_engine().generate(ask(quality="high"))
 
-    assert result.warnings == ["quality is not known to this model and was left out"]
+    assert result.warnings == ["quality is not supported by this model and was left out"]
 
 
 @pytest.mark.parametrize("edit", [False, True])

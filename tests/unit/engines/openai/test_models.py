@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import EngineRejected, EngineUnavailable
 from sandbox.engines.state import Fault, SandboxState
 

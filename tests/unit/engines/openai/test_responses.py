@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.engines.server import Connection
 from image_gateway.errors import ContentBlocked, EngineUnavailable
 from image_gateway.images.sniff import sniff
 from sandbox.engines.state import Fault, SandboxState

@@ -1,8 +1,8 @@
-"""The AUTOMATIC1111 API, as AUTOMATIC1111, Forge, SD.Next and stable-diffusion.cpp speak it.
+"""The AUTOMATIC1111 API, as implemented by AUTOMATIC1111, Forge, SD.Next and stable-diffusion.cpp.
 
-Facts: AUTOMATIC1111's `modules/api`, and recorded answers of stable-diffusion.cpp's server. The compatible servers
-leave things out: `info` may be empty, `n_iter` unknown, a null field an error. The engine asks for nothing that only
-one of them has.
+Facts: AUTOMATIC1111's `modules/api`, and recorded responses of stable-diffusion.cpp's server. The compatible servers
+implement only part of it: `info` may be empty, `n_iter` unknown, a null field an error. The engine uses nothing that
+only one of them has.
 """
 
 import asyncio
@@ -13,48 +13,56 @@ import re
 from pathlib import PurePosixPath
 from typing import Any
 
-from image_gateway.engines.automatic1111.stop import bring_to_rest
+from image_gateway.engines.automatic1111.stop import interrupt_and_wait
 from image_gateway.engines.base64_images import decode_base64
-from image_gateway.engines.fanout import gather
-from image_gateway.engines.protocol import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, overlay, unsupported
-from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.protocol import (
+    OPENAI_ONLY_FIELDS,
+    EngineImage,
+    EngineResult,
+    ImageRequest,
+    overlay,
+    unsupported_warnings,
+)
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineError, EngineUnavailable, InvalidImage, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.images import ModelInfo
 
 _NAME = "automatic1111"
-_UNSUPPORTED = ("quality", "background", "style", *OPENAI_ONLY)
+_UNSUPPORTED = ("quality", "background", "style", *OPENAI_ONLY_FIELDS)
 _SEED_IN_PNG = re.compile(rb"tEXtparameters\0.*?\nSteps: [^\n]*?\bSeed: (\d+)", re.DOTALL)
-_WEIGHTS = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft")
-_HASH = re.compile(r"\s*\[[0-9a-f]+\]$", re.IGNORECASE)
+_CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft")
+_TITLE_HASH = re.compile(r"\s*\[[0-9a-f]+\]$", re.IGNORECASE)
 
 
 class Automatic1111Engine:
-    """An AUTOMATIC1111-compatible server, made from one configuration; edits go to the same server.
+    """An AUTOMATIC1111-compatible server, created from one configuration; edits go to the same server.
 
-    Its API knows no jobs, so it cannot be told from outside which one to stop. Who waits for images and gives up, by
-    the timeout or by being cancelled, leaves the server at rest: the next job's time is not to go by in its queue.
+    Its API has no job ids, so a job cannot be stopped from outside. If the call that waits for images times out or is
+    cancelled, it interrupts the server first, so that the next job does not spend its time in the server's queue.
     """
 
-    def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - the same fields hold for both
+    def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - edits use the same fields
         if not config.AUTOMATIC1111_BASE_URL:
             raise NotConfigured("AUTOMATIC1111_BASE_URL is not set", field="AUTOMATIC1111_BASE_URL")
         self._params = _without_nulls(config.AUTOMATIC1111_PARAMS or {})
         self._server = EngineServer(
             connection, _NAME, config.AUTOMATIC1111_BASE_URL, auth=_credentials(config.AUTOMATIC1111_API_AUTH)
         )
-        self._turn = asyncio.Lock()
+        self._call_lock = asyncio.Lock()
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`POST /sdapi/v1/txt2img`."""
         return await self._images("/sdapi/v1/txt2img", request, _fields(request, request.size))
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """`POST /sdapi/v1/img2img` with the first input, in its own size where none is asked for.
+        """`POST /sdapi/v1/img2img` with the first input image, in its own size if the request has none.
 
         Raises:
-            InvalidImage: there is no input; some servers would answer that with an unrelated image.
+            InvalidImage: there is no input image; some servers would return an unrelated image.
             EngineError: as for every engine.
         """
         if not request.images:
@@ -71,71 +79,72 @@ class Automatic1111Engine:
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """`GET /sdapi/v1/sd-models`; the id is the title, by which the server finds its checkpoints."""
-        found = await self._server.json("GET", "/sdapi/v1/sd-models")
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        """`GET /sdapi/v1/sd-models`. A model's id is the title, by which the server finds its checkpoints."""
+        entries = await self._server.json("GET", "/sdapi/v1/sd-models")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise EngineUnavailable(
                 f"{_NAME} answered /sdapi/v1/sd-models with something that is not a list of checkpoints; "
                 "is it an AUTOMATIC1111 API?"
             )
-        named = [(entry.get("title") or entry.get("model_name"), entry) for entry in found]
-        return [ModelInfo(id=str(id_), name=str(entry.get("model_name") or id_)) for id_, entry in named if id_]
+        by_id = [(entry.get("title") or entry.get("model_name"), entry) for entry in entries]
+        return [ModelInfo(id=str(id_), name=str(entry.get("model_name") or id_)) for id_, entry in by_id if id_]
 
     async def verify(self) -> None:
-        """Ask for the checkpoints: every compatible server has that route, while some lack `/options`."""
+        """Request the checkpoints: every compatible server has that route, while some lack `/options`."""
         await self.models()
 
     async def _images(self, path: str, request: ImageRequest, body: dict[str, Any]) -> EngineResult:
-        """Ask for all images in one call; where the server gives fewer, ask for the rest one by one.
+        """Request all images in one call; if the server returns fewer, request the rest one by one.
 
-        `n_iter` makes them one after the other in the memory of one, so no `n` can exhaust a graphics card; who has
-        the memory sets `batch_size` in the parameters. A server that knows no `n_iter` answers one image.
+        With `n_iter` the server makes them one after the other in the memory of a single image, so no `n` can exhaust a
+        graphics card. Operators with enough memory set `batch_size` in the parameters. A server that does not support
+        `n_iter` returns one image.
         """
-        warnings = self._lay_params_over(body, request)
+        warnings = self._apply_params(body, request)
         count = _count(body)
-        server = self._server.starting_now()
+        server = self._server.with_operation_deadline()
         first = await self._call(server, path, body, count)
         rest = []
         for number in range(len(first.images), count):
-            # A seed that was named gives the same image again: the server itself counts it up within a call.
+            # The same seed would give the same image. Within one call the server increments it itself.
             seed = body["seed"] + number if isinstance(body["seed"], int) and body["seed"] >= 0 else body["seed"]
             rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
-        result = await gather([_ready(first), *rest])
-        result.warnings[:0] = [*warnings, *unsupported(request, _NAME, *_UNSUPPORTED)]
+        result = await gather_results([_completed(first), *rest])
+        result.warnings[:0] = [*warnings, *unsupported_warnings(request, _NAME, *_UNSUPPORTED)]
         return result
 
     async def _call(self, server: EngineServer, path: str, body: dict[str, Any], count: int) -> EngineResult:
-        answer = await self._answer(server, path, body)
-        images = answer.get("images") if isinstance(answer, dict) else None
+        response = await self._post_exclusively(server, path, body)
+        images = response.get("images") if isinstance(response, dict) else None
         if not isinstance(images, list) or not images:
-            said = server.message(answer) or "no explanation"
-            raise EngineUnavailable(f"{_NAME} answered without images: {said}", may_have_cost=True)
-        info = _info(answer.get("info"))
+            reason = server.message(response) or "no explanation"
+            raise EngineUnavailable(f"{_NAME} answered without images: {reason}", may_have_cost=True)
+        info = _info(response.get("info"))
         start = _index_of_first(info, len(images), count)
         seeds = info["all_seeds"] if isinstance(info.get("all_seeds"), list) else [info.get("seed")]
-        kept = images[start : start + count]
-        padded = [*seeds, *[None] * len(kept)]
-        result = await gather(_image(*pair) for pair in zip(kept, padded, strict=False))
-        result.warnings += _dropped_checkpoint(_checkpoint(body), info)
+        images = images[start : start + count]
+        padded = [*seeds, *[None] * len(images)]
+        result = await gather_results(_image(*pair) for pair in zip(images, padded, strict=False))
+        result.warnings += _checkpoint_warnings(_checkpoint(body), info)
         return result
 
-    async def _answer(self, server: EngineServer, path: str, body: dict[str, Any]) -> Any:
-        """What the server answers. Where nobody waits for that, or it was lost, the server is free before this ends."""
-        # Calls that wait inside the server could not be stopped there.
-        async with self._turn:
+    async def _post_exclusively(self, server: EngineServer, path: str, body: dict[str, Any]) -> Any:
+        """Send one call at a time. If it is cancelled or its response is lost, interrupt the server before leaving."""
+        # One at a time, since a call that waits inside the server cannot be stopped there.
+        async with self._call_lock:
             try:
                 return await server.json("POST", path, json=body)
             except asyncio.CancelledError:
-                await bring_to_rest(self._server)
+                await interrupt_and_wait(self._server)
                 raise
             except EngineError as error:
                 if error.outstanding:
-                    await bring_to_rest(self._server)
+                    await interrupt_and_wait(self._server)
                 raise
 
-    def _lay_params_over(self, body: dict[str, Any], request: ImageRequest) -> list[str]:
-        """Lay the operator's parameters over `body`, and warn in the form's own terms of what that overrules."""
-        before = _in_form_terms(body)
+    def _apply_params(self, body: dict[str, Any], request: ImageRequest) -> list[str]:
+        """Apply the operator's parameters to `body`; return warnings, by form field, about what they change."""
+        before = _by_form_field(body)
         params = dict(self._params)
         if "batch_size" in params or "n_iter" in params:
             body |= {"batch_size": 1, "n_iter": 1}
@@ -144,13 +153,13 @@ class Automatic1111Engine:
         warnings = overlay(body, params, request, {})
         if "override_settings" in body:
             body.setdefault("override_settings_restore_afterwards", True)
-        return warnings + overlay(before, _in_form_terms(body), request, {})
+        return warnings + overlay(before, _by_form_field(body), request, {})
 
 
 def _fields(request: ImageRequest, size: Size | None) -> dict[str, Any]:
-    """The request's own fields. Nothing is null: stable-diffusion.cpp answers that with a 500."""
+    """Return the request's fields. None of them is null: stable-diffusion.cpp answers that with a 500."""
     fields: dict[str, Any] = {"prompt": request.prompt, "batch_size": 1, "n_iter": request.n}
-    # Named even where nobody asked: not every compatible server's own default is a random seed.
+    # Always sent: not every compatible server has a random seed as its default.
     fields["seed"] = -1 if request.seed is None else request.seed
     if request.negative_prompt is not None:
         fields["negative_prompt"] = request.negative_prompt
@@ -163,10 +172,10 @@ def _fields(request: ImageRequest, size: Size | None) -> dict[str, Any]:
     return fields
 
 
-def _in_form_terms(body: dict[str, Any]) -> dict[str, Any]:
+def _by_form_field(body: dict[str, Any]) -> dict[str, Any]:
     size = f"{body['width']}x{body['height']}" if "width" in body and "height" in body else None
-    terms = {"n": _count(body), "size": size, "model": _checkpoint(body)}
-    return {name: value for name, value in terms.items() if value is not None}
+    fields = {"n": _count(body), "size": size, "model": _checkpoint(body)}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _count(body: dict[str, Any]) -> int:
@@ -197,7 +206,7 @@ def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _info(text: Any) -> dict[str, Any]:
-    """What the server tells about the run: a JSON string on most servers, empty or missing on some."""
+    """Return the server's data about the run: a JSON string on most servers, empty or missing on some."""
     try:
         info = json.loads(text) if isinstance(text, str) else text
     except ValueError:
@@ -205,46 +214,46 @@ def _info(text: Any) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
-def _index_of_first(info: dict[str, Any], answered: int, count: int) -> int:
-    """How many images come before the first image: the grid, where the server adds one."""
+def _index_of_first(info: dict[str, Any], returned: int, count: int) -> int:
+    """Return the index of the first image: 1 if the server puts a grid of all images before it."""
     reported = info.get("index_of_first_image")
-    if isinstance(reported, int) and 0 <= reported < answered:
+    if isinstance(reported, int) and 0 <= reported < returned:
         return reported
-    return 1 if 1 < count < answered else 0
+    return 1 if 1 < count < returned else 0
 
 
 async def _image(text: object, seed: object) -> EngineResult:
     data = decode_base64(text, _NAME)
     if not isinstance(seed, int) or seed < 0:
-        written = _SEED_IN_PNG.search(data[:65_536])
-        seed = int(written[1]) if written else None
+        match = _SEED_IN_PNG.search(data[:65_536])
+        seed = int(match[1]) if match else None
     return EngineResult([EngineImage(data, seed=seed)])
 
 
-def _dropped_checkpoint(wanted: Any, info: dict[str, Any]) -> list[str]:
-    """A warning where the server made the images with another checkpoint than it was told: it does so in silence."""
+def _checkpoint_warnings(wanted: Any, info: dict[str, Any]) -> list[str]:
+    """Return a warning if the server used another checkpoint than requested, which it does not report as an error."""
     used = info.get("sd_model_name")
     if not isinstance(wanted, str) or not isinstance(used, str) or not used or not wanted:
         return []
     hash_ = info.get("sd_model_hash")
     requested, used_stem = _stem(wanted), _stem(used)
-    # The server finds a checkpoint by any part of its title or by its hash, and writes folders with an underscore.
-    found = (
+    # The server finds a checkpoint by any part of its title or by its hash, and replaces slashes by underscores.
+    matches = (
         requested in used_stem
         or requested.endswith("_" + used_stem)
         or (isinstance(hash_, str) and requested == hash_.lower())
     )
-    return [] if found else [f"model {wanted} is not known to {_NAME}, which used {used}"]
+    return [] if matches else [f"model {wanted} is not known to {_NAME}, which used {used}"]
 
 
 def _stem(checkpoint: str) -> str:
-    """A checkpoint's name as `sd_model_name` has it: without folder, file type and hash."""
-    path = PurePosixPath(_HASH.sub("", checkpoint).replace("\\", "/").lower())
-    return path.stem if path.suffix in _WEIGHTS else path.name
+    """Return a checkpoint's name as in `sd_model_name`: without folder, file type and hash."""
+    path = PurePosixPath(_TITLE_HASH.sub("", checkpoint).replace("\\", "/").lower())
+    return path.stem if path.suffix in _CHECKPOINT_SUFFIXES else path.name
 
 
 def _white_where_transparent(mask: bytes) -> bytes:
-    """Turn a mask whose transparent pixels are edited into one whose white pixels are: a grey PNG."""
+    """Convert a mask whose transparent pixels are edited to one whose white pixels are: a grey PNG."""
     from PIL import Image, ImageChops  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(mask)) as image:
@@ -254,5 +263,5 @@ def _white_where_transparent(mask: bytes) -> bytes:
     return out.getvalue()
 
 
-async def _ready(result: EngineResult) -> EngineResult:
+async def _completed(result: EngineResult) -> EngineResult:
     return result

@@ -1,8 +1,8 @@
-"""ComfyUI: a workflow of the operator's, filled by a node map and run on the server's queue.
+"""ComfyUI: the operator's workflow, filled by a node map and run on the server's queue.
 
-Facts: recorded traffic of ComfyUI 0.3.64. `n` counts runs of the workflow, or the batch that one run makes where the
-map has a node of type `n`; a run gives every image that the workflow saves, so several output nodes give more than
-`n`.
+Facts: recorded traffic of ComfyUI 0.3.64. `n` is the number of runs of the workflow, or the batch size of one run where
+the map has a node of type `n`. A run returns every image that the workflow saves, so a workflow with several output
+nodes returns more than `n`.
 """
 
 import asyncio
@@ -12,25 +12,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from image_gateway.engines.comfyui.mask import as_alpha, everything, opaque_colours
+from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colours, with_mask_as_alpha
 from image_gateway.engines.comfyui.run import Outcome, OutputFile, Runner, run_ids
-from image_gateway.engines.comfyui.server import ComfyUIServer, Missing
-from image_gateway.engines.comfyui.workflow import Template, fresh_seed, request_values
-from image_gateway.engines.fanout import gather
-from image_gateway.engines.protocol import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, InputImage, unsupported
-from image_gateway.engines.server import Connection
+from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound
+from image_gateway.engines.comfyui.workflow import WorkflowTemplate, fresh_seed, request_values
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.protocol import (
+    OPENAI_ONLY_FIELDS,
+    EngineImage,
+    EngineResult,
+    ImageRequest,
+    InputImage,
+    unsupported_warnings,
+)
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 
 _CHECKPOINTS = ("CheckpointLoaderSimple", "ckpt_name")
-_MOST_RUNS = 10
+_MAX_RUNS = 10
 
 
 class ComfyUIEngine:
-    """A ComfyUI server and the workflow for it, made from one configuration.
+    """A ComfyUI server and its workflow, created from one configuration.
 
-    `clock` is monotonic, in seconds.
+    `clock` is a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -58,20 +65,20 @@ class ComfyUIEngine:
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """Fill the workflow and run it."""
-        template = Template.load(self._config, self._prefix)
+        template = WorkflowTemplate.load(self._config, self._prefix)
         return await self._make(request, template, request_values(request))
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """Upload the inputs, give them to the image nodes in order, and run the workflow.
+        """Upload the input images, assign them to the image nodes in order, and run the workflow.
 
-        A mask goes to the nodes of type `mask`, which get one that lets everything change when the caller has none;
-        without such a node it becomes the alpha of the first input.
+        The mask goes to the nodes of type `mask`. If the caller sends none, they get a mask that lets every pixel
+        change. If the map has no such node, the mask becomes the alpha of the first input image.
         """
-        template = Template.load(self._config, self._prefix)
+        template = WorkflowTemplate.load(self._config, self._prefix)
         inputs = template.image_inputs()
         if not inputs:
             field = f"{self._prefix}_WORKFLOW_NODES"
-            raise NotConfigured(f"{field} names no node of type image: an edit needs one", field=field)
+            raise NotConfigured(f"{field} names no node of type image, which an edit needs", field=field)
         images = list(request.images[: len(inputs)])
         mask: InputImage | None = None
         warnings = []
@@ -81,10 +88,10 @@ class ComfyUIEngine:
         elif 1 < len(images) < len(inputs):
             warnings.append(f"the workflow takes {len(inputs)} input images: the last one was used for the rest")
         if template.has("mask"):
-            mask = await asyncio.to_thread(opaque_colours, request.mask) if request.mask else None
-            mask = mask or await asyncio.to_thread(everything, images[0])
+            mask = await asyncio.to_thread(mask_with_colours, request.mask) if request.mask else None
+            mask = mask or await asyncio.to_thread(fully_editable_mask, images[0])
         elif request.mask:
-            images[0] = await asyncio.to_thread(as_alpha, images[0], request.mask)
+            images[0] = await asyncio.to_thread(with_mask_as_alpha, images[0], request.mask)
             if not template.reads_alpha(inputs[0][0]):
                 warnings.append(f"mask was ignored: no node of {self._prefix}_WORKFLOW takes it")
         names = await self._upload(request.job_id, [*images, mask] if mask else images)
@@ -94,31 +101,34 @@ class ComfyUIEngine:
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """What the node of type `model` offers, as the server says; a checkpoint loader where the map names none."""
+        """Return the choices of the node of type `model`; of the checkpoint loader where the map names none."""
         workflow = getattr(self._config, f"{self._prefix}_WORKFLOW").strip()
-        named = Template.load(self._config, self._prefix).model_input() if workflow else None
-        node_class, name = named or _CHECKPOINTS
+        model_input = WorkflowTemplate.load(self._config, self._prefix).model_input() if workflow else None
+        node_class, name = model_input or _CHECKPOINTS
         body = await self._server.json("GET", f"/object_info/{quote(node_class, safe='')}")
         info = body.get(node_class) if isinstance(body, dict) else None
         if not isinstance(info, dict):
-            said = f"comfyui does not know the node type {node_class} (check {self._prefix}_WORKFLOW)"
-            raise EngineRejected(said) if body == {} else EngineUnavailable(f"{self._prefix}_BASE_URL is no ComfyUI")
+            if body == {}:
+                raise EngineRejected(
+                    f"comfyui does not know the node type {node_class} (check {self._prefix}_WORKFLOW)"
+                )
+            raise EngineUnavailable(f"{self._prefix}_BASE_URL is not a ComfyUI server")
         return [ModelInfo(id=option, name=option) for option in _options(info, name)]
 
     async def verify(self) -> None:
-        """Ask for the queue: only a ComfyUI has one of this shape. Costs nothing."""
+        """Request the queue, which only a ComfyUI server has in this form. This is free."""
         await self._server.queue()
 
     async def cancel(self, job_id: str) -> None:
-        """Take every run of a job off the server's queue, and stop the one that runs."""
-        await self._server.take_off(
-            [prompt_id for number in range(_MOST_RUNS) for prompt_id in run_ids(job_id, number)]
+        """Remove every run of a job from the server's queue and interrupt the one that runs."""
+        await self._server.cancel_runs(
+            [prompt_id for number in range(_MAX_RUNS) for prompt_id in run_ids(job_id, number)]
         )
 
     async def _make(
-        self, request: ImageRequest, template: Template, values: dict[str, Any], images: Sequence[str] = ()
+        self, request: ImageRequest, template: WorkflowTemplate, values: dict[str, Any], images: Sequence[str] = ()
     ) -> EngineResult:
-        # A job's own runs wait for each other.
+        # The runs of one job wait for each other in the queue.
         queue_limit = self._server.connection.timeout * request.n
         runner = Runner(
             server=replace(self._server, model_inputs=template.model_inputs()),
@@ -132,9 +142,11 @@ class ComfyUIEngine:
             result = await self._run(job, 0)
             missing = request.n - len(result.images)
             if missing > 0 and not result.warnings:
-                result = await gather([_ready(result), *(self._run(job, number + 1, n=1) for number in range(missing))])
+                result = await gather_results(
+                    [_completed(result), *(self._run(job, number + 1, n=1) for number in range(missing))]
+                )
         else:
-            result = await gather(self._run(job, number) for number in range(request.n))
+            result = await gather_results(self._run(job, number) for number in range(request.n))
             if request.n > 1 and not template.has("seed"):
                 result.warnings.append(
                     f"images may be the same: {template.field}_NODES names no node of type seed or n"
@@ -142,63 +154,65 @@ class ComfyUIEngine:
         if len(result.images) > request.n:
             result.warnings.append(f"the workflow saved {len(result.images)} images for n={request.n}")
         result.warnings += template.ignored(request)
-        result.warnings += unsupported(request, "comfyui", "quality", "background", "style", *OPENAI_ONLY)
+        result.warnings += unsupported_warnings(
+            request, "comfyui", "quality", "background", "style", *OPENAI_ONLY_FIELDS
+        )
         return result
 
-    async def _run(self, job: "_Job", number: int, **changed: Any) -> EngineResult:
-        """One run; once more with another seed where the server answered from its cache a file that is gone."""
+    async def _run(self, job: "_Job", number: int, **overrides: Any) -> EngineResult:
+        """Run the workflow once; run it again with another seed if the server's cached result names a deleted file."""
         ids = run_ids(job.runner.client_id, number)
-        values = {**job.values, **changed}
+        values = {**job.values, **overrides}
         outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number))
         try:
             return await self._images(job.template, outcome)
-        except Missing:
+        except PathNotFound:
             if not job.template.has("seed"):
-                said = f"the server no longer has the image, and {job.template.field}_NODES names no node of type seed"
-                raise EngineUnavailable(f"comfyui: {said}") from None
+                problem = f"no longer has the image, and {job.template.field}_NODES names no node of type seed"
+                raise EngineUnavailable(f"comfyui {problem}") from None
         reseeded = {**values, "seed": fresh_seed()}
         outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images))
         try:
             result = await self._images(job.template, outcome)
-        except Missing:
+        except PathNotFound:
             raise EngineUnavailable("comfyui saved an image and no longer has it", may_have_cost=True) from None
         if values.get("seed") is not None:
-            result.warnings.append("another seed was used: the server no longer has the image of the one asked for")
+            result.warnings.append("another seed was used: the server no longer has the image of the requested one")
         return result
 
-    async def _images(self, template: Template, outcome: Outcome) -> EngineResult:
+    async def _images(self, template: WorkflowTemplate, outcome: Outcome) -> EngineResult:
         if not outcome.files:
             raise self._failure(template, outcome)
         seed = template.seed_in(outcome.workflow)
         images = await asyncio.gather(*(self._download(file) for file in outcome.files))
-        problems = [self._server.clean(f"not every output was made: {problem}") for problem in outcome.problems]
+        problems = [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
         return EngineResult([EngineImage(data, seed=seed) for data in images], problems)
 
-    def _failure(self, template: Template, outcome: Outcome) -> EngineError:
-        said = self._server.clean("; ".join(outcome.problems))
+    def _failure(self, template: WorkflowTemplate, outcome: Outcome) -> EngineError:
+        problems = self._server.safe_line("; ".join(outcome.problems))
         if outcome.failed:
-            return EngineUnavailable(f"comfyui failed: {said}", may_have_cost=True)
+            return EngineUnavailable(f"comfyui failed: {problems}", may_have_cost=True)
         if outcome.problems:
-            return EngineRejected(f"comfyui left out the outputs of {template.field}: {said}")
-        return EngineRejected(f"comfyui ran the workflow and no image came: {template.field} has to save one")
+            return EngineRejected(f"comfyui left out the outputs of {template.field}: {problems}")
+        return EngineRejected(f"comfyui ran the workflow but returned no image: {template.field} has to save one")
 
     async def _download(self, file: OutputFile) -> bytes:
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
-        answer = await self._server.send("GET", "/view", params=params)
-        if not answer.content:
-            raise EngineUnavailable(f"comfyui answered an empty file for {file.filename}", may_have_cost=True)
-        return bytes(answer.content)
+        response = await self._server.send("GET", "/view", params=params)
+        if not response.content:
+            raise EngineUnavailable(f"comfyui returned an empty file for {file.filename}", may_have_cost=True)
+        return bytes(response.content)
 
     async def _upload(self, job_id: str, images: Sequence[InputImage]) -> list[str]:
-        """Upload images at once; the names to load them by, which are not always the ones they were given."""
+        """Upload images concurrently and return the names to load them by. The server may change a name."""
 
         async def upload(number: int, image: InputImage) -> str:
-            named = (f"{job_id}-{number}.{image.extension}", image.data, image.content_type)
-            form = {"data": {"type": "input"}, "files": [("image", named)]}
-            kept = await self._server.json("POST", "/upload/image", **form)
-            if not isinstance(kept, dict) or not isinstance(kept.get("name"), str):
-                raise EngineUnavailable("comfyui answered an upload without its name")
-            return f"{kept['subfolder']}/{kept['name']}" if kept.get("subfolder") else kept["name"]
+            file = (f"{job_id}-{number}.{image.extension}", image.data, image.content_type)
+            form = {"data": {"type": "input"}, "files": [("image", file)]}
+            stored = await self._server.json("POST", "/upload/image", **form)
+            if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
+                raise EngineUnavailable("comfyui answered an upload without a file name")
+            return f"{stored['subfolder']}/{stored['name']}" if stored.get("subfolder") else stored["name"]
 
         return list(await asyncio.gather(*(upload(number, image) for number, image in enumerate(images))))
 
@@ -207,14 +221,14 @@ class ComfyUIEngine:
 class _Job:
     """What the runs of one job have in common."""
 
-    template: Template
+    template: WorkflowTemplate
     runner: Runner
     values: dict[str, Any]
     images: Sequence[str]
 
 
 def _options(info: dict[str, Any], name: str) -> list[str]:
-    """The choices of an input: `[[…], {}]`, or `["COMBO", {"options": […]}]` as newer servers say it."""
+    """Return the choices of an input: `[[…], {}]`, or `["COMBO", {"options": […]}]` from newer servers."""
     groups = info.get("input") or {}
     for group in ("required", "optional"):
         declared = (groups.get(group) or {}).get(name)
@@ -227,5 +241,5 @@ def _options(info: dict[str, Any], name: str) -> list[str]:
     return []
 
 
-async def _ready(result: EngineResult) -> EngineResult:
+async def _completed(result: EngineResult) -> EngineResult:
     return result

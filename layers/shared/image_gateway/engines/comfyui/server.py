@@ -8,109 +8,107 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from image_gateway.engines.server import Answer, EngineServer
+from image_gateway.engines.response import EngineResponse
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable
 
-Entry = dict[str, Any]
-"""What the history holds of a finished run."""
+HistoryEntry = dict[str, Any]
+"""A finished run in the server's history."""
 
 
-class Missing(EngineRejected):
-    """The server has no such path, or no longer the file."""
+class PathNotFound(EngineRejected):
+    """The server has no such path, or no longer has the file."""
 
 
 @dataclass(frozen=True)
 class ComfyUIServer(EngineServer):
     """A ComfyUI server.
 
-    `workflow_field` is the configuration field that its refusals of a workflow name. `model_inputs` are the inputs that
-    take the model, each with its node's id.
+    Attributes:
+        workflow_field: the configuration field to name in the error where the server refuses a workflow.
+        model_inputs: node id and name of each input that takes the model.
     """
 
     workflow_field: str = "COMFYUI_WORKFLOW"
     model_inputs: frozenset[tuple[str, str]] = frozenset()
 
-    def failure(self, answer: Answer, *, paid: bool) -> EngineError:
-        """As for every engine; a 404 is `Missing`, and where nothing but the model is refused, the field is `model`."""
-        error = super().failure(answer, paid=paid)
-        if answer.status == 404:
-            return Missing(error.detail)
-        body = answer.json()
+    def failure(self, response: EngineResponse, *, paid: bool) -> EngineError:
+        """Return the error for a response: `PathNotFound` for a 404; with `field` `model` if only that is refused."""
+        error = super().failure(response, paid=paid)
+        if response.status == 404:
+            return PathNotFound(error.detail)
+        body = response.json()
         refused = _refused_inputs(body.get("node_errors") if isinstance(body, dict) else None)
         if refused and refused <= self.model_inputs:
             error.field = "model"
         return error
 
-    def within(self, seconds: float) -> Self:
-        """This server for requests that all end within `seconds`, and each within the connection's timeout."""
+    def with_deadline_in(self, seconds: float) -> Self:
+        """Return this server for requests that all end within `seconds`, and each within the connection's timeout."""
         limit = min(seconds, self.connection.timeout)
         return replace(self, deadline=asyncio.get_running_loop().time() + limit)
 
-    def words(self, answer: Answer) -> str:
-        """As for every engine; with what is wrong at which node, where a workflow is refused."""
-        said = super().words(answer)
-        body = answer.json()
+    def error_text(self, response: EngineResponse) -> str:
+        """Return what the server reports as wrong; for a refused workflow, with the problems of each node."""
+        text = super().error_text(response)
+        body = response.json()
         if not isinstance(body, dict) or "node_errors" not in body:
-            return said
+            return text
         problems = node_problems(body["node_errors"])
-        return self.clean("; ".join([f"{said} (check {self.workflow_field})", *problems]))
+        return self.safe_line("; ".join([f"{text} (check {self.workflow_field})", *problems]))
 
-    def clean(self, text: str) -> str:
-        """`text` on one line, bounded and without secrets."""
-        return self._clean(text)
-
-    async def entry(self, prompt_id: str) -> Entry | None:
-        """The finished run `prompt_id`, or None: not finished, or not known."""
+    async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
+        """Return the finished run `prompt_id`; None if it is not finished or not known."""
         body = await self.json("GET", f"/history/{prompt_id}")
         if not isinstance(body, dict):
-            raise EngineUnavailable("comfyui answered /history with something that is not one")
-        found = body.get(prompt_id)
-        return found if isinstance(found, dict) else None
+            raise EngineUnavailable("comfyui answered /history with something that is not a history")
+        entry = body.get(prompt_id)
+        return entry if isinstance(entry, dict) else None
 
-    async def place(self, prompt_id: str) -> Literal["running", "waiting"] | None:
-        """Where the run `prompt_id` is in the queue; None: not there."""
+    async def queue_state(self, prompt_id: str) -> Literal["running", "waiting"] | None:
+        """Return the state of the run `prompt_id` in the queue; None if it is not there."""
         queue = await self.queue()
         if prompt_id in queue["queue_running"]:
             return "running"
         return "waiting" if prompt_id in queue["queue_pending"] else None
 
     async def queue(self) -> dict[str, list[str]]:
-        """The ids in the queue, running and pending.
+        """Return the ids in the queue, under `queue_running` and `queue_pending`.
 
         Raises:
-            EngineUnavailable: the answer is not a ComfyUI's.
+            EngineUnavailable: the response is not that of a ComfyUI server.
         """
         body = await self.json("GET", "/queue")
         try:
             return {name: [str(item[1]) for item in body[name]] for name in ("queue_running", "queue_pending")}
         except (TypeError, LookupError):
-            said = f"{self.connection.url_field} does not answer as a ComfyUI does: its /queue holds no queue"
-            raise EngineUnavailable(said) from None
+            detail = f"{self.connection.url_field} is not a ComfyUI server: its /queue holds no queue"
+            raise EngineUnavailable(detail) from None
 
-    async def take_off(self, prompt_ids: Collection[str]) -> None:
-        """Take waiting runs off the queue and stop the one that runs. Runs that are neither are no error."""
+    async def cancel_runs(self, prompt_ids: Collection[str]) -> None:
+        """Remove the waiting runs from the queue and interrupt the one that runs. Other ids are ignored."""
         await self.send("POST", "/queue", json={"delete": list(prompt_ids)})
         for running in (await self.queue())["queue_running"]:
-            # Older servers interrupt whatever runs, so ask only where the run is ours.
+            # Older servers interrupt whatever is running, so this is sent only for one of these runs.
             if running in prompt_ids:
                 await self.send("POST", "/interrupt", json={"prompt_id": running})
 
 
 def _refused_inputs(node_errors: Any) -> set[tuple[str, str]]:
-    """The inputs that the server does not take, each with its node's id."""
+    """Return node id and name of each input that the server refuses."""
     nodes = node_errors.items() if isinstance(node_errors, dict) else ()
     errors = [(node_id, error) for node_id, node in nodes for error in node.get("errors") or []]
-    reported = [(node_id, error.get("extra_info")) for node_id, error in errors if isinstance(error, dict)]
-    return {(node_id, str(info.get("input_name") if isinstance(info, dict) else None)) for node_id, info in reported}
+    infos = [(node_id, error.get("extra_info")) for node_id, error in errors if isinstance(error, dict)]
+    return {(node_id, str(info.get("input_name") if isinstance(info, dict) else None)) for node_id, info in infos}
 
 
 def node_problems(node_errors: Any) -> list[str]:
-    """What the server says of each node that it will not run: `node 2 (ImageScale): Value not in list: …`."""
+    """Return one text for each node that the server will not run: `node 2 (ImageScale): Value not in list: …`."""
     problems = []
     for node_id, node in node_errors.items() if isinstance(node_errors, dict) else ():
         errors = [error for error in node.get("errors") or [] if isinstance(error, dict)]
-        said = "; ".join(
+        text = "; ".join(
             ": ".join(str(error[key]) for key in ("message", "details") if error.get(key)) for error in errors
         )
-        problems.append(f"node {node_id} ({node.get('class_type')}): {said}")
+        problems.append(f"node {node_id} ({node.get('class_type')}): {text}")
     return problems

@@ -1,4 +1,4 @@
-"""Fills a ComfyUI workflow by its node map, and checks before that the two fit each other. No I/O."""
+"""Fills a ComfyUI workflow by its node map, after checking that the two match. No I/O."""
 
 import copy
 import secrets
@@ -11,11 +11,11 @@ from image_gateway.errors import NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.workflow import Workflow, WorkflowNode, parse_workflow
 
-_SEEDS = 2**64
-_FRESH_SEEDS = 2**31
-"""A fresh seed stays below this: some nodes take no larger one."""
+_SEED_COUNT = 2**64
+_FRESH_SEED_COUNT = 2**31
+"""Upper bound of a fresh seed: some nodes accept no larger one."""
 
-_MAKES_NO_FILE = frozenset(
+_NOT_OUTPUT_NODES = frozenset(
     {
         "CLIPTextEncode",
         "CheckpointLoaderSimple",
@@ -37,12 +37,12 @@ _MAKES_NO_FILE = frozenset(
         "VAEEncode",
     }
 )
-"""Core nodes that workflows stop at by mistake. Of a class that is not here only the server knows what it is."""
+"""Core nodes that save no file but may be a workflow's last node by mistake. Only the server knows other classes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
-    """A workflow and its node map, checked to fit each other. `field` is the configuration field of the workflow."""
+class WorkflowTemplate:
+    """A workflow and its matching node map. `field` is the configuration field of the workflow."""
 
     workflow: Workflow
     nodes: Sequence[WorkflowNode]
@@ -50,10 +50,10 @@ class Template:
 
     @classmethod
     def load(cls, config: ImagesConfig, prefix: str) -> Self:
-        """The template of the fields `{prefix}_WORKFLOW` and `{prefix}_WORKFLOW_NODES`.
+        """Read the fields `{prefix}_WORKFLOW` and `{prefix}_WORKFLOW_NODES`.
 
         Raises:
-            NotConfigured: a field is not set, or does not fit; names the field and says what is wrong.
+            NotConfigured: a field is not set or does not match; the error names the field and the problem.
         """
         field = f"{prefix}_WORKFLOW"
         text: str = getattr(config, field)
@@ -69,11 +69,11 @@ class Template:
         return template
 
     def _check_output(self) -> None:
-        links = {value[0] for node in self.workflow.values() for value in node["inputs"].values() if _is_link(value)}
-        ends = [node["class_type"] for node_id, node in self.workflow.items() if node_id not in links]
-        if all(end in _MAKES_NO_FILE for end in ends):
-            said = f"{self.field} has no output node, such as SaveImage: it ends in {', '.join(ends) or 'a circle'}"
-            raise NotConfigured(said, field=self.field)
+        linked = {value[0] for node in self.workflow.values() for value in node["inputs"].values() if _is_link(value)}
+        last = [node["class_type"] for node_id, node in self.workflow.items() if node_id not in linked]
+        if all(class_type in _NOT_OUTPUT_NODES for class_type in last):
+            detail = f"{self.field} has no output node, such as SaveImage: it ends in {', '.join(last) or 'a cycle'}"
+            raise NotConfigured(detail, field=self.field)
 
     def _check_nodes(self) -> None:
         field = f"{self.field}_NODES"
@@ -83,40 +83,41 @@ class Template:
                     raise NotConfigured(f"{field} names node {node_id}, which {self.field} does not have", field=field)
                 inputs = self.workflow[node_id]["inputs"]
                 if node.input_name and node.input_name not in inputs:
-                    said = f"{field} names input {node.input_name!r} of node {node_id}, which has {', '.join(inputs)}"
-                    raise NotConfigured(said, field=field)
+                    names = ", ".join(inputs)
+                    detail = f"{field} names input {node.input_name!r} of node {node_id}, which has {names}"
+                    raise NotConfigured(detail, field=field)
 
     def has(self, kind: str) -> bool:
-        """Whether the map names a node of type `kind`."""
+        """Return whether the map names a node of type `kind`."""
         return any(node.node_ids for node in self.nodes if node.type == kind)
 
     def image_inputs(self) -> list[tuple[str, str]]:
-        """Node id and input name of everything that takes an input image, in the map's order."""
+        """Return node id and input name of each input for an image, in the map's order."""
         return [(node_id, node.input_name) for node in self.nodes if node.type == "image" for node_id in node.node_ids]
 
     def model_input(self) -> tuple[str, str] | None:
-        """Class and input name of the first node of type `model`."""
+        """Return class and input name of the first node of type `model`."""
         for node in self.nodes:
             if node.type == "model" and node.node_ids:
                 return self.workflow[node.node_ids[0]]["class_type"], node.input_name
         return None
 
     def model_inputs(self) -> frozenset[tuple[str, str]]:
-        """The inputs that take the model, each with its node's id."""
+        """Return node id and input name of each input that takes the model."""
         return frozenset((id_, node.input_name) for node in self.nodes if node.type == "model" for id_ in node.node_ids)
 
     def reads_alpha(self, node_id: str) -> bool:
-        """Whether the alpha of the image that node `node_id` loads has an effect, as far as one can see."""
+        """Return whether the alpha of the image that node `node_id` loads is used; True if that cannot be known."""
         linked = [value for node in self.workflow.values() for value in node["inputs"].values()]
         return self.workflow[node_id]["class_type"] != "LoadImage" or [node_id, 1] in linked
 
     def fill(self, values: Mapping[str, Any], images: Sequence[str] = (), *, run: int = 0) -> Workflow:
-        """A copy of the workflow with every named input filled.
+        """Return a copy of the workflow with every mapped input filled.
 
         Args:
-            values: node type → value; None means that nobody asked, so the node's constant holds, else the workflow's
-                own value. A seed node is never left alone: without a seed or constant it gets a fresh one.
-            images: names of the input images on the server; the last one also goes to the image nodes beyond them.
+            values: node type → value. For None, the map's constant for the node is used, else the workflow's own value.
+                A seed node without a seed or constant gets a fresh seed.
+            images: names of the input images on the server. Further image nodes get the last one.
             run: added to the seed, so that several runs of one job differ.
         """
         filled = copy.deepcopy(self.workflow)
@@ -126,7 +127,7 @@ class Template:
             if value is None:
                 value = node.value
             if node.type == "seed":
-                value = (value + run) % _SEEDS if isinstance(value, int) else fresh
+                value = (value + run) % _SEED_COUNT if isinstance(value, int) else fresh
             elif node.type == "n" and value is None:
                 value = 1
             if value is not None:
@@ -138,7 +139,7 @@ class Template:
         return filled
 
     def seed_in(self, workflow: Workflow) -> int | None:
-        """The seed that a filled workflow has in its first seed node."""
+        """Return the seed of the first seed node of a filled workflow."""
         for node in self.nodes:
             if node.type == "seed" and node.node_ids:
                 seed = workflow.get(node.node_ids[0], {}).get("inputs", {}).get(node.input_name)
@@ -146,8 +147,8 @@ class Template:
         return None
 
     def ignored(self, request: ImageRequest) -> list[str]:
-        """One warning for each field of the caller's that no node takes."""
-        requested = {
+        """Return one warning for each of the caller's fields that no node takes."""
+        fields = {
             "prompt": (True, ["prompt"]),
             "model": (request.model is not None, ["model"]),
             "size": (request.size is not None, ["width", "height"]),
@@ -157,14 +158,14 @@ class Template:
         }
         return [
             f"{name} was ignored: {self.field}_NODES names no node of type {kind}"
-            for name, (given, kinds) in requested.items()
+            for name, (is_set, kinds) in fields.items()
             for kind in kinds
-            if given and (name == "prompt" or name in request.requested) and not self.has(kind)
+            if is_set and (name == "prompt" or name in request.requested) and not self.has(kind)
         ]
 
 
 def request_values(request: ImageRequest) -> dict[str, Any]:
-    """What a request asks for, by node type; None where nobody asked."""
+    """Return the request's values by node type; None for fields that are not set."""
     return {
         "model": request.model,
         "prompt": request.prompt,
@@ -178,8 +179,8 @@ def request_values(request: ImageRequest) -> dict[str, Any]:
 
 
 def fresh_seed() -> int:
-    """A seed that no run had before, so that the server does not answer from its cache."""
-    return secrets.randbelow(_FRESH_SEEDS)
+    """Return a random seed, so that the server does not use its cache."""
+    return secrets.randbelow(_FRESH_SEED_COUNT)
 
 
 def _is_link(value: Any) -> bool:

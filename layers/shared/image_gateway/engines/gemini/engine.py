@@ -1,7 +1,7 @@
 """The Gemini API: `generateContent` for Gemini's own image models, `predict` for Imagen.
 
-Facts: Google's API reference and SDK types (`google-genai` 3.4). A refusal for content comes as a 200 without a
-image more often than as an error; `predict` may refuse some of its images and give the rest.
+Facts: Google's API reference and SDK types (`google-genai` 3.4). A refusal for content is more often a 200 without an
+image than an error. `predict` may refuse some of its images and return the rest.
 """
 
 import base64
@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from image_gateway.engines.base64_images import decode_base64
-from image_gateway.engines.fanout import gather
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.gemini.responses import (
     blocked,
     finish_reason,
@@ -23,8 +24,14 @@ from image_gateway.engines.gemini.responses import (
     usage_of,
 )
 from image_gateway.engines.gemini.sizes import IMAGEN_RATIOS, IMAGEN_SCALES, NearestSize, nearest_size
-from image_gateway.engines.protocol import OPENAI_ONLY, EngineImage, EngineResult, ImageRequest, unsupported
-from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.engines.protocol import (
+    OPENAI_ONLY_FIELDS,
+    EngineImage,
+    EngineResult,
+    ImageRequest,
+    unsupported_warnings,
+)
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineError, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
@@ -34,15 +41,15 @@ _NAME = "gemini"
 _OFFICIAL = ("https", "generativelanguage.googleapis.com", 443)
 _PREDICTIONS_PER_CALL = 4
 _MODEL_PAGES = 20
-_UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "style", *OPENAI_ONLY)
+_UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "style", *OPENAI_ONLY_FIELDS)
 _MAKES_IMAGES = re.compile(r"image|banana", re.IGNORECASE)
 
-Shape = Mapping[str, str]
-"""The fields of a request that say how large and how wide an image is to be."""
+SizeFields = Mapping[str, str]
+"""The request fields for an image's aspect ratio and size."""
 
 
 class GeminiEngine:
-    """A server of the Gemini API, made from one configuration."""
+    """A server of the Gemini API, created from one configuration."""
 
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:
         prefix = "IMAGES_EDIT_GEMINI" if edit else "IMAGES_GEMINI"
@@ -52,7 +59,7 @@ class GeminiEngine:
             raise NotConfigured(f"{prefix}_API_BASE_URL is not set", field=f"{prefix}_API_BASE_URL")
         if not key and origin(base_url) == _OFFICIAL:
             raise NotConfigured(f"{prefix}_API_KEY is not set: {base_url} needs one", field=f"{prefix}_API_KEY")
-        # Only Gemini's own models edit.
+        # Only Gemini's own models can edit.
         self._method = "generateContent" if edit else config.IMAGES_GEMINI_ENDPOINT_METHOD
         self._model_field = "IMAGE_EDIT_MODEL" if edit else "IMAGE_GENERATION_MODEL"
         self._server = EngineServer(
@@ -65,21 +72,21 @@ class GeminiEngine:
         )
 
     async def generate(self, request: ImageRequest) -> EngineResult:
-        """`:generateContent` or `:predict`, as the configuration or else the model's name says."""
+        """`:generateContent` or `:predict`, depending on the configuration or else on the model's name."""
         model = self._model(request)
         return await (self._predict if self._method_of(model) == "predict" else self._content)(request, model)
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """`:generateContent` with the inputs beside the prompt."""
+        """`:generateContent` with the input images after the prompt."""
         result = await self._content(request, self._model(request))
         if request.mask:
             result.warnings.append(f"mask is not supported by {_NAME} and was ignored")
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """`GET /models`, all pages, those that make images by their name and can be called by the method in use."""
-        server = self._server.starting_now()
-        found: list[ModelInfo] = []
+        """`GET /models`, all pages: the models whose name suggests images and that support the method in use."""
+        server = self._server.with_operation_deadline()
+        models: list[ModelInfo] = []
         token = ""
         for _ in range(_MODEL_PAGES):
             query = {"pageSize": "1000", **({"pageToken": token} if token else {})}
@@ -89,26 +96,26 @@ class GeminiEngine:
                 raise EngineUnavailable(
                     f"{_NAME} answered /models with something that is not a list of models; is it a Gemini API?"
                 )
-            found += [_model_info(entry) for entry in entries if self._makes_images(entry)]
+            models += [_model_info(entry) for entry in entries if self._makes_images(entry)]
             token = page.get("nextPageToken") or ""
             if not token:
                 break
-        return found
+        return models
 
     async def verify(self) -> None:
-        """Ask for the models: needs the key, costs nothing."""
+        """Request the models, which needs the key and is free."""
         await self.models()
 
     async def complete(self, *, model: str, system: str, user: str) -> str:
-        """`:generateContent` with a language model; the text of its answer without its thoughts."""
+        """`:generateContent` with a language model; returns the text of its response without its thoughts."""
         body = {
             "system_instruction": {"parts": [{"text": system}]},
             "contents": [{"role": "user", "parts": [{"text": user}]}],
         }
-        answer = await self._server.json("POST", _path(model.removeprefix("models/"), "generateContent"), json=body)
-        text = text_of(parts_of(answer))
+        response = await self._server.json("POST", _path(model.removeprefix("models/"), "generateContent"), json=body)
+        text = text_of(parts_of(response))
         if not text:
-            raise self._no_image(answer, "text")
+            raise self._missing(response, "text")
         return text
 
     def _method_of(self, model: str) -> str:
@@ -118,124 +125,124 @@ class GeminiEngine:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             return False
         methods = entry.get("supportedGenerationMethods")
-        able = not isinstance(methods, list) or self._method_of(_model_info(entry).id) in methods
-        return able and bool(_MAKES_IMAGES.search(f"{entry['name']} {entry.get('displayName')}"))
+        is_callable = not isinstance(methods, list) or self._method_of(_model_info(entry).id) in methods
+        return is_callable and bool(_MAKES_IMAGES.search(f"{entry['name']} {entry.get('displayName')}"))
 
     def _model(self, request: ImageRequest) -> str:
         if not request.model:
             raise NotConfigured(
-                f"{_NAME} has no model of its own: name one in the request or set {self._model_field}",
+                f"{_NAME} has no default model: name one in the request or set {self._model_field}",
                 field=self._model_field,
             )
         return request.model.removeprefix("models/")
 
     async def _content(self, request: ImageRequest, model: str) -> EngineResult:
-        """As many calls at once as images are asked for: each gives one."""
+        """Make one call for each image, concurrently."""
         inputs = [
             {"inline_data": {"mime_type": image.content_type, "data": base64.b64encode(image.data).decode()}}
             for image in request.images
         ]
         contents = [{"role": "user", "parts": [{"text": request.prompt}, *inputs]}]
 
-        def body(shape: Shape) -> dict[str, Any]:
-            config = {"responseModalities": ["TEXT", "IMAGE"], **({"imageConfig": shape} if shape else {})}
+        def body(size_fields: SizeFields) -> dict[str, Any]:
+            config = {"responseModalities": ["TEXT", "IMAGE"], **({"imageConfig": size_fields} if size_fields else {})}
             return {"contents": contents, "generationConfig": config}
 
         nearest = nearest_size(request.size) if request.size else None
-        shape = {"aspectRatio": nearest.aspect_ratio, "imageSize": nearest.image_size} if nearest else {}
+        size_fields = {"aspectRatio": nearest.aspect_ratio, "imageSize": nearest.image_size} if nearest else {}
         path = _path(model, "generateContent")
-        result = await gather(self._call(path, body, shape, self._read_content) for _ in range(request.n))
+        result = await gather_results(self._call(path, body, size_fields, self._read_content) for _ in range(request.n))
         result.warnings[:0] = _warnings(request, nearest)
         return result
 
     async def _predict(self, request: ImageRequest, model: str) -> EngineResult:
-        """As few calls, at once, as four images each need."""
+        """Make one call for every four images, concurrently."""
         nearest = nearest_size(request.size, IMAGEN_RATIOS, IMAGEN_SCALES) if request.size else None
-        shape = {"aspectRatio": nearest.aspect_ratio, "sampleImageSize": nearest.image_size} if nearest else {}
+        size_fields = {"aspectRatio": nearest.aspect_ratio, "sampleImageSize": nearest.image_size} if nearest else {}
 
         def call(count: int) -> Awaitable[EngineResult]:
-            def body(shape: Shape) -> dict[str, Any]:
-                # Without the reasons, a prompt whose images are all filtered is answered with nothing at all.
-                parameters = {"sampleCount": count, "includeRaiReason": True, **shape}
+            def body(size_fields: SizeFields) -> dict[str, Any]:
+                # Without `includeRaiReason`, the response is empty if all images are filtered.
+                parameters = {"sampleCount": count, "includeRaiReason": True, **size_fields}
                 return {"instances": [{"prompt": request.prompt}], "parameters": parameters}
 
-            return self._call(_path(model, "predict"), body, shape, self._read_predictions)
+            return self._call(_path(model, "predict"), body, size_fields, self._read_predictions)
 
         starts = range(0, request.n, _PREDICTIONS_PER_CALL)
-        result = await gather(call(min(_PREDICTIONS_PER_CALL, request.n - start)) for start in starts)
+        result = await gather_results(call(min(_PREDICTIONS_PER_CALL, request.n - start)) for start in starts)
         result.warnings[:0] = _warnings(request, nearest)
         return result
 
     async def _call(
         self,
         path: str,
-        body: Callable[[Shape], dict[str, Any]],
-        shape: Shape,
+        body: Callable[[SizeFields], dict[str, Any]],
+        size_fields: SizeFields,
         read: Callable[[Any], Awaitable[EngineResult]],
     ) -> EngineResult:
-        """One call; where the model refuses a field of `shape` by name, once more without that field."""
-        server = self._server.starting_now()
+        """Make one call. If the model refuses one of `size_fields` by name, call again without that field."""
+        server = self._server.with_operation_deadline()
         dropped: list[str] = []
         while True:
             try:
-                answer = await server.json("POST", path, json=body(shape))
+                response = await server.json("POST", path, json=body(size_fields))
             except EngineRejected as error:
-                # The path names nothing but the model; a server that is no Gemini API has no such code.
+                # Only the model in the path can be unknown. Other kinds of server have no such code in the body.
                 if str(error.engine_code) == "404":
                     error.field = "model"
-                said = error.detail.lower().replace("_", "").replace(" ", "")
-                name = next((name for name in shape if name.lower() in said), None)
+                detail = error.detail.lower().replace("_", "").replace(" ", "")
+                name = next((name for name in size_fields if name.lower() in detail), None)
                 if name is None or isinstance(error, ContentBlocked):
                     raise
-                shape = {field: value for field, value in shape.items() if field != name}
-                dropped.append(f"{name} is not known to this model and was left out")
+                size_fields = {field: value for field, value in size_fields.items() if field != name}
+                dropped.append(f"{name} is not supported by this model and was left out")
             else:
-                result = await read(answer)
+                result = await read(response)
                 result.warnings += dropped
                 return result
 
-    async def _read_content(self, answer: Any) -> EngineResult:
-        parts = parts_of(answer)
+    async def _read_content(self, response: Any) -> EngineResult:
+        parts = parts_of(response)
         data = next((data for part in parts if (data := inline_data(part))), None)
         if data is None:
-            raise self._no_image(answer)
-        result = EngineResult([EngineImage(decode_base64(data, _NAME))], usage=usage_of(answer))
+            raise self._missing(response)
+        result = EngineResult([EngineImage(decode_base64(data, _NAME))], usage=usage_of(response))
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result
 
-    async def _read_predictions(self, answer: Any) -> EngineResult:
-        found = answer.get("predictions") if isinstance(answer, dict) else None
-        if not isinstance(found, list) or not found:
-            raise self._no_image(answer)
-        return await gather(self._prediction(item if isinstance(item, dict) else {}) for item in found)
+    async def _read_predictions(self, response: Any) -> EngineResult:
+        predictions = response.get("predictions") if isinstance(response, dict) else None
+        if not isinstance(predictions, list) or not predictions:
+            raise self._missing(response)
+        return await gather_results(self._prediction(item if isinstance(item, dict) else {}) for item in predictions)
 
     async def _prediction(self, item: dict[str, Any]) -> EngineResult:
         if reason := item.get("raiFilteredReason"):
             raise ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")
         return EngineResult([EngineImage(decode_base64(item.get("bytesBase64Encoded"), _NAME))])
 
-    def _no_image(self, answer: Any, wanted: str = "an image") -> EngineError:
-        """The error for a 200 that holds nothing of use: a refusal for content, words instead, or nothing at all."""
-        reason = refusal(answer)
+    def _missing(self, response: Any, wanted: str = "an image") -> EngineError:
+        """Return the error for a 200 without the wanted content: a content refusal, text instead, or nothing."""
+        reason = refusal(response)
         if reason:
             return ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")
-        if text := self._server.message(text_of(parts_of(answer))):
+        if text := self._server.message(text_of(parts_of(response))):
             return EngineRejected(f"{_NAME} answered without {wanted}: {text}")
-        said = self._server.message(answer) or finish_reason(answer) or "no explanation"
-        return EngineUnavailable(f"{_NAME} answered without {wanted}: {said}", may_have_cost=True)
+        reason = self._server.message(response) or finish_reason(response) or "no explanation"
+        return EngineUnavailable(f"{_NAME} answered without {wanted}: {reason}", may_have_cost=True)
 
 
 def _path(model: str, method: str) -> str:
-    # Quoted, so that a caller's model name cannot lead the key to another route.
+    # Quoted, so that a caller's model name cannot send the key to another path.
     return f"/models/{quote(model, safe='')}:{method}"
 
 
 def _warnings(request: ImageRequest, nearest: NearestSize | None) -> list[str]:
-    warnings = unsupported(request, _NAME, *_UNSUPPORTED)
+    warnings = unsupported_warnings(request, _NAME, *_UNSUPPORTED)
     if nearest and nearest.pixels != request.size:
         warnings.append(
-            f"{_NAME} does not make {request.size}: asked for {nearest.aspect_ratio} at {nearest.image_size}, "
+            f"{_NAME} does not make {request.size}: requested {nearest.aspect_ratio} at {nearest.image_size}, "
             f"about {nearest.pixels}"
         )
     return warnings

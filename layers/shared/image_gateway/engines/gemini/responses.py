@@ -1,13 +1,12 @@
-"""Reading what the Gemini API answers: parts, refusals, delays and token counts.
+"""Reads responses of the Gemini API: parts, refusals, delays and token counts.
 
-JSON of Google's APIs has camelCase names, and snake_case ones on some compatible servers; fields may be missing at
-every level.
+Google's APIs use camelCase names in JSON, some compatible servers snake_case. Fields may be missing at every level.
 """
 
 import re
 from typing import Any
 
-NO_REFUSALS = (
+NOT_REFUSALS = (
     "STOP",
     "MAX_TOKENS",
     "FINISH_REASON_UNSPECIFIED",
@@ -16,66 +15,66 @@ NO_REFUSALS = (
     "UNEXPECTED_TOOL_CALL",
     "TOO_MANY_TOOL_CALLS",
 )
-"""Finish reasons that say nothing about the content; every other one, a new one too, is a refusal."""
+"""Finish reasons that do not concern the content. Any other reason counts as a refusal, also a new one."""
 
 _POLICY = re.compile(r"responsible ai|sensitive words|usage guidelines|prohibited use polic", re.IGNORECASE)
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
-def parts_of(answer: Any) -> list[dict[str, Any]]:
-    """The parts of the first candidate, without the model's thoughts."""
-    content = _dict(_candidate(answer).get("content"))
+def parts_of(response: Any) -> list[dict[str, Any]]:
+    """Return the parts of the first candidate, without the model's thoughts."""
+    content = _dict(_candidate(response).get("content"))
     parts = content.get("parts")
-    found = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    return [part for part in found if not part.get("thought")]
+    objects = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return [part for part in objects if not part.get("thought")]
 
 
 def text_of(parts: list[dict[str, Any]]) -> str:
-    """The text of all text parts."""
+    """Return the joined text of all text parts."""
     return "".join(part["text"] for part in parts if isinstance(part.get("text"), str)).strip()
 
 
 def inline_data(part: dict[str, Any]) -> str | bytes | None:
-    """The image in a part, as base64 or decoded, whatever its mime type says; None for any other part."""
+    """Return the image in a part, as base64 or decoded; None for any other part. The MIME type is not checked."""
     blob = _dict(part.get("inlineData") or part.get("inline_data"))
     data = blob.get("data")
     return data if isinstance(data, str | bytes) else None
 
 
-def refusal(answer: Any) -> str:
-    """Why a 200 holds nothing, where the content is the reason: Google's reason and message. Else empty."""
-    feedback = _dict(_dict(answer).get("promptFeedback"))
+def refusal(response: Any) -> str:
+    """Return Google's reason and message if a 200 has no image because of its content; else an empty string."""
+    feedback = _dict(_dict(response).get("promptFeedback"))
     if feedback.get("blockReason"):
         return _reason(feedback["blockReason"], feedback.get("blockReasonMessage"))
-    reason = finish_reason(answer)
-    if reason and reason not in NO_REFUSALS:
-        return _reason(reason, _candidate(answer).get("finishMessage"))
+    reason = finish_reason(response)
+    if reason and reason not in NOT_REFUSALS:
+        return _reason(reason, _candidate(response).get("finishMessage"))
     return ""
 
 
-def finish_reason(answer: Any) -> str:
-    """The first candidate's finish reason, or empty."""
-    return str(_candidate(answer).get("finishReason") or "")
+def finish_reason(response: Any) -> str:
+    """Return the first candidate's finish reason, or an empty string."""
+    return str(_candidate(response).get("finishReason") or "")
 
 
 def blocked(body: Any) -> str | None:
-    """Why an error answer refuses the content (`predict` does so for a prompt), or None where it does not."""
+    """Return why an error response refuses the content, as `predict` does for a prompt; None if it does not."""
     message = str(_error(body).get("message") or "")
     return message if _POLICY.search(message) else None
 
 
 def retry_delay(body: Any) -> float | None:
-    """Seconds to wait that a `google.rpc.RetryInfo` names: Google sends it in place of `Retry-After`."""
+    """Return the seconds to wait from a `google.rpc.RetryInfo`, which Google sends instead of `Retry-After`."""
     details = _error(body).get("details")
     for detail in details if isinstance(details, list) else []:
-        if found := _SECONDS.fullmatch(str(_dict(detail).get("retryDelay"))):
-            return float(found[1])
+        if match := _SECONDS.fullmatch(str(_dict(detail).get("retryDelay"))):
+            return float(match[1])
     return None
 
 
-def usage_of(answer: Any) -> dict[str, Any] | None:
-    """Token counts under the names that the OpenAI API gives them, or None where none are told."""
-    reported = _dict(_dict(answer).get("usageMetadata"))
+def usage_of(response: Any) -> dict[str, Any] | None:
+    """Return the token counts under the OpenAI API's names; None if none are reported."""
+    reported = _dict(_dict(response).get("usageMetadata"))
     names = {
         "promptTokenCount": "input_tokens",
         "candidatesTokenCount": "output_tokens",
@@ -94,7 +93,7 @@ def usage_of(answer: Any) -> dict[str, Any] | None:
 
 
 def _by_modality(details: list[Any]) -> dict[str, int]:
-    """How many of some tokens are text and how many images."""
+    """Return the number of text tokens and of image tokens."""
     counts = {"text_tokens": 0, "image_tokens": 0}
     for detail in map(_dict, details):
         name, count = f"{detail.get('modality')}".lower() + "_tokens", detail.get("tokenCount")
@@ -103,8 +102,8 @@ def _by_modality(details: list[Any]) -> dict[str, int]:
     return counts
 
 
-def _candidate(answer: Any) -> dict[str, Any]:
-    candidates = _dict(answer).get("candidates")
+def _candidate(response: Any) -> dict[str, Any]:
+    candidates = _dict(response).get("candidates")
     return _dict(candidates[0]) if isinstance(candidates, list) and candidates else {}
 
 

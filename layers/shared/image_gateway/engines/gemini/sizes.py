@@ -1,6 +1,6 @@
-"""The sizes in which Gemini and Imagen make images: an aspect ratio and a size class, not pixels.
+"""The sizes of Gemini and Imagen: an aspect ratio and a size class, not pixels.
 
-Source: Google's page on image generation (the pixels are those of gemini-3-pro-image; other models' differ by a few).
+Source: Google's page on image generation. The pixels are those of gemini-3-pro-image; other models differ slightly.
 """
 
 import math
@@ -24,7 +24,7 @@ PIXELS_AT_1K: dict[str, Size] = {
 """Aspect ratio → width and height of a 1K image; 2K and 4K images have twice and four times the sides."""
 
 SCALES = {"1K": 1, "2K": 2, "4K": 4}
-"""Size class → how many times the sides of a 1K image."""
+"""Size class → factor from the sides of a 1K image."""
 
 IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
 IMAGEN_SCALES = ("1K", "2K")
@@ -32,7 +32,7 @@ IMAGEN_SCALES = ("1K", "2K")
 
 @dataclass(frozen=True, slots=True)
 class NearestSize:
-    """A size that the engine makes: aspect ratio, size class and about how many pixels that is."""
+    """A size that the engine supports: aspect ratio, size class and the approximate size in pixels."""
 
     aspect_ratio: str
     image_size: str
@@ -42,7 +42,7 @@ class NearestSize:
 def nearest_size(
     wanted: Size, ratios: Iterable[str] = tuple(PIXELS_AT_1K), scales: Iterable[str] = tuple(SCALES)
 ) -> NearestSize:
-    """The aspect ratio nearest to that of `wanted`, in the size class nearest to its area."""
+    """Return the aspect ratio nearest to that of `wanted`, in the size class nearest to its area."""
     ratio = min(ratios, key=lambda name: _distance(_proportion(name), wanted.width / wanted.height))
     base = PIXELS_AT_1K[ratio]
     growth = math.sqrt(wanted.width * wanted.height / (base.width * base.height))

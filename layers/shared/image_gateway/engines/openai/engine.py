@@ -1,8 +1,8 @@
 """The OpenAI Images API and everything compatible with it.
 
-Facts: OpenAI's API reference and SDK types (`openai` 3.54), Azure OpenAI's differences, and recorded answers of
-stable-diffusion.cpp's server. GPT image models refuse `response_format` and always answer base64; other providers may
-answer a URL. Nothing here depends on a list of models.
+Facts: OpenAI's API reference and SDK types (`openai` 3.54), Azure OpenAI's differences, and recorded responses of
+stable-diffusion.cpp's server. GPT image models refuse `response_format` and always return base64; other providers may
+return a URL. Nothing here depends on a list of models.
 """
 
 import json
@@ -13,34 +13,35 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from image_gateway.engines.base64_images import decode_base64
-from image_gateway.engines.fanout import gather
-from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported
-from image_gateway.engines.server import Connection, EngineServer
+from image_gateway.engines.connection import Connection
+from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
 from image_gateway.models.images import ModelInfo
 
-Encode = Callable[[dict[str, Any]], dict[str, Any]]
-"""Turns body fields into the arguments of an HTTP request: JSON or multipart."""
+EncodeBody = Callable[[dict[str, Any]], dict[str, Any]]
+"""Converts body fields to the arguments of an HTTP request: JSON or multipart."""
 
-_BLOCKS = ("moderation_blocked", "content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
+_BLOCKED_CODES = ("moderation_blocked", "content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
 _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
 )
-_UNKNOWN = re.compile(r"unknown|unrecogni[sz]ed|unexpected|not permitted|unsupported parameter", re.IGNORECASE)
+_UNKNOWN_FIELD = re.compile(r"unknown|unrecogni[sz]ed|unexpected|not permitted|unsupported parameter", re.IGNORECASE)
 _REFUSES_N = re.compile(
     r"['\"`]n['\"`]|\bn ?(=|must|should)|\bnumber of images\b|\b(one|single) image\b", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
-_OUTPUT = ("output_format", "output_compression")
-_AZURE = (".azure.com", ".azure.us", ".azure.cn")
+_OUTPUT_FIELDS = ("output_format", "output_compression")
+_AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """What one call was sent in the end, and what came back."""
+class _CallResult:
+    """The body that one call was finally sent with, and its response."""
 
     body: dict[str, Any]
     items: list[Any]
@@ -50,7 +51,7 @@ class _Call:
 
 
 class OpenAIEngine:
-    """An OpenAI-compatible server, made from one configuration."""
+    """An OpenAI-compatible server, created from one configuration."""
 
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:
         prefix = "IMAGES_EDIT_OPENAI" if edit else "IMAGES_OPENAI"
@@ -78,44 +79,44 @@ class OpenAIEngine:
         """`POST /images/generations`."""
         body: dict[str, Any] = {"prompt": request.prompt, **_options(request)}
         result = await self._images(request, body, lambda fields: {"json": fields}, "/images/generations")
-        result.warnings += unsupported(request, "openai", "steps", "negative_prompt", "seed")
+        result.warnings += unsupported_warnings(request, "openai", "steps", "negative_prompt", "seed")
         return result
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """`POST /images/edits`, multipart: `image` for one input, `image[]` for more, `mask` with alpha."""
+        """`POST /images/edits`, multipart: `image` for one input image, `image[]` for several, `mask` with alpha."""
         fidelity = {"input_fidelity": request.input_fidelity} if request.input_fidelity else {}
         body: dict[str, Any] = {"prompt": request.prompt, **_options(request), **fidelity}
         try:
-            result = await self._edited(request, body, "image" if len(request.images) == 1 else "image[]")
+            result = await self._edit_as(request, body, "image" if len(request.images) == 1 else "image[]")
         except EngineRejected as error:
-            # stable-diffusion.cpp's server knows the name for several images only, also for one.
+            # stable-diffusion.cpp's server accepts only `image[]`, also for a single image.
             if len(request.images) != 1 or "image[]" not in error.detail:
                 raise
-            result = await self._edited(request, body, "image[]")
-        result.warnings += unsupported(request, "openai", "steps", "negative_prompt", "seed")
+            result = await self._edit_as(request, body, "image[]")
+        result.warnings += unsupported_warnings(request, "openai", "steps", "negative_prompt", "seed")
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """`GET /models`, those whose name or kind says that they make images; all of them where none does.
+        """`GET /models`: the models whose name or kind suggests images; all models if none does.
 
-        An Azure deployment is one model: its own name is answered, once the resource has accepted the key.
+        An Azure deployment is one model. Its name is returned after the resource has accepted the key.
         """
         body = await self._resource.json("GET", "/models")
-        found = body.get("data") if isinstance(body, dict) else None
-        if not isinstance(found, list):
+        data = body.get("data") if isinstance(body, dict) else None
+        if not isinstance(data, list):
             raise EngineUnavailable("openai answered /models with something that is not a list of models")
         if self._deployment:
             return [ModelInfo(id=self._deployment, name=self._deployment)]
-        entries = [entry for entry in found if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
-        fitting = [entry for entry in entries if _makes_images(entry)] or entries
-        return [ModelInfo(id=entry["id"], name=str(entry.get("name") or entry["id"])) for entry in fitting]
+        entries = [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
+        image_models = [entry for entry in entries if _makes_images(entry)] or entries
+        return [ModelInfo(id=entry["id"], name=str(entry.get("name") or entry["id"])) for entry in image_models]
 
     async def verify(self) -> None:
-        """Ask for the models: needs the key, costs nothing."""
+        """Request the models, which needs the key and is free."""
         await self.models()
 
     async def complete(self, *, model: str, system: str, user: str) -> str:
-        """`POST /chat/completions`; the text of the first choice. On Azure `model` is a deployment's name."""
+        """`POST /chat/completions`; returns the text of the first choice. On Azure `model` is a deployment's name."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         path = f"/deployments/{quote(model, safe='')}/chat/completions" if self._deployment else "/chat/completions"
         body = await self._resource.json("POST", path, json={"model": model, "messages": messages})
@@ -127,7 +128,7 @@ class OpenAIEngine:
             raise EngineUnavailable("openai answered a chat completion without text")
         return text
 
-    async def _edited(self, request: ImageRequest, body: dict[str, Any], name: str) -> EngineResult:
+    async def _edit_as(self, request: ImageRequest, body: dict[str, Any], name: str) -> EngineResult:
         files = [
             (name, (f"image-{number}.{image.extension}", image.data, image.content_type))
             for number, image in enumerate(request.images)
@@ -138,13 +139,13 @@ class OpenAIEngine:
             request, dict(body), lambda fields: {"data": _form(fields), "files": files}, "/images/edits"
         )
 
-    async def _images(self, request: ImageRequest, body: dict[str, Any], encode: Encode, path: str) -> EngineResult:
-        """Ask for all images in one call; where one call gives fewer, ask for the rest at once, one by one."""
+    async def _images(self, request: ImageRequest, body: dict[str, Any], encode: EncodeBody, path: str) -> EngineResult:
+        """Request all images in one call; if it returns fewer, request the rest concurrently, one per call."""
         warnings = overlay(body, self._params, request, {})
         count = _count(body.get("n"))
-        server = self._server.starting_now()
+        server = self._server.with_operation_deadline()
 
-        async def one(body: dict[str, Any]) -> EngineResult:
+        async def request_one(body: dict[str, Any]) -> EngineResult:
             return await _read(server, await _call(server, {**body, "n": 1}, encode, path))
 
         try:
@@ -152,44 +153,44 @@ class OpenAIEngine:
         except EngineRejected as error:
             if count == 1 or not _refuses_n(error):
                 raise
-            result = await gather(one(body) for _ in range(count))
+            result = await gather_results(request_one(body) for _ in range(count))
         else:
-            # Counted in what was answered, not in what could be read: that is paid for.
+            # Images that were returned but cannot be read are paid for, so they are not requested again.
             missing = range(count - len(first.items))
-            result = await gather([_read(server, first), *(one(first.body) for _ in missing)])
+            result = await gather_results([_read(server, first), *(request_one(first.body) for _ in missing)])
         result.warnings[:0] = warnings
-        result.handled = frozenset(self._params or ()) & frozenset(_OUTPUT) | result.handled
+        result.handled = frozenset(self._params or ()) & frozenset(_OUTPUT_FIELDS) | result.handled
         return result
 
 
-async def _call(server: EngineServer, body: dict[str, Any], encode: Encode, path: str) -> _Call:
-    """One call; where the server refuses a field as unknown to it, once more without that field."""
+async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, path: str) -> _CallResult:
+    """Make one call. If the server refuses a field as unknown, call again without that field."""
     warnings: list[str] = []
     while True:
         try:
-            answer = await server.json("POST", path, **encode(body))
+            response = await server.json("POST", path, **encode(body))
         except EngineRejected as error:
             name = _unknown_field(error, body)
             if name is None:
                 raise
             body = {field: value for field, value in body.items() if field != name}
-            if name not in _OUTPUT:
-                warnings.append(f"{name} is not known to this model and was left out")
+            if name not in _OUTPUT_FIELDS:
+                warnings.append(f"{name} is not supported by this model and was left out")
         else:
             break
-    items = answer.get("data") if isinstance(answer, dict) else None
+    items = response.get("data") if isinstance(response, dict) else None
     if not isinstance(items, list) or not items:
-        if reason := _blocked(answer):
+        if reason := _blocked(response):
             raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
-        said = server.message(answer) or "no explanation"
-        raise EngineUnavailable(f"openai answered without images: {said}", may_have_cost=True)
-    usage = answer.get("usage")
-    reported = {name: answer[name] for name in ("quality", "background") if isinstance(answer.get(name), str)}
-    return _Call(body, items, usage if isinstance(usage, dict) else None, warnings, reported)
+        reason = server.message(response) or "no explanation"
+        raise EngineUnavailable(f"openai answered without images: {reason}", may_have_cost=True)
+    usage = response.get("usage")
+    reported = {name: response[name] for name in ("quality", "background") if isinstance(response.get(name), str)}
+    return _CallResult(body, items, usage if isinstance(usage, dict) else None, warnings, reported)
 
 
-async def _read(server: EngineServer, call: _Call) -> EngineResult:
-    result = await gather(_image(server, item) for item in call.items)
+async def _read(server: EngineServer, call: _CallResult) -> EngineResult:
+    result = await gather_results(_image(server, item) for item in call.items)
     result.usage, result.reported = call.usage, call.reported
     result.warnings += call.warnings
     result.handled = frozenset({"output_compression"} & call.body.keys())
@@ -200,14 +201,14 @@ async def _image(server: EngineServer, item: Any) -> EngineResult:
     item = item if isinstance(item, dict) else {}
     url, revised = item.get("url"), item.get("revised_prompt")
     if item.get("b64_json"):
-        # Taken out, so that of several images not all are held twice.
+        # Removed from the item, so that only one image at a time is held twice.
         data = decode_base64(item.pop("b64_json"), "openai")
     elif isinstance(url, bytes) or (isinstance(url, str) and url.startswith("data:")):
         data = decode_base64(url, "openai")
     elif isinstance(url, str) and url:
         data = await server.download(url)
     else:
-        raise EngineUnavailable("openai answered an image with neither b64_json nor url", may_have_cost=True)
+        raise EngineUnavailable("openai returned an image with neither b64_json nor url", may_have_cost=True)
     return EngineResult([EngineImage(data, revised_prompt=revised if isinstance(revised, str) else None)])
 
 
@@ -239,7 +240,7 @@ def _form(fields: dict[str, Any]) -> dict[str, str]:
 def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
     if not key:
         return {}
-    if azure or origin(base_url)[1].endswith(_AZURE):
+    if azure or origin(base_url)[1].endswith(_AZURE_DOMAINS):
         return {"api-key": key}
     return {"Authorization": f"Bearer {key}"}
 
@@ -250,7 +251,7 @@ def _blocked(body: Any) -> str | None:
         return None
     inner = error.get("innererror")
     codes = (error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, dict) else None)
-    return str(error.get("message") or error["code"]) if any(code in _BLOCKS for code in codes) else None
+    return str(error.get("message") or error["code"]) if any(code in _BLOCKED_CODES for code in codes) else None
 
 
 def _refuses_n(error: EngineRejected) -> bool:
@@ -258,15 +259,18 @@ def _refuses_n(error: EngineRejected) -> bool:
 
 
 def _unknown_field(error: EngineRejected, body: dict[str, Any]) -> str | None:
-    """The optional field that the engine says it does not know, if it says that and we sent it."""
-    if error.engine_code != "unknown_parameter" and not _UNKNOWN.search(error.detail):
+    """Return the optional field of `body` that the engine reports as unknown, if there is one."""
+    if error.engine_code != "unknown_parameter" and not _UNKNOWN_FIELD.search(error.detail):
         return None
-    needed = ("prompt", "model") if body.get("n") == 1 else ("prompt", "model", "n")
-    optional = [name for name in body if name not in needed]
+    required = ("prompt", "model") if body.get("n") == 1 else ("prompt", "model", "n")
+    optional = [name for name in body if name not in required]
     if error.param in optional:
         return error.param
-    said = error.detail
-    return next((name for name in optional if re.search(rf"['\"`]{re.escape(name)}['\"`]|\bbody\.{name}:", said)), None)
+    return next((name for name in optional if _names(name, error.detail)), None)
+
+
+def _names(field: str, detail: str) -> bool:
+    return bool(re.search(rf"['\"`]{re.escape(field)}['\"`]|\bbody\.{field}:", detail))
 
 
 def _makes_images(entry: dict[str, Any]) -> bool:

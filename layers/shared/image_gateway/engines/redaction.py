@@ -1,0 +1,48 @@
+"""Removes secrets from text, in every spelling in which an engine may repeat them."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+MAX_SECRET_CHARS = 16_384
+"""Longer than a secret in any spelling. The last characters of a cut text may be part of a secret, up to this many."""
+
+# A key is looked for only where a word begins, so that the time grows linearly with the length of the text. An engine
+# may be made to repeat a long prompt.
+_PARTLY_MASKED = re.compile(r"(?<![\w.-])[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Replace each secret with `***`, whether as it is or escaped as in JSON, Python or URLs."""
+    escaped = "\\" in text or "%" in text
+    for secret in secrets:
+        text = text.replace(secret, "***")
+        if escaped:
+            text = _spellings(secret).sub("***", text)
+    return text
+
+
+def redact_partly_masked(text: str) -> str:
+    """Replace keys that the engine has masked in part, such as `sk-ab****yz`, with `***`."""
+    return _PARTLY_MASKED.sub("***", text)
+
+
+@cache
+def _spellings(secret: str) -> re.Pattern[str]:
+    """Return a pattern for a secret as JSON, Python and URLs may write it, escaped once or several times.
+
+    A run of backslashes matches as a whole or not at all, so that the time grows linearly with the length of the text.
+    """
+    return re.compile(r"(?<!\\)" + "".join(map(_spelling, re.findall(r"\\+|[^\\]", secret))))
+
+
+def _spelling(piece: str) -> str:
+    """Return the pattern of one character, or of a run of backslashes."""
+    code_units = piece.encode("utf-16-be").hex()
+    parts = (
+        "".join(rf"\\*+u{code_units[at : at + 4]}" for at in range(0, len(code_units), 4)),
+        "".join(rf"\\*+x{byte:02x}" for byte in piece.encode()),
+        "".join(rf"%(?:25)*+{byte:02x}" for byte in piece.encode()),
+    )
+    plain = rf"\\{{{len(piece)},}}+" if piece[0] == "\\" else rf"\\*+{re.escape(piece)}"
+    return f"(?:{plain}|(?i:{'|'.join(parts)}){'|[+]' * (piece == ' ')})"
