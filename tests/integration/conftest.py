@@ -14,7 +14,7 @@ from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from tests.integration.deployment import Deployment
-from tests.integration.sandbox_engine import Served
+from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 from tests.integration.worker_thread import WorkerThread
 
@@ -38,7 +38,7 @@ def openai() -> SandboxState:
 
 
 @pytest.fixture
-def generating(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Deployment:
+def openai_deployment(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Deployment:
     """A deployment that generates with the sandbox's openai engine."""
     deployment.configure(
         ENABLE_IMAGE_GENERATION=True,
@@ -51,25 +51,25 @@ def generating(deployment: Deployment, openai: SandboxState, serve: Callable[...
 
 
 @pytest.fixture
-def queued(generating: Deployment) -> Deployment:
+def queue_deployment(openai_deployment: Deployment) -> Deployment:
     """A deployment that generates through a queue, and whose requests do not wait."""
-    queue = boto3.client("sqs").create_queue(QueueName=generating.gateway.settings.table)
-    generating.redeploy(queue_url=queue["QueueUrl"], inline_seconds=0, wait_seconds=0)
-    return generating
+    queue = boto3.client("sqs").create_queue(QueueName=openai_deployment.gateway.settings.table)
+    openai_deployment.redeploy(queue_url=queue["QueueUrl"], inline_seconds=0, wait_seconds=0)
+    return openai_deployment
 
 
 @pytest.fixture
-def serving_worker(queued: Deployment) -> Iterator[None]:
+def running_worker(queue_deployment: Deployment) -> Iterator[None]:
     """A worker does what is queued."""
-    with WorkerThread(queued.gateway.settings, queued.gateway.aws):
+    with WorkerThread(queue_deployment.gateway.settings, queue_deployment.gateway.aws):
         yield
 
 
 @pytest.fixture
-def editing(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str], Served]:
+def use_edit_engine(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str], SandboxEngine]:
     """Serve an engine of the sandbox by its name, and have the deployment edit with it."""
 
-    def start(name: str) -> Served:
+    def start(name: str) -> SandboxEngine:
         state = SandboxState()
         app = import_module(f"sandbox.engines.{name}").create_app(state)
         url = serve(app)
@@ -88,14 +88,14 @@ def editing(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str]
             "automatic1111": {"AUTOMATIC1111_BASE_URL": url},
         }[name]
         deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_EDIT_ENGINE=name, IMAGE_ENGINE_TIMEOUT=20, **fields)
-        return Served(name, app, state, url)
+        return SandboxEngine(name, app, state, url)
 
     return start
 
 
 @pytest.fixture
-def worker(generating: Deployment) -> Iterator[WorkerDeployment]:
+def worker(openai_deployment: Deployment) -> Iterator[WorkerDeployment]:
     """A worker whose deployment generates with the sandbox's openai engine."""
-    worker = deploy_worker(generating.gateway)
+    worker = deploy_worker(openai_deployment.gateway)
     yield worker
     run(worker.gateway.aclose())

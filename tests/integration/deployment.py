@@ -44,7 +44,7 @@ def handler_of(scope: Scope) -> Handler:
 
 
 @dataclass
-class Answer:
+class ApiResponse:
     """What a handler answered."""
 
     status: int
@@ -73,7 +73,7 @@ class Deployment:
         headers: dict[str, str] | None = None,
         raw: bytes | None = None,
         context: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """Call the function that has the route.
 
         `body` is sent as JSON, `raw` as it is; `context` changes the event's `requestContext`.
@@ -97,11 +97,11 @@ class Deployment:
         event = http_event(Request(scope), content, {}, f"{method} {path}")
         event["requestContext"].update(context or {})
         self.take_over()
-        answer = handler_of(scope)(event, None)
-        text = answer.get("body") or ""
-        if answer["isBase64Encoded"]:
+        response = handler_of(scope)(event, None)
+        text = response.get("body") or ""
+        if response["isBase64Encoded"]:
             text = base64.b64decode(text).decode()
-        return Answer(answer["statusCode"], answer["headers"], text)
+        return ApiResponse(response["statusCode"], response["headers"], text)
 
     def token(self, name: str, role: Role = Role.USER, **options: Any) -> str:
         """Make a token."""
@@ -109,11 +109,11 @@ class Deployment:
 
     def configure(self, **fields: Any) -> Any:
         """Update the configuration as an administrator."""
-        answer = self.call("POST", "/api/v1/images/config/update", fields)
-        assert answer.status == 200, answer.text
-        return answer.json
+        response = self.call("POST", "/api/v1/images/config/update", fields)
+        assert response.status == 200, response.text
+        return response.json
 
-    def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> Answer:
+    def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> ApiResponse:
         """Edit `image`, a red image by default."""
         form = {"prompt": "a hat", "image": text(encoded(RED)) if image is None else image, **fields}
         return self.call("POST", "/api/v1/images/edit", form, role=role)

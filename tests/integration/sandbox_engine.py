@@ -9,7 +9,7 @@ from sandbox.engines.state import SandboxState
 
 
 @dataclass
-class Served:
+class SandboxEngine:
     """One of the sandbox's engines while it is served: `state` has its knobs and its record."""
 
     name: str

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def worker(generating: "Deployment") -> Iterator[WorkerDeployment]:
+def worker(openai_deployment: "Deployment") -> Iterator[WorkerDeployment]:
     """A worker whose deployment generates with the sandbox's openai engine."""
-    made = deploy_worker(generating.gateway)
+    made = deploy_worker(openai_deployment.gateway)
     yield made
     run(made.gateway.aclose())
 

@@ -51,13 +51,13 @@ class WorkerDeployment:
 
     def deliver(self, *records: Record, seconds: float = 300.0) -> list[str]:
         """Hand a batch to the worker; gives the ids of the messages that come back."""
-        answer = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        response = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
+        return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def dead_letter(self, *records: Record) -> list[str]:
         """Hand a batch to the dead-letter function; gives the ids of the messages that come back."""
-        answer = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        response = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
+        return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def drain(self, queue: str = "jobs") -> list[Queued]:
         """Take everything out of a queue, delayed or not."""

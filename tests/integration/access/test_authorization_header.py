@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 NOBODY, NO_TOKEN, LOW, IN = '401 Bearer error="invalid_token"', "401 Bearer", "403", "let in"
 
 
-def outcome(answer: "Answer") -> str:
+def outcome(response: "ApiResponse") -> str:
     """How an answer reads in the table; refusals have the shape of their channel."""
-    if answer.status not in (401, 403):
+    if response.status not in (401, 403):
         return IN
-    code = answer.json["error"]["code"] if "error" in answer.json else answer.json["code"]
-    assert code == {401: "unauthorized", 403: "forbidden"}[answer.status]
-    return f"{answer.status} {answer.headers.get('www-authenticate', '')}".strip()
+    code = response.json["error"]["code"] if "error" in response.json else response.json["code"]
+    assert code == {401: "unauthorized", 403: "forbidden"}[response.status]
+    return f"{response.status} {response.headers.get('www-authenticate', '')}".strip()
 
 
 CONFIG = "/api/v1/images/config"
@@ -77,20 +77,20 @@ def test_tricks_with_the_header_lead_nowhere(deployment: "Deployment", header: s
     deployment.redeploy(table="no-such-table")
     value = header.replace("{token}", token)
 
-    answer = deployment.call("GET", CONFIG, role=None, headers={"Authorization": value})
+    response = deployment.call("GET", CONFIG, role=None, headers={"Authorization": value})
 
-    assert f"{answer.status} {answer.headers['www-authenticate']}" == outcome
-    assert token not in answer.text
-    assert len(answer.text) < 500
+    assert f"{response.status} {response.headers['www-authenticate']}" == outcome
+    assert token not in response.text
+    assert len(response.text) < 500
 
 
 def test_what_could_be_a_token_is_looked_up(deployment: "Deployment") -> None:
     """Without the table nobody is let in, and the answer says that it is not the token's fault."""
     deployment.redeploy(table="no-such-table")
 
-    answer = deployment.call("GET", CONFIG)
+    response = deployment.call("GET", CONFIG)
 
-    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
+    assert (response.status, response.json["code"]) == (503, "storage_unavailable")
 
 
 @pytest.mark.parametrize("second", ["Bearer {token}", "Bearer other", "Basic abc", ""])
@@ -103,20 +103,20 @@ def test_two_headers_do_not_open(deployment: "Deployment", serve: "Callable[[ASG
 
     assert httpx.get(url, headers=pair[:1], trust_env=False).status_code == 200
     for headers in (pair, pair[::-1]):
-        answer = httpx.get(url, headers=headers, trust_env=False)
-        assert f"{answer.status_code} {answer.headers['www-authenticate']}" == NOBODY
+        response = httpx.get(url, headers=headers, trust_env=False)
+        assert f"{response.status_code} {response.headers['www-authenticate']}" == NOBODY
 
 
 def test_a_token_elsewhere_does_not_open(deployment: "Deployment") -> None:
     """URLs and cookies end up in logs and other requests: a token there is not looked at."""
     token = deployment.tokens["admin"]
 
-    answers = [
+    responses = [
         deployment.call("GET", f"{CONFIG}?token={token}&access_token={token}", role=None),
         deployment.call("GET", CONFIG, role=None, headers={"Cookie": f"access_token={token}"}),
         deployment.call("GET", CONFIG, role=None, headers={"X-Api-Key": token}),
         deployment.call("GET", f"{CONFIG}?access_token={token}", role="garbage"),
     ]
 
-    assert [outcome(answer) for answer in answers] == [NO_TOKEN, NO_TOKEN, NO_TOKEN, NOBODY]
-    assert not [answer for answer in answers if token in answer.text]
+    assert [outcome(response) for response in responses] == [NO_TOKEN, NO_TOKEN, NO_TOKEN, NOBODY]
+    assert not [response for response in responses if token in response.text]

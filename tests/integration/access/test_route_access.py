@@ -18,7 +18,7 @@ from image_gateway.event_loop import run
 from tests.integration.sample_images import RED, encoded, text
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 APPS = (config_app, generate_app, edit_app, jobs_app)
@@ -42,7 +42,7 @@ class Row:
     body: Any = None
 
     @property
-    def answers(self) -> dict[str, str]:
+    def responses(self) -> dict[str, str]:
         """What each kind of credentials is answered."""
         return {name: getattr(self, name) for name in CREDENTIALS}
 
@@ -116,33 +116,33 @@ def test_the_table_lists_every_route_there_is() -> None:
 
 
 @pytest.fixture
-def credentials(generating: "Deployment") -> "Deployment":
+def credentials(openai_deployment: "Deployment") -> "Deployment":
     """A deployment that generates and edits, with a token of each kind."""
-    config = generating.call("GET", "/api/v1/images/config").json
-    generating.configure(
+    config = openai_deployment.call("GET", "/api/v1/images/config").json
+    openai_deployment.configure(
         ENABLE_IMAGE_EDIT=True,
         IMAGE_EDIT_ENGINE="openai",
         IMAGE_EDIT_MODEL="gpt-image-2",
         IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
         IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
     )
-    revoked = run(generating.gateway.token_registry.create("revoked", Role.ADMIN))
-    run(generating.gateway.token_registry.delete(revoked.id))
-    generating.tokens |= {
-        "expired": generating.token("expired", Role.ADMIN, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
+    revoked = run(openai_deployment.gateway.token_registry.create("revoked", Role.ADMIN))
+    run(openai_deployment.gateway.token_registry.delete(revoked.id))
+    openai_deployment.tokens |= {
+        "expired": openai_deployment.token("expired", Role.ADMIN, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
         "revoked": revoked.token,
-        "limited": generating.token("limited", engines={"comfyui"}),
+        "limited": openai_deployment.token("limited", engines={"comfyui"}),
     }
-    return generating
+    return openai_deployment
 
 
-def outcome(answer: "Answer") -> str:
+def outcome(response: "ApiResponse") -> str:
     """How an answer reads in the table; refusals have the shape of their channel."""
-    if answer.status not in (401, 403):
+    if response.status not in (401, 403):
         return IN
-    code = answer.json["error"]["code"] if "error" in answer.json else answer.json["code"]
-    assert code == {401: "unauthorized", 403: "forbidden"}[answer.status]
-    return f"{answer.status} {answer.headers.get('www-authenticate', '')}".strip()
+    code = response.json["error"]["code"] if "error" in response.json else response.json["code"]
+    assert code == {401: "unauthorized", 403: "forbidden"}[response.status]
+    return f"{response.status} {response.headers.get('www-authenticate', '')}".strip()
 
 
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
@@ -152,15 +152,15 @@ def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[
     row = TABLE[route]
     raw = b"{" if method == "POST" and row.body is None else None
 
-    answers = {
+    responses = {
         name: credentials.call(method, path, row.body, raw=raw, role=None if name == "none" else name)
         for name in CREDENTIALS
     }
 
-    assert {name: outcome(answer) for name, answer in answers.items()} == row.answers
-    assert not [name for name, answer in answers.items() if answer.status >= 500]
+    assert {name: outcome(response) for name, response in responses.items()} == row.responses
+    assert not [name for name, response in responses.items() if response.status >= 500]
     if row.rule is not Access.PUBLIC:
-        assert {answer.headers["cache-control"] for answer in answers.values()} == {"no-store"}
+        assert {response.headers["cache-control"] for response in responses.values()} == {"no-store"}
 
 
 def test_limits_leave_administration_alone(deployment: "Deployment") -> None:
@@ -171,15 +171,17 @@ def test_limits_leave_administration_alone(deployment: "Deployment") -> None:
     assert deployment.call("GET", "/api/v1/images/tokens", role="limited").status == 200
 
 
-def test_what_a_revoked_token_made_stays(generating: "Deployment") -> None:
+def test_what_a_revoked_token_made_stays(openai_deployment: "Deployment") -> None:
     """Jobs of a token that is gone are there for administrators."""
-    made = run(generating.gateway.token_registry.create("gone", Role.USER))
-    generating.tokens["gone"] = made.token
-    assert generating.call("POST", "/api/v1/images/generations", {"prompt": "a heron"}, role="gone").status == 200
+    made = run(openai_deployment.gateway.token_registry.create("gone", Role.USER))
+    openai_deployment.tokens["gone"] = made.token
+    assert (
+        openai_deployment.call("POST", "/api/v1/images/generations", {"prompt": "a heron"}, role="gone").status == 200
+    )
 
-    generating.call("DELETE", f"/api/v1/images/tokens/{made.id}")
+    openai_deployment.call("DELETE", f"/api/v1/images/tokens/{made.id}")
 
-    (job,) = generating.call("GET", f"/api/v1/images/jobs?owner=token:{made.id}").json["jobs"]
+    (job,) = openai_deployment.call("GET", f"/api/v1/images/jobs?owner=token:{made.id}").json["jobs"]
     assert job["owner"] == f"token:{made.id}"
 
 

@@ -12,7 +12,7 @@ from image_gateway.access.principals import Role
 from image_gateway.event_loop import run
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 TOKENS = "/api/v1/images/tokens"
@@ -21,7 +21,7 @@ TOKENS = "/api/v1/images/tokens"
 MODELS = "/api/v1/images/models"
 
 
-def create(deployment: "Deployment", **fields: Any) -> "Answer":
+def create(deployment: "Deployment", **fields: Any) -> "ApiResponse":
     return deployment.call("POST", TOKENS, {"name": "ci", "role": "user", **fields})
 
 
@@ -32,11 +32,11 @@ def listed(deployment: "Deployment") -> dict[str, Any]:
 
 def test_a_new_token_works_at_once(deployment: "Deployment") -> None:
     """The secret is in the answer, which nobody may keep; the route's rules hold for it."""
-    answer = create(deployment)
-    deployment.tokens["new"] = answer.json["token"]
+    response = create(deployment)
+    deployment.tokens["new"] = response.json["token"]
 
-    assert answer.status == 201
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.status == 201
+    assert response.headers["cache-control"] == "no-store"
     assert deployment.call("GET", "/api/v1/images/jobs", role="new").status == 200
     assert deployment.call("GET", TOKENS, role="new").status == 403
 
@@ -45,12 +45,12 @@ def test_the_list_has_no_secret(deployment: "Deployment") -> None:
     """Each token is listed with what was asked for, and neither its secret nor a hash of it."""
     made = create(deployment, name="  the newsroom ", engines=["openai", "openai"], models=["b", "a"]).json
 
-    answer = deployment.call("GET", f"{TOKENS}?limit=100")
+    response = deployment.call("GET", f"{TOKENS}?limit=100")
 
     found = listed(deployment)["the newsroom"]
     assert found == {name: value for name, value in made.items() if name != "token"}
     assert (found["engines"], found["models"], found["expires_at"]) == (["openai"], ["a", "b"], None)
-    assert not [secret for secret in (made["token"], *deployment.tokens.values()) if secret in answer.text]
+    assert not [secret for secret in (made["token"], *deployment.tokens.values()) if secret in response.text]
     assert set(found) == {
         *("id", "name", "role", "created_at", "expires_at", "last_used_at", "engines", "models"),
     }
@@ -107,9 +107,9 @@ def test_the_list_tells_of_the_last_use(deployment: "Deployment") -> None:
 )
 def test_what_does_not_validate_is_named(deployment: "Deployment", fields: dict[str, Any], field: str) -> None:
     """The answer says which field is wrong, and no token is made."""
-    answer = create(deployment, **fields)
+    response = create(deployment, **fields)
 
-    assert (answer.status, answer.json["code"], answer.json["field"]) == (422, "invalid_request", field)
+    assert (response.status, response.json["code"], response.json["field"]) == (422, "invalid_request", field)
     assert len(listed(deployment)) == 3
 
 
@@ -125,9 +125,9 @@ def test_a_revoked_token_is_refused(deployment: "Deployment") -> None:
     made = create(deployment).json
     deployment.tokens["new"] = made["token"]
 
-    answer = deployment.call("DELETE", f"{TOKENS}/{made['id']}")
+    response = deployment.call("DELETE", f"{TOKENS}/{made['id']}")
 
-    assert (answer.status, answer.text) == (204, "")
+    assert (response.status, response.text) == (204, "")
     assert deployment.call("GET", "/api/v1/images/jobs", role="new").status == 401
     assert "ci" not in listed(deployment)
     assert deployment.call("DELETE", f"{TOKENS}/{made['id']}").status == 404
@@ -138,9 +138,9 @@ def test_a_revoked_token_is_refused(deployment: "Deployment") -> None:
 )
 def test_no_such_token(deployment: "Deployment", token_id: str) -> None:
     """What is not there is 404, whatever it looks like."""
-    answer = deployment.call("DELETE", f"{TOKENS}/{token_id}")
+    response = deployment.call("DELETE", f"{TOKENS}/{token_id}")
 
-    assert (answer.status, answer.json["code"]) == (404, "not_found")
+    assert (response.status, response.json["code"]) == (404, "not_found")
 
 
 def test_the_last_admin_cannot_lock_everybody_out(deployment: "Deployment") -> None:
@@ -159,23 +159,23 @@ def test_the_last_admin_cannot_lock_everybody_out(deployment: "Deployment") -> N
 @pytest.mark.parametrize("cursor", ["x", "", "%00", "00000000-0000-7000-8000-00000000000g"])
 def test_a_cursor_is_one_that_was_answered(deployment: "Deployment", cursor: str) -> None:
     """Anything else is the caller's mistake."""
-    answer = deployment.call("GET", f"{TOKENS}?cursor={cursor}")
+    response = deployment.call("GET", f"{TOKENS}?cursor={cursor}")
 
-    assert (answer.status, answer.json["field"]) == (422, "cursor")
+    assert (response.status, response.json["field"]) == (422, "cursor")
 
 
-def test_models_are_those_that_the_token_may_use(generating: "Deployment") -> None:
+def test_models_are_those_that_the_token_may_use(openai_deployment: "Deployment") -> None:
     """A token for some models is shown these; one for another engine nothing, whatever its role."""
-    everything = [model["id"] for model in generating.call("GET", MODELS).json]
+    everything = [model["id"] for model in openai_deployment.call("GET", MODELS).json]
     assert len(everything) > 1
-    generating.tokens["one"] = generating.token("one", models={everything[1], "elsewhere"})
-    generating.tokens["other"] = generating.token("other", Role.ADMIN, engines={"comfyui", "gemini"})
-    generating.tokens["same"] = generating.token("same", engines={"openai"})
+    openai_deployment.tokens["one"] = openai_deployment.token("one", models={everything[1], "elsewhere"})
+    openai_deployment.tokens["other"] = openai_deployment.token("other", Role.ADMIN, engines={"comfyui", "gemini"})
+    openai_deployment.tokens["same"] = openai_deployment.token("same", engines={"openai"})
 
-    refused = generating.call("GET", MODELS, role="other")
+    refused = openai_deployment.call("GET", MODELS, role="other")
 
-    assert [model["id"] for model in generating.call("GET", MODELS, role="one").json] == [everything[1]]
-    assert [model["id"] for model in generating.call("GET", MODELS, role="same").json] == everything
+    assert [model["id"] for model in openai_deployment.call("GET", MODELS, role="one").json] == [everything[1]]
+    assert [model["id"] for model in openai_deployment.call("GET", MODELS, role="same").json] == everything
     assert (refused.status, refused.json["code"]) == (403, "forbidden")
     assert "openai" in refused.json["detail"]
 
@@ -195,9 +195,9 @@ def test_parallel_requests_leave_a_consistent_list(deployment: "Deployment") -> 
                 *(client.delete(f"{TOKENS}/{token['id']}") for token in old),
             )
 
-    answers = run(at_once())
+    responses = run(at_once())
 
-    assert [answer.status_code for answer in answers] == [201] * 50 + [204] * 50
-    made = {answer.json()["name"]: answer.json()["id"] for answer in answers[:50]}
+    assert [response.status_code for response in responses] == [201] * 50 + [204] * 50
+    made = {response.json()["name"]: response.json()["id"] for response in responses[:50]}
     kept = {name: token["id"] for name, token in listed(deployment).items() if name[:3] in ("new", "old")}
     assert kept == made

@@ -52,11 +52,11 @@ MULTIPART = "multipart/form-data; boundary=x"
 
 def answered(deployment: Deployment, method: str, path: str, **request: Any) -> tuple[int, str | None]:
     """The status and the error code of an answer, which has the shape of its channel."""
-    answer = deployment.call(method, path, **request)
-    if answer.status < 300:
-        return answer.status, None
-    said = answer.json.get("error", answer.json)
-    return answer.status, said["code"]
+    response = deployment.call(method, path, **request)
+    if response.status < 300:
+        return response.status, None
+    said = response.json.get("error", response.json)
+    return response.status, said["code"]
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)

@@ -44,10 +44,10 @@ def test_a_defect_is_a_documented_answer_without_its_message(
 
     monkeypatch.setattr(deployment.gateway.configs, "read", broken)
 
-    answer = deployment.call("GET", CONFIG)
+    response = deployment.call("GET", CONFIG)
 
-    assert (answer.status, answer.json["code"]) == (500, "internal_error")
-    assert "planted" not in answer.text + caplog.text
+    assert (response.status, response.json["code"]) == (500, "internal_error")
+    assert "planted" not in response.text + caplog.text
     assert "RuntimeError" in str([record.__dict__ for record in caplog.records])
 
 

@@ -22,11 +22,11 @@ WORKFLOW = json.dumps({"1": {"class_type": "CLIPTextEncode", "inputs": {"text": 
 
 def test_every_field_is_answered_also_those_that_are_null(deployment: "Deployment") -> None:
     """Existing clients demand every field."""
-    answer = deployment.call("GET", CONFIG)
+    response = deployment.call("GET", CONFIG)
 
-    assert answer.status == 200
-    assert set(answer.json) == set(ImagesConfig.model_fields)
-    assert answer.headers["etag"] == '"0"'
+    assert response.status == 200
+    assert set(response.json) == set(ImagesConfig.model_fields)
+    assert response.headers["etag"] == '"0"'
 
 
 def test_writing_back_what_was_read_changes_nothing(deployment: "Deployment") -> None:
@@ -56,9 +56,9 @@ def test_an_update_answers_the_whole_configuration_masked(deployment: "Deploymen
 )
 def test_if_match_guards_an_update(deployment: "Deployment", tag: str, status: int) -> None:
     """Only who knows the current version may replace it."""
-    answer = deployment.call("POST", UPDATE, {"IMAGE_STEPS": 3}, headers={"If-Match": tag})
+    response = deployment.call("POST", UPDATE, {"IMAGE_STEPS": 3}, headers={"If-Match": tag})
 
-    assert answer.status == status
+    assert response.status == status
     assert deployment.call("GET", CONFIG).json["IMAGE_STEPS"] == (3 if status == 200 else None)
 
 
@@ -75,45 +75,45 @@ def test_if_match_guards_an_update(deployment: "Deployment", tag: str, status: i
 )
 def test_a_bad_field_is_named_and_nothing_is_stored(deployment: "Deployment", body: Any, field: str) -> None:
     """The problem document says which field and what is wrong with it."""
-    answer = deployment.call("POST", UPDATE, body)
+    response = deployment.call("POST", UPDATE, body)
 
-    assert answer.status == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json["code"] == "invalid_request"
-    assert field in answer.json["detail"]
+    assert response.status == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json["code"] == "invalid_request"
+    assert field in response.json["detail"]
     assert deployment.call("GET", CONFIG).headers["etag"] == '"0"'
 
 
 def test_a_bad_size_has_its_own_code(deployment: "Deployment") -> None:
     """Sizes are 400 `invalid_size`, in the configuration too."""
-    answer = deployment.call("POST", UPDATE, {"IMAGE_SIZE": "0x0"})
+    response = deployment.call("POST", UPDATE, {"IMAGE_SIZE": "0x0"})
 
-    assert (answer.status, answer.json["code"], answer.json["field"]) == (400, "invalid_size", "IMAGE_SIZE")
+    assert (response.status, response.json["code"], response.json["field"]) == (400, "invalid_size", "IMAGE_SIZE")
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"7", b'"x"', b"{", b"\xff\xfe", b'{"IMAGE_SIZE": "\\ud800"}'])
 def test_a_body_that_is_no_object_is_refused(deployment: "Deployment", raw: bytes) -> None:
     """Nothing, null, a list, broken JSON, other encodings: an error that says so, never a 500."""
     for headers in ({"content-type": "application/json"}, {}, {"content-type": "text/plain"}):
-        answer = deployment.call("POST", UPDATE, raw=raw, headers=headers)
+        response = deployment.call("POST", UPDATE, raw=raw, headers=headers)
 
-        assert answer.status in (400, 422), answer.text
-        assert answer.json["detail"]
+        assert response.status in (400, 422), response.text
+        assert response.json["detail"]
 
 
 def test_a_base64_encoded_body_is_read(deployment: "Deployment") -> None:
     """API Gateway encodes bodies whose content type is not text; without one they are JSON all the same."""
-    answer = deployment.call("POST", UPDATE, raw=b'{"IMAGE_STEPS": 4}')
+    response = deployment.call("POST", UPDATE, raw=b'{"IMAGE_STEPS": 4}')
 
-    assert answer.status == 200
-    assert answer.json["IMAGE_STEPS"] == 4
+    assert response.status == 200
+    assert response.json["IMAGE_STEPS"] == 4
 
 
 def test_a_key_does_not_follow_its_url(deployment: "Deployment") -> None:
     """The refusal names the secret to send anew, and does not show it."""
     deployment.configure(COMFYUI_BASE_URL="http://a.example", COMFYUI_API_KEY="planted-key")
 
-    answer = deployment.call("POST", UPDATE, {"COMFYUI_BASE_URL": "http://b.example", "COMFYUI_API_KEY": MASK})
+    response = deployment.call("POST", UPDATE, {"COMFYUI_BASE_URL": "http://b.example", "COMFYUI_API_KEY": MASK})
 
-    assert (answer.status, answer.json["field"]) == (422, "COMFYUI_API_KEY")
-    assert "planted" not in answer.text
+    assert (response.status, response.json["field"]) == (422, "COMFYUI_API_KEY")
+    assert "planted" not in response.text

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def editor(deployment: "Deployment", editing: Callable[[str], Any]) -> Iterator[tuple[WorkerDeployment, Any]]:
+def editor(deployment: "Deployment", use_edit_engine: Callable[[str], Any]) -> Iterator[tuple[WorkerDeployment, Any]]:
     """A worker whose deployment edits with the sandbox's openai engine, and that engine."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     made = deploy_worker(deployment.gateway)
     yield made, engine
     run(made.gateway.aclose())

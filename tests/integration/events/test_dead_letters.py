@@ -7,7 +7,7 @@ from image_gateway.errors import Busy
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from tests.integration.sqs_records import record
-from tests.integration.worker.queued_jobs import FOX, left_behind, queued
+from tests.integration.worker.queued_jobs import FOX, enqueue_jobs, orphaned_job
 from tests.integration.worker_deployment import WorkerDeployment
 
 GENERATION = {"kind": "generation", "request": FOX}
@@ -15,7 +15,7 @@ GENERATION = {"kind": "generation", "request": FOX}
 
 def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -> None:
     """A job whose message was given up ends, and the account is told."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     assert worker.dead_letter(*(message.record for message in worker.drain())) == []
 
@@ -27,7 +27,7 @@ def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -
 
 def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: WorkerDeployment) -> None:
     """A running job without a living holder fails too."""
-    job_id = left_behind(worker, "openai")
+    job_id = orphaned_job(worker, "openai")
 
     assert worker.dead_letter(record({"job": job_id})) == []
 
@@ -38,7 +38,7 @@ def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: Worke
 
 def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> None:
     """A job that somebody is doing right now is not taken from them; an ended or unknown one is left alone."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))
     assert lease
 

@@ -45,11 +45,11 @@ def test_a_retried_edit_fetches_its_images_once(
     """The second attempt takes the images that the first one kept."""
     fetched = []
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         fetched.append(request.url.path)
         return Response(encoded())
 
-    url = serve(Starlette(routes=[Route("/red.png", answer)]))
+    url = serve(Starlette(routes=[Route("/red.png", respond)]))
     worker, engine = editor
     settings = worker.gateway.settings.model_copy(
         update={"fetch_allowed_hosts": frozenset([url.removeprefix("http://")])}

@@ -61,11 +61,11 @@ def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
     }  # fmt: skip
 
 
-def test_edits_come_by_file(worker: WorkerDeployment, generating: "Deployment") -> None:
+def test_edits_come_by_file(worker: WorkerDeployment, openai_deployment: "Deployment") -> None:
     """A line may be an edit; its images wait in the bucket."""
-    engine = generating.gateway
+    engine = openai_deployment.gateway
     configured = run(engine.configs.read()).config
-    generating.configure(
+    openai_deployment.configure(
         ENABLE_IMAGE_EDIT=True,
         IMAGE_EDIT_ENGINE="openai",
         IMAGE_EDIT_MODEL="gpt-image-2",

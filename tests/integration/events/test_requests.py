@@ -12,7 +12,7 @@ from functions.worker.app import make_handler
 from functions.worker.dead_letters import make_handler as make_dead_letters
 from sandbox.engines.state import SandboxState
 from tests.integration.sqs_records import event, record
-from tests.integration.worker.queued_jobs import FOX, queued, requested
+from tests.integration.worker.queued_jobs import FOX, count_requests, enqueue_jobs
 from tests.integration.worker_deployment import Context, WorkerDeployment
 from tests.polling import LONG, meanwhile, wait_until
 
@@ -24,7 +24,7 @@ GENERATION = {"kind": "generation", "request": FOX}
 
 def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
     """A message with a job's id makes its images, and the account is told without URL or prompt."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
@@ -59,7 +59,7 @@ def test_everything_delivered_three_times_out_of_order_runs_once(
     worker: WorkerDeployment, openai: SandboxState
 ) -> None:
     """Queued jobs, envelopes and events: one engine call and one event each, however often and together they come."""
-    queued(worker, 5)
+    enqueue_jobs(worker, 5)
     records = [message.record for message in worker.drain()]
     records += [record(GENERATION) for _ in range(5)] + [record(event(FOX)) for _ in range(5)]
     pile = records * 3
@@ -69,15 +69,17 @@ def test_everything_delivered_three_times_out_of_order_runs_once(
     assert worker.deliver(*(one for one in records if one["messageId"] in again)) == []
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 15
-    assert requested(openai) == 15
+    assert count_requests(openai) == 15
     assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"] * 15
 
 
-def test_a_batch_is_done_at_once(worker: WorkerDeployment, generating: "Deployment", openai: SandboxState) -> None:
+def test_a_batch_is_done_at_once(
+    worker: WorkerDeployment, openai_deployment: "Deployment", openai: SandboxState
+) -> None:
     """Ten jobs of one batch are at the engine at the same time: they are paid for as one invocation."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     openai.knobs.latency = LONG
-    queued(worker, 10)
+    enqueue_jobs(worker, 10)
     records = [message.record for message in worker.drain()]
 
     def let_go() -> None:
@@ -97,7 +99,7 @@ def test_the_same_id_is_the_same_job(worker: WorkerDeployment, openai: SandboxSt
     worker.deliver(record({**GENERATION, "id": "order 1"}))
     worker.deliver(record({"kind": "generation", "id": "order 1", "request": {"prompt": "a hen"}}))
 
-    assert requested(openai) == 1
+    assert count_requests(openai) == 1
     assert sorted(job.status for job in worker.jobs()) == ["failed", "succeeded"]
 
 

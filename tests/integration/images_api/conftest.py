@@ -13,7 +13,7 @@ from tests.integration.images_api.image_server import ImageServer
 from tests.integration.sample_images import GREEN, encoded
 
 if TYPE_CHECKING:
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def image_server(serve: Callable[..., str]) -> ImageServer:
         for _ in range(51):
             yield bytes(1_000_000)
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         server.requested.append(request.url.path)
         if request.url.path == "/page":
             return Response("<!doctype html>", media_type="image/png")
@@ -35,11 +35,11 @@ def image_server(serve: Callable[..., str]) -> ImageServer:
             return RedirectResponse(request.query_params["url"])
         return Response(encoded(GREEN))
 
-    server.url = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+    server.url = serve(Starlette(routes=[Route("/{path:path}", respond)]))
     return server
 
 
 @pytest.fixture
-def engine(editing: Callable[[str], "Served"]) -> "Served":
+def engine(use_edit_engine: Callable[[str], "SandboxEngine"]) -> "SandboxEngine":
     """The engine whose record holds the inputs themselves."""
-    return editing("automatic1111")
+    return use_edit_engine("automatic1111")

@@ -9,21 +9,21 @@ from PIL import Image
 from tests.integration.sample_images import opened
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.deployment import ApiResponse
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 ENGINES = ("openai", "gemini", "comfyui", "automatic1111")
 
 
-Editing = Callable[[str], "Served"]
+Editing = Callable[[str], "SandboxEngine"]
 
 
-def results(answer: "Answer") -> list[Image.Image]:
+def results(response: "ApiResponse") -> list[Image.Image]:
     """The images of a 200, downloaded from their presigned URLs."""
-    assert answer.status == 200, answer.text
-    return [opened(httpx.get(image["url"]).content) for image in answer.json]
+    assert response.status == 200, response.text
+    return [opened(httpx.get(image["url"]).content) for image in response.json]
 
 
-def warnings(answer: "Answer") -> str:
-    return " ".join(answer.json[0].get("warnings", []))
+def warnings(response: "ApiResponse") -> str:
+    return " ".join(response.json[0].get("warnings", []))

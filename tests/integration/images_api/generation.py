@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 GENERATIONS = "/api/v1/images/generations"
 
 
-def generate(deployment: "Deployment", **fields: Any) -> "Answer":
+def generate(deployment: "Deployment", **fields: Any) -> "ApiResponse":
     return deployment.call("POST", GENERATIONS, {"prompt": "a fox", "size": "640x384", **fields}, role="user")

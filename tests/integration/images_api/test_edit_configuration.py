@@ -18,7 +18,7 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
     """Each engine says which field of an edit it misses."""
     deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_EDIT_ENGINE=name)
 
-    answer = deployment.edit(model="any")
+    response = deployment.edit(model="any")
 
     fields = {
         "openai": "IMAGES_EDIT_OPENAI_API_KEY",
@@ -26,7 +26,7 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
         "comfyui": "IMAGES_EDIT_COMFYUI_BASE_URL",
         "automatic1111": "AUTOMATIC1111_BASE_URL",
     }
-    assert (answer.status, answer.json["field"]) == (409, fields[name])
+    assert (response.status, response.json["field"]) == (409, fields[name])
 
 
 @pytest.mark.parametrize(
@@ -59,23 +59,23 @@ def test_an_edit_takes_what_is_set_for_generation(
 
 def test_the_key_for_generation_goes_to_no_other_server(deployment: "Deployment", serve: Callable[..., str]) -> None:
     """A server for edits that has no key of its own is asked without one."""
-    generating, editing = SandboxState(), SandboxState()
+    openai_deployment, use_edit_engine = SandboxState(), SandboxState()
     deployment.configure(
         ENABLE_IMAGE_EDIT=True,
-        IMAGES_OPENAI_API_BASE_URL=serve(create_openai(generating)) + "/v1",
+        IMAGES_OPENAI_API_BASE_URL=serve(create_openai(openai_deployment)) + "/v1",
         IMAGES_OPENAI_API_KEY="planted-engine-key",
-        IMAGES_EDIT_OPENAI_API_BASE_URL=serve(create_openai(editing)) + "/v1",
+        IMAGES_EDIT_OPENAI_API_BASE_URL=serve(create_openai(use_edit_engine)) + "/v1",
     )
 
     assert deployment.edit().status == 200
 
-    assert generating.record == []
-    assert "authorization" not in editing.record[-1].headers
+    assert openai_deployment.record == []
+    assert "authorization" not in use_edit_engine.record[-1].headers
 
 
-def test_size_and_model_for_edits_are_their_own(deployment: "Deployment", editing: Editing) -> None:
+def test_size_and_model_for_edits_are_their_own(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """The defaults for generation say nothing about edits; those for edits hold until a request says otherwise."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     deployment.configure(IMAGE_SIZE="512x512", IMAGE_GENERATION_MODEL="sandbox-single")
     deployment.edit()
     deployment.configure(IMAGE_EDIT_SIZE="384x256")

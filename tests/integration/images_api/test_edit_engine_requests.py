@@ -9,13 +9,13 @@ from tests.integration.sample_images import BLUE, GREEN, RED, SIDE, encoded, ope
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_openai_gets_files_of_their_types(deployment: "Deployment", editing: Editing, count: int) -> None:
+def test_openai_gets_files_of_their_types(deployment: "Deployment", use_edit_engine: Editing, count: int) -> None:
     """One input is `image`, several are `image[]`, in order, as PNG where the input was lossless and JPEG otherwise."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     inputs = [encoded(RED), encoded(GREEN, "JPEG"), encoded(BLUE, "BMP")][:count]
 
     deployment.edit([text(data) for data in inputs])
@@ -30,9 +30,9 @@ def test_openai_gets_files_of_their_types(deployment: "Deployment", editing: Edi
     assert requested.headers["authorization"] == "Bearer planted-engine-key"
 
 
-def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Editing) -> None:
+def test_openai_gets_mask_and_every_option(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """The mask is a file of its own beside the fields that the request has."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     options: dict[str, Any] = {
         "n": 3,
         "size": "384x256",
@@ -41,7 +41,7 @@ def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Ed
         "output_format": "webp",
     }
 
-    answer = deployment.edit(mask=right_half(), **options)
+    response = deployment.edit(mask=right_half(), **options)
 
     (requested,) = engine.state.record
     assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
@@ -49,24 +49,26 @@ def test_openai_gets_mask_and_every_option(deployment: "Deployment", editing: Ed
         ("image", "image/png"),
         ("mask", "image/png"),
     ]
-    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 3
+    assert [image["content_type"] for image in response.json] == ["image/webp"] * 3
 
 
-def test_openai_params_are_the_operators_last_word_for_edits_too(deployment: "Deployment", editing: Editing) -> None:
+def test_openai_params_are_the_operators_last_word_for_edits_too(
+    deployment: "Deployment", use_edit_engine: Editing
+) -> None:
     """Parameters are laid over the fields of an edit, and the caller is told what changed."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"quality": "low", "n": 2})
 
-    answer = deployment.edit(quality="high", n=1)
+    response = deployment.edit(quality="high", n=1)
 
     assert engine.requested("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
-    assert len(answer.json) == 2
-    assert "quality was set to 'low'" in warnings(answer)
+    assert len(response.json) == 2
+    assert "quality was set to 'low'" in warnings(response)
 
 
-def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", editing: Editing) -> None:
+def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """The prompt is followed by each input in order under its own type."""
-    engine = editing("gemini")
+    engine = use_edit_engine("gemini")
 
     deployment.edit([text(encoded(RED)), text(encoded(GREEN, "JPEG")), text(encoded(BLUE, "WEBP"))])
 
@@ -79,31 +81,31 @@ def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", editi
     assert opened(blobs[0]["data"]).getpixel((0, 0)) == RED
 
 
-def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", editing: Editing) -> None:
+def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """Three images are three calls, each with the inputs and the nearest shape."""
-    engine = editing("gemini")
+    engine = use_edit_engine("gemini")
 
-    answer = deployment.edit(n=3, size="1536x1024")
+    response = deployment.edit(n=3, size="1536x1024")
 
     bodies = engine.requested(":generateContent")
     assert [len(body["contents"][0]["parts"]) for body in bodies] == [2, 2, 2]
     assert bodies[0]["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2", "imageSize": "1K"}
-    assert len(answer.json) == 3
-    assert "1536x1024" in warnings(answer)
+    assert len(response.json) == 3
+    assert "1536x1024" in warnings(response)
 
 
-def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", editing: Editing) -> None:
+def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """The image is edited without the mask, and a warning tells."""
-    engine = editing("gemini")
+    engine = use_edit_engine("gemini")
 
-    answer = deployment.edit(mask=right_half(), background="transparent")
+    response = deployment.edit(mask=right_half(), background="transparent")
 
     assert len(engine.requested(":generateContent")[0]["contents"][0]["parts"]) == 2
-    assert "mask is not supported" in warnings(answer)
-    assert "background is not supported" in warnings(answer)
+    assert "mask is not supported" in warnings(response)
+    assert "background is not supported" in warnings(response)
 
 
-def loaded(engine: "Served") -> list[tuple[Any, str]]:
+def loaded(engine: "SandboxEngine") -> list[tuple[Any, str]]:
     """What the image nodes and the mask node of the run load: a pixel of each file, and its name."""
     (body,) = engine.requested("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
@@ -111,9 +113,9 @@ def loaded(engine: "Served") -> list[tuple[Any, str]]:
     return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
 
 
-def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", editing: Editing) -> None:
+def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """Each input is uploaded under the job's id, and the nodes load them by the names answered, in order."""
-    engine = editing("comfyui")
+    engine = use_edit_engine("comfyui")
 
     deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)])
 
@@ -125,9 +127,9 @@ def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", editing: Ed
     assert sorted(sent) == [f"{job.id}-{number}.png" for number in range(4)]
 
 
-def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", editing: Editing) -> None:
+def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """The mask is what its node loads, and one run makes the batch in the size asked for."""
-    engine = editing("comfyui")
+    engine = use_edit_engine("comfyui")
 
     deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, model="sd_xl_base_1.0.safetensors")
 
@@ -144,36 +146,38 @@ def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", editing: Ed
     assert [mask.getpixel((x, 0)) for x in (0, SIDE - 1)] == [(0, 0, 0, 255), (255, 255, 255, 0)]
 
 
-def test_comfyui_takes_as_many_inputs_as_its_workflow_has(deployment: "Deployment", editing: Editing) -> None:
+def test_comfyui_takes_as_many_inputs_as_its_workflow_has(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """What the workflow has no node for is left out, and a warning tells."""
-    engine = editing("comfyui")
+    engine = use_edit_engine("comfyui")
 
-    answer = deployment.edit([text(encoded())] * 5)
+    response = deployment.edit([text(encoded())] * 5)
 
-    assert "takes 3 input images: 2 more were ignored" in warnings(answer)
+    assert "takes 3 input images: 2 more were ignored" in warnings(response)
     assert len([requested for requested in engine.state.record if requested.files]) == 4
 
 
-def test_automatic1111_gets_the_first_input(deployment: "Deployment", editing: Editing) -> None:
+def test_automatic1111_gets_the_first_input(deployment: "Deployment", use_edit_engine: Editing) -> None:
     """Image to image takes one image, in its own size unless another is asked for; the rest is told of."""
-    engine = editing("automatic1111")
+    engine = use_edit_engine("automatic1111")
 
-    answer = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
+    response = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
 
     (body,) = engine.requested("/img2img")
     (init,) = body["init_images"]
     assert opened(init).getpixel((0, 0)) == RED
     assert (body["prompt"], body["width"], body["height"], body["n_iter"]) == ("a hat", SIDE, SIDE, 1)
     assert "mask" not in body
-    assert "only the first of 2 was used" in warnings(answer)
+    assert "only the first of 2 was used" in warnings(response)
 
 
-def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(deployment: "Deployment", editing: Editing) -> None:
+def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(
+    deployment: "Deployment", use_edit_engine: Editing
+) -> None:
     """White is what the mask left transparent; strength and sampler are the operator's."""
-    engine = editing("automatic1111")
+    engine = use_edit_engine("automatic1111")
     deployment.configure(AUTOMATIC1111_PARAMS={"denoising_strength": 0.4, "sampler_name": "Euler"})
 
-    answer = deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, negative_prompt="rain")
+    response = deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, negative_prompt="rain")
 
     (body,) = engine.requested("/img2img")
     mask = opened(body["mask"])
@@ -181,4 +185,4 @@ def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(deployment: "Dep
     wanted = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}
     wanted |= {"denoising_strength": 0.4, "sampler_name": "Euler"}
     assert {name: body[name] for name in wanted} == wanted
-    assert [image["seed"] for image in answer.json] == [7, 8, 9]
+    assert [image["seed"] for image in response.json] == [7, 8, 9]

@@ -14,10 +14,10 @@ from tests.integration.sample_images import GREEN, RED, SIDE, data_url, encoded,
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
-def given(engine: "Served") -> Image.Image:
+def given(engine: "SandboxEngine") -> Image.Image:
     """The input of the last edit, as the engine got it."""
     return opened(engine.requested("/img2img")[-1]["init_images"][0])
 
@@ -32,7 +32,7 @@ SPELLINGS: dict[str, Callable[[bytes], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_an_image_in_the_request_is_read(deployment: "Deployment", engine: "Served", spelling: str) -> None:
+def test_an_image_in_the_request_is_read(deployment: "Deployment", engine: "SandboxEngine", spelling: str) -> None:
     """Data URLs and base64 of any spelling give the image."""
     assert deployment.edit(SPELLINGS[spelling](encoded(GREEN))).status == 200
 
@@ -40,7 +40,7 @@ def test_an_image_in_the_request_is_read(deployment: "Deployment", engine: "Serv
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "MPO"])
-def test_each_type_of_image_is_read(deployment: "Deployment", engine: "Served", kind: str) -> None:
+def test_each_type_of_image_is_read(deployment: "Deployment", engine: "SandboxEngine", kind: str) -> None:
     """Whatever its type, the engine gets a PNG or a JPEG that looks the same."""
     assert deployment.edit(text(encoded(RED, kind))).status == 200
 
@@ -50,7 +50,7 @@ def test_each_type_of_image_is_read(deployment: "Deployment", engine: "Served", 
     assert green < 15 > blue
 
 
-def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deployment", engine: "Served") -> None:
+def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deployment", engine: "SandboxEngine") -> None:
     """The orientation is applied, and nothing of the metadata is sent on."""
     photo = Image.new("RGB", (96, 64), RED)
     photo.paste(GREEN, (0, 0, 48, 64))
@@ -69,7 +69,7 @@ def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deploym
 
 
 def test_a_link_is_fetched_from_an_allowed_host(
-    deployment: "Deployment", engine: "Served", image_server: ImageServer
+    deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
 ) -> None:
     """The operator's list opens a host that is not public."""
     deployment.allow_hosts(image_server.url)
@@ -83,28 +83,30 @@ def test_a_link_is_fetched_from_an_allowed_host(
 @pytest.mark.parametrize("way", ["id", "url"])
 @pytest.mark.parametrize("role", ["user", "admin"])
 def test_an_image_of_this_deployment_is_an_input(
-    deployment: "Deployment", engine: "Served", role: str, way: str
+    deployment: "Deployment", engine: "SandboxEngine", role: str, way: str
 ) -> None:
     """Its owner and an admin can go on from an image by its id or by the URL that was answered."""
     (made,) = deployment.edit(text(encoded(GREEN))).json
 
-    answer = deployment.edit(made[way], role=role)
+    response = deployment.edit(made[way], role=role)
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
     assert given(engine).getpixel((6, 6)) == GREEN
-    assert answer.json[0]["id"] != made["id"]
+    assert response.json[0]["id"] != made["id"]
 
 
 @pytest.mark.parametrize(
     "extra", [{"zoom": "x" * 500_000}, {"zoom": "\ud800"}, {"x" * 100_000: 1}, {f"x{n}": n for n in range(5000)}]
 )
-def test_a_field_of_no_meaning_does_no_harm(deployment: "Deployment", engine: "Served", extra: dict[str, Any]) -> None:
+def test_a_field_of_no_meaning_does_no_harm(
+    deployment: "Deployment", engine: "SandboxEngine", extra: dict[str, Any]
+) -> None:
     """Whatever an unknown field holds, the image is made, and a warning says that the field was ignored."""
     form = {"prompt": "a hat", "image": text(encoded()), **extra}
     raw = json.dumps(form).encode()
 
-    answer = deployment.call("POST", "/api/v1/images/edit", raw=raw, role="user")
+    response = deployment.call("POST", "/api/v1/images/edit", raw=raw, role="user")
 
-    assert answer.status == 200, answer.text
-    assert "is not a field of this request" in answer.json[0]["warnings"][0]
+    assert response.status == 200, response.text
+    assert "is not a field of this request" in response.json[0]["warnings"][0]
     assert len(deployment.jobs()[0].model_dump_json()) < 20_000

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", editing: Editing, name: str) -> None:
+def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
     """One image comes back that shows the input; the job knows engine, owner and image, not the input."""
-    editing(name)
+    use_edit_engine(name)
 
-    answer = deployment.edit()
+    response = deployment.edit()
 
-    (image,) = results(answer)
+    (image,) = results(response)
     assert image.convert("RGB").getpixel((6, 6)) == RED
     (job,) = deployment.jobs()
     assert (job.kind, job.engine, job.status, job.owner[:6]) == ("edit", name, "succeeded", "token:")
@@ -28,9 +28,9 @@ def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", editing: 
 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui"])
-def test_several_inputs_are_used_in_order(deployment: "Deployment", editing: Editing, name: str) -> None:
+def test_several_inputs_are_used_in_order(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
     """Each input's thumbnail stands where its number says."""
-    editing(name)
+    use_edit_engine(name)
 
     (image,) = results(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
 
@@ -40,23 +40,25 @@ def test_several_inputs_are_used_in_order(deployment: "Deployment", editing: Edi
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_three_images_are_made_where_three_are_asked_for(deployment: "Deployment", editing: Editing, name: str) -> None:
+def test_three_images_are_made_where_three_are_asked_for(
+    deployment: "Deployment", use_edit_engine: Editing, name: str
+) -> None:
     """`n` images come back, no two the same, numbered in order."""
-    editing(name)
+    use_edit_engine(name)
 
     # On a smaller one the words that are written on it may hide all that differs.
-    answer = deployment.edit(n=3, size="384x256")
+    response = deployment.edit(n=3, size="384x256")
 
-    assert len({image.convert("RGB").tobytes() for image in results(answer)}) == 3
-    assert [image["id"].rpartition("-")[2] for image in answer.json] == ["0", "1", "2"]
+    assert len({image.convert("RGB").tobytes() for image in results(response)}) == 3
+    assert [image["id"].rpartition("-")[2] for image in response.json] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("name", "size"), [(name, (384, 256)) for name in ENGINES if name != "gemini"])
 def test_the_size_asked_for_is_made(
-    deployment: "Deployment", editing: Editing, name: str, size: tuple[int, int]
+    deployment: "Deployment", use_edit_engine: Editing, name: str, size: tuple[int, int]
 ) -> None:
     """The size of the request is the image's, whatever the input's is."""
-    editing(name)
+    use_edit_engine(name)
 
     (image,) = results(deployment.edit(size=f"{size[0]}x{size[1]}"))
 
@@ -64,9 +66,9 @@ def test_the_size_asked_for_is_made(
 
 
 @pytest.mark.parametrize("name", ["comfyui", "automatic1111"])
-def test_without_a_size_the_input_gives_it(deployment: "Deployment", editing: Editing, name: str) -> None:
+def test_without_a_size_the_input_gives_it(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
     """Engines that paint over the input keep its size."""
-    editing(name)
+    use_edit_engine(name)
 
     (image,) = results(deployment.edit(text(encoded(size=(128, 96)))))
 
@@ -75,10 +77,10 @@ def test_without_a_size_the_input_gives_it(deployment: "Deployment", editing: Ed
 
 @pytest.mark.parametrize("name", ["openai", "comfyui", "automatic1111"])
 def test_only_what_the_mask_leaves_transparent_is_changed(
-    deployment: "Deployment", editing: Editing, name: str
+    deployment: "Deployment", use_edit_engine: Editing, name: str
 ) -> None:
     """The opaque half of the mask keeps the input as it is; the transparent one is painted on."""
-    editing(name)
+    use_edit_engine(name)
 
     (image,) = results(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
 
@@ -98,32 +100,32 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "status", "code", "words"), FAULTS, ids=[fault[2] + fault[3] for fault in FAULTS])
 def test_an_engines_failure_is_told_and_recorded(
-    deployment: "Deployment", editing: Editing, fault: Fault, status: int, code: str, words: str
+    deployment: "Deployment", use_edit_engine: Editing, fault: Fault, status: int, code: str, words: str
 ) -> None:
     """The engine's own words without the key, in the answer as in the job; nothing is stored."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     engine.state.knobs.faults.append(Fault(**{**vars(fault), "times": -1}))
 
-    answer = deployment.edit()
+    response = deployment.edit()
 
     (job,) = deployment.jobs()
-    assert (answer.status, answer.json["code"]) == (status, code)
-    assert words in answer.json["detail"]
-    assert "planted-engine-key" not in answer.text
+    assert (response.status, response.json["code"]) == (status, code)
+    assert words in response.json["detail"]
+    assert "planted-engine-key" not in response.text
     assert job.status == "failed"
     assert job.error
-    assert (job.error.code, job.error.detail) == (code, answer.json["detail"])
+    assert (job.error.code, job.error.detail) == (code, response.json["detail"])
     assert deployment.stored() == []
 
 
 def test_prompts_images_and_keys_stay_out_of_the_log(
     deployment: "Deployment",
-    editing: Editing,
+    use_edit_engine: Editing,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A job is one line with its figures; what was sent is in none."""
-    editing("openai")
+    use_edit_engine("openai")
     caplog.clear()
 
     deployment.edit(text(encoded()), prompt="planted-prompt")

@@ -42,26 +42,26 @@ FAULTS = [
     ("fault", "status", "code", "words"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS]
 )
 def test_an_engines_failure_is_told_in_its_own_words(
-    generating: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, words: str
+    openai_deployment: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, words: str
 ) -> None:
     """The documented status and code, no secret, nothing stored."""
     openai.knobs.faults.append(Fault(**vars(fault)))
 
-    answer = generate(generating)
+    response = generate(openai_deployment)
 
-    assert (answer.status, answer.json["code"]) == (status, code)
-    assert words in answer.json["detail"]
-    assert "planted-engine-key" not in answer.text
-    assert stored(generating) == []
+    assert (response.status, response.json["code"]) == (status, code)
+    assert words in response.json["detail"]
+    assert "planted-engine-key" not in response.text
+    assert stored(openai_deployment) == []
     if status == 429:
-        assert answer.headers["retry-after"] == "17"
-        assert "x-should-retry" not in answer.headers
+        assert response.headers["retry-after"] == "17"
+        assert "x-should-retry" not in response.headers
     else:
-        assert answer.headers["x-should-retry"] == "false"
+        assert response.headers["x-should-retry"] == "false"
 
 
 def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
-    generating: "Deployment", openai: "SandboxState", handlers_time: LoopTime
+    openai_deployment: "Deployment", openai: "SandboxState", handlers_time: LoopTime
 ) -> None:
     """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
     openai.knobs.latency = LONG
@@ -71,26 +71,26 @@ def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
         handlers_time.advance(5)
 
     with meanwhile(run_out_of_time):
-        answer = generate(generating)
+        response = generate(openai_deployment)
 
-    assert (answer.status, answer.json["code"]) == (504, "engine_timeout")
-    assert answer.headers["x-should-retry"] == "false"
+    assert (response.status, response.json["code"]) == (504, "engine_timeout")
+    assert response.headers["x-should-retry"] == "false"
     assert len(openai.record) == 1
 
 
-def test_an_engine_that_is_not_there_is_a_502(generating: "Deployment") -> None:
+def test_an_engine_that_is_not_there_is_a_502(openai_deployment: "Deployment") -> None:
     """Nothing listens at the URL."""
-    generating.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="")
+    openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="")
 
-    assert generate(generating).json["code"] == "engine_unavailable"
+    assert generate(openai_deployment).json["code"] == "engine_unavailable"
 
 
-def test_a_size_the_model_refuses_is_answered_in_the_engines_words(generating: "Deployment") -> None:
+def test_a_size_the_model_refuses_is_answered_in_the_engines_words(openai_deployment: "Deployment") -> None:
     """Sizes that only the engine can judge are its to refuse."""
-    answer = generate(generating, size="65x65")
+    response = generate(openai_deployment, size="65x65")
 
-    assert (answer.status, answer.json["code"]) == (400, "engine_rejected")
-    assert "65x65" in answer.json["detail"]
+    assert (response.status, response.json["code"]) == (400, "engine_rejected")
+    assert "65x65" in response.json["detail"]
 
 
 BAD_BODIES = [
@@ -120,50 +120,50 @@ BAD_BODIES = [
 @pytest.mark.parametrize(("raw", "status", "words"), BAD_BODIES, ids=[repr(body[0][:40]) for body in BAD_BODIES])
 @pytest.mark.parametrize("content_type", ["application/json", ""])
 def test_bad_input_names_the_field(
-    generating: "Deployment", openai: "SandboxState", raw: bytes, status: int, words: str, content_type: str
+    openai_deployment: "Deployment", openai: "SandboxState", raw: bytes, status: int, words: str, content_type: str
 ) -> None:
     """Never a 500, and the engine is not asked."""
     headers = {"content-type": content_type} if content_type else {}
 
-    answer = generating.call("POST", GENERATIONS, raw=raw, headers=headers, role="user")
+    response = openai_deployment.call("POST", GENERATIONS, raw=raw, headers=headers, role="user")
 
-    assert answer.status == status, answer.text
-    assert words in answer.json["detail"]
+    assert response.status == status, response.text
+    assert words in response.json["detail"]
     assert openai.record == []
 
 
-def test_a_body_of_another_type_says_which_one_is_needed(generating: "Deployment") -> None:
+def test_a_body_of_another_type_says_which_one_is_needed(openai_deployment: "Deployment") -> None:
     """JSON that says it is something else is not guessed at."""
     headers = {"content-type": "application/octet-stream"}
 
-    answer = generating.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', headers=headers, role="user")
+    response = openai_deployment.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', headers=headers, role="user")
 
-    assert answer.status == 422
-    assert "Content-Type: application/json" in answer.json["detail"]
+    assert response.status == 422
+    assert "Content-Type: application/json" in response.json["detail"]
 
 
 def test_generation_is_off_until_it_is_switched_on(deployment: "Deployment") -> None:
     """A new deployment makes nothing."""
-    answer = generate(deployment)
+    response = generate(deployment)
 
-    assert (answer.status, answer.json["code"]) == (403, "disabled")
+    assert (response.status, response.json["code"]) == (403, "disabled")
 
 
 def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deployment") -> None:
     """409, and no retry."""
     deployment.configure(ENABLE_IMAGE_GENERATION=True)
 
-    answer = generate(deployment)
+    response = generate(deployment)
 
-    assert (answer.status, answer.json["field"]) == (409, "IMAGES_OPENAI_API_KEY")
+    assert (response.status, response.json["field"]) == (409, "IMAGES_OPENAI_API_KEY")
 
 
-def test_a_bucket_that_fails_is_told(generating: "Deployment") -> None:
+def test_a_bucket_that_fails_is_told(openai_deployment: "Deployment") -> None:
     """The image may have been paid for, so a client must not repeat the request blindly."""
-    settings = generating.gateway.settings
+    settings = openai_deployment.gateway.settings
     boto3.client("s3").delete_bucket(Bucket=settings.bucket)
 
-    answer = generate(generating)
+    response = generate(openai_deployment)
 
-    assert (answer.status, answer.json["code"]) == (503, "storage_unavailable")
-    assert answer.headers["x-should-retry"] == "false"
+    assert (response.status, response.json["code"]) == (503, "storage_unavailable")
+    assert response.headers["x-should-retry"] == "false"

@@ -32,24 +32,24 @@ def stored(deployment: "Deployment") -> list[str]:
     return [item["Key"] for item in found.get("Contents", [])]
 
 
-def test_an_image_is_made_stored_and_signed(generating: "Deployment") -> None:
+def test_an_image_is_made_stored_and_signed(openai_deployment: "Deployment") -> None:
     """The answer has the documented fields; the URL gives the image of the size asked for."""
-    answer = generate(generating)
+    response = generate(openai_deployment)
 
-    assert answer.status == 200
-    (image,) = answer.json
+    assert response.status == 200
+    (image,) = response.json
     assert set(image) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
     assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
     assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
     assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
-    assert image["id"].rpartition("-")[0] in stored(generating)[0]
+    assert image["id"].rpartition("-")[0] in stored(openai_deployment)[0]
 
 
-def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
+def test_what_was_asked_reaches_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """Model, size and number of the request win over the configuration."""
-    generating.configure(IMAGE_SIZE="1024x1024")
+    openai_deployment.configure(IMAGE_SIZE="1024x1024")
 
-    answer = generate(generating, model="gpt-image-2.6-sunburst", n=2, quality="low", output_format="webp")
+    response = generate(openai_deployment, model="gpt-image-2.6-sunburst", n=2, quality="low", output_format="webp")
 
     sent = openai.record[-1].json
     assert {name: sent[name] for name in ("model", "size", "n", "quality", "output_format")} == {
@@ -59,66 +59,70 @@ def test_what_was_asked_reaches_the_engine(generating: "Deployment", openai: "Sa
         "quality": "low",
         "output_format": "webp",
     }
-    assert [image["content_type"] for image in answer.json] == ["image/webp"] * 2
+    assert [image["content_type"] for image in response.json] == ["image/webp"] * 2
 
 
-def test_the_configuration_fills_what_the_request_leaves_out(generating: "Deployment", openai: "SandboxState") -> None:
+def test_the_configuration_fills_what_the_request_leaves_out(
+    openai_deployment: "Deployment", openai: "SandboxState"
+) -> None:
     """Model and size of the configuration; nothing at all where neither says anything."""
-    generating.configure(IMAGE_SIZE="512x512")
-    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+    openai_deployment.configure(IMAGE_SIZE="512x512")
+    openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
     first = openai.record[-1].json
-    generating.configure(IMAGE_SIZE=None)
-    generating.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
+    openai_deployment.configure(IMAGE_SIZE=None)
+    openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
 
     assert (first["model"], first["size"]) == ("gpt-image-2", "512x512")
     assert "size" not in openai.record[-1].json
 
 
-def test_the_operators_params_have_the_last_word_with_a_warning(generating: "Deployment") -> None:
+def test_the_operators_params_have_the_last_word_with_a_warning(openai_deployment: "Deployment") -> None:
     """Params override number and size; the caller is told about what they asked for."""
-    generating.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
+    openai_deployment.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
 
-    images = generate(generating, n=1).json
+    images = generate(openai_deployment, n=1).json
 
     assert [(image["width"], image["height"]) for image in images] == [(512, 512)] * 2
     assert any("size" in warning for warning in images[0]["warnings"])
     assert not any("quality" in warning for warning in images[0]["warnings"])
 
 
-def test_unknown_fields_are_ignored_with_a_warning(generating: "Deployment") -> None:
+def test_unknown_fields_are_ignored_with_a_warning(openai_deployment: "Deployment") -> None:
     """A newer client is served."""
-    (image,) = generate(generating, zoom=3, steps=20).json
+    (image,) = generate(openai_deployment, zoom=3, steps=20).json
 
     assert any("zoom" in warning for warning in image["warnings"])
     assert any("steps" in warning for warning in image["warnings"])
 
 
-def test_four_images_of_a_one_image_model_are_made_at_once(generating: "Deployment", openai: "SandboxState") -> None:
+def test_four_images_of_a_one_image_model_are_made_at_once(
+    openai_deployment: "Deployment", openai: "SandboxState"
+) -> None:
     """One of four calls fails: three images in order and a warning in the engine's words."""
     openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
 
-    answer = generate(generating, model="sandbox-single", n=4)
+    response = generate(openai_deployment, model="sandbox-single", n=4)
 
-    assert answer.status == 200
-    assert len(answer.json) == len(stored(generating)) == 3
-    assert [image["id"].rpartition("-")[2] for image in answer.json] == ["0", "1", "2"]
-    assert any("a planted failure" in warning for warning in answer.json[0]["warnings"])
+    assert response.status == 200
+    assert len(response.json) == len(stored(openai_deployment)) == 3
+    assert [image["id"].rpartition("-")[2] for image in response.json] == ["0", "1", "2"]
+    assert any("a planted failure" in warning for warning in response.json[0]["warnings"])
 
 
 def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
-    generating: "Deployment", openai: "SandboxState"
+    openai_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
     """Providers that answer URLs are served."""
     openai.knobs.key = "planted-engine-key"
-    generating.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "url"})
+    openai_deployment.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "url"})
 
-    answer = generate(generating, model="sandbox-url")
+    response = generate(openai_deployment, model="sandbox-url")
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
     assert openai.record[-1].headers["authorization"] == "Bearer planted-engine-key"
 
 
-def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", serve: Callable[..., str]) -> None:
+def test_a_url_on_another_origin_never_gets_the_key(openai_deployment: "Deployment", serve: Callable[..., str]) -> None:
     """The image is fetched from an allowed host without credentials; a private host is not asked at all."""
     requested: list[Request] = []
 
@@ -132,30 +136,32 @@ def test_a_url_on_another_origin_never_gets_the_key(generating: "Deployment", se
         return JSONResponse({"data": [{"url": f"{elsewhere}/p.png"}]})
 
     engine = serve(Starlette(routes=[Route("/images/generations", answer_url, methods=["POST"])]))
-    generating.configure(IMAGES_OPENAI_API_BASE_URL=engine, IMAGES_OPENAI_API_KEY="planted-engine-key")
+    openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL=engine, IMAGES_OPENAI_API_KEY="planted-engine-key")
 
-    refused = generate(generating)
+    refused = generate(openai_deployment)
     assert (refused.status, refused.json["code"]) == (502, "engine_unavailable")
     assert requested == []
 
     host = elsewhere.removeprefix("http://")
-    settings = generating.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
-    run(generating.gateway.aclose())
-    generating.gateway = Gateway(settings)
-    assert generate(generating).status == 200
+    settings = openai_deployment.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
+    run(openai_deployment.gateway.aclose())
+    openai_deployment.gateway = Gateway(settings)
+    assert generate(openai_deployment).status == 200
     assert "authorization" not in requested[0].headers
 
 
-def test_a_base64_encoded_body_is_read(generating: "Deployment") -> None:
+def test_a_base64_encoded_body_is_read(openai_deployment: "Deployment") -> None:
     """Without a content type API Gateway sends base64; it is JSON all the same."""
-    assert generating.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', role="user").status == 200
+    assert openai_deployment.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', role="user").status == 200
 
 
-def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployment", openai: "SandboxState") -> None:
+def test_a_prompt_is_rewritten_where_the_operator_wants_it(
+    openai_deployment: "Deployment", openai: "SandboxState"
+) -> None:
     """The engine gets the rewritten prompt, and the image tells it."""
-    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
+    openai_deployment.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
 
-    (image,) = generate(generating).json
+    (image,) = generate(openai_deployment).json
 
     assert image["revised_prompt"] == openai.record[-1].json["prompt"] != "a fox"
     assert openai.record[-2].path.endswith("/chat/completions")
@@ -163,18 +169,18 @@ def test_a_prompt_is_rewritten_where_the_operator_wants_it(generating: "Deployme
 
 @pytest.mark.parametrize("case", ["no model", "failure", "nothing", "too long"])
 def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
-    generating: "Deployment", openai: "SandboxState", case: str
+    openai_deployment: "Deployment", openai: "SandboxState", case: str
 ) -> None:
     """An image of the original prompt, and a warning that says why."""
     model = "" if case == "no model" else "gpt-5.6-mini"
-    generating.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
+    openai_deployment.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
     text = {"nothing": " ", "too long": "x" * 32_001}.get(case)
     if text:
         openai.knobs.faults.append(Fault(200, {"choices": [{"message": {"content": text}}]}, path="/completions"))
     if case == "failure":
         openai.knobs.faults.append(Fault(500, {"error": {"message": "no language today"}}, path="/completions"))
 
-    (image,) = generate(generating).json
+    (image,) = generate(openai_deployment).json
 
     assert "revised_prompt" not in image
     assert any("not rewritten" in warning for warning in image["warnings"])
@@ -182,10 +188,10 @@ def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
 
 
 def test_a_job_leaves_one_log_line_and_its_metrics(
-    generating: "Deployment", caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    openai_deployment: "Deployment", caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Figures with units, neither prompt nor key."""
-    generate(generating, prompt="planted-prompt", n=2)
+    generate(openai_deployment, prompt="planted-prompt", n=2)
 
     (job,) = [record for record in caplog.records if record.getMessage() == "job"]
     assert (job.engine, job.model, job.outcome, job.images) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]

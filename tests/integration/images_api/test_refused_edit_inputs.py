@@ -16,40 +16,44 @@ from tests.integration.images_api.image_server import ImageServer
 from tests.integration.sample_images import RED, data_url, encoded, right_half, text
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.deployment import ApiResponse, Deployment
+    from tests.integration.sandbox_engine import SandboxEngine
 
 UNKNOWN = "018f2b6e-7a10-7c3d-9a2b-0123456789ab-0"
 
 
-def assert_refused(deployment: "Deployment", engine: "Served", answer: "Answer", status: int, field: str) -> None:
+def assert_refused(
+    deployment: "Deployment", engine: "SandboxEngine", response: "ApiResponse", status: int, field: str
+) -> None:
     """It names the field, and the engine, the bucket and the list of jobs know nothing of it."""
-    assert (answer.status, answer.json.get("field")) == (status, field), answer.text
+    assert (response.status, response.json.get("field")) == (status, field), response.text
     assert engine.state.record == []
     assert deployment.stored() == []
     assert deployment.jobs() == []
 
 
-def test_a_link_inside_is_never_followed(deployment: "Deployment", engine: "Served", image_server: ImageServer) -> None:
+def test_a_link_inside_is_never_followed(
+    deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
+) -> None:
     """A server that is not public gets no request, and the answer says nothing about it."""
-    answer = deployment.edit([f"{image_server.url}/green.png"])
+    response = deployment.edit([f"{image_server.url}/green.png"])
 
-    assert_refused(deployment, engine, answer, 400, "image[0]")
-    assert answer.json["code"] == "invalid_url"
+    assert_refused(deployment, engine, response, 400, "image[0]")
+    assert response.json["code"] == "invalid_url"
     assert image_server.requested == []
 
 
 def test_a_redirect_leads_nowhere_inside(
-    deployment: "Deployment", engine: "Served", image_server: ImageServer, serve: Callable[..., str]
+    deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer, serve: Callable[..., str]
 ) -> None:
     """An allowed host cannot send the gateway to one that is not allowed."""
     other = ImageServer()
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         other.requested.append(request.url.path)
         return Response(encoded())
 
-    other.url = serve(Starlette(routes=[Route("/{path:path}", answer)]))
+    other.url = serve(Starlette(routes=[Route("/{path:path}", respond)]))
     deployment.allow_hosts(image_server.url)
 
     assert_refused(deployment, engine, deployment.edit(f"{image_server.url}/to?url={other.url}/p.png"), 400, "image")
@@ -58,7 +62,7 @@ def test_a_redirect_leads_nowhere_inside(
 
 
 @pytest.mark.parametrize("way", ["id", "url"])
-def test_somebody_elses_image_is_as_an_unknown_one(deployment: "Deployment", engine: "Served", way: str) -> None:
+def test_somebody_elses_image_is_as_an_unknown_one(deployment: "Deployment", engine: "SandboxEngine", way: str) -> None:
     """The answers differ in the id alone."""
     (made,) = deployment.edit().json
     engine.state.record.clear()
@@ -78,12 +82,12 @@ def test_somebody_elses_image_is_as_an_unknown_one(deployment: "Deployment", eng
 
 
 @pytest.mark.parametrize("text", [UNKNOWN, UNKNOWN.upper(), UNKNOWN[:-1] + "99", "upload-" + UNKNOWN[:-2]])
-def test_an_unknown_id_is_a_404(deployment: "Deployment", engine: "Served", text: str) -> None:
+def test_an_unknown_id_is_a_404(deployment: "Deployment", engine: "SandboxEngine", text: str) -> None:
     """An id that nothing has is told by its field."""
     assert_refused(deployment, engine, deployment.edit(text), 404, "image")
 
 
-def test_other_objects_of_the_bucket_do_not_exist(deployment: "Deployment", engine: "Served") -> None:
+def test_other_objects_of_the_bucket_do_not_exist(deployment: "Deployment", engine: "SandboxEngine") -> None:
     """A URL of a configuration value in the bucket is a 404, also for an admin; nothing is fetched."""
     gateway = deployment.gateway
     url, _ = gateway.images.url("config/workflow.json")
@@ -117,17 +121,17 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_bombs_and_other_files_are_refused(deployment: "Deployment", engine: "Served", bomb: str) -> None:
+def test_bombs_and_other_files_are_refused(deployment: "Deployment", engine: "SandboxEngine", bomb: str) -> None:
     """What would burst, is cut off, or is no image is a 400 under its place in the list."""
-    answer = deployment.edit([text(encoded()), data_url(BOMBS[bomb]())])
+    response = deployment.edit([text(encoded()), data_url(BOMBS[bomb]())])
 
-    assert_refused(deployment, engine, answer, 400, "image[1]")
-    assert answer.json["code"] == "invalid_image"
+    assert_refused(deployment, engine, response, 400, "image[1]")
+    assert response.json["code"] == "invalid_image"
 
 
 @pytest.mark.parametrize(("path", "status"), [("page", 400), ("endless", 413)])
 def test_a_link_to_no_image_is_refused(
-    deployment: "Deployment", engine: "Served", image_server: ImageServer, path: str, status: int
+    deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer, path: str, status: int
 ) -> None:
     """HTML that says it is a PNG, and a stream of 51 MB that does not say its length."""
     deployment.allow_hosts(image_server.url)
@@ -144,14 +148,14 @@ MASKS = {
 
 
 @pytest.mark.parametrize("kind", MASKS)
-def test_an_unusable_mask_is_told_how_to_make_one(deployment: "Deployment", engine: "Served", kind: str) -> None:
+def test_an_unusable_mask_is_told_how_to_make_one(deployment: "Deployment", engine: "SandboxEngine", kind: str) -> None:
     """A mask that cannot be meant is refused before the engine sees anything."""
     data, words = MASKS[kind]
 
-    answer = deployment.edit(mask=text(data))
+    response = deployment.edit(mask=text(data))
 
-    assert_refused(deployment, engine, answer, 400, "mask")
-    assert words in answer.json["detail"]
+    assert_refused(deployment, engine, response, 400, "mask")
+    assert words in response.json["detail"]
 
 
 BAD_FIELDS: list[tuple[str, Any]] = [
@@ -175,21 +179,21 @@ BAD_FIELDS: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("field", "value"), BAD_FIELDS, ids=[str(bad)[:40] for bad in BAD_FIELDS])
 def test_a_field_that_does_not_validate_is_named(
-    deployment: "Deployment", engine: "Served", field: str, value: Any
+    deployment: "Deployment", engine: "SandboxEngine", field: str, value: Any
 ) -> None:
     """A value of the wrong type or number is a 422."""
     form = {"prompt": "a hat", "image": text(encoded()), field: value}
 
-    answer = deployment.call("POST", "/api/v1/images/edit", form, role="user")
+    response = deployment.call("POST", "/api/v1/images/edit", form, role="user")
 
-    assert_refused(deployment, engine, answer, 422, field)
+    assert_refused(deployment, engine, response, 422, field)
 
 
-def test_an_edit_needs_an_image(deployment: "Deployment", engine: "Served") -> None:
+def test_an_edit_needs_an_image(deployment: "Deployment", engine: "SandboxEngine") -> None:
     """Without `image` nothing can be edited."""
-    answer = deployment.call("POST", "/api/v1/images/edit", {"prompt": "a hat"}, role="user")
+    response = deployment.call("POST", "/api/v1/images/edit", {"prompt": "a hat"}, role="user")
 
-    assert_refused(deployment, engine, answer, 422, "image")
+    assert_refused(deployment, engine, response, 422, "image")
 
 
 @pytest.mark.parametrize(
@@ -197,27 +201,27 @@ def test_an_edit_needs_an_image(deployment: "Deployment", engine: "Served") -> N
     ["", " ", "data:", "data:image/png", "http://[::1", "http://[x]/", "http://a:99999/", "https://u:p@a.example/", "file:///etc/passwd",
      "ftp://a.example/p.png", "\ud800", "data:,\ud800", "http://\ud800/", "a\0b"],
 )  # fmt: skip
-def test_a_text_that_is_no_image_is_refused(deployment: "Deployment", engine: "Served", image: str) -> None:
+def test_a_text_that_is_no_image_is_refused(deployment: "Deployment", engine: "SandboxEngine", image: str) -> None:
     """No text makes a defect of the gateway: each is refused under its field."""
     raw = json.dumps({"prompt": "a hat", "image": [image]}).encode()
 
-    answer = deployment.call("POST", "/api/v1/images/edit", raw=raw, role="user")
+    response = deployment.call("POST", "/api/v1/images/edit", raw=raw, role="user")
 
-    assert answer.status in (400, 422), answer.text
-    assert_refused(deployment, engine, answer, answer.status, answer.json["field"])
-    assert answer.json["field"].startswith("image")
+    assert response.status in (400, 422), response.text
+    assert_refused(deployment, engine, response, response.status, response.json["field"])
+    assert response.json["field"].startswith("image")
 
 
 def test_editing_that_is_off_fetches_nothing(
-    deployment: "Deployment", engine: "Served", image_server: ImageServer
+    deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
 ) -> None:
     """403 comes before any link is followed."""
     deployment.allow_hosts(image_server.url)
     deployment.configure(ENABLE_IMAGE_EDIT=False)
 
-    answer = deployment.edit(f"{image_server.url}/green.png", mask=f"{image_server.url}/green.png")
+    response = deployment.edit(f"{image_server.url}/green.png", mask=f"{image_server.url}/green.png")
 
-    assert (answer.status, answer.json["code"]) == (403, "disabled")
+    assert (response.status, response.json["code"]) == (403, "disabled")
     assert image_server.requested == []
     assert engine.state.record == []
     assert deployment.jobs() == []

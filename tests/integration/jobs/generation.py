@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 GENERATIONS = "/api/v1/images/generations"
 
 
-def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "Answer":
+def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "ApiResponse":
     form = {"prompt": "a fox", "size": "64x64", **fields}
     return deployment.call("POST", GENERATIONS, form, role="user", headers=headers)
 
 
-def follow(deployment: "Deployment", path: str, answer: "Answer", role: str = "user") -> "Answer":
-    return deployment.call("GET", urljoin(path, answer.headers["location"]), role=role)
+def follow(deployment: "Deployment", path: str, response: "ApiResponse", role: str = "user") -> "ApiResponse":
+    return deployment.call("GET", urljoin(path, response.headers["location"]), role=role)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 IMAGES = "/api/v1/images"
@@ -15,10 +15,10 @@ JOBS = f"{IMAGES}/jobs"
 def submit(deployment: "Deployment", role: str = "user", **fields: Any) -> str:
     """Queue a job; gives its id."""
     form = {"prompt": "a fox", "size": "64x64", **fields}
-    answer = deployment.call("POST", f"{IMAGES}/generations", form, role=role, headers={"Prefer": "respond-async"})
-    assert answer.status == 202, answer.text
-    return str(answer.json["id"])
+    response = deployment.call("POST", f"{IMAGES}/generations", form, role=role, headers={"Prefer": "respond-async"})
+    assert response.status == 202, response.text
+    return str(response.json["id"])
 
 
-def get(deployment: "Deployment", path: str, role: str = "user") -> "Answer":
+def get(deployment: "Deployment", path: str, role: str = "user") -> "ApiResponse":
     return deployment.call("GET", path, role=role)

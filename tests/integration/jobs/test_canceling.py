@@ -13,98 +13,98 @@ from tests.integration.jobs.queued_generation import IMAGES, JOBS, get, submit
 from tests.polling import LONG, wait_until
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
-def cancel(deployment: "Deployment", job: str, role: str = "user") -> "Answer":
+def cancel(deployment: "Deployment", job: str, role: str = "user") -> "ApiResponse":
     return deployment.call("DELETE", f"{JOBS}/{job}", role=role)
 
 
-def test_a_job_that_is_canceled_before_never_runs(queued: "Deployment", openai: SandboxState) -> None:
+def test_a_job_that_is_canceled_before_never_runs(queue_deployment: "Deployment", openai: SandboxState) -> None:
     """Its message finds nothing to do, and its result is that it was canceled."""
-    job = submit(queued)
+    job = submit(queue_deployment)
 
-    answer = cancel(queued, job)
-    queued.work()
+    response = cancel(queue_deployment, job)
+    queue_deployment.work()
 
-    assert (answer.status, answer.json["status"]) == (200, "canceled")
-    result = get(queued, f"{JOBS}/{job}/result")
+    assert (response.status, response.json["status"]) == (200, "canceled")
+    result = get(queue_deployment, f"{JOBS}/{job}/result")
     assert (result.status, result.json["code"]) == (409, "canceled")
     assert job in result.json["detail"]
     assert openai.record == []
 
 
-def test_an_admin_can_cancel_anybodys_job(queued: "Deployment") -> None:
+def test_an_admin_can_cancel_anybodys_job(queue_deployment: "Deployment") -> None:
     """For instance to empty a queue."""
-    assert cancel(queued, submit(queued), "admin").json["status"] == "canceled"
+    assert cancel(queue_deployment, submit(queue_deployment), "admin").json["status"] == "canceled"
 
 
 def test_images_that_come_after_the_cancellation_are_not_shown(
-    queued: "Deployment", openai: SandboxState, serving_worker: None
+    queue_deployment: "Deployment", openai: SandboxState, running_worker: None
 ) -> None:
     """An engine that cannot be stopped is waited for, and what it made stays out of sight."""
     openai.knobs.latency = LONG
-    job = submit(queued)
+    job = submit(queue_deployment)
     wait_until(lambda: len(openai.record) == 1)
 
-    answer = cancel(queued, job)
+    response = cancel(queue_deployment, job)
     openai.knobs.latency = 0
-    wait_until(lambda: len(queued.stored()) == 1)
+    wait_until(lambda: len(queue_deployment.stored()) == 1)
 
-    assert answer.json["status"] == "canceled"
-    assert get(queued, f"{JOBS}/{job}").json["images"] == []
-    assert get(queued, f"{JOBS}/{job}/result").json["code"] == "canceled"
-    assert get(queued, f"{IMAGES}/{job}-0").status == 404
+    assert response.json["status"] == "canceled"
+    assert get(queue_deployment, f"{JOBS}/{job}").json["images"] == []
+    assert get(queue_deployment, f"{JOBS}/{job}/result").json["code"] == "canceled"
+    assert get(queue_deployment, f"{IMAGES}/{job}-0").status == 404
 
 
 def test_a_running_comfyui_job_is_stopped_on_the_server(
-    queued: "Deployment", serve: Callable[..., str], serving_worker: None
+    queue_deployment: "Deployment", serve: Callable[..., str], running_worker: None
 ) -> None:
     """The server works at nothing any more, and no image is stored."""
     comfyui = SandboxState()
     comfyui.knobs.latency = LONG
     url = serve(create_comfyui(comfyui))
     fields = {"COMFYUI_BASE_URL": url, "IMAGE_GENERATION_MODEL": "", **CHECKPOINT.fields()}
-    queued.configure(IMAGE_GENERATION_ENGINE="comfyui", IMAGE_ENGINE_TIMEOUT=30, **fields)
-    job = submit(queued, size="64x64")
+    queue_deployment.configure(IMAGE_GENERATION_ENGINE="comfyui", IMAGE_ENGINE_TIMEOUT=30, **fields)
+    job = submit(queue_deployment, size="64x64")
 
     def works() -> bool:
         return bool(httpx.get(f"{url}/queue").json()["queue_running"])
 
     wait_until(works)
 
-    assert cancel(queued, job).json["status"] == "canceled"
+    assert cancel(queue_deployment, job).json["status"] == "canceled"
     wait_until(lambda: not works())
-    assert queued.stored() == []
+    assert queue_deployment.stored() == []
 
 
-def test_a_job_that_has_ended_cannot_be_canceled(queued: "Deployment") -> None:
+def test_a_job_that_has_ended_cannot_be_canceled(queue_deployment: "Deployment") -> None:
     """409, and it stays what it is."""
-    job = submit(queued)
-    queued.work()
+    job = submit(queue_deployment)
+    queue_deployment.work()
 
-    answer = cancel(queued, job)
+    response = cancel(queue_deployment, job)
 
-    assert (answer.status, answer.json["code"]) == (409, "conflict")
-    assert get(queued, f"{JOBS}/{job}").json["status"] == "succeeded"
-    again = submit(queued)
-    cancel(queued, again)
-    assert cancel(queued, again).status == 409
+    assert (response.status, response.json["code"]) == (409, "conflict")
+    assert get(queue_deployment, f"{JOBS}/{job}").json["status"] == "succeeded"
+    again = submit(queue_deployment)
+    cancel(queue_deployment, again)
+    assert cancel(queue_deployment, again).status == 409
 
 
-def test_a_cancellation_is_told(queued: "Deployment") -> None:
+def test_a_cancellation_is_told(queue_deployment: "Deployment") -> None:
     """`Image Job Canceled` on the bus, without the prompt."""
-    name = queued.gateway.settings.table
+    name = queue_deployment.gateway.settings.table
     sqs, events = boto3.client("sqs"), boto3.client("events")
     reported = sqs.create_queue(QueueName=f"{name}-told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=reported, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
     events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "told", "Arn": arn}])
-    queued.redeploy(event_bus=name)
-    job = submit(queued)
+    queue_deployment.redeploy(event_bus=name)
+    job = submit(queue_deployment)
 
-    cancel(queued, job)
+    cancel(queue_deployment, job)
 
     (message,) = sqs.receive_message(QueueUrl=reported)["Messages"]
     assert "Image Job Canceled" in message["Body"]

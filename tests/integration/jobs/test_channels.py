@@ -34,13 +34,13 @@ def stored(deployment: "Deployment", key: str) -> dict[str, Any]:
     return {"metadata": metadata, "type": head["ContentType"], "extension": key.rpartition(".")[2]}
 
 
-def test_three_channels_store_the_same(generating: "Deployment", openai: "SandboxState") -> None:
+def test_three_channels_store_the_same(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """The engine is asked the same, and what is stored carries the same metadata."""
-    by_http(generating, "/api/v1/images/generations")
-    by_http(generating, "/v1/images/generations")
-    by_sqs(generating)
+    by_http(openai_deployment, "/api/v1/images/generations")
+    by_http(openai_deployment, "/v1/images/generations")
+    by_sqs(openai_deployment)
 
-    jobs = generating.jobs()
+    jobs = openai_deployment.jobs()
     assert {job.channel for job in jobs} == {"images", "openai", "sqs"}
     assert [requested.json for requested in openai.record] == [openai.record[0].json] * 3
     expected = {
@@ -48,4 +48,4 @@ def test_three_channels_store_the_same(generating: "Deployment", openai: "Sandbo
         "type": "image/webp",
         "extension": "webp",
     }
-    assert [stored(generating, job.images[0].key) for job in jobs] == [expected] * 3
+    assert [stored(openai_deployment, job.images[0].key) for job in jobs] == [expected] * 3

@@ -47,27 +47,27 @@ def handlers(openai: "SandboxState") -> Handlers:
 
 @pytest.fixture
 def url(
-    queued: "Deployment",
+    queue_deployment: "Deployment",
     openai: "SandboxState",
     handlers: Handlers,
     serve: Callable[..., str],
-    serving_worker: None,
+    running_worker: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """The base URL of a gateway whose engine takes several waits; no client uses a proxy for it."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     openai.knobs.latency = LONG
-    queued.configure(IMAGE_ENGINE_TIMEOUT=60)
-    queued.redeploy(wait_seconds=0.1)
-    queued.take_over()
+    queue_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
+    queue_deployment.redeploy(wait_seconds=0.1)
+    queue_deployment.take_over()
     yield serve(handlers.front())
     # The worker finishes what it has begun.
     openai.knobs.latency = 0
 
 
 @pytest.fixture
-def authorization(queued: "Deployment") -> dict[str, str]:
-    return {"Authorization": f"Bearer {queued.tokens['user']}"}
+def authorization(queue_deployment: "Deployment") -> dict[str, str]:
+    return {"Authorization": f"Bearer {queue_deployment.tokens['user']}"}
 
 
 def with_requests(url: str, headers: dict[str, str]) -> Any:
@@ -106,22 +106,22 @@ def test_a_client_that_follows_gets_its_images(
 
 def test_the_front_prefers_jobs_to_an_image_of_that_name(url: str, authorization: dict[str, str]) -> None:
     """As API Gateway does: the route without a parameter wins."""
-    answer = httpx.get(f"{url}/api/v1/images/jobs", headers=authorization)
+    response = httpx.get(f"{url}/api/v1/images/jobs", headers=authorization)
 
-    assert answer.json() == {"jobs": []}
+    assert response.json() == {"jobs": []}
     assert httpx.get(f"{url}/api/v1/images/config", headers=authorization).status_code == 403
 
 
 @pytest.mark.anyio
-async def test_a_client_that_does_not_follow_is_told_the_job(url: str, queued: "Deployment") -> None:
+async def test_a_client_that_does_not_follow_is_told_the_job(url: str, queue_deployment: "Deployment") -> None:
     """owui-client raises an error whose message names it."""
-    client = OpenWebUI(api_url=f"{url}/api", api_key=queued.tokens["user"])
+    client = OpenWebUI(api_url=f"{url}/api", api_key=queue_deployment.tokens["user"])
 
     with pytest.raises(httpx.HTTPStatusError) as caught:
         await client.images.generate_image(CreateImageForm(prompt="a fox"))
     await client._client.aclose()
 
-    (job,) = (await queued.gateway.jobs.page(owner=None))[0]
+    (job,) = (await queue_deployment.gateway.jobs.page(owner=None))[0]
     assert job.id in str(caught.value)
 
 
@@ -141,15 +141,15 @@ def with_async_openai(url: str, token: str) -> ImagesResponse:
 @pytest.mark.parametrize("client", [with_openai, with_async_openai])
 def test_the_openai_sdk_gets_its_images(
     url: str,
-    queued: "Deployment",
+    queue_deployment: "Deployment",
     handlers: Handlers,
     openai: "SandboxState",
     client: Callable[[str, str], ImagesResponse],
 ) -> None:
     """Over several waits, and in the answer itself, for one call of the engine."""
-    answer = client(url, queued.tokens["user"])
+    response = client(url, queue_deployment.tokens["user"])
 
-    assert decoded(answer)[:4] == b"\x89PNG"
+    assert decoded(response)[:4] == b"\x89PNG"
     assert handlers.calls[0] == "POST /v1/images/generations"
     assert len(handlers.calls) >= 3
     assert set(handlers.calls[1:]) == {"GET /v1/images/jobs/{id}/result"}
@@ -161,48 +161,50 @@ class Losing(Handlers):
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Run one event."""
-        answer = await super().invoke(name, event)
+        response = await super().invoke(name, event)
         # The header is the SDK's: so many milliseconds until it tries again.
-        return {"statusCode": 504, "headers": {"retry-after-ms": "1"}} if len(self.calls) == 1 else answer
+        return {"statusCode": 504, "headers": {"retry-after-ms": "1"}} if len(self.calls) == 1 else response
 
 
 def test_a_lost_answer_is_not_paid_twice(
-    url: str, queued: "Deployment", openai: "SandboxState", serve: Callable[..., str]
+    url: str, queue_deployment: "Deployment", openai: "SandboxState", serve: Callable[..., str]
 ) -> None:
     """After a 504 the SDK sends its request again by itself: it is given the images of the first one's job."""
     handlers = Losing(finish_at_the_third_call(openai))
 
-    with OpenAI(base_url=f"{serve(handlers.front())}/v1", api_key=queued.tokens["user"], max_retries=1) as client:
-        answer = client.images.generate(prompt="a fox", size="64x64")
+    with OpenAI(
+        base_url=f"{serve(handlers.front())}/v1", api_key=queue_deployment.tokens["user"], max_retries=1
+    ) as client:
+        response = client.images.generate(prompt="a fox", size="64x64")
 
     assert handlers.calls[:2] == ["POST /v1/images/generations"] * 2
-    assert decoded(answer)[:4] == b"\x89PNG"
+    assert decoded(response)[:4] == b"\x89PNG"
     assert len(openai.record) == 1
-    assert len(queued.jobs()) == 1
+    assert len(queue_deployment.jobs()) == 1
 
 
 def test_an_sdk_is_sent_on_nine_times(
-    url: str, queued: "Deployment", handlers: Handlers, openai: "SandboxState"
+    url: str, queue_deployment: "Deployment", handlers: Handlers, openai: "SandboxState"
 ) -> None:
     """Then there is a 504, which it does not send again, and which names the job; that one goes on and can be got."""
     handlers.before = lambda _calls: None
-    queued.redeploy(wait_seconds=0)
-    with OpenAI(base_url=f"{url}/v1", api_key=queued.tokens["user"], max_retries=2) as client:
+    queue_deployment.redeploy(wait_seconds=0)
+    with OpenAI(base_url=f"{url}/v1", api_key=queue_deployment.tokens["user"], max_retries=2) as client:
         with pytest.raises(InternalServerError) as caught:
             client.images.generate(prompt="a fox", size="64x64")
         openai.knobs.latency = 0
-        queued.redeploy(wait_seconds=20)
+        queue_deployment.redeploy(wait_seconds=20)
         named = re.search(r"The job (\S+) has not ended yet", caught.value.message)
         assert named
-        answer = client.get(f"/images/jobs/{named[1]}/result", cast_to=ImagesResponse)
+        response = client.get(f"/images/jobs/{named[1]}/result", cast_to=ImagesResponse)
 
     assert (caught.value.status_code, caught.value.code) == (504, "engine_timeout")
-    assert decoded(answer)[:4] == b"\x89PNG"
+    assert decoded(response)[:4] == b"\x89PNG"
     assert len(openai.record) == 1
 
 
-def decoded(answer: ImagesResponse) -> bytes:
+def decoded(response: ImagesResponse) -> bytes:
     """The only image of an answer."""
-    assert answer.data is not None
-    (image,) = answer.data
+    assert response.data is not None
+    (image,) = response.data
     return base64.b64decode(image.b64_json or "")

@@ -13,43 +13,43 @@ from tests.integration.jobs.queued_generation import JOBS, get, submit
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
-def ids(answer: "Answer") -> list[str]:
-    assert answer.status == 200, answer.text
-    return [job["id"] for job in answer.json["jobs"]]
+def ids(response: "ApiResponse") -> list[str]:
+    assert response.status == 200, response.text
+    return [job["id"] for job in response.json["jobs"]]
 
 
-def test_a_list_has_ones_own_jobs_and_an_admins_has_all(queued: "Deployment") -> None:
+def test_a_list_has_ones_own_jobs_and_an_admins_has_all(queue_deployment: "Deployment") -> None:
     """The newest first."""
-    mine, theirs = submit(queued), submit(queued, "stranger")
+    mine, theirs = submit(queue_deployment), submit(queue_deployment, "stranger")
 
-    assert ids(get(queued, JOBS)) == [mine]
-    assert ids(get(queued, JOBS, "stranger")) == [theirs]
-    assert ids(get(queued, JOBS, "admin")) == [theirs, mine]
+    assert ids(get(queue_deployment, JOBS)) == [mine]
+    assert ids(get(queue_deployment, JOBS, "stranger")) == [theirs]
+    assert ids(get(queue_deployment, JOBS, "admin")) == [theirs, mine]
 
 
-def test_an_admin_can_ask_for_one_owners_jobs(queued: "Deployment") -> None:
+def test_an_admin_can_ask_for_one_owners_jobs(queue_deployment: "Deployment") -> None:
     """By the owner that a job tells administrators."""
-    mine = submit(queued)
-    submit(queued, "stranger")
-    owner = get(queued, f"{JOBS}/{mine}", "admin").json["owner"]
+    mine = submit(queue_deployment)
+    submit(queue_deployment, "stranger")
+    owner = get(queue_deployment, f"{JOBS}/{mine}", "admin").json["owner"]
 
-    assert ids(get(queued, f"{JOBS}?owner={owner}", "admin")) == [mine]
-    assert ids(get(queued, f"{JOBS}?owner={owner}")) == [mine]
-    assert get(queued, f"{JOBS}?owner={owner}", "stranger").status == 403
+    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}", "admin")) == [mine]
+    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}")) == [mine]
+    assert get(queue_deployment, f"{JOBS}?owner={owner}", "stranger").status == 403
 
 
-def test_a_list_can_be_of_one_state(queued: "Deployment") -> None:
+def test_a_list_can_be_of_one_state(queue_deployment: "Deployment") -> None:
     """What is done, or what is left."""
-    done = submit(queued)
-    queued.work()
-    left = submit(queued)
+    done = submit(queue_deployment)
+    queue_deployment.work()
+    left = submit(queue_deployment)
 
-    assert ids(get(queued, f"{JOBS}?status=succeeded")) == [done]
-    assert ids(get(queued, f"{JOBS}?status=queued")) == [left]
-    assert ids(get(queued, f"{JOBS}?status=failed")) == []
+    assert ids(get(queue_deployment, f"{JOBS}?status=succeeded")) == [done]
+    assert ids(get(queue_deployment, f"{JOBS}?status=queued")) == [left]
+    assert ids(get(queue_deployment, f"{JOBS}?status=failed")) == []
 
 
 def put(deployment: "Deployment", dynamodb: "DynamoDBClient", jobs: list[Job]) -> None:
@@ -69,9 +69,9 @@ def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDB
     found: list[str] = []
     cursor, pages = "", 0
     while cursor is not None:
-        answer = get(deployment, f"{JOBS}?limit=100&cursor={cursor}" if cursor else f"{JOBS}?limit=100", "admin")
-        found += ids(answer)
-        cursor = answer.json.get("cursor")
+        response = get(deployment, f"{JOBS}?limit=100&cursor={cursor}" if cursor else f"{JOBS}?limit=100", "admin")
+        found += ids(response)
+        cursor = response.json.get("cursor")
         pages += 1
 
     assert pages == 10
@@ -79,21 +79,23 @@ def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDB
 
 
 @pytest.mark.parametrize("status", ["", "&status=queued"])
-def test_a_page_ends_before_it_is_too_long(queued: "Deployment", dynamodb: "DynamoDBClient", status: str) -> None:
+def test_a_page_ends_before_it_is_too_long(
+    queue_deployment: "Deployment", dynamodb: "DynamoDBClient", status: str
+) -> None:
     """Lambda answers 6 MB at most: a page of jobs with long prompts has fewer, and its cursor leads on."""
-    owner = get(queued, f"{JOBS}/{submit(queued)}", "admin").json["owner"]
+    owner = get(queue_deployment, f"{JOBS}/{submit(queue_deployment)}", "admin").json["owner"]
     request = {"prompt": '"' * 32_000}
     jobs = [Job(id=new_job_id(), kind="generation", owner=owner, request=request) for _ in range(100)]
-    put(queued, dynamodb, jobs)
+    put(queue_deployment, dynamodb, jobs)
     found: list[str] = []
     cursor, pages = "", 0
 
     while cursor is not None and pages < 10:
-        answer = get(queued, f"{JOBS}?limit=100{status}" + (f"&cursor={cursor}" if cursor else ""))
-        assert answer.status == 200
-        assert len(json.dumps(answer.text).encode()) < 4_500_000
-        found += ids(answer)
-        cursor = answer.json.get("cursor")
+        response = get(queue_deployment, f"{JOBS}?limit=100{status}" + (f"&cursor={cursor}" if cursor else ""))
+        assert response.status == 200
+        assert len(json.dumps(response.text).encode()) < 4_500_000
+        found += ids(response)
+        cursor = response.json.get("cursor")
         pages += 1
 
     assert pages == 4
@@ -116,6 +118,6 @@ def test_a_page_ends_before_it_is_too_long(queued: "Deployment", dynamodb: "Dyna
 )
 def test_what_no_list_can_be_made_of_is_refused(deployment: "Deployment", query: str) -> None:
     """422, naming the parameter."""
-    answer = get(deployment, f"{JOBS}?{query}", "admin")
+    response = get(deployment, f"{JOBS}?{query}", "admin")
 
-    assert (answer.status, answer.json["field"]) == (422, query.partition("=")[0])
+    assert (response.status, response.json["field"]) == (422, query.partition("=")[0])

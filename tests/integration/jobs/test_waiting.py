@@ -18,126 +18,132 @@ def job_id(deployment: "Deployment") -> str:
     return deployment.jobs()[0].id
 
 
-def test_a_job_that_is_not_done_in_time_is_a_redirect_to_its_result(queued: "Deployment") -> None:
+def test_a_job_that_is_not_done_in_time_is_a_redirect_to_its_result(queue_deployment: "Deployment") -> None:
     """303 with a relative Location; the body names the job for clients that do not follow."""
-    queued.redeploy(wait_seconds=0.2)
+    queue_deployment.redeploy(wait_seconds=0.2)
 
-    answer = generate(queued)
+    response = generate(queue_deployment)
 
-    job = job_id(queued)
-    assert answer.status == 303
-    assert answer.headers["location"] == f"jobs/{job}/result?wait=1&redirects=1"
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert (answer.json["status"], answer.json["code"]) == (303, "not_done")
-    assert job in answer.json["detail"]
+    job = job_id(queue_deployment)
+    assert response.status == 303
+    assert response.headers["location"] == f"jobs/{job}/result?wait=1&redirects=1"
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.json["status"], response.json["code"]) == (303, "not_done")
+    assert job in response.json["detail"]
 
 
 @pytest.mark.parametrize("prefix", ["https://x.example", "https://x.example/prod", "https://x.example/base/path"])
 @pytest.mark.parametrize("path", [GENERATIONS, "/api/v1/images/edit"])
-def test_locations_hold_under_every_host_stage_and_base_path(queued: "Deployment", prefix: str, path: str) -> None:
+def test_locations_hold_under_every_host_stage_and_base_path(
+    queue_deployment: "Deployment", prefix: str, path: str
+) -> None:
     """Resolved against the request's own URL, every hop leads to the job's result."""
-    location = generate(queued).headers["location"]
+    location = generate(queue_deployment).headers["location"]
     first = urljoin(prefix + path, location)
-    second = queued.call("GET", f"/api/v1/images/jobs/{job_id(queued)}/result?redirects=1", role="user").headers[
-        "location"
-    ]
+    second = queue_deployment.call(
+        "GET", f"/api/v1/images/jobs/{job_id(queue_deployment)}/result?redirects=1", role="user"
+    ).headers["location"]
 
-    results = f"{prefix}/api/v1/images/jobs/{job_id(queued)}/result"
+    results = f"{prefix}/api/v1/images/jobs/{job_id(queue_deployment)}/result"
     assert first == f"{results}?wait=0&redirects=1"
     assert urljoin(first, second) == f"{results}?wait=0&redirects=2"
 
 
-def test_who_follows_gets_the_images(queued: "Deployment") -> None:
+def test_who_follows_gets_the_images(queue_deployment: "Deployment") -> None:
     """The result is what the request would have been answered."""
-    answer = generate(queued, n=2)
-    queued.work()
+    response = generate(queue_deployment, n=2)
+    queue_deployment.work()
 
-    result = follow(queued, GENERATIONS, answer)
+    result = follow(queue_deployment, GENERATIONS, response)
 
     assert result.status == 200
-    assert [image["id"] for image in result.json] == [f"{job_id(queued)}-{number}" for number in (0, 1)]
+    assert [image["id"] for image in result.json] == [f"{job_id(queue_deployment)}-{number}" for number in (0, 1)]
     assert httpx.get(result.json[0]["url"]).status_code == 200
 
 
-def test_a_job_that_ends_in_time_is_a_200(queued: "Deployment", serving_worker: None) -> None:
+def test_a_job_that_ends_in_time_is_a_200(queue_deployment: "Deployment", running_worker: None) -> None:
     """While a worker does it, the request waits for it."""
-    queued.redeploy(wait_seconds=20)
+    queue_deployment.redeploy(wait_seconds=20)
 
-    answer = generate(queued)
+    response = generate(queue_deployment)
 
-    assert answer.status == 200
-    assert len(answer.json) == 1
+    assert response.status == 200
+    assert len(response.json) == 1
 
 
-def test_an_edit_waits_and_is_sent_on_in_the_same_way(queued: "Deployment") -> None:
+def test_an_edit_waits_and_is_sent_on_in_the_same_way(queue_deployment: "Deployment") -> None:
     """Its inputs wait in the bucket."""
-    config = queued.call("GET", "/api/v1/images/config").json
+    config = queue_deployment.call("GET", "/api/v1/images/config").json
     url = config["IMAGES_OPENAI_API_BASE_URL"]
-    queued.configure(ENABLE_IMAGE_EDIT=True, IMAGES_EDIT_OPENAI_API_BASE_URL=url, IMAGES_EDIT_OPENAI_API_KEY="k")
-    answer = queued.edit()
-    assert answer.status == 303
-    queued.work()
+    queue_deployment.configure(
+        ENABLE_IMAGE_EDIT=True, IMAGES_EDIT_OPENAI_API_BASE_URL=url, IMAGES_EDIT_OPENAI_API_KEY="k"
+    )
+    response = queue_deployment.edit()
+    assert response.status == 303
+    queue_deployment.work()
 
-    assert follow(queued, "/api/v1/images/edit", answer).status == 200
+    assert follow(queue_deployment, "/api/v1/images/edit", response).status == 200
 
 
-def test_the_error_of_a_job_is_the_results_error(queued: "Deployment", openai: "SandboxState") -> None:
+def test_the_error_of_a_job_is_the_results_error(queue_deployment: "Deployment", openai: "SandboxState") -> None:
     """With its own status, code, words and headers."""
     openai.knobs.faults.append(Fault(400, {"error": {"message": "blocked", "code": "moderation_blocked"}}, times=-1))
-    answer = generate(queued)
-    queued.work()
+    response = generate(queue_deployment)
+    queue_deployment.work()
 
-    result = follow(queued, GENERATIONS, answer)
+    result = follow(queue_deployment, GENERATIONS, response)
 
     assert (result.status, result.json["code"]) == (400, "content_blocked")
     assert result.headers["x-should-retry"] == "false"
 
 
-def test_after_nine_hops_the_job_is_named_and_waiting_ends(queued: "Deployment") -> None:
+def test_after_nine_hops_the_job_is_named_and_waiting_ends(queue_deployment: "Deployment") -> None:
     """Some clients stop at ten redirects; what follows must not make an SDK pay again."""
     path = GENERATIONS
-    answer = generate(queued)
+    response = generate(queue_deployment)
     hops = 0
-    while answer.status == 303:
+    while response.status == 303:
         hops += 1
-        path = urljoin(path, answer.headers["location"])
-        answer = queued.call("GET", path, role="user")
+        path = urljoin(path, response.headers["location"])
+        response = queue_deployment.call("GET", path, role="user")
 
     assert hops == 9
-    assert (answer.status, answer.json["code"]) == (504, "engine_timeout")
-    assert answer.headers["x-should-retry"] == "false"
-    assert job_id(queued) in answer.json["detail"]
+    assert (response.status, response.json["code"]) == (504, "engine_timeout")
+    assert response.headers["x-should-retry"] == "false"
+    assert job_id(queue_deployment) in response.json["detail"]
 
 
 @pytest.mark.parametrize(
     "query",
     ["wait=soon", "wait=-1", "wait=1.5", "wait=nan", "redirects=x", "redirects=-1", "redirects=10", "redirects="],
 )
-def test_what_is_no_number_of_seconds_or_hops_is_refused(queued: "Deployment", query: str) -> None:
+def test_what_is_no_number_of_seconds_or_hops_is_refused(queue_deployment: "Deployment", query: str) -> None:
     """422, naming the parameter."""
-    generate(queued)
+    generate(queue_deployment)
 
-    answer = queued.call("GET", f"/api/v1/images/jobs/{job_id(queued)}/result?{query}", role="user")
+    response = queue_deployment.call(
+        "GET", f"/api/v1/images/jobs/{job_id(queue_deployment)}/result?{query}", role="user"
+    )
 
-    assert (answer.status, answer.json["field"]) == (422, query.partition("=")[0])
+    assert (response.status, response.json["field"]) == (422, query.partition("=")[0])
 
 
-def test_a_cold_start_is_part_of_the_waiting(queued: "Deployment") -> None:
+def test_a_cold_start_is_part_of_the_waiting(queue_deployment: "Deployment") -> None:
     """A request that arrived long ago is answered at once: API Gateway's time is nearly up."""
-    queued.redeploy(wait_seconds=100)
+    queue_deployment.redeploy(wait_seconds=100)
     form = {"prompt": "a fox"}
 
-    answer = queued.call("POST", GENERATIONS, form, role="user", context={"timeEpoch": 0})
+    response = queue_deployment.call("POST", GENERATIONS, form, role="user", context={"timeEpoch": 0})
 
-    assert answer.status == 303
-    assert answer.headers["location"].endswith("wait=100&redirects=1")
+    assert response.status == 303
+    assert response.headers["location"].endswith("wait=100&redirects=1")
 
 
-def test_a_function_url_waits_longer(queued: "Deployment") -> None:
+def test_a_function_url_waits_longer(queue_deployment: "Deployment") -> None:
     """API Gateway does not stand before it."""
-    queued.redeploy(wait_seconds=0, wait_seconds_url=0.1)
+    queue_deployment.redeploy(wait_seconds=0, wait_seconds_url=0.1)
     context = {"domainName": "abc.lambda-url.eu-central-1.on.aws"}
 
-    answer = queued.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user", context=context)
+    response = queue_deployment.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user", context=context)
 
-    assert answer.headers["location"].endswith("wait=1&redirects=1")
+    assert response.headers["location"].endswith("wait=1&redirects=1")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 PATH = "/v1/images/edits"
@@ -18,12 +18,12 @@ def file(name: str, data: bytes, kind: str = "image/png") -> tuple[str, tuple[st
     return name, ("an image.png", data, kind)
 
 
-def edit(deployment: "Deployment", files: Files, role: str = "user", **fields: Any) -> "Answer":
+def edit(deployment: "Deployment", files: Files, role: str = "user", **fields: Any) -> "ApiResponse":
     """Send a form as httpx writes it, which API Gateway hands on in base64."""
     request = httpx.Request("POST", "http://gateway.example", data={"prompt": "a hat", **fields}, files=files)
     headers = {"Content-Type": request.headers["content-type"]}
     return deployment.call("POST", PATH, raw=request.read(), headers=headers, role=role)
 
 
-def edit_json(deployment: "Deployment", **body: Any) -> "Answer":
+def edit_json(deployment: "Deployment", **body: Any) -> "ApiResponse":
     return deployment.call("POST", PATH, {"prompt": "a hat", **body}, role="user")

@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING, Any
 from openai.types import Image, ImagesResponse
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 PATH = "/v1/images/generations"
 
 
-def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "Answer":
+def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "ApiResponse":
     body = {"prompt": "a fox", "size": "64x64", **fields}
     return deployment.call("POST", PATH, body, role="user", headers=headers)
 
 
-def response(answer: "Answer") -> ImagesResponse:
+def parsed_response(response: "ApiResponse") -> ImagesResponse:
     """The answer as the SDK's type, every field of which is checked."""
-    assert answer.status == 200, answer.text
-    return ImagesResponse.model_validate_json(answer.text, strict=True)
+    assert response.status == 200, response.text
+    return ImagesResponse.model_validate_json(response.text, strict=True)
 
 
-def images(answer: "Answer") -> list[Image]:
-    return response(answer).data or []
+def parsed_images(response: "ApiResponse") -> list[Image]:
+    return parsed_response(response).data or []

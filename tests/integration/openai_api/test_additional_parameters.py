@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.deployment import Deployment
-    from tests.integration.sandbox_engine import Served
 
 
 MORE = {"seed": 7, "negative_prompt": "rain", "steps": 9}
@@ -47,25 +46,27 @@ def test_more_than_openai_has_reaches_a_generation(
         ENABLE_IMAGE_GENERATION=True, IMAGE_GENERATION_ENGINE=engine, IMAGE_ENGINE_TIMEOUT=20, **fields
     )
 
-    answer = deployment.call(
+    response = deployment.call(
         "POST", "/v1/images/generations", {"prompt": "a fox", "size": "64x64", **MORE}, role="user"
     )
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
     assert sent(state, engine) == MORE
-    assert WARNINGS_HEADER not in answer.headers
+    assert WARNINGS_HEADER not in response.headers
 
 
-def test_more_than_openai_has_reaches_an_edit(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_more_than_openai_has_reaches_an_edit(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+) -> None:
     """The same of an edit."""
-    engine = editing("automatic1111")
+    engine = use_edit_engine("automatic1111")
     image = {"image_url": "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}
 
-    answer = deployment.call(
+    response = deployment.call(
         "POST", "/v1/images/edits", {"prompt": "a fox", "images": [image], "size": "64x64", **MORE}, role="user"
     )
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
     assert sent(engine.state, "automatic1111") == MORE
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.deployment import Deployment
-    from tests.integration.sandbox_engine import Served
 
 
 @pytest.mark.parametrize(
@@ -25,10 +24,10 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_file_id_of_elsewhere(
-    deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any], param: str
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", body: dict[str, Any], param: str
 ) -> None:
     """OpenAI's files are not here: it says so, and does not try to read the id as an image."""
-    editing("openai")
+    use_edit_engine("openai")
 
     error = edit_json(deployment, **body).json["error"]
 
@@ -37,9 +36,11 @@ def test_a_file_id_of_elsewhere(
 
 
 @pytest.mark.parametrize("names", [("mask", "mask"), ("mask[]", "mask[]"), ("mask", "mask[]")])
-def test_two_masks(deployment: "Deployment", editing: "Callable[[str], Served]", names: tuple[str, str]) -> None:
+def test_two_masks(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", names: tuple[str, str]
+) -> None:
     """None of them is dropped in silence."""
-    editing("openai")
+    use_edit_engine("openai")
     masks = [file(name, base64.b64decode(right_half())) for name in names]
 
     error = edit(deployment, [file("image", encoded(RED)), *masks]).json["error"]
@@ -47,23 +48,23 @@ def test_two_masks(deployment: "Deployment", editing: "Callable[[str], Served]",
     assert (error["param"], error["message"]) == ("mask", "mask: was sent more than once")
 
 
-def test_a_text_that_is_sent_twice(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
-    editing("openai")
+    use_edit_engine("openai")
     image = file("image", encoded(RED))
 
     error = edit(deployment, [image], size=["64x64", "128x128"]).json["error"]
-    answer = edit(deployment, [image], tag=["a", "b"])
+    response = edit(deployment, [image], tag=["a", "b"])
 
     assert (error["param"], error["message"]) == ("size", "size: was sent more than once")
-    assert '"tag is not a field' in answer.headers[WARNINGS_HEADER]
+    assert '"tag is not a field' in response.headers[WARNINGS_HEADER]
 
 
 def test_an_empty_prompt_is_refused_in_the_same_words(
-    deployment: "Deployment", editing: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
 ) -> None:
     """In a form as in JSON."""
-    editing("openai")
+    use_edit_engine("openai")
 
     as_form = edit(deployment, [file("image", encoded(RED))], prompt="")
     as_json = edit_json(deployment, image=text(encoded(RED)), prompt="")
@@ -90,28 +91,32 @@ def test_an_empty_prompt_is_refused_in_the_same_words(
     ],
 )
 def test_what_is_wrong_names_its_field(
-    deployment: "Deployment", editing: "Callable[[str], Served]", files: Files, fields: dict[str, str], param: str
+    deployment: "Deployment",
+    use_edit_engine: "Callable[[str], Served]",
+    files: Files,
+    fields: dict[str, str],
+    param: str,
 ) -> None:
     """A 400 in OpenAI's shape, before the engine is asked."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
     # Without a file httpx would write another kind of form.
-    answer = edit(deployment, files or [file("nothing", b"")], **fields)
+    response = edit(deployment, files or [file("nothing", b"")], **fields)
 
-    assert (answer.status, answer.json["error"]["param"]) == (400, param)
-    assert answer.json["error"]["type"] == "invalid_request_error"
+    assert (response.status, response.json["error"]["param"]) == (400, param)
+    assert response.json["error"]["type"] == "invalid_request_error"
     assert not engine.state.record
 
 
 def test_an_edit_is_no_gif_where_the_engine_makes_none(
-    deployment: "Deployment", editing: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
 ) -> None:
     """The refusal comes before any input is read."""
-    editing("gemini")
+    use_edit_engine("gemini")
 
-    answer = edit_json(deployment, image="http://10.0.0.1/secret.png", output_format="gif")
+    response = edit_json(deployment, image="http://10.0.0.1/secret.png", output_format="gif")
 
-    assert (answer.status, answer.json["error"]["param"]) == (400, "output_format")
+    assert (response.status, response.json["error"]["param"]) == (400, "output_format")
 
 
 @pytest.mark.parametrize(
@@ -134,24 +139,24 @@ def test_an_edit_is_no_gif_where_the_engine_makes_none(
     ],
 )
 def test_bodies_that_cannot_be_read(
-    deployment: "Deployment", editing: "Callable[[str], Served]", content_type: str, body: bytes, said: str
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", content_type: str, body: bytes, said: str
 ) -> None:
     """Each is told what it should be."""
-    editing("openai")
+    use_edit_engine("openai")
 
-    answer = deployment.call("POST", PATH, raw=body, headers={"Content-Type": content_type}, role="user")
+    response = deployment.call("POST", PATH, raw=body, headers={"Content-Type": content_type}, role="user")
 
-    assert answer.status == 400
-    assert said in answer.json["error"]["message"]
+    assert response.status == 400
+    assert said in response.json["error"]["message"]
 
 
 def test_nothing_is_fetched_for_whom_a_switch_turns_away(
-    deployment: "Deployment", editing: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
 ) -> None:
     """A body full of links that cannot be fetched is the same 403."""
-    editing("openai")
+    use_edit_engine("openai")
     deployment.configure(ENABLE_IMAGE_EDIT=False)
 
-    answer = edit_json(deployment, image="http://10.0.0.1/secret.png")
+    response = edit_json(deployment, image="http://10.0.0.1/secret.png")
 
-    assert (answer.status, answer.json["error"]["code"]) == (403, "disabled")
+    assert (response.status, response.json["error"]["code"]) == (403, "disabled")

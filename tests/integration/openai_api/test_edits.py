@@ -14,63 +14,64 @@ from tests.integration.sample_images import BLUE, GREEN, RED, data_url, encoded,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.integration.deployment import Answer, Deployment
-    from tests.integration.sandbox_engine import Served
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
-def made(answer: "Answer") -> list[str]:
+def made(response: "ApiResponse") -> list[str]:
     """The base64 of an answer's images."""
-    assert answer.status == 200, answer.text
-    return [image.b64_json or "" for image in ImagesResponse.model_validate_json(answer.text).data or ()]
+    assert response.status == 200, response.text
+    return [image.b64_json or "" for image in ImagesResponse.model_validate_json(response.text).data or ()]
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images"])
-def test_one_file(deployment: "Deployment", editing: "Callable[[str], Served]", name: str) -> None:
+def test_one_file(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", name: str) -> None:
     """Under any of the names that clients give it."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
-    answer = edit(deployment, [file(name, encoded(RED))])
+    response = edit(deployment, [file(name, encoded(RED))])
 
-    assert opened(made(answer)[0]).size == (1024, 1024)
+    assert opened(made(response)[0]).size == (1024, 1024)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
-def test_a_text_that_comes_as_a_file(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_a_text_that_comes_as_a_file(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """Some clients give every part a file's name: a prompt is its text, and no base64 that is paid for."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     files = [("prompt", ("blob", "ein Hüt".encode(), "text/plain")), ("n", ("blob", b"2", "text/plain"))]
 
-    answer = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")], prompt=[])
+    response = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")], prompt=[])
 
-    assert len(made(answer)) == 2
+    assert len(made(response)) == 2
     assert engine.state.record[-1].json["prompt"] == "ein Hüt"
-    assert "extra is not a field" in answer.headers[WARNINGS_HEADER]
+    assert "extra is not a field" in response.headers[WARNINGS_HEADER]
 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui", "automatic1111"])
-def test_several_files_and_a_mask(deployment: "Deployment", editing: "Callable[[str], Served]", name: str) -> None:
+def test_several_files_and_a_mask(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", name: str
+) -> None:
     """Whichever engine is behind; what it cannot do is named."""
-    engine = editing(name)
+    engine = use_edit_engine(name)
     files = [file("image[]", encoded(colour)) for colour in (RED, GREEN, BLUE)]
 
-    answer = edit(deployment, [*files, file("mask", base64.b64decode(right_half()))], size="64x64")
+    response = edit(deployment, [*files, file("mask", base64.b64decode(right_half()))], size="64x64")
 
-    assert made(answer)
+    assert made(response)
     if name == "openai":
         names = [sent["name"] for sent in engine.state.record[-1].files]
         assert names == ["image[]", "image[]", "image[]", "mask"]
     else:
-        said = answer.headers.get(WARNINGS_HEADER, "")
+        said = response.headers.get(WARNINGS_HEADER, "")
         assert {"gemini": "mask is not", "comfyui": "", "automatic1111": "only the first of 3"}[name] in said
 
 
 def test_every_parameter_of_a_form_reaches_the_engine(
-    deployment: "Deployment", editing: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
 ) -> None:
     """Texts are numbers where numbers are wanted; empty ones are not there."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
-    answer = edit(
+    response = edit(
         deployment, [file("image", encoded(RED))], n="2", size="64x64", quality="low", background="opaque",
         output_format="jpeg", output_compression="40", moderation="auto", user="", stream="false",
         response_format="url", input_fidelity="high",
@@ -79,9 +80,9 @@ def test_every_parameter_of_a_form_reaches_the_engine(
     requested = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
     given = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
     assert engine.state.record[-1].json == {"prompt": "a hat", **requested, **given}
-    assert [httpx.get(image["url"]).headers["content-type"] for image in answer.json["data"]] == ["image/jpeg"] * 2
+    assert [httpx.get(image["url"]).headers["content-type"] for image in response.json["data"]] == ["image/jpeg"] * 2
     # gpt-image-2 knows no input_fidelity.
-    assert '"input_fidelity is not known' in answer.headers[WARNINGS_HEADER]
+    assert '"input_fidelity is not known' in response.headers[WARNINGS_HEADER]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +94,9 @@ def test_every_parameter_of_a_form_reaches_the_engine(
         {"images": [{"image_url": data_url(encoded(RED))}], "mask": {"image_url": f"data:;base64,{right_half()}"}},
     ],
 )
-def test_json(deployment: "Deployment", editing: "Callable[[str], Served]", body: dict[str, Any]) -> None:
+def test_json(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", body: dict[str, Any]) -> None:
     """Texts, or OpenAI's objects that hold them."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
     assert made(edit_json(deployment, **body, size="64x64"))
     assert len(engine.state.record[-1].files) == len(body.get("images") or [1]) + ("mask" in body) + (
@@ -103,9 +104,9 @@ def test_json(deployment: "Deployment", editing: "Callable[[str], Served]", body
     )
 
 
-def test_an_image_by_its_id(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_an_image_by_its_id(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """An image of this gateway is an input as `file_id`, for its owner."""
-    editing("openai")
+    use_edit_engine("openai")
     edit_json(deployment, image=text(encoded(RED)), size="64x64")
     image = f"{deployment.jobs()[0].id}-0"
 
@@ -124,7 +125,7 @@ OCTETS = b"application/octet-stream"
 HAT = PLAIN % (b"prompt", b"", b"a hat")
 
 
-def edit_raw(deployment: "Deployment", *parts: bytes) -> "Answer":
+def edit_raw(deployment: "Deployment", *parts: bytes) -> "ApiResponse":
     """Send a form as it is written here."""
     body = b"".join(parts) + b"--x--\r\n"
     return deployment.call(
@@ -132,9 +133,9 @@ def edit_raw(deployment: "Deployment", *parts: bytes) -> "Answer":
     )
 
 
-def test_a_file_without_a_name(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_a_file_without_a_name(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """What says that it is an image is one, also where its client names no file."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
     assert made(edit_raw(deployment, image, HAT))
@@ -142,33 +143,35 @@ def test_a_file_without_a_name(deployment: "Deployment", editing: "Callable[[str
 
 
 @pytest.mark.parametrize("kind", [OCTETS, b"image/png"])
-def test_a_file_that_was_not_chosen(deployment: "Deployment", editing: "Callable[[str], Served]", kind: bytes) -> None:
+def test_a_file_that_was_not_chosen(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", kind: bytes
+) -> None:
     """Browsers send an empty file without a name for a field that was left empty: there is none."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
     image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
-    answer = edit_raw(deployment, image, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
+    response = edit_raw(deployment, image, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
     without = edit_raw(deployment, NOT_CHOSEN % (b"image", kind), HAT)
 
-    assert made(answer)
+    assert made(response)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
     assert (without.status, without.json["error"]["message"]) == (400, "image: Field required")
 
 
-def test_a_mask_in_a_list_of_one(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_a_mask_in_a_list_of_one(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """Some clients name every file so."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
-    answer = edit(deployment, [file("image[]", encoded(RED)), file("mask[]", base64.b64decode(right_half()))])
+    response = edit(deployment, [file("image[]", encoded(RED)), file("mask[]", base64.b64decode(right_half()))])
 
-    assert made(answer)
+    assert made(response)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image", "mask"]
-    assert WARNINGS_HEADER not in answer.headers
+    assert WARNINGS_HEADER not in response.headers
 
 
-def test_a_phone_s_photo(deployment: "Deployment", editing: "Callable[[str], Served]") -> None:
+def test_a_phone_s_photo(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
     """What is sent is believed by its bytes alone, and turned into what every engine takes."""
-    engine = editing("openai")
+    engine = use_edit_engine("openai")
 
     made(edit(deployment, [file("image", encoded(RED, "TIFF"), "application/octet-stream")]))
 

@@ -44,25 +44,25 @@ if TYPE_CHECKING:
     ],
 )
 def test_what_is_wrong_is_told_as_openai_does(
-    generating: "Deployment", fields: dict[str, Any], param: str | None, code: str
+    openai_deployment: "Deployment", fields: dict[str, Any], param: str | None, code: str
 ) -> None:
     """A 4xx in OpenAI's shape, naming the parameter also where the engine found it."""
-    answer = generate(generating, **fields)
+    response = generate(openai_deployment, **fields)
 
-    error = answer.json["error"]
-    assert answer.status == (404 if code == "not_found" else 400)
+    error = response.json["error"]
+    assert response.status == (404 if code == "not_found" else 400)
     assert (error["param"], error["code"], error["type"]) == (param, code, "invalid_request_error")
     assert error["message"]
-    assert answer.headers["x-should-retry"] == "false"
+    assert response.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a fox"', b"\xff"])
-def test_a_body_that_is_no_object_is_refused(generating: "Deployment", body: bytes) -> None:
+def test_a_body_that_is_no_object_is_refused(openai_deployment: "Deployment", body: bytes) -> None:
     """In OpenAI's shape too."""
-    answer = generating.call("POST", PATH, raw=body, role="user", headers={"Content-Type": "application/json"})
+    response = openai_deployment.call("POST", PATH, raw=body, role="user", headers={"Content-Type": "application/json"})
 
-    assert answer.status == 400
-    assert answer.json["error"]["code"] == "invalid_request"
+    assert response.status == 400
+    assert response.json["error"]["code"] == "invalid_request"
 
 
 @pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
@@ -76,28 +76,30 @@ def test_a_body_that_is_no_object_is_refused(generating: "Deployment", body: byt
         ("application/x-www-form-urlencoded", False),
     ],
 )
-def test_what_is_read_as_json(generating: "Deployment", path: str, content_type: str, read: bool) -> None:
+def test_what_is_read_as_json(openai_deployment: "Deployment", path: str, content_type: str, read: bool) -> None:
     """Both routes go by the content type, and by the body where none is said."""
-    answer = generating.call("POST", path, raw=b'{"n": 0}', role="user", headers={"Content-Type": content_type})
+    response = openai_deployment.call(
+        "POST", path, raw=b'{"n": 0}', role="user", headers={"Content-Type": content_type}
+    )
 
-    assert answer.status == 400
-    assert (answer.json["error"]["param"] is not None) is read
+    assert response.status == 400
+    assert (response.json["error"]["param"] is not None) is read
 
 
 @pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b"[" * 100_000], ids=["no UTF-8", "too deep"])
 @pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
-def test_json_that_cannot_be_read(generating: "Deployment", path: str, body: bytes) -> None:
+def test_json_that_cannot_be_read(openai_deployment: "Deployment", path: str, body: bytes) -> None:
     """Whether that is for its encoding or its depth is not known."""
-    answer = generating.call("POST", path, raw=body, role="user", headers={"Content-Type": "application/json"})
+    response = openai_deployment.call("POST", path, raw=body, role="user", headers={"Content-Type": "application/json"})
 
-    assert answer.json["error"]["message"] == "The body cannot be read as JSON in UTF-8"
+    assert response.json["error"]["message"] == "The body cannot be read as JSON in UTF-8"
 
 
-def test_what_was_switched_off_is_forbidden(generating: "Deployment") -> None:
+def test_what_was_switched_off_is_forbidden(openai_deployment: "Deployment") -> None:
     """With a type that clients know."""
-    generating.configure(ENABLE_IMAGE_GENERATION=False)
+    openai_deployment.configure(ENABLE_IMAGE_GENERATION=False)
 
-    answer = generate(generating)
+    response = generate(openai_deployment)
 
-    assert answer.status == 403
-    assert (answer.json["error"]["type"], answer.json["error"]["code"]) == ("permission_error", "disabled")
+    assert response.status == 403
+    assert (response.json["error"]["type"], response.json["error"]["code"]) == ("permission_error", "disabled")

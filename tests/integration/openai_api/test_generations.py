@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from image_gateway.api import WARNINGS_HEADER, format_warnings
-from tests.integration.openai_api.generation import generate, images, response
+from tests.integration.openai_api.generation import generate, parsed_images, parsed_response
 from tests.integration.sample_images import opened
 
 if TYPE_CHECKING:
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_images_are_answered_as_base64(generating: "Deployment") -> None:
+def test_images_are_answered_as_base64(openai_deployment: "Deployment") -> None:
     """The answer has all that OpenAI's has, as the engine told it."""
-    found = response(generate(generating, n=2, quality="low", background="transparent"))
+    found = parsed_response(generate(openai_deployment, n=2, quality="low", background="transparent"))
 
     assert [opened(image.b64_json or "").size for image in found.data or ()] == [(64, 64), (64, 64)]
     assert (found.size, found.output_format, found.quality, found.background) == ("64x64", "png", "low", "transparent")
     assert found.usage is not None
     assert found.usage.total_tokens == found.usage.input_tokens + found.usage.output_tokens
-    finished_at = generating.jobs()[0].finished_at
+    finished_at = openai_deployment.jobs()[0].finished_at
     assert finished_at
     assert found.created == int(finished_at.timestamp())
 
 
-def test_images_that_are_answered_are_stored(generating: "Deployment") -> None:
+def test_images_that_are_answered_are_stored(openai_deployment: "Deployment") -> None:
     """What was answered as base64 is in the bucket too, and found by the job's other routes."""
-    found = images(generate(generating))
+    found = parsed_images(generate(openai_deployment))
 
-    job = generating.jobs()[0]
-    stored = generating.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
+    job = openai_deployment.jobs()[0]
+    stored = openai_deployment.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
     assert base64.b64decode(found[0].b64_json or "") == httpx.get(stored[0]["url"]).content
     assert job.channel == "openai"
 
 
-def test_urls_where_they_are_asked_for(generating: "Deployment") -> None:
+def test_urls_where_they_are_asked_for(openai_deployment: "Deployment") -> None:
     """They are presigned, and there is no base64 beside them."""
-    found = images(generate(generating, response_format="url"))
+    found = parsed_images(generate(openai_deployment, response_format="url"))
 
     assert found[0].b64_json is None
     assert httpx.get(found[0].url or "").headers["content-type"] == "image/png"
 
 
-def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "SandboxState") -> None:
+def test_every_parameter_reaches_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """The engine has a word for all of these; what is the answer's own business is not sent."""
     requested: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
@@ -63,14 +63,14 @@ def test_every_parameter_reaches_the_engine(generating: "Deployment", openai: "S
         "complexity": "low",
     }
 
-    answer = generate(generating, **requested, response_format="b64_json", stream=False)
+    response = generate(openai_deployment, **requested, response_format="b64_json", stream=False)
 
     assert openai.record[-1].json == {"prompt": "a fox", **requested}
-    assert response(answer).output_format == "webp"
-    assert WARNINGS_HEADER not in answer.headers
+    assert parsed_response(response).output_format == "webp"
+    assert WARNINGS_HEADER not in response.headers
 
 
-def test_a_gif_where_the_engine_makes_one(generating: "Deployment", openai: "SandboxState") -> None:
+def test_a_gif_where_the_engine_makes_one(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """OpenAI's models have a preview of it; what they make is stored as it is."""
     requested: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
@@ -79,50 +79,56 @@ def test_a_gif_where_the_engine_makes_one(generating: "Deployment", openai: "San
         "frame_duration_ms": 500,
     }
 
-    answer = generate(generating, **requested)
+    response = generate(openai_deployment, **requested)
 
     assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **requested}
-    assert opened(images(answer)[0].b64_json or "").format == "GIF"
-    assert response(answer).output_format == "gif"
-    assert WARNINGS_HEADER not in answer.headers
+    assert opened(parsed_images(response)[0].b64_json or "").format == "GIF"
+    assert parsed_response(response).output_format == "gif"
+    assert WARNINGS_HEADER not in response.headers
 
 
-def test_nulls_are_left_to_the_gateway(generating: "Deployment", openai: "SandboxState") -> None:
+def test_nulls_are_left_to_the_gateway(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """SDKs of some languages send them for everything."""
     nulls = dict.fromkeys(
         ("model", "n", "quality", "background", "style", "moderation", "output_format", "output_compression")
     )
 
-    answer = generate(generating, **nulls, response_format=None, stream=None, partial_images=None, size="auto")
+    response = generate(openai_deployment, **nulls, response_format=None, stream=None, partial_images=None, size="auto")
 
     assert openai.record[-1].json == {"prompt": "a fox", "model": "gpt-image-2", "n": 1, "size": "auto"}
-    assert response(answer).data
-    assert "warnings" not in answer.json
+    assert parsed_response(response).data
+    assert "warnings" not in response.json
 
 
-def test_what_the_engine_has_no_word_for_is_named(generating: "Deployment") -> None:
+def test_what_the_engine_has_no_word_for_is_named(openai_deployment: "Deployment") -> None:
     """In the header, and in the body for those who are sent on; the images are made."""
-    answer = generate(
-        generating, seed=1, steps=9, negative_prompt="rain", partial_images=2, style="vivid", svg={"model": "gpt-5"}
+    response = generate(
+        openai_deployment,
+        seed=1,
+        steps=9,
+        negative_prompt="rain",
+        partial_images=2,
+        style="vivid",
+        svg={"model": "gpt-5"},
     )
 
-    header = answer.headers[WARNINGS_HEADER]
+    header = response.headers[WARNINGS_HEADER]
     for name in ("seed", "steps", "negative_prompt", "partial_images", "style", "svg"):
         assert f'"{name} ' in header
-    assert len(answer.json["warnings"]) == 6
-    assert response(answer).data
+    assert len(response.json["warnings"]) == 6
+    assert parsed_response(response).data
 
 
-def test_end_users_are_not_logged(generating: "Deployment", caplog: pytest.LogCaptureFixture) -> None:
+def test_end_users_are_not_logged(openai_deployment: "Deployment", caplog: pytest.LogCaptureFixture) -> None:
     """Neither they nor prompts are in any line; the owner finds them in the job."""
     caplog.set_level(logging.DEBUG)
 
-    generate(generating, user="planted-user", safety_identifier="planted-hash", prompt="a planted prompt")
+    generate(openai_deployment, user="planted-user", safety_identifier="planted-hash", prompt="a planted prompt")
 
     lines = [str(vars(record)) for record in caplog.records if record.name.startswith("image_gateway")]
     assert lines
     assert not [line for line in lines if "planted" in line]
-    assert "planted" not in repr(generating.jobs()[0])
+    assert "planted" not in repr(openai_deployment.jobs()[0])
 
 
 def test_warnings_fit_into_a_header() -> None:

@@ -77,10 +77,10 @@ def test_ten_images_reach_the_sdk_s_user(large: "Deployment", base_url: str, ima
     """As `b64_json`, all of them, each byte: the SDK follows to where the answer is, without its key."""
     client = openai.OpenAI(base_url=f"{base_url}/v1", api_key=large.tokens["user"], max_retries=0)
 
-    answer = client.images.generate(prompt="a fox", n=10, response_format="b64_json")
+    response = client.images.generate(prompt="a fox", n=10, response_format="b64_json")
 
     assert all(len(image) > 1_500_000 for image in images)
-    assert digests([image.b64_json or "" for image in answer.data or ()]) == [
+    assert digests([image.b64_json or "" for image in response.data or ()]) == [
         hashlib.sha256(image).hexdigest() for image in images
     ]
 
@@ -93,23 +93,23 @@ def test_other_clients_follow_as_well(large: "Deployment", base_url: str) -> Non
     by_requests = requests.post(base_url + PATH, json=body, headers=headers, timeout=60)
     by_httpx = httpx.post(base_url + PATH, json=body, headers=headers, timeout=60, follow_redirects=True)
 
-    for answer in (by_requests, by_httpx):
-        assert answer.status_code == 200
-        assert len(answer.history) == 1
-        assert len(answer.json()["data"]) == 3
-        assert "authorization" not in answer.request.headers
+    for response in (by_requests, by_httpx):
+        assert response.status_code == 200
+        assert len(response.history) == 1
+        assert len(response.json()["data"]) == 3
+        assert "authorization" not in response.request.headers
         # The header of the gateway's own answer is gone by then.
-        assert answer.json()["warnings"] == ["seed is not supported by openai and was ignored"]
+        assert response.json()["warnings"] == ["seed is not supported by openai and was ignored"]
 
 
 @pytest.mark.parametrize(("n", "status"), [(2, 200), (3, 303)])
 def test_what_fits_is_answered_directly(large: "Deployment", n: int, status: int) -> None:
     """What a function answers is never over Lambda's 6 MB."""
-    answer = large.call("POST", PATH, {"prompt": "a fox", "n": n, "seed": 1}, role="user")
+    response = large.call("POST", PATH, {"prompt": "a fox", "n": n, "seed": 1}, role="user")
 
-    assert answer.status == status
-    assert len(json.dumps({"body": answer.text, "headers": answer.headers})) < MAX_PAYLOAD
-    assert '"seed is not' in answer.headers[WARNINGS_HEADER]
+    assert response.status == status
+    assert len(json.dumps({"body": response.text, "headers": response.headers})) < MAX_PAYLOAD
+    assert '"seed is not' in response.headers[WARNINGS_HEADER]
     assert large.stored("answers/") == ([f"answers/{large.jobs()[0].id}.json"] if status == 303 else [])
 
 
@@ -117,11 +117,11 @@ def test_a_result_is_sent_on_as_well(large: "Deployment") -> None:
     """The bytes of a job that was done elsewhere are read from the bucket."""
     large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
 
-    answer = large.call("GET", f"/v1/images/jobs/{large.jobs()[0].id}/result", role="user")
+    response = large.call("GET", f"/v1/images/jobs/{large.jobs()[0].id}/result", role="user")
 
-    assert answer.status == 303
-    assert answer.headers["cache-control"] == "no-store"
-    assert len(httpx.get(answer.headers["location"]).json()["data"]) == 3
+    assert response.status == 303
+    assert response.headers["cache-control"] == "no-store"
+    assert len(httpx.get(response.headers["location"]).json()["data"]) == 3
 
 
 def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
@@ -130,11 +130,11 @@ def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
     """The images are not lost: the address that the error names answers them as URLs. No SDK pays again."""
     monkeypatch.setattr(responses, "MAX_IMAGES", 4_000_000)
 
-    answer = large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
+    response = large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
 
-    error = answer.json["error"]
-    assert (answer.status, error["code"], error["param"]) == (413, "too_large", "response_format")
-    assert answer.headers["x-should-retry"] == "false"
+    error = response.json["error"]
+    assert (response.status, error["code"], error["param"]) == (413, "too_large", "response_format")
+    assert response.headers["x-should-retry"] == "false"
     path = error["message"].partition("GET ")[2].partition(" ")[0]
     found = large.call("GET", path, role="user").json
     assert [len(httpx.get(image["url"]).content) > 1_500_000 for image in found["data"]] == [True] * 3
@@ -142,7 +142,7 @@ def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
 
 def test_urls_are_never_too_long(large: "Deployment") -> None:
     """Ten of them are answered directly."""
-    answer = large.call("POST", PATH, {"prompt": "a fox", "n": 10, "response_format": "url"}, role="user")
+    response = large.call("POST", PATH, {"prompt": "a fox", "n": 10, "response_format": "url"}, role="user")
 
-    assert answer.status == 200
-    assert len(answer.json["data"]) == 10
+    assert response.status == 200
+    assert len(response.json["data"]) == 10

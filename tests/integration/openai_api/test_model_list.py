@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def listed(deployment: "Deployment", role: str = "user") -> list[str]:
-    answer = deployment.call("GET", "/v1/models", role=role)
-    assert (answer.status, answer.json["object"]) == (200, "list")
-    return [Model.model_validate(model, strict=True).id for model in answer.json["data"]]
+    response = deployment.call("GET", "/v1/models", role=role)
+    assert (response.status, response.json["object"]) == (200, "list")
+    return [Model.model_validate(model, strict=True).id for model in response.json["data"]]
 
 
 def limited(deployment: "Deployment", **limits: Any) -> str:
@@ -40,8 +40,8 @@ def test_every_model_is_listed_by_its_engine(two: "Deployment") -> None:
     assert {"openai/gpt-image-2", "gpt-image-2", "gemini/gemini-sandbox-image"} <= set(names)
     assert "gemini-sandbox-image" not in names
     for name in names:
-        answer = two.call("GET", f"/v1/models/{name}", role="user")
-        assert (answer.status, answer.json["id"]) == (200, name)
+        response = two.call("GET", f"/v1/models/{name}", role="user")
+        assert (response.status, response.json["id"]) == (200, name)
 
 
 def test_a_server_for_edits_is_asked_as_well(
@@ -76,11 +76,11 @@ def test_an_engine_that_is_down_leaves_its_models_out(two: "Deployment", gemini:
     """The others are listed, and a warning says what is missing."""
     gemini.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
 
-    answer = two.call("GET", "/v1/models", role="user")
+    response = two.call("GET", "/v1/models", role="user")
 
-    assert answer.status == 200
-    assert {model["owned_by"] for model in answer.json["data"]} == {"openai"}
-    assert "models of gemini are missing: gemini answered 500: on fire" in answer.headers[WARNINGS_HEADER]
+    assert response.status == 200
+    assert {model["owned_by"] for model in response.json["data"]} == {"openai"}
+    assert "models of gemini are missing: gemini answered 500: on fire" in response.headers[WARNINGS_HEADER]
 
 
 def test_an_engine_that_hangs_is_not_waited_for(two: "Deployment", serve: Callable[..., str]) -> None:
@@ -105,18 +105,18 @@ def test_no_engine_answers(two: "Deployment", gemini: SandboxState, openai: Sand
     for engine in (gemini, openai):
         engine.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
 
-    answer = two.call("GET", "/v1/models", role="user")
+    response = two.call("GET", "/v1/models", role="user")
 
-    assert (answer.status, answer.json["error"]["code"]) == (502, "engine_unavailable")
-    assert "openai answered 500" in answer.json["error"]["message"]
+    assert (response.status, response.json["error"]["code"]) == (502, "engine_unavailable")
+    assert "openai answered 500" in response.json["error"]["message"]
 
 
 def test_nothing_is_configured(deployment: "Deployment") -> None:
     """The error names the field."""
-    answer = deployment.call("GET", "/v1/models", role="user")
+    response = deployment.call("GET", "/v1/models", role="user")
 
-    assert (answer.status, answer.json["error"]["code"]) == (409, "not_configured")
-    assert answer.json["error"]["param"] == "IMAGES_OPENAI_API_KEY"
+    assert (response.status, response.json["error"]["code"]) == (409, "not_configured")
+    assert response.json["error"]["param"] == "IMAGES_OPENAI_API_KEY"
 
 
 def test_a_limited_token_sees_its_own(two: "Deployment") -> None:
@@ -130,10 +130,14 @@ def test_a_limited_token_sees_its_own(two: "Deployment") -> None:
 @pytest.mark.parametrize("name", ["nothing", "gemini/nothing", "x/" + "y" * 500])
 def test_a_model_that_there_is_not(two: "Deployment", name: str) -> None:
     """A 404 that repeats no more than is needed."""
-    answer = two.call("GET", f"/v1/models/{name}", role="user")
+    response = two.call("GET", f"/v1/models/{name}", role="user")
 
-    assert (answer.status, answer.json["error"]["param"], answer.json["error"]["code"]) == (404, "model", "not_found")
-    assert len(answer.text) < 500
+    assert (response.status, response.json["error"]["param"], response.json["error"]["code"]) == (
+        404,
+        "model",
+        "not_found",
+    )
+    assert len(response.text) < 500
 
 
 def test_a_limited_token_hears_nothing_of_other_engines(
@@ -143,10 +147,10 @@ def test_a_limited_token_hears_nothing_of_other_engines(
     gemini.knobs.faults = [Fault(500, {"error": {"message": "on fire"}}, times=-1)]
     role = limited(two, engines=["openai"])
 
-    answer = two.call("GET", "/v1/models", role=role)
+    response = two.call("GET", "/v1/models", role=role)
 
-    assert {model["owned_by"] for model in answer.json["data"]} == {"openai"}
-    assert WARNINGS_HEADER not in answer.headers
+    assert {model["owned_by"] for model in response.json["data"]} == {"openai"}
+    assert WARNINGS_HEADER not in response.headers
     assert gemini.record == []
 
 

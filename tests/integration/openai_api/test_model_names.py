@@ -12,13 +12,13 @@ from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import SandboxState
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 PATH = "/v1/images/generations"
 
 
-def generate(deployment: "Deployment", model: str | None, path: str = PATH, role: str = "user") -> "Answer":
+def generate(deployment: "Deployment", model: str | None, path: str = PATH, role: str = "user") -> "ApiResponse":
     return deployment.call("POST", path, {"prompt": "a fox", "model": model}, role=role)
 
 
@@ -30,9 +30,9 @@ def limited(deployment: "Deployment", **limits: Any) -> str:
 
 def test_a_model_with_its_engine_runs_there(two: "Deployment", gemini: SandboxState, openai: SandboxState) -> None:
     """The engine gets the model's own name, and what is stored says who made it."""
-    answer = generate(two, "gemini/gemini-sandbox-image")
+    response = generate(two, "gemini/gemini-sandbox-image")
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
     assert gemini.record[-1].path.endswith("/models/gemini-sandbox-image:generateContent")
     assert not openai.record
     job = two.jobs()[0]
@@ -41,9 +41,9 @@ def test_a_model_with_its_engine_runs_there(two: "Deployment", gemini: SandboxSt
 
 def test_another_engine_s_usage_is_whole(two: "Deployment") -> None:
     """Gemini does not say what its counts are made of; into a generation goes text."""
-    answer = generate(two, "gemini/gemini-sandbox-image")
+    response = generate(two, "gemini/gemini-sandbox-image")
 
-    usage = ImagesResponse.model_validate_json(answer.text, strict=True).usage
+    usage = ImagesResponse.model_validate_json(response.text, strict=True).usage
     assert usage
     assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (7, 1290, 1297)
     assert (usage.input_tokens_details.text_tokens, usage.input_tokens_details.image_tokens) == (7, 0)
@@ -103,9 +103,9 @@ def test_a_slash_that_names_no_configured_engine_is_part_of_the_name(
 
 def test_an_engine_without_a_model_gets_no_other_engine_s(two: "Deployment", gemini: SandboxState) -> None:
     """The configured model is openai's; gemini has none of its own, and says so."""
-    answer = generate(two, "gemini/")
+    response = generate(two, "gemini/")
 
-    assert (answer.status, answer.json["error"]["code"]) == (409, "not_configured")
+    assert (response.status, response.json["error"]["code"]) == (409, "not_configured")
     assert not gemini.record
 
 
@@ -117,18 +117,18 @@ def test_the_other_channels_take_names_as_they_are(two: "Deployment", openai: Sa
 
 
 def test_a_named_engine_stays_when_the_configuration_changes(
-    queued: "Deployment", gemini: SandboxState, serve: Callable[..., str]
+    queue_deployment: "Deployment", gemini: SandboxState, serve: Callable[..., str]
 ) -> None:
     """A queued job runs where its request said, and is not given to another engine meanwhile."""
     url = serve(import_module("sandbox.engines.gemini").create_app(gemini))
-    queued.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
-    generate(queued, "openai/gpt-image-2")
-    generate(queued, "gpt-image-2")
+    queue_deployment.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
+    generate(queue_deployment, "openai/gpt-image-2")
+    generate(queue_deployment, "gpt-image-2")
 
-    queued.configure(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-sandbox-image")
-    queued.work()
+    queue_deployment.configure(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-sandbox-image")
+    queue_deployment.work()
 
-    by_name, configured = reversed(queued.jobs())
+    by_name, configured = reversed(queue_deployment.jobs())
     assert (by_name.engine, by_name.model, by_name.status) == ("openai", "gpt-image-2", "succeeded")
     assert configured.engine == "gemini"
 
@@ -145,11 +145,13 @@ def test_what_a_limited_token_may_use(two: "Deployment") -> None:
     assert list(statuses.values()) == [200, 403, 403, 403]
 
 
-def test_a_limited_token_s_job_runs_as_it_was_allowed(queued: "Deployment", openai: SandboxState) -> None:
+def test_a_limited_token_s_job_runs_as_it_was_allowed(queue_deployment: "Deployment", openai: SandboxState) -> None:
     """Another default by the time it is done is nothing to it."""
-    generate(queued, None, "/api/v1/images/generations", role=limited(queued, models=["gpt-image-2"]))
+    generate(
+        queue_deployment, None, "/api/v1/images/generations", role=limited(queue_deployment, models=["gpt-image-2"])
+    )
 
-    queued.configure(IMAGE_GENERATION_MODEL="gpt-image-2.6-sunburst")
-    queued.work()
+    queue_deployment.configure(IMAGE_GENERATION_MODEL="gpt-image-2.6-sunburst")
+    queue_deployment.work()
 
     assert openai.record[-1].json["model"] == "gpt-image-2"

@@ -19,7 +19,7 @@ from sandbox.engines.state import SandboxState
 from tests.integration.sample_images import encoded, opened, text
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import Answer, Deployment
+    from tests.integration.deployment import ApiResponse, Deployment
 
 
 CLEAR_RED = (255, 0, 0, 0)
@@ -66,14 +66,14 @@ def answering(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[
     return start
 
 
-def generate(deployment: "Deployment", **fields: Any) -> "Answer":
-    answer = deployment.call("POST", "/v1/images/generations", {"prompt": "a fox", **fields}, role="user")
-    assert answer.status == 200, answer.text
-    return answer
+def generate(deployment: "Deployment", **fields: Any) -> "ApiResponse":
+    response = deployment.call("POST", "/v1/images/generations", {"prompt": "a fox", **fields}, role="user")
+    assert response.status == 200, response.text
+    return response
 
 
-def image_of(answer: "Answer") -> Image.Image:
-    return opened(answer.json["data"][0]["b64_json"])
+def image_of(response: "ApiResponse") -> Image.Image:
+    return opened(response.json["data"][0]["b64_json"])
 
 
 @pytest.mark.parametrize("engine", ["gemini", "comfyui", "automatic1111"])
@@ -84,11 +84,11 @@ def test_engines_that_make_one_format(
     """The image is converted, stored as that, and no warning is left."""
     generating_with(engine)
 
-    answer = generate(deployment, output_format=format)
+    response = generate(deployment, output_format=format)
 
-    assert image_of(answer).format == format.upper()
-    assert answer.json["output_format"] == format
-    assert "output_format" not in answer.headers.get(WARNINGS_HEADER, "")
+    assert image_of(response).format == format.upper()
+    assert response.json["output_format"] == format
+    assert "output_format" not in response.headers.get(WARNINGS_HEADER, "")
     assert deployment.jobs()[0].images[0].content_type == f"image/{format}"
 
 
@@ -99,10 +99,12 @@ def test_nothing_is_converted_to_a_gif(
     """It would not move: the request is refused before it is a job."""
     generating_with(engine)
 
-    answer = deployment.call("POST", "/v1/images/generations", {"prompt": "a fox", "output_format": "gif"}, role="user")
+    response = deployment.call(
+        "POST", "/v1/images/generations", {"prompt": "a fox", "output_format": "gif"}, role="user"
+    )
 
-    assert (answer.status, answer.json["error"]["param"]) == (400, "output_format")
-    assert f"{engine} makes no gif" in answer.json["error"]["message"]
+    assert (response.status, response.json["error"]["param"]) == (400, "output_format")
+    assert f"{engine} makes no gif" in response.json["error"]["message"]
     assert not deployment.jobs()
 
 
@@ -110,10 +112,10 @@ def test_what_only_openai_has_is_named(deployment: "Deployment", generating_with
     """The image is made without it."""
     generating_with("automatic1111")
 
-    answer = generate(deployment, complexity="high", frame_count=4, frame_duration_ms=100)
+    response = generate(deployment, complexity="high", frame_count=4, frame_duration_ms=100)
 
     for name in ("complexity", "frame_count", "frame_duration_ms"):
-        assert f"{name} is not supported by automatic1111" in answer.headers[WARNINGS_HEADER]
+        assert f"{name} is not supported by automatic1111" in response.headers[WARNINGS_HEADER]
 
 
 def test_a_format_that_came_unasked(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
@@ -132,11 +134,11 @@ def test_the_other_channel_too(deployment: "Deployment", generating_with: Callab
     generating_with("automatic1111")
 
     body = {"prompt": "a fox", "output_format": "webp", "output_compression": 10}
-    answer = deployment.call("POST", "/api/v1/images/generations", body, role="user")
+    response = deployment.call("POST", "/api/v1/images/generations", body, role="user")
 
-    assert answer.json[0]["content_type"] == "image/webp"
-    assert answer.json[0]["name"].endswith(".webp")
-    assert httpx.get(answer.json[0]["url"]).headers["content-type"] == "image/webp"
+    assert response.json[0]["content_type"] == "image/webp"
+    assert response.json[0]["name"].endswith(".webp")
+    assert httpx.get(response.json[0]["url"]).headers["content-type"] == "image/webp"
 
 
 def test_compression(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
@@ -154,9 +156,9 @@ def test_a_format_without_compression(deployment: "Deployment", generating_with:
     """A png has none, and that is said."""
     generating_with("automatic1111")
 
-    answer = generate(deployment, output_compression=50)
+    response = generate(deployment, output_compression=50)
 
-    assert "output_compression is for jpeg and webp: png has none" in answer.headers[WARNINGS_HEADER]
+    assert "output_compression is for jpeg and webp: png has none" in response.headers[WARNINGS_HEADER]
 
 
 def test_transparency_in_a_jpeg_becomes_white(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
@@ -199,18 +201,18 @@ def test_the_operator_has_the_last_word(deployment: "Deployment", answering: Cal
     answering(encoded())
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"output_format": "png"})
 
-    answer = generate(deployment, output_format="webp")
+    response = generate(deployment, output_format="webp")
 
-    assert image_of(answer).format == "PNG"
-    assert "output_format was set to 'png' by the operator" in answer.headers[WARNINGS_HEADER]
+    assert image_of(response).format == "PNG"
+    assert "output_format was set to 'png' by the operator" in response.headers[WARNINGS_HEADER]
 
 
-def test_what_the_engine_honoured_is_not_encoded_again(generating: "Deployment", openai: SandboxState) -> None:
+def test_what_the_engine_honoured_is_not_encoded_again(openai_deployment: "Deployment", openai: SandboxState) -> None:
     """Its bytes are stored as they came."""
-    answer = generate(generating, size="64x64", output_format="webp", output_compression=30)
+    response = generate(openai_deployment, size="64x64", output_format="webp", output_compression=30)
 
     assert openai.record[-1].json["output_compression"] == 30
-    assert image_of(answer).format == "WEBP"
+    assert image_of(response).format == "WEBP"
 
 
 def test_an_image_that_cannot_be_converted_is_given_as_it_is(
@@ -221,10 +223,10 @@ def test_an_image_that_cannot_be_converted_is_given_as_it_is(
     broken[200:400] = bytes(200)
     answering(bytes(broken))
 
-    answer = generate(deployment, output_format="jpeg")
+    response = generate(deployment, output_format="jpeg")
 
-    assert answer.json["output_format"] == "png"
-    assert "output_format could not be jpeg: it is damaged" in answer.headers[WARNINGS_HEADER]
+    assert response.json["output_format"] == "png"
+    assert "output_format could not be jpeg: it is damaged" in response.headers[WARNINGS_HEADER]
 
 
 def test_an_image_with_too_many_pixels_is_given_as_it_is(
@@ -233,10 +235,10 @@ def test_an_image_with_too_many_pixels_is_given_as_it_is(
     """To convert it would need more memory than there is."""
     answering(encoded(size=(6000, 4001)))
 
-    answer = generate(deployment, output_format="jpeg")
+    response = generate(deployment, output_format="jpeg")
 
-    assert answer.json["size"] == "6000x4001"
-    assert "more than 24 megapixels" in answer.headers[WARNINGS_HEADER]
+    assert response.json["size"] == "6000x4001"
+    assert "more than 24 megapixels" in response.headers[WARNINGS_HEADER]
 
 
 def test_formats_that_there_are_not(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
@@ -244,10 +246,10 @@ def test_formats_that_there_are_not(deployment: "Deployment", generating_with: C
     generating_with("automatic1111")
 
     body = {"prompt": "a fox", "output_format": "bmp"}
-    answer = deployment.call("POST", "/api/v1/images/generations", body, role="user")
+    response = deployment.call("POST", "/api/v1/images/generations", body, role="user")
 
-    assert answer.json[0]["content_type"] == "image/png"
-    assert "output_format can be png, jpeg or webp" in answer.json[0]["warnings"][0]
+    assert response.json[0]["content_type"] == "image/png"
+    assert "output_format can be png, jpeg or webp" in response.json[0]["warnings"][0]
 
 
 def noise(side: int = 256) -> bytes:
@@ -262,10 +264,10 @@ def test_an_image_that_the_format_cannot_hold_is_given_as_it_is(
     """A webp has at most 16,383 pixels a side: an image that is paid for is not lost for that."""
     answering(encoded(size=(16_384, 8)))
 
-    answer = generate(deployment, output_format="webp")
+    response = generate(deployment, output_format="webp")
 
-    assert (image_of(answer).format, image_of(answer).size) == ("PNG", (16_384, 8))
-    assert "output_format could not be webp: 16384x8 pixels are too many for it" in answer.headers[WARNINGS_HEADER]
+    assert (image_of(response).format, image_of(response).size) == ("PNG", (16_384, 8))
+    assert "output_format could not be webp: 16384x8 pixels are too many for it" in response.headers[WARNINGS_HEADER]
 
 
 def test_how_an_engine_is_to_answer_is_no_callers_field(
@@ -275,7 +277,7 @@ def test_how_an_engine_is_to_answer_is_no_callers_field(
     answering(encoded())
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "b64_json", "stream": False})
 
-    answer = generate(deployment, response_format="url", stream=False)
+    response = generate(deployment, response_format="url", stream=False)
 
-    assert httpx.get(answer.json["data"][0]["url"]).content == encoded()
-    assert WARNINGS_HEADER not in answer.headers
+    assert httpx.get(response.json["data"][0]["url"]).content == encoded()
+    assert WARNINGS_HEADER not in response.headers

@@ -18,15 +18,15 @@ Serve = Callable[[ASGIApp], str]
 
 
 @pytest.fixture
-def a1111(generating: "Deployment", serve: Serve) -> SandboxState:
+def a1111(openai_deployment: "Deployment", serve: Serve) -> SandboxState:
     """An AUTOMATIC1111 server that the deployment generates with."""
-    return generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=20)
+    return generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=20)
 
 
 @pytest.fixture
-def comfyui(generating: "Deployment", serve: Serve) -> SandboxState:
+def comfyui(openai_deployment: "Deployment", serve: Serve) -> SandboxState:
     """A ComfyUI server that the deployment generates with."""
-    return generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=20)
+    return generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=20)
 
 
 @pytest.fixture

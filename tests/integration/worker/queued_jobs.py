@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 FOX = {"prompt": "a fox", "size": "64x64"}
 
 
-def requested(state: SandboxState, ending: str = "/images/generations") -> int:
+def count_requests(state: SandboxState, ending: str = "/images/generations") -> int:
     """How often the engine was asked for images."""
     return sum(one.method == "POST" and one.path.endswith(ending) for one in state.record)
 
 
-def queued(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str]:
+def enqueue_jobs(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str]:
     """Jobs that are in the table and in the queue."""
     jobs = [Job(id=new_job_id(), kind="generation", owner="token:1", request=FOX, **fields) for _ in range(number)]
     for job in jobs:
@@ -31,9 +31,9 @@ def queued(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str
     return [job.id for job in jobs]
 
 
-def left_behind(worker: WorkerDeployment, engine: str) -> str:
+def orphaned_job(worker: WorkerDeployment, engine: str) -> str:
     """A running job whose holder died, and whose lease has run out."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     assert run(worker.gateway.jobs.lease(job_id, "the dead", -10, engine))
     return job_id
 

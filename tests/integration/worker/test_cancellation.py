@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from sandbox.engines.state import SandboxState
-from tests.integration.worker.queued_jobs import queued, requested
+from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
 from tests.polling import LONG, meanwhile, wait_until
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def test_a_job_canceled_while_it_runs_stays_canceled(
-    worker: WorkerDeployment, generating: "Deployment", openai: SandboxState
+    worker: WorkerDeployment, openai_deployment: "Deployment", openai: SandboxState
 ) -> None:
     """Its images are not shown, and nobody is told that it succeeded."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     openai.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
 
     def cancel() -> None:
@@ -42,11 +42,11 @@ def test_a_job_canceled_while_it_runs_stays_canceled(
 
 def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxState) -> None:
     """The message of a job that was canceled in the queue is done with."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     job = worker.job(job_id)
     job.status = "canceled"
     run(worker.gateway.jobs.end(job, expected_status="queued"))
 
     worker.work_off()
 
-    assert requested(openai) == 0
+    assert count_requests(openai) == 0

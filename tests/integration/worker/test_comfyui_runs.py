@@ -15,7 +15,7 @@ from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.worker.cancellation import cancel
-from tests.integration.worker.queued_jobs import queued, requested
+from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
 from tests.polling import LONG, meanwhile, wait_until
 
@@ -39,7 +39,7 @@ def test_a_job_canceled_before_its_run_is_asked_for_has_none(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While its images are being fetched, for instance: nothing is paid for it."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     inputs = worker.gateway._job_inputs
     load = inputs.load
 
@@ -51,18 +51,18 @@ def test_a_job_canceled_before_its_run_is_asked_for_has_none(
     worker.work_off()
 
     assert worker.job(job_id).status == "canceled"
-    assert requested(comfyui, "/prompt") == 0
+    assert count_requests(comfyui, "/prompt") == 0
     assert worker.keys("images/") == []
 
 
 @pytest.mark.usefixtures("soon")
 def test_a_run_that_begins_after_the_cancellation_is_taken_off(
-    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+    worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
 ) -> None:
     """Who cancels finds no run to stop; the holder of the job sees it in the record, and stops what it has begun."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=240)  # no test lasts that long
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=240)  # no test lasts that long
     comfyui.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     jobs = Gateway(worker.gateway.settings, worker.gateway.aws).jobs
 
     async def record() -> None:
@@ -72,7 +72,7 @@ def test_a_run_that_begins_after_the_cancellation_is_taken_off(
         assert await jobs.end(job, expected_status="running")
 
     def cancel_it() -> None:
-        wait_until(lambda: requested(comfyui, "/prompt") == 1)
+        wait_until(lambda: count_requests(comfyui, "/prompt") == 1)
         asyncio.run(record())
 
     with meanwhile(cancel_it):
@@ -104,24 +104,24 @@ class Losing:
 
 
 def test_a_run_whose_beginning_was_not_told_is_found_again(
-    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState, serve: Serve
+    worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState, serve: Serve
 ) -> None:
     """The next attempt asks for it by the job's id, and starts no second one."""
-    generating.configure(COMFYUI_BASE_URL=serve(Losing(create_comfyui(comfyui))))
-    (job_id,) = queued(worker)
+    openai_deployment.configure(COMFYUI_BASE_URL=serve(Losing(create_comfyui(comfyui))))
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1
 
 
 def test_images_that_could_not_be_stored_are_fetched_again(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are on the server still: S3's absence costs an attempt, not the job, and no second run."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
     with monkeypatch.context() as patched:
         patched.setattr(worker.gateway.images._bucket, "put", away)
@@ -132,7 +132,7 @@ def test_images_that_could_not_be_stored_are_fetched_again(
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1
 
 
 def test_images_that_can_never_be_stored_fail_the_job(
@@ -140,7 +140,7 @@ def test_images_that_can_never_be_stored_fail_the_job(
 ) -> None:
     """After the last attempt it says that it may have cost, and a dead letter tells of it; one run was paid for."""
     monkeypatch.setattr(worker.gateway.images._bucket, "put", away)
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
@@ -148,32 +148,32 @@ def test_images_that_can_never_be_stored_fail_the_job(
     assert job.error
     assert (job.status, job.attempts) == ("failed", MAX_ATTEMPTS)
     assert (job.error.code, job.error.may_have_cost) == (StorageUnavailable.code, True)
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1
     assert len(worker.drain("dead")) == 1
 
 
 def test_a_run_that_took_too_long_is_not_paid_twice(
-    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+    worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
 ) -> None:
     """It was stopped, so there is nothing to be found, and the job fails."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=1)
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=1)
     comfyui.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_timeout")
-    assert requested(comfyui, "/prompt") == requested(comfyui, "/interrupt") == 1
+    assert count_requests(comfyui, "/prompt") == count_requests(comfyui, "/interrupt") == 1
 
 
 def test_a_run_that_failed_on_the_server_is_not_paid_twice(
-    worker: WorkerDeployment, generating: "Deployment", comfyui: SandboxState
+    worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
 ) -> None:
     """It would fail again."""
     broken = {"outputs": {}, "status": {"status_str": "error", "messages": []}}
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     comfyui.knobs.faults = [Fault(200, {job_id: broken}, times=-1, path=f"/history/{job_id}", skip=1)]
 
     worker.work_off()
@@ -181,4 +181,4 @@ def test_a_run_that_failed_on_the_server_is_not_paid_twice(
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_unavailable")
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1

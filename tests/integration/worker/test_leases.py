@@ -10,7 +10,7 @@ from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
 from tests.integration.sqs_records import record
-from tests.integration.worker.queued_jobs import generate_with, left_behind, queued, requested
+from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs, generate_with, orphaned_job
 from tests.integration.worker_deployment import WorkerDeployment
 
 if TYPE_CHECKING:
@@ -21,33 +21,33 @@ def test_a_crash_on_an_engine_that_may_have_been_paid_fails_the_job(
     worker: WorkerDeployment, openai: SandboxState
 ) -> None:
     """The job of a dead holder ends as interrupted; the engine is not asked again."""
-    job_id = left_behind(worker, "openai")
+    job_id = orphaned_job(worker, "openai")
 
     worker.work_off()
 
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.error.code, job.error.may_have_cost) == ("failed", "interrupted", True)
-    assert requested(openai) == 0
+    assert count_requests(openai) == 0
 
 
 def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
-    worker: WorkerDeployment, generating: "Deployment", serve: Callable[..., str]
+    worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
     """The run that the dead holder started is not started twice, and its image is the job's."""
-    comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
-    job_id = left_behind(worker, "comfyui")
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    job_id = orphaned_job(worker, "comfyui")
     dead = run(worker.gateway.jobs.get(job_id))
     assert dead
     form = run(worker.gateway._job_inputs.load(dead))[0]
     run(worker.gateway.executor.execute(dead, form))
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1
 
     worker.work_off()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
-    assert requested(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/prompt") == 1
     assert len(worker.keys("images/")) == 1
 
 
@@ -64,11 +64,11 @@ def test_an_edit_that_died_where_it_came_in_is_interrupted(worker: WorkerDeploym
 
 
 def test_a_job_that_keeps_killing_its_holders_fails(
-    worker: WorkerDeployment, generating: "Deployment", serve: Callable[..., str]
+    worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
     """Also where runs are found again there is an end to it."""
-    generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
-    job_id = left_behind(worker, "comfyui")
+    generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    job_id = orphaned_job(worker, "comfyui")
     for _ in range(MAX_ATTEMPTS - 1):
         assert run(worker.gateway.jobs.lease(job_id, "another", -10, "comfyui"))
 
@@ -81,7 +81,7 @@ def test_a_job_that_keeps_killing_its_holders_fails(
 
 def test_a_job_that_another_holds_comes_back_until_it_has_ended(worker: WorkerDeployment, openai: SandboxState) -> None:
     """The message is not lost while the holder lives, and done with when it has finished."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
     lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))
     assert lease
@@ -91,4 +91,4 @@ def test_a_job_that_another_holds_comes_back_until_it_has_ended(worker: WorkerDe
     run(worker.gateway.jobs.finish(lease.job, "another"))
     assert worker.deliver(message.record) == []
 
-    assert requested(openai) == 0
+    assert count_requests(openai) == 0

@@ -9,7 +9,7 @@ from image_gateway.ids import new_job_id
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.sqs_records import record
-from tests.integration.worker.queued_jobs import FOX, queued, requested
+from tests.integration.worker.queued_jobs import FOX, count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
 from tests.loop_time import LoopTime
 from tests.polling import LONG, meanwhile, wait_until
@@ -23,7 +23,7 @@ GENERATION = {"kind": "generation", "request": FOX}
 def test_503_twice_then_an_image(worker: WorkerDeployment, openai: SandboxState) -> None:
     """Succeeded at the third attempt; between them the queue waits at least as long as the engine asked for."""
     openai.knobs.faults += [Fault(503, headers={"Retry-After": "20"}), Fault(503, headers={"Retry-After": "40"})]
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     waits = []
 
     for _ in range(3):
@@ -39,10 +39,12 @@ def test_503_twice_then_an_image(worker: WorkerDeployment, openai: SandboxState)
     assert worker.drain() == []
 
 
-def test_an_engine_that_is_down_for_good_fails_the_job(worker: WorkerDeployment, generating: "Deployment") -> None:
+def test_an_engine_that_is_down_for_good_fails_the_job(
+    worker: WorkerDeployment, openai_deployment: "Deployment"
+) -> None:
     """After so many attempts, ever further apart, the job fails in the engine's words and a dead letter is sent."""
-    generating.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="x")
-    (job_id,) = queued(worker)
+    openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="x")
+    (job_id,) = enqueue_jobs(worker)
     waits = []
 
     while messages := worker.drain():
@@ -75,13 +77,13 @@ def test_what_may_have_cost_or_is_refused_is_not_tried_again(
 ) -> None:
     """Refusals, content blocks, 502s and broken connections end the job at once."""
     openai.knobs.faults.append(Fault(**{**vars(fault), "times": -1}))
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.status, job.attempts, job.error.code, requested(openai)) == ("failed", 1, code, 1)
+    assert (job.status, job.attempts, job.error.code, count_requests(openai)) == ("failed", 1, code, 1)
 
 
 def test_an_engine_that_is_too_slow_is_not_asked_again(
@@ -89,7 +91,7 @@ def test_an_engine_that_is_too_slow_is_not_asked_again(
 ) -> None:
     """A timeout after the request was sent may have cost money."""
     openai.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     def run_out_of_time() -> None:
         wait_until(lambda: openai.in_flight == 1)
@@ -100,7 +102,7 @@ def test_an_engine_that_is_too_slow_is_not_asked_again(
 
     job = worker.job(job_id)
     assert job.error
-    assert (job.error.code, job.error.may_have_cost, requested(openai)) == ("engine_timeout", True, 1)
+    assert (job.error.code, job.error.may_have_cost, count_requests(openai)) == ("engine_timeout", True, 1)
 
 
 def test_a_table_that_fails_brings_the_message_back(worker: WorkerDeployment, openai: SandboxState) -> None:

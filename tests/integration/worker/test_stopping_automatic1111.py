@@ -7,7 +7,7 @@ import pytest
 from image_gateway.engines.automatic1111 import stop
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.worker.cancellation import cancel
-from tests.integration.worker.queued_jobs import left_behind, queued, requested
+from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs, orphaned_job
 from tests.integration.worker_deployment import WorkerDeployment
 from tests.loop_time import LoopTime
 from tests.polling import LONG, meanwhile, wait_until
@@ -23,55 +23,55 @@ def test_a_job_that_is_too_slow_is_no_burden_for_the_next(
 ) -> None:
     """The server is free when its place is: those after it neither wait inside the server nor fail for it."""
     a1111.knobs.latency = LONG
-    (slow,) = queued(worker)
+    (slow,) = enqueue_jobs(worker)
 
     def run_out_of_time() -> None:
-        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        wait_until(lambda: count_requests(a1111, "/txt2img") == 1)
         handlers_time.advance(20)
 
     with meanwhile(run_out_of_time):
         worker.work_off()
     a1111.knobs.latency = 0
-    quick = queued(worker, 4)
+    quick = enqueue_jobs(worker, 4)
     worker.work_off()
 
     error = worker.job(slow).error
     assert error
     assert (worker.job(slow).status, error.code, error.may_have_cost) == ("failed", "engine_timeout", True)
     assert [(worker.job(one).status, worker.job(one).attempts) for one in quick] == [("succeeded", 1)] * 4
-    assert requested(a1111, "/interrupt") == 1
+    assert count_requests(a1111, "/interrupt") == 1
 
 
 @pytest.mark.usefixtures("soon")
 def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, a1111: SandboxState) -> None:
     """It interrupts the server while it still has the place, so the next job is whole."""
     a1111.knobs.latency = LONG
-    (canceled,) = queued(worker)
+    (canceled,) = enqueue_jobs(worker)
 
     def cancel_it() -> None:
-        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        wait_until(lambda: count_requests(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, canceled))
 
     with meanwhile(cancel_it):
         deliver(worker)
     a1111.knobs.latency = 0
-    (other,) = queued(worker)
+    (other,) = enqueue_jobs(worker)
     worker.work_off()
 
     assert (worker.job(canceled).status, worker.job(other).status) == ("canceled", "succeeded")
-    assert requested(a1111, "/interrupt") == 1
+    assert count_requests(a1111, "/interrupt") == 1
     assert len(worker.keys("images/")) == 1
 
 
 def test_canceling_a_job_whose_holder_died_hits_nobody_else(worker: WorkerDeployment, a1111: SandboxState) -> None:
     """The server is at another job by then."""
     a1111.knobs.latency = LONG
-    dead = left_behind(worker, "automatic1111")
+    dead = orphaned_job(worker, "automatic1111")
     worker.drain()
-    (other,) = queued(worker)
+    (other,) = enqueue_jobs(worker)
 
     def cancel_the_dead() -> None:
-        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        wait_until(lambda: count_requests(a1111, "/txt2img") == 1)
         asyncio.run(cancel(worker, dead))
         a1111.knobs.latency = 0
 
@@ -79,7 +79,7 @@ def test_canceling_a_job_whose_holder_died_hits_nobody_else(worker: WorkerDeploy
         deliver(worker)
 
     assert (worker.job(dead).status, worker.job(other).status) == ("canceled", "succeeded")
-    assert requested(a1111, "/interrupt") == 0
+    assert count_requests(a1111, "/interrupt") == 0
 
 
 def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
@@ -89,10 +89,10 @@ def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
     monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 290)
     a1111.knobs.latency = LONG
     a1111.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress")]
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     def run_out_of_time() -> None:
-        wait_until(lambda: requested(a1111, "/txt2img") == 1)
+        wait_until(lambda: count_requests(a1111, "/txt2img") == 1)
         handlers_time.advance(10)
         wait_until(looks)
         handlers_time.advance(5)
@@ -106,5 +106,5 @@ def test_a_worker_whose_time_is_up_does_not_wait_for_a_server_to_rest(
     error = worker.job(job_id).error
     assert error
     assert (error.code, error.may_have_cost) == ("engine_timeout", True)
-    assert requested(a1111, "/interrupt") == 1
+    assert count_requests(a1111, "/interrupt") == 1
     assert looks() < len(stop._WAITS)

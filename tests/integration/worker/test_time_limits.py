@@ -9,7 +9,7 @@ import pytest
 from image_gateway.container import Gateway
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
-from tests.integration.worker.queued_jobs import generate_with, queued, requested
+from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs, generate_with
 from tests.integration.worker_deployment import WorkerDeployment
 from tests.loop_time import LoopTime
 from tests.polling import LONG, meanwhile, wait_until
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
     worker: WorkerDeployment,
-    generating: "Deployment",
+    openai_deployment: "Deployment",
     serve: Callable[..., str],
     handlers_time: LoopTime,
 ) -> None:
     """The job goes back to the queue, the run goes on at the engine, and its image is the job's."""
-    comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     comfyui.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
 
     def run_out_of_time() -> None:
-        wait_until(lambda: requested(comfyui, "/prompt") == 1 and comfyui.record[-1].path != "/prompt")
+        wait_until(lambda: count_requests(comfyui, "/prompt") == 1 and comfyui.record[-1].path != "/prompt")
         handlers_time.advance(300)
 
     with meanwhile(run_out_of_time):
@@ -43,28 +43,30 @@ def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
-    assert requested(comfyui, "/prompt") == 1
-    assert requested(comfyui, "/interrupt") == 0
+    assert count_requests(comfyui, "/prompt") == 1
+    assert count_requests(comfyui, "/interrupt") == 0
 
 
 def test_too_little_time_leaves_a_job_unharmed(worker: WorkerDeployment, openai: SandboxState) -> None:
     """It goes back to the queue as it was, for an invocation with more time."""
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
 
     assert worker.deliver(message.record, seconds=18) == []
 
-    assert (worker.job(job_id).status, worker.job(job_id).attempts, requested(openai)) == ("queued", 0, 0)
+    assert (worker.job(job_id).status, worker.job(job_id).attempts, count_requests(openai)) == ("queued", 0, 0)
     worker.work_off()
     assert worker.job(job_id).status == "succeeded"
 
 
-def test_a_timeout_that_no_invocation_has_fails_the_job(worker: WorkerDeployment, generating: "Deployment") -> None:
+def test_a_timeout_that_no_invocation_has_fails_the_job(
+    worker: WorkerDeployment, openai_deployment: "Deployment"
+) -> None:
     """It would go back to the queue for ever; instead the job names the field."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=100)
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=100)
     settings = worker.gateway.settings.model_copy(update={"function_timeout_seconds": 110})
     worker.gateway = Gateway(settings, worker.gateway.aws)
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
 
@@ -74,12 +76,12 @@ def test_a_timeout_that_no_invocation_has_fails_the_job(worker: WorkerDeployment
 
 
 def test_a_run_that_waits_longer_than_the_worker_can_is_put_back(
-    worker: WorkerDeployment, generating: "Deployment", serve: Callable[..., str]
+    worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
     """ComfyUI's own queue may be long: the job waits for another invocation instead of failing."""
-    comfyui = generate_with(generating, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=2)
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=2)
     comfyui.knobs.latency = 0.9
-    job_ids = queued(worker, 4)
+    job_ids = enqueue_jobs(worker, 4)
 
     worker.work_off()
 
@@ -89,16 +91,16 @@ def test_a_run_that_waits_longer_than_the_worker_can_is_put_back(
 
 def test_work_that_outlasts_the_invocation_ends_before_it(
     worker: WorkerDeployment,
-    generating: "Deployment",
+    openai_deployment: "Deployment",
     openai: SandboxState,
     handlers_time: LoopTime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The job is failed while there is time to say so, and may have cost."""
-    generating.configure(IMAGE_ENGINE_TIMEOUT=60)
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 270)
     openai.knobs.latency = LONG
-    (job_id,) = queued(worker)
+    (job_id,) = enqueue_jobs(worker)
 
     def run_out_of_time() -> None:
         wait_until(lambda: openai.in_flight == 1)
@@ -115,21 +117,21 @@ def test_work_that_outlasts_the_invocation_ends_before_it(
 @pytest.mark.parametrize("batch", [10, 3])
 def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
     worker: WorkerDeployment,
-    generating: "Deployment",
+    openai_deployment: "Deployment",
     serve: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ) -> None:
     """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
-    a1111 = generate_with(generating, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
+    a1111 = generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
     a1111.knobs.latency = 0.15
     monkeypatch.setattr("image_gateway.worker.slots._MAX_LOCK_WAIT_SECONDS", 0.5)
-    job_ids = queued(worker, 10)
+    job_ids = enqueue_jobs(worker, 10)
 
     worker.work_off(batch=batch)
 
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert [(job.status, job.attempts) for job in jobs] == [("succeeded", 1)] * 10
-    assert requested(a1111, "/txt2img") == 10
+    assert count_requests(a1111, "/txt2img") == 10
     times = sorted((job.started_at, job.finished_at) for job in jobs if job.started_at and job.finished_at)
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
