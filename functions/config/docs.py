@@ -1,4 +1,4 @@
-"""The API's description, for programs and for people."""
+"""Routes of the API's documentation: the OpenAPI document and a page for it."""
 
 from fastapi import APIRouter, Response
 
@@ -10,19 +10,19 @@ router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
 @router.get("/openapi.json")
 @access(Access.PUBLIC)
 async def openapi() -> Response:
-    """The OpenAPI document of the whole gateway."""
+    """Return the OpenAPI document of the whole gateway."""
     return openapi_page.openapi()
 
 
 @router.get("/docs")
 @access(Access.PUBLIC)
 async def docs() -> Response:
-    """The OpenAPI document as a page one can try things on; loads nothing from elsewhere."""
+    """Return an interactive page for the OpenAPI document. It loads nothing from other hosts."""
     return openapi_page.page()
 
 
 @router.get("/docs/{name}")
 @access(Access.PUBLIC)
 async def docs_asset(name: str) -> Response:
-    """A script or style of the page."""
+    """Return a script or style sheet of the page."""
     return openapi_page.asset(name)

@@ -1,18 +1,18 @@
-"""Routes of models as the OpenAI API lists them."""
+"""Routes of the list of models in the format of the OpenAI API."""
 
 from fastapi import APIRouter, Response
 
 from image_gateway.api import (
-    ASKING,
-    WARNED,
-    WARNINGS,
+    DOCUMENTED_WARNINGS,
+    ENGINE_ERRORS,
+    WARNINGS_HEADER,
     Access,
     GatewayDep,
     GuardedRoute,
     PrincipalDep,
     access,
-    refusals,
-    warnings_header,
+    error_responses,
+    format_warnings,
 )
 from image_gateway.models.openai import OpenAIModel, OpenAIModels
 from image_gateway.openai_api.model_list import ModelList
@@ -20,18 +20,18 @@ from image_gateway.openai_api.model_list import ModelList
 router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
 
 
-@router.get("/v1/models", responses={200: {"headers": WARNED}, **refusals(*ASKING)})
+@router.get("/v1/models", responses={200: {"headers": DOCUMENTED_WARNINGS}, **error_responses(*ENGINE_ERRORS)})
 @access(Access.USER)
 async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: Response) -> OpenAIModels:
-    """The models of all engines that are configured, asked of the engines themselves."""
+    """List the models that all configured engines offer now."""
     models, warnings = await ModelList(gateway.configs, gateway.engine).all(principal)
     if warnings:
-        response.headers[WARNINGS] = warnings_header(warnings)
+        response.headers[WARNINGS_HEADER] = format_warnings(warnings)
     return OpenAIModels(data=models)
 
 
-@router.get("/v1/models/{id:path}", responses=refusals(*ASKING))
+@router.get("/v1/models/{id:path}", responses=error_responses(*ENGINE_ERRORS))
 @access(Access.USER)
 async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:
-    """One model, by the name that a request would give it."""
-    return await ModelList(gateway.configs, gateway.engine).one(id, principal)
+    """Return one model by the name that requests use for it."""
+    return await ModelList(gateway.configs, gateway.engine).get(id, principal)

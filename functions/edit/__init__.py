@@ -1,1 +1,1 @@
-import image_gateway.cold_start  # noqa: F401 - before any module of this function imports FastAPI
+import image_gateway.cold_start  # noqa: F401 - must run before this function imports FastAPI

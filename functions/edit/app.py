@@ -1,4 +1,4 @@
-"""The edit function: images from images and prompts, and uploads of inputs too large for the API."""
+"""The edit function: edits of images, and uploads of inputs that are too large for the API."""
 
 from fastapi import Response
 
@@ -33,24 +33,24 @@ app = create_app(result_router())
 )
 @access(Access.USER)
 async def edit(
-    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submitting: SubmissionDep
+    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submission: SubmissionDep
 ) -> list[ImageInfo] | Response:
-    """Edit one image, or make one from up to 16, with the configured engine."""
-    # Nothing is fetched for a caller whom a switch or a limit would turn away afterwards.
-    await submitting.admit(form)
+    """Edit an image, or combine up to 16 images, with the configured engine."""
+    # Nothing is fetched for a caller whose request would be refused afterwards.
+    await submission.admit(form)
     images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
-    return await submitting.submit(form, images, mask)
+    return await submission.submit(form, images, mask)
 
 
 @app.post("/v1/images/edits", tags=["OpenAI"], responses=OPENAI_RESPONSES, openapi_extra=EDIT_BODY)
 @access(Access.USER)
 async def openai_edits(
-    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submitting: OpenAISubmissionDep
+    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submission: OpenAISubmissionDep
 ) -> Response:
-    """Edit images as the OpenAI API does: a form with files, or JSON. The model's name may name the engine."""
-    await submitting.admit(params)
+    """Edit images as with the OpenAI API: by a form with files, or by JSON. The model's name can select the engine."""
+    await submission.admit(params)
     images, mask = await gateway.inputs.resolve(params.image, params.mask, principal)
-    return await submitting.submit(params, images, mask)
+    return await submission.submit(params, images, mask)
 
 
 @app.post(
@@ -61,7 +61,7 @@ async def openai_edits(
 )
 @access(Access.USER)
 async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
-    """A presigned POST for an input that is too large for the API; its `id` is then an input for its owner."""
+    """Create a presigned POST for an input that is too large for the API. Its `id` is then an input for its owner."""
     await gateway.executor.require_enabled(edit=True)
     return gateway.library.upload(form, principal)
 

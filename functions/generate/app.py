@@ -3,21 +3,21 @@
 from fastapi import Response
 
 from image_gateway.api import (
-    ANSWERED,
-    SUBMITTED,
+    OPENAI_RESPONSES,
+    SUBMISSION_RESPONSES,
     Access,
-    OpenAISubmittingDep,
-    SubmittingDep,
+    OpenAISubmissionDep,
+    SubmissionDep,
     access,
     create_app,
     lambda_handler,
-    results,
+    result_router,
 )
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.images import ImageInfo
 from image_gateway.models.openai import ImageGenerateParams
 
-app = create_app(results())
+app = create_app(result_router())
 
 
 @app.post(
@@ -25,20 +25,20 @@ app = create_app(results())
     tags=["images"],
     response_model=list[ImageInfo],
     response_model_exclude_none=True,
-    responses=SUBMITTED,
+    responses=SUBMISSION_RESPONSES,
 )
 @access(Access.USER)
-async def generations(form: CreateImageForm, submitting: SubmittingDep) -> list[ImageInfo] | Response:
-    """Generate images with the configured engine; they are stored, and answered as presigned URLs."""
-    return await submitting.submit(form)
+async def generations(form: CreateImageForm, submission: SubmissionDep) -> list[ImageInfo] | Response:
+    """Generate images with the configured engine, store them, and return presigned URLs."""
+    return await submission.submit(form)
 
 
-@app.post("/v1/images/generations", tags=["OpenAI"], responses=ANSWERED)
+@app.post("/v1/images/generations", tags=["OpenAI"], responses=OPENAI_RESPONSES)
 @access(Access.USER)
-async def openai_generations(params: ImageGenerateParams, submitting: OpenAISubmittingDep) -> Response:
-    """Generate images as the OpenAI API does; the model's name may name the engine."""
-    await submitting.admit(params)
-    return await submitting.submit(params)
+async def openai_generations(params: ImageGenerateParams, submission: OpenAISubmissionDep) -> Response:
+    """Generate images as with the OpenAI API. The model's name can select the engine."""
+    await submission.admit(params)
+    return await submission.submit(params)
 
 
 handler = lambda_handler(app)

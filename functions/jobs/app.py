@@ -1,4 +1,4 @@
-"""The jobs function: what became of requests, and images by addresses that do not age."""
+"""The jobs function: jobs and their results, and images at URLs that do not expire."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ from image_gateway.jobs.views import job_info, job_page
 from image_gateway.models.images import JobInfo, JobPage
 from image_gateway.models.jobs import Status
 
-# The function's policy lets it ask the table for no others.
+# The function's policy allows no queries for other owners.
 Owner = Annotated[str, StringConstraints(pattern="^(token|event):", max_length=256)]
 
 app = create_app(result_router(documented=True))
@@ -38,24 +38,24 @@ async def list_jobs(
     *,
     gateway: GatewayDep,
     principal: PrincipalDep,
-    status: Annotated[Status | None, Query(description="Only jobs in this state.")] = None,
+    status: Annotated[Status | None, Query(description="Only jobs with this status.")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=128, description="As the page before answered it.")] = None,
-    owner: Annotated[Owner | None, Query(description="Whose; for administrators.")] = None,
+    cursor: Annotated[str | None, Query(max_length=128, description="The `cursor` of the previous page.")] = None,
+    owner: Annotated[Owner | None, Query(description="Only jobs of this owner; for administrators.")] = None,
 ) -> JobPage:
-    """One's own jobs, the newest first; an administrator's list has everybody's."""
+    """List the caller's jobs, newest first. Administrators see the jobs of all owners."""
     if principal.role < Role.ADMIN:
         if owner not in (None, principal.owner):
-            raise Forbidden("Other owners' jobs need a token of role admin", field="owner")
+            raise Forbidden("Jobs of other owners require a token with role admin", field="owner")
         owner = principal.owner
-    found, after = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
-    return job_page(found, after, gateway.images, principal)
+    jobs, next_cursor = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    return job_page(jobs, next_cursor, gateway.images, principal)
 
 
 @app.get("/api/v1/images/jobs/{id}", tags=["jobs"], response_model_exclude_none=True)
 @access(Access.USER)
 async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
-    """A job, with fresh URLs of its images."""
+    """Return a job, with fresh URLs of its images."""
     return job_info(job, gateway.images, principal)
 
 
@@ -67,7 +67,7 @@ async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) ->
 )
 @access(Access.USER)
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
-    """Cancel a job that has not ended. It will have no images, and its engine is stopped where that can be."""
+    """Cancel a job that has not ended. It will have no images. Its run at the engine is stopped if that is possible."""
     cancellation = Cancellation(
         jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
     )
@@ -83,7 +83,7 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
 )
 @access(Access.USER)
 async def image(url: ImageUrlDep) -> Response:
-    """An image, at a fresh presigned URL: this address does not age."""
+    """Redirect to a fresh presigned URL of an image. This route's own URL does not expire."""
     return RedirectResponse(url, 302)
 
 

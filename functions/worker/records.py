@@ -1,4 +1,4 @@
-"""Batches of messages as Lambda's poller of SQS hands them on, and the answer that it expects."""
+"""Batches of SQS messages as Lambda delivers them, and the response that Lambda expects."""
 
 import asyncio
 import logging
@@ -11,41 +11,40 @@ from image_gateway.worker.messages import Message
 logger = logging.getLogger(__name__)
 
 
-class Failure(TypedDict):
-    """A message that must come back."""
+class BatchItemFailure(TypedDict):
+    """A message that must be redelivered."""
 
     itemIdentifier: str
 
 
-class Answer(TypedDict):
-    """What the poller is told (`ReportBatchItemFailures`)."""
+class BatchResponse(TypedDict):
+    """The response to a batch of messages (`ReportBatchItemFailures`)."""
 
-    batchItemFailures: list[Failure]
-
-
-Take = Callable[[Any], Awaitable[bool]]
-"""Takes one record; False where its message must come back."""
+    batchItemFailures: list[BatchItemFailure]
 
 
-async def take_all(records: Sequence[Any], take: Take) -> Answer:
-    """Take all records of a batch at the same time; each fails alone."""
-    done = await asyncio.gather(*(_guarded(record, take) for record in records))
-    failed = [record["messageId"] for record, is_done in zip(records, done, strict=True) if not is_done]
+ProcessRecord = Callable[[Any], Awaitable[bool]]
+"""Processes one record; returns False if its message must be redelivered."""
+
+
+async def process_records(records: Sequence[Any], process: ProcessRecord) -> BatchResponse:
+    """Process all records of a batch concurrently. A record that fails does not affect the others."""
+    processed = await asyncio.gather(*(_process_one(record, process) for record in records))
+    failed = [record["messageId"] for record, success in zip(records, processed, strict=True) if not success]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def message_of(record: Any) -> Message:
-    """The message of a record; the time it was sent is in milliseconds since 1970."""
+def to_message(record: Any) -> Message:
+    """Return the message of a record, whose `SentTimestamp` is in milliseconds since 1970."""
     sent_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
-    again = int(record["attributes"]["ApproximateReceiveCount"]) > 1
-    return Message(record["messageId"], record["body"], sent_at, again)
+    redelivered = int(record["attributes"]["ApproximateReceiveCount"]) > 1
+    return Message(record["messageId"], record["body"], sent_at, redelivered)
 
 
-async def _guarded(record: Any, take: Take) -> bool:
+async def _process_one(record: Any, process: ProcessRecord) -> bool:
     try:
-        return await take(record)
-    except Exception as error:  # noqa: BLE001 - the other messages of the batch must not suffer
-        # Its own message may hold what a sender sent.
-        found = {"message_id": record["messageId"], "error": type(error).__name__}
-        logger.error("a message comes back", extra=found)  # noqa: TRY400 - its text may hold a prompt
+        return await process(record)
+    except Exception as error:  # noqa: BLE001 - a defect must not fail the other messages of the batch
+        fields = {"message_id": record["messageId"], "error": type(error).__name__}
+        logger.error("a message failed and is redelivered", extra=fields)  # noqa: TRY400 - the error may quote a prompt
         return False

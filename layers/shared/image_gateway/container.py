@@ -1,4 +1,4 @@
-"""What a function works with: stores, engines and services of one deployment, each made when first needed."""
+"""The composition root: stores, engines and services of one deployment, each created at its first use."""
 
 import asyncio
 import ssl
@@ -38,13 +38,14 @@ if TYPE_CHECKING:
 
 
 class Gateway:
-    """The composition of one deployment, for the life of a process.
+    """All parts of one deployment, for the lifetime of a process.
 
-    What not every function needs is imported where it is made: a cold start is for the most part imports.
+    Modules that only some functions need are imported in the property that uses them, because imports take most of the
+    time of a cold start.
 
     Args:
-        settings: what the template says.
-        aws: where the stores are; by default what the environment names, over connections of the gateway's own.
+        settings: the settings that the template passes to the function.
+        aws: client for AWS; by default one for the environment's account, with connections of its own.
     """
 
     def __init__(self, settings: Settings, aws: Aws | None = None) -> None:
@@ -54,48 +55,48 @@ class Gateway:
 
     @cached_property
     def configs(self) -> ConfigStore:
-        """The configuration."""
+        """The configuration document."""
         return ConfigStore(self.aws, self.settings, self._locks)
 
     @cached_property
     def tokens(self) -> TokenAuthenticator:
-        """Who may do what."""
+        """Authenticates tokens."""
         return TokenAuthenticator(self.aws, self.settings)
 
     @cached_property
     def token_registry(self) -> "TokenRegistry":
-        """Tokens, made and revoked."""
+        """Creates, lists and revokes tokens."""
         from image_gateway.access.token_registry import TokenRegistry
 
         return TokenRegistry(self.aws, self.settings)
 
     @cached_property
     def images(self) -> ImageStore:
-        """Images in the bucket."""
+        """Stored images."""
         return ImageStore(self.aws, self.settings)
 
     @cached_property
     def jobs(self) -> JobStore:
-        """What was asked for, and what became of it."""
+        """Job records."""
         return JobStore(self.aws, self.settings)
 
     @cached_property
     def library(self) -> "ImageLibrary":
-        """Images and uploads as inputs."""
+        """Stored images and uploads that requests use as inputs."""
         from image_gateway.images.library import ImageLibrary
 
         return ImageLibrary(self.aws, self.settings, self.jobs)
 
     @cached_property
     def inputs(self) -> "ImageInputs":
-        """What callers send as images to edit."""
+        """Resolves the callers' input images."""
         from image_gateway.images.inputs import ImageInputs
 
         return ImageInputs(self._fetcher.fetch, self.library)
 
     @cached_property
     def submission(self) -> Submission:
-        """How requests become jobs."""
+        """Creates jobs for requests."""
         return Submission(
             settings=self.settings,
             jobs=self.jobs,
@@ -107,28 +108,28 @@ class Gateway:
 
     @cached_property
     def worker(self) -> "Worker":
-        """What does queued jobs."""
+        """Processes queued jobs."""
         from image_gateway.jobs.engine_cancellation import EngineCanceler
+        from image_gateway.worker.attempt_runner import AttemptRunner
         from image_gateway.worker.cancel_watch import CancelWatch
         from image_gateway.worker.slots import Slots
         from image_gateway.worker.worker import Worker
 
+        cancel_watch = CancelWatch(self.jobs, EngineCanceler(self.configs, self.engine))
         return Worker(
-            longest_seconds=self.settings.function_timeout_seconds,
+            max_invocation_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
             queue=self.queue,
             configs=self.configs,
-            inputs=self._job_inputs,
-            executor=self.executor,
+            attempts=AttemptRunner(self._job_inputs, self.executor, cancel_watch),
             events=self.events,
             batches=self._batch_tracker,
             slots=Slots(self._locks, self.settings.aws_lambda_function_memory_size),
-            cancel_watch=CancelWatch(self.jobs, EngineCanceler(self.configs, self.engine)),
         )
 
     @cached_property
     def dispatcher(self) -> "Dispatcher":
-        """What takes messages in."""
+        """Dispatches queue messages."""
         from image_gateway.worker.dispatch import Dispatcher
         from image_gateway.worker.recovery import Recovery
 
@@ -136,7 +137,7 @@ class Gateway:
             bucket=self.settings.bucket,
             jobs=self.jobs,
             inputs=self._job_inputs,
-            files=self.files,
+            ingester=self.ingester,
             recovery=Recovery(self.aws, self.settings, self.queue),
             worker=self.worker,
             queue=self.queue,
@@ -144,8 +145,8 @@ class Gateway:
         )
 
     @cached_property
-    def files(self) -> "RequestFileIngester":
-        """What makes jobs of request files."""
+    def ingester(self) -> "RequestFileIngester":
+        """Creates the jobs of request files."""
         from image_gateway.batches.ingestion import RequestFileIngester
 
         return RequestFileIngester(
@@ -160,7 +161,7 @@ class Gateway:
 
     @cached_property
     def objects(self) -> "ObjectStore":
-        """What is in the bucket beside images."""
+        """Objects in the bucket that are not images."""
         from image_gateway.aws.object_store import ObjectStore
 
         return ObjectStore(self.aws, self.settings)
@@ -185,12 +186,12 @@ class Gateway:
 
     @cached_property
     def queue(self) -> JobQueue:
-        """Where jobs go that are not done at once."""
+        """The queue of jobs that do not run inside the API function."""
         return JobQueue(self.aws, self.settings)
 
     @cached_property
     def events(self) -> JobEvents:
-        """Who is told of jobs' ends."""
+        """Publishes the completion of jobs."""
         return JobEvents(self.aws, self.settings)
 
     @cached_property
@@ -199,20 +200,27 @@ class Gateway:
 
     @cached_property
     def executor(self) -> JobExecutor:
-        """From a form to stored images."""
+        """Runs jobs on their engines and stores the images."""
         return JobExecutor(self.configs, self.images, self.engine, self.prompt_writer)
 
     def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
-        """The engine `name`, ready for one request under `config`; `timeout` in seconds shortens the configured one."""
+        """Create an engine for one request.
+
+        Args:
+            name: the engine.
+            config: the configuration to use.
+            edit: whether the request is an edit.
+            timeout: seconds; shortens the configured timeout.
+        """
         config = with_edit_fallbacks(config) if edit else config
         return create_engine(name, config, self._connection(config, timeout), edit=edit)
 
     def prompt_writer(self, name: str, config: ImagesConfig) -> PromptWriter:
-        """What rewrites prompts where `name` is the engine."""
+        """Create the engine that rewrites prompts while `name` is the configured engine."""
         return create_prompt_writer(name, config, self._connection(config, REWRITE_TIMEOUT_SECONDS))
 
     async def aclose(self) -> None:
-        """Close the connections that were opened. Lambda never does: it freezes or ends the process."""
+        """Close all open connections. Lambda never calls this: it freezes or ends the process."""
         if "_client" in self.__dict__:
             await self._client.aclose()
         if "_fetcher" in self.__dict__:
@@ -230,7 +238,8 @@ class Gateway:
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        # Node and uvicorn close what was idle for 5 s. A request that meets that is lost, and may have been paid for.
+        # Node and uvicorn close connections that were idle for 5 s. A request sent at that moment is lost, and may have
+        # been paid for.
         transport = Transport(_tls(), idle_seconds=2)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
 
@@ -246,11 +255,11 @@ class Gateway:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """How this process speaks TLS. To load the authorities is the dearest part of a client: one context serves all."""
+    """Return the process's TLS context. It is shared: loading the CAs is the most expensive part of a client."""
     return ssl.create_default_context()
 
 
 @cache
 def from_environment() -> Gateway:
-    """The gateway of this process, as the function's environment describes it."""
+    """Return the gateway of this process, with the settings of the function's environment."""
     return Gateway(Settings.from_environment())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.api.waiting import longest_wait, seconds_left
+from image_gateway.api.waiting import max_wait_seconds, remaining_seconds
 from image_gateway.settings import Settings
 
 SETTINGS = Settings(config_parameter="p", bucket="b", table="t", wait_seconds=25, wait_seconds_url=55)
@@ -27,13 +27,13 @@ def event(**context: Any) -> dict[str, Any]:
 )
 def test_the_channel_says_how_long_a_request_waits(domain: str, seconds: float) -> None:
     """API Gateway cuts what takes longer; a function URL does not."""
-    assert longest_wait(event(domainName=domain), SETTINGS) == seconds
+    assert max_wait_seconds(event(domainName=domain), SETTINGS) == seconds
 
 
 def test_without_an_event_a_request_waits_as_behind_api_gateway() -> None:
     """The application can be served by itself."""
-    assert longest_wait({}, SETTINGS) == 25
-    assert seconds_left({}, 25, lambda: NOW) == 25
+    assert max_wait_seconds({}, SETTINGS) == 25
+    assert remaining_seconds({}, 25, lambda: NOW) == 25
 
 
 @pytest.mark.parametrize(
@@ -45,4 +45,4 @@ def test_waiting_counts_from_the_arrival_at_aws(ago: float, allowed: float, left
     """What a cold start took is gone; a clock that is behind AWS's gives no more than is allowed."""
     arrived = event(timeEpoch=int((NOW - ago) * 1000))
 
-    assert seconds_left(arrived, allowed, lambda: NOW) == left
+    assert remaining_seconds(arrived, allowed, lambda: NOW) == left

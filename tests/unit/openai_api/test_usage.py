@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from openai.types.images_response import Usage as OpenAIUsage
 
-from image_gateway.openai_api.usage import usage_of
+from image_gateway.openai_api.usage import complete_usage
 
 
 def counted(reported: dict[str, Any] | None, *, edit: bool = False) -> dict[str, Any] | None:
-    found = usage_of(reported, edit=edit)
+    found = complete_usage(reported, edit=edit)
     return found.model_dump(exclude_none=True) if found else None
 
 

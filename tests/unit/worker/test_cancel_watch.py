@@ -76,7 +76,7 @@ async def test_work_at_a_canceled_job_is_cancelled_and_what_it_runs_is_stopped(
     left_off = []
 
     async def work() -> None:
-        async with cancel_watch.over(job):
+        async with cancel_watch.watch(job):
             await cancel(jobs, job)
             time.may_pass.set()
             try:
@@ -97,7 +97,7 @@ async def test_work_that_ends_is_watched_no_more(jobs: JobStore, stops: Stops) -
     job = await running(jobs)
     before = asyncio.all_tasks()
 
-    async with cancel_watch.over(job):
+    async with cancel_watch.watch(job):
         await asyncio.sleep(0)
 
     assert time.waits == [POLL_SECONDS]
@@ -111,10 +111,10 @@ async def test_what_goes_wrong_with_the_work_is_told_as_it_is(jobs: JobStore, st
     job = await running(jobs)
 
     with pytest.raises(StorageUnavailable):
-        async with cancel_watch.over(job):
+        async with cancel_watch.watch(job):
             raise StorageUnavailable("away")
     with pytest.raises(TimeoutError):
-        async with cancel_watch.over(job):
+        async with cancel_watch.watch(job):
             raise TimeoutError
 
 
@@ -124,7 +124,7 @@ async def test_a_worker_whose_own_time_is_up_stops_nothing(jobs: JobStore, stops
     job = await running(jobs)
 
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05), cancel_watch.over(job):
+        async with asyncio.timeout(0.05), cancel_watch.watch(job):
             await asyncio.Event().wait()
 
     assert stops.jobs == []
@@ -144,10 +144,10 @@ async def test_a_table_that_does_not_answer_changes_nothing(
         return await get(job_id)
 
     monkeypatch.setattr(jobs, "get", falter)
-    await cancel_watch.look(job)
+    await cancel_watch.check(job)
 
     async def work() -> None:
-        async with cancel_watch.over(job):
+        async with cancel_watch.watch(job):
             await cancel(jobs, job)
             time.may_pass.set()
             await asyncio.Event().wait()
@@ -163,10 +163,10 @@ async def test_an_engine_that_cannot_be_stopped_is_waited_for(jobs: JobStore, st
     cancel_watch, time = watching(jobs, stops)
     job = await running(jobs, "openai")
 
-    async with cancel_watch.over(job):
-        await cancel_watch.look(job)
+    async with cancel_watch.watch(job):
+        await cancel_watch.check(job)
         await cancel(jobs, job)
 
     assert time.waits == []
     with pytest.raises(Canceled, match=job.id):
-        await cancel_watch.look(job)
+        await cancel_watch.check(job)

@@ -10,7 +10,7 @@ from image_gateway.ids import new_job_id
 from image_gateway.jobs.attempt import finish_with_retries
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
-from image_gateway.worker.worker import _LONGEST_WAIT, _delay
+from image_gateway.worker.retry_policy import MAX_RETRY_DELAY_SECONDS, retry_delay
 
 pytestmark = pytest.mark.anyio
 
@@ -61,10 +61,10 @@ async def test_an_end_that_cannot_be_recorded_is_told(gateway: Gateway, falterin
 
 def test_delays_grow_and_never_fall_short_of_what_the_engine_asks() -> None:
     """Twice as long every time, with some spread; what an engine asks for, and a day at most."""
-    assert all(4 <= _delay(1, None) <= 5 and 8 <= _delay(2, None) <= 10 for _ in range(50))
-    assert all(60 <= _delay(1, 60) <= 75 for _ in range(50))
-    assert 5000 <= _delay(1, 5000) <= 6250
-    assert _delay(1, 1e9) == _LONGEST_WAIT
+    assert all(4 <= retry_delay(1, None) <= 5 and 8 <= retry_delay(2, None) <= 10 for _ in range(50))
+    assert all(60 <= retry_delay(1, 60) <= 75 for _ in range(50))
+    assert 5000 <= retry_delay(1, 5000) <= 6250
+    assert retry_delay(1, 1e9) == MAX_RETRY_DELAY_SECONDS
 
 
 async def test_a_bucket_that_fails_is_told(settings: Settings, aws: Aws) -> None:

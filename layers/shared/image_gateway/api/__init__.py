@@ -1,36 +1,42 @@
-"""HTTP by API Gateway: routes with declared access, problem documents, jobs that are waited for, one handler each.
+"""The HTTP API behind API Gateway: routes with declared access, problem documents, waiting for jobs, Lambda handlers.
 
-What only edits need is in `openai_forms`, for the function that edits.
+`openai_forms` is not imported here, because only the edit function needs it.
 """
 
 from image_gateway.api.app import create_app, lambda_handler
-from image_gateway.api.documented_errors import ASKING, refusals
-from image_gateway.api.openai_submitting import ANSWERED, WARNED, WARNINGS, OpenAISubmittingDep, warnings_header
-from image_gateway.api.ownership import ImageUrlDep, JobDep
-from image_gateway.api.results import results
+from image_gateway.api.documented_errors import ENGINE_ERRORS, error_responses
+from image_gateway.api.openai_responses import (
+    DOCUMENTED_WARNINGS,
+    OPENAI_RESPONSES,
+    WARNINGS_HEADER,
+    format_warnings,
+)
+from image_gateway.api.openai_submission import OpenAISubmissionDep
+from image_gateway.api.owned_resources import ImageUrlDep, JobDep
+from image_gateway.api.result_routes import result_router
 from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
-from image_gateway.api.submitting import SUBMITTED, SubmittingDep
-from image_gateway.api.waiting import LOCATION
+from image_gateway.api.submission import SUBMISSION_RESPONSES, SubmissionDep
+from image_gateway.api.waiting import DOCUMENTED_LOCATION
 
 __all__ = [
-    "ANSWERED",
-    "ASKING",
-    "LOCATION",
-    "SUBMITTED",
-    "WARNED",
-    "WARNINGS",
+    "DOCUMENTED_LOCATION",
+    "DOCUMENTED_WARNINGS",
+    "ENGINE_ERRORS",
+    "OPENAI_RESPONSES",
+    "SUBMISSION_RESPONSES",
+    "WARNINGS_HEADER",
     "Access",
     "GatewayDep",
     "GuardedRoute",
     "ImageUrlDep",
     "JobDep",
-    "OpenAISubmittingDep",
+    "OpenAISubmissionDep",
     "PrincipalDep",
-    "SubmittingDep",
+    "SubmissionDep",
     "access",
     "create_app",
+    "error_responses",
+    "format_warnings",
     "lambda_handler",
-    "refusals",
-    "results",
-    "warnings_header",
+    "result_router",
 ]

@@ -29,20 +29,20 @@ from image_gateway.event_loop import event_loop
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
-"""What Lambda calls: an event and a context in, API Gateway's answer (payload format 2.0) out."""
+"""A Lambda handler: from an event and a context to API Gateway's response (payload format 2.0)."""
 
 
 def create_app(*routers: APIRouter) -> FastAPI:
-    """An application with the routes of `routers`, whose every route must declare who may use it.
+    """Create an application with the routes of `routers`. Every route must declare its access.
 
-    Its gateway is made when first needed.
+    The gateway is created at the first request that needs it.
     """
     app = FastAPI(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        # Clients that send JSON without saying so are understood; no cookie is used that a form could ride on.
+        # Accept JSON without a content type. This enables no cross-site requests, because the gateway uses no cookies.
         strict_content_type=False,
         telemetry={"tracing": False, "metrics": False},
     )
@@ -57,23 +57,23 @@ def create_app(*routers: APIRouter) -> FastAPI:
 
 
 def lambda_handler(app: FastAPI) -> Handler:
-    """The handler of a function that API Gateway calls; it runs on the process's event loop.
+    """Create the Lambda handler of a function behind API Gateway. It runs on the process's event loop.
 
     Raises:
-        TypeError: a route came into the application by a way that checks no tokens, such as a router of another class.
+        TypeError: a route of the application checks no tokens, because its router has another route class.
     """
     for route in app.routes:
         if not isinstance(route, GuardedRoute):
-            raise TypeError(f"{route} does not check who uses it: its router needs route_class=GuardedRoute")
-    # Mangum logs each request's path by itself; `RequestLog` says more, and only route templates.
+            raise TypeError(f"{route} does not check its callers: its router needs route_class=GuardedRoute")
+    # Mangum logs the path of each request. `RequestLog` logs more, and route templates instead of paths.
     logging.getLogger("mangum.http").setLevel(logging.WARNING)
-    # botocore says at every start where it found credentials.
+    # botocore logs at every start where it found credentials.
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    # httpx logs each URL it asks for, and an engine's answer may hold signed ones.
+    # httpx logs each URL that it requests, and some URLs in engines' responses are signed.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("image_gateway").setLevel(logging.INFO)
     event_loop()
-    # What the start has made is never looked through.
+    # Objects that were created at start-up are excluded from garbage collection.
     gc.freeze()
     gc.enable()
     adapter = Mangum(app, lifespan="off", text_mime_types=["text/", "application/json", PROBLEM_JSON])
@@ -86,32 +86,32 @@ def lambda_handler(app: FastAPI) -> Handler:
 
 
 class RequestLog:
-    """One log line per request, and its id on every answer; also the last resort that turns a defect into an answer."""
+    """Logs each request in one line, adds its id to the response, and turns an unexpected exception into a response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application and log how the request ended."""
+        """Run the application and log the outcome."""
         started = time.perf_counter()
         status = 0
         request = Request(scope)
         id_ = request_id(request)
 
-        async def note(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # OpenAI's name for it, which its SDKs read.
-                named = [(b"x-request-id", id_.encode())] if id_ else []
-                message = {**message, "headers": [*message.get("headers", ()), *named]}
+                # The OpenAI API's name of this header, which OpenAI's SDKs read.
+                id_header = [(b"x-request-id", id_.encode())] if id_ else []
+                message = {**message, "headers": [*message.get("headers", ()), *id_header]}
             await send(message)
 
         try:
-            await self._app(scope, receive, note)
-        except Exception as error:  # noqa: BLE001 - a defect must still be a documented answer
-            answer = await on_defect(request, error)
-            await answer(scope, receive, note)
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 - a defect must still get a documented response
+            response = await on_defect(request, error)
+            await response(scope, receive, send_with_id)
         logger.info(
             "request",
             extra={

@@ -1,4 +1,4 @@
-"""The errors that a route may answer, for its documentation."""
+"""The documented errors of routes, for the OpenAPI document."""
 
 from typing import Any
 
@@ -23,16 +23,16 @@ from image_gateway.errors import (
     TooLarge,
 )
 
-ASKING: tuple[type[GatewayError], ...] = (
+ENGINE_ERRORS: tuple[type[GatewayError], ...] = (
     NotConfigured,
     EngineRejected,
     EngineRateLimited,
     EngineUnavailable,
     EngineTimeout,
 )
-"""Of a route that asks an engine something."""
+"""Errors of a route that calls an engine."""
 
-MAKING: tuple[type[GatewayError], ...] = (
+IMAGE_ERRORS: tuple[type[GatewayError], ...] = (
     InvalidSize,
     InvalidImage,
     InvalidUrl,
@@ -51,14 +51,14 @@ MAKING: tuple[type[GatewayError], ...] = (
     Busy,
     EngineTimeout,
 )
-"""Of a route that has images made, or answers with those that were."""
+"""Errors of a route that makes images, or returns the images of a job."""
 
 
-def refusals(*errors: type[GatewayError]) -> dict[int | str, dict[str, Any]]:
-    """A route's `responses` for these errors: under each status, the codes that it may come with."""
+def error_responses(*errors: type[GatewayError]) -> dict[int | str, dict[str, Any]]:
+    """Return a route's `responses` for these errors: for each status, a description with its error codes."""
     codes: dict[int, list[str]] = {}
     for error in errors:
-        of_status = codes.setdefault(error.status, [])
-        if error.code not in of_status:
-            of_status.append(error.code)
+        status_codes = codes.setdefault(error.status, [])
+        if error.code not in status_codes:
+            status_codes.append(error.code)
     return {status: {"description": ", ".join(f"`{code}`" for code in codes[status])} for status in sorted(codes)}

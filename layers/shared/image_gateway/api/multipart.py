@@ -1,6 +1,6 @@
-"""Reads `multipart/form-data` (RFC 7578) that is in memory, which no request to a function is too long for (6 MB).
+"""Parses `multipart/form-data` (RFC 7578) in memory: a request to a function is limited to 6 MB.
 
-The standard library reads headers; a package for forms would be imported at every start of every function.
+The standard library parses the headers. A package for forms would be imported at every cold start of every function.
 """
 
 import re
@@ -11,12 +11,12 @@ from email.parser import HeaderParser
 from image_gateway.errors import InvalidRequest
 
 MAX_PARTS = 100
-"""Most parts of a form."""
+"""Maximum number of parts of a form."""
 
-_MAX_HEADERS = 8_192
-_STRAY = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_MAX_HEADER_BYTES = 8_192
+_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _MAX_PARAMETERS = 100
-"""Most semicolons of a header: the standard library's time grows with their square."""
+"""Maximum number of semicolons in a header: the standard library takes time that is quadratic in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Part:
     """One part of a form.
 
     Attributes:
-        name: of the field.
-        data: its bytes.
-        is_file: whether it came with a file's name or says that it is an image. A file that was not chosen, which
-            browsers send without a name and without a byte, is none.
+        name: name of the field.
+        data: the content.
+        is_file: whether the part has a file name or an image's content type. An empty file field, which browsers send
+            without a file name and without content, is not a file.
     """
 
     name: str
@@ -36,25 +36,25 @@ class Part:
 
 
 def is_form(content_type: str) -> bool:
-    """Whether a body of that type is a form with files."""
+    """Whether a content type is `multipart/form-data`."""
     return _header(content_type).get_content_type() == "multipart/form-data"
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body of that type is JSON, as far as its sender says: who says nothing is believed to send it."""
+    """Whether a content type is JSON. A missing content type counts as JSON."""
     kind, _, subtype = _header(content_type).get_content_type().partition("/")
     return not content_type or (kind == "application" and (subtype == "json" or subtype.endswith("+json")))
 
 
 def read_form(content_type: str, body: bytes) -> list[Part]:
-    """The parts of a form, in their order.
+    """Return the parts of a form, in order.
 
     Args:
-        content_type: of the request, with its boundary.
+        content_type: the request's content type, with the boundary.
         body: the whole request body.
 
     Raises:
-        InvalidRequest: it is not such a form, it does not end, or it has more than `MAX_PARTS`.
+        InvalidRequest: the body is not such a form, is truncated, or has more than `MAX_PARTS` parts.
     """
     boundary = _parameter(_header(content_type), "content-type", "boundary")
     if boundary is None or not 1 <= len(boundary) <= 200 or not boundary.isascii():
@@ -66,22 +66,22 @@ def read_form(content_type: str, body: bytes) -> list[Part]:
             return parts
         if len(parts) == MAX_PARTS:
             raise InvalidRequest(f"The form has more than {MAX_PARTS} parts")
-        # Nothing but blanks follows a boundary on its line. A part without headers begins with the empty line.
+        # Only blanks may follow a boundary on its line. A part without headers begins with an empty line.
         line, _, rest = chunk.partition(b"\r\n")
-        headers, found, data = (b"\r\n" + rest).partition(b"\r\n\r\n")
-        if line.strip(b" \t") or not found:
+        headers, separator, data = (b"\r\n" + rest).partition(b"\r\n\r\n")
+        if line.strip(b" \t") or not separator:
             break
         parts.append(_part(headers, data))
-    raise InvalidRequest("The form does not begin or end: it was cut off, or its boundary is wrong")
+    raise InvalidRequest("The form has no beginning or no end: it is truncated, or its boundary is wrong")
 
 
 def _part(headers: bytes, data: bytes) -> Part:
-    if len(headers) > _MAX_HEADERS:
-        raise InvalidRequest("A part of the form has too long headers")
-    # The standard library would begin a new header there, where other readers go on with the one before.
-    if _STRAY.search(headers):
+    if len(headers) > _MAX_HEADER_BYTES:
+        raise InvalidRequest("The headers of a part of the form are too long")
+    # The standard library would start a new header here, whereas other parsers continue the one before.
+    if _BARE_LINE_END.search(headers):
         raise InvalidRequest("A line in a part's headers does not end with CR and LF")
-    # Browsers and clients write names as UTF-8 as they are.
+    # Browsers and other clients write names in UTF-8, without encoding them further.
     message = HeaderParser().parsestr(headers.lstrip(b"\r\n").decode(errors="replace"), headersonly=True)
     name = _parameter(message, "content-disposition", "name")
     if message.get_content_disposition() != "form-data" or name is None:
@@ -92,8 +92,8 @@ def _part(headers: bytes, data: bytes) -> Part:
 
 
 def _parameter(message: Message, header: str, name: str) -> str | None:
-    found = _parameters(message, header).get(name)
-    return found if isinstance(found, str) else None
+    value = _parameters(message, header).get(name)
+    return value if isinstance(value, str) else None
 
 
 def _parameters(message: Message, header: str) -> dict[str, object]:
@@ -102,9 +102,9 @@ def _parameters(message: Message, header: str) -> dict[str, object]:
     try:
         parameters = message.get_params([], header)
     except ValueError:
-        # RFC 2231 numbers the parts of a parameter; these have more digits than Python reads.
+        # RFC 2231 numbers the parts of a parameter. This number has more digits than Python parses.
         return {}
-    # The first of a name counts.
+    # If a name occurs more than once, the first one counts.
     return {name.lower(): value for name, value in reversed(parameters[1:])}
 
 

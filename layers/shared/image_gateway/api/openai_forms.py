@@ -1,4 +1,4 @@
-"""Bodies of the OpenAI channel's edits: JSON, or a form with files."""
+"""Request bodies of the OpenAI channel's edits: JSON, or a form with files."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from image_gateway.api.multipart import Part, is_form, is_json, read_form
-from image_gateway.api.problems import UNREADABLE
+from image_gateway.api.problems import UNREADABLE_BODY
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.openai import ImageEditParams
 
@@ -37,7 +37,7 @@ EDIT_BODY: dict[str, Any] = {
                         "mask": {
                             "type": "string",
                             "format": "binary",
-                            "description": "A file of the first image's size: its transparent pixels are edited.",
+                            "description": "A file as large as the first image. Its transparent pixels are edited.",
                         },
                     },
                 },
@@ -49,7 +49,7 @@ EDIT_BODY: dict[str, Any] = {
         },
     }
 }
-"""For the documentation of the route."""
+"""The documented request body of the route."""
 
 
 async def _edit_params(request: Request) -> ImageEditParams:
@@ -64,26 +64,29 @@ async def _edit_params(request: Request) -> ImageEditParams:
 
 
 EditParamsDep = Annotated[ImageEditParams, Depends(_edit_params)]
-"""What an edit asks for."""
+"""The parameters of an edit, from JSON or a form."""
 
 
 def _json(content_type: str, body: bytes) -> Any:
     if not is_json(content_type):
-        said = "the body must be a JSON object, sent with Content-Type: application/json, or a form"
-        raise InvalidRequest(f"{said} (multipart/form-data)")
+        raise InvalidRequest(
+            "the body must be a JSON object, sent with Content-Type: application/json, or a form (multipart/form-data)"
+        )
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise InvalidRequest(UNREADABLE) from None
+        raise InvalidRequest(UNREADABLE_BODY) from None
 
 
 def _fields(parts: Iterable[Part]) -> dict[str, Any]:
-    """The form as JSON would have it: files as data URLs, whose type nobody believes; empty texts as nothing.
+    """Return the form's fields as they would be in JSON.
 
-    What can only be a text is one, since some clients give every part a file's name.
+    Files become data URLs without a type: the type of an image is detected from its content. Empty texts are left out.
+    A field that can only be a text is read as text even if it has a file name, because some clients send a file name
+    with every part.
 
     Raises:
-        InvalidRequest: a field that means something has two values.
+        InvalidRequest: a known field has two values.
     """
     fields: dict[str, Any] = {}
     images: list[str] = []
@@ -91,7 +94,7 @@ def _fields(parts: Iterable[Part]) -> dict[str, Any]:
         is_file = part.is_file and part.name not in _TEXTS
         text = f"data:;base64,{base64.b64encode(part.data).decode()}" if is_file else _text(part)
         name = "mask" if part.name == "mask[]" else part.name
-        # An empty prompt is not a missing one: it is told so.
+        # An empty prompt is kept, so that the error says that it is empty and not that it is missing.
         if not text and name != "prompt":
             continue
         if _IMAGES.fullmatch(name):
@@ -109,5 +112,5 @@ def _text(part: Part) -> str:
     try:
         return part.data.decode()
     except UnicodeDecodeError:
-        said = f"{part.name}: is neither a file nor UTF-8 text"
-        raise InvalidRequest(said, field=part.name[:64]) from None
+        message = f"{part.name}: is neither a file nor UTF-8 text"
+        raise InvalidRequest(message, field=part.name[:64]) from None

@@ -1,4 +1,4 @@
-"""The gateway's OpenAPI document and a page to read it on, served without a CDN."""
+"""Serves the gateway's OpenAPI document, and Swagger UI without a CDN."""
 
 from functools import cache
 from importlib.resources import files
@@ -16,7 +16,7 @@ _ASSETS = {
     "swagger-ui.css": "text/css; charset=utf-8",
 }
 _POLICY = "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-# None of these falls back to `default-src`: the page, where tokens are typed in, is nobody's frame.
+# These do not fall back to `default-src`. Users type tokens into the page, so no other page may frame it.
 _POLICY += "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
 
 
@@ -26,12 +26,12 @@ def _document() -> bytes:
 
 
 def openapi() -> Response:
-    """The document, made from all functions' routes when the project is built."""
+    """Return the document, which the build generates from the routes of all functions."""
     return Response(_document(), media_type="application/json")
 
 
 def page() -> HTMLResponse:
-    """Swagger UI on the document."""
+    """Return Swagger UI for the document."""
     html = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="image-gateway",
@@ -44,14 +44,14 @@ def page() -> HTMLResponse:
 
 
 def asset(name: str) -> Response:
-    """A file of Swagger UI, as the `fastapi-offline` package ships it.
+    """Return a file of Swagger UI, as the `fastapi-offline` package ships it.
 
     Raises:
-        NotFound: the page has no such file.
+        NotFound: the page has no file of that name.
     """
     if name not in _ASSETS:
         raise NotFound(f"The documentation has no file {name!r}")
-    # Found without being imported: only its files are wanted.
+    # The package is located without being imported, because only its files are needed.
     spec = find_spec("fastapi_offline")
     assert spec is not None  # noqa: S101 - a dependency of the layer
     assert spec.origin is not None  # noqa: S101 - a package with a file

@@ -1,4 +1,4 @@
-"""The `Prefer` header (RFC 7240): how long a caller wants to wait for an answer."""
+"""Parses the `Prefer` header (RFC 7240): how long a caller wants to wait for a response."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Self
 
 _PREFERENCE = re.compile(
-    # What lies between two of them is not matched, only passed over, and an open quote ends with the header: that takes
-    # a time as long as the header.
+    # Text between two preferences is skipped without being matched, and an open quote extends to the end of the header.
+    # So the time is linear in the length of the header.
     r"""(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)             # a token
         (?:\s*=\s*(?P<word>"(?:[^"\\]|\\.)*"|[^\s",;]*))? # its value, which may be quoted
-        (?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])*            # parameters, which none of ours has
+        (?:"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^",])*            # parameters; the supported preferences have none
     """,
     re.VERBOSE,
 )
@@ -18,11 +18,11 @@ _PREFERENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What of a `Prefer` header means something here.
+    """The supported preferences of a `Prefer` header.
 
     Attributes:
-        respond_async: rather than waiting on, have an answer that says where the job is.
-        wait: seconds to wait at most; None: not said.
+        respond_async: whether the caller prefers a response with the job's location to further waiting.
+        wait: maximum seconds to wait; None if the header has no `wait`.
     """
 
     respond_async: bool = False
@@ -30,16 +30,18 @@ class Preferences:
 
     @classmethod
     def parse(cls, headers: Sequence[str]) -> Self:
-        """Read all `Prefer` headers of a request. What is unknown or malformed is ignored; the first of a name counts.
+        """Parse all `Prefer` headers of a request.
+
+        Unknown and malformed preferences are ignored. If a preference occurs more than once, the first one counts.
 
         Source: RFC 7240, section 2.
         """
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         for preference in _PREFERENCE.finditer(",".join(headers)):
-            found.setdefault(preference["name"].lower(), (preference["word"] or "").strip('"'))
-        wait = found.get("wait", "")
+            values.setdefault(preference["name"].lower(), (preference["word"] or "").strip('"'))
+        wait = values.get("wait", "")
         return cls(
-            respond_async="respond-async" in found,
-            # Nine digits are thirty years: more of them would only be slow to read.
+            respond_async="respond-async" in values,
+            # Nine digits are thirty years. More digits would only be slow to parse.
             wait=int(wait[:9]) if wait.isascii() and wait.isdigit() else None,
         )

@@ -1,6 +1,6 @@
-"""The one mapping from errors to HTTP answers, in the shape of each channel.
+"""Maps errors to HTTP responses in the format of each channel.
 
-The gateway's own routes answer RFC 9457 problem documents. Routes under `/v1` answer as the OpenAI API does.
+The gateway's own routes respond with RFC 9457 problem documents. Routes under `/v1` respond as the OpenAI API does.
 """
 
 import logging
@@ -18,20 +18,23 @@ from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unau
 logger = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-UNREADABLE = "The body cannot be read as JSON in UTF-8"
-"""Of a body that is cut off, in another encoding, or nested too deeply: which of these is not known."""
+UNREADABLE_BODY = "The body cannot be read as JSON in UTF-8"
+"""Message about a body that is truncated, in another encoding, or nested too deeply. Which of these is not known."""
 
 _OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
 async def on_gateway_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer an error of the tree."""
+    """Respond to an error of the gateway's own tree."""
     assert isinstance(error, GatewayError)  # noqa: S101 - registered for this class only
-    return answer(request, error)
+    return error_response(request, error)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request that does not validate: the first problem in words, all of them as data, no input repeated."""
+    """Respond to a request that does not validate.
+
+    The detail is the text of the first problem, and `errors` lists all of them. No input is repeated.
+    """
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
     problems = [_problem(item) for item in error.errors()]
     first = problems[0]
@@ -39,34 +42,34 @@ async def on_invalid_request(request: Request, error: Exception) -> JSONResponse
     if len(problems) > 1:
         detail += f" (and {len(problems) - 1} more)"
     kind = InvalidSize if {item["type"] for item in error.errors()} == {"invalid_size"} else InvalidRequest
-    return answer(request, kind(detail, field=first["field"] or None), problems)
+    return error_response(request, kind(detail, field=first["field"] or None), problems)
 
 
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework itself refuses: an unknown path, a wrong method, a body that cannot be read."""
+    """Respond to what the framework itself refuses: an unknown path, a wrong method, an unreadable body."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
     if error.status_code == 400:
-        return answer(request, InvalidRequest(UNREADABLE))
+        return error_response(request, InvalidRequest(UNREADABLE_BODY))
     known = {
-        404: ("not_found", "There is nothing at this path"),
-        405: ("method_not_allowed", "Another method is needed"),
+        404: ("not_found", "No route has this path"),
+        405: ("method_not_allowed", "This path does not support this method"),
     }
     code, detail = known.get(error.status_code, ("invalid_request", str(error.detail)))
     return _render(request, error.status_code, code, HTTPStatus(error.status_code).phrase, detail, error.headers or {})
 
 
 async def on_defect(request: Request, error: Exception) -> JSONResponse:
-    """Answer a defect of ours: logged by its kind and place, without its message, which may hold what a caller sent."""
+    """Respond to a defect of the gateway. Its type and line are logged. Its message is not: it may quote the caller."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
     logger.error("unexpected error", extra={"error": type(error).__name__, "place": place})
-    return answer(request, GatewayError("The gateway failed; its log tells more under this request_id"))
+    return error_response(request, GatewayError("The gateway failed; its log has more under this request_id"))
 
 
-def answer(request: Request, error: GatewayError, errors: Sequence[Mapping[str, Any]] = ()) -> JSONResponse:
-    """The HTTP answer that `error` stands for, in the shape of the channel the request came through."""
+def error_response(request: Request, error: GatewayError, errors: Sequence[Mapping[str, Any]] = ()) -> JSONResponse:
+    """Return the HTTP response for an error, in the format of the request's channel."""
     headers: dict[str, str] = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = error.challenge
@@ -78,19 +81,19 @@ def answer(request: Request, error: GatewayError, errors: Sequence[Mapping[str, 
     return _render(request, error.status, error.code, error.title, error.detail, headers, error.field, errors)
 
 
-def not_done(request: Request, job_id: str, location: str) -> JSONResponse:
-    """Redirect to a job's result; clients that do not follow find the job's id in the body."""
+def not_done_response(request: Request, job_id: str, location: str) -> JSONResponse:
+    """Redirect to a job's result. The body has the job's id for clients that do not follow redirects."""
     detail = f"The job {job_id} is not done yet: follow Location to its result"
     return _render(request, 303, "not_done", HTTPStatus.SEE_OTHER.phrase, detail, {"Location": location})
 
 
 def request_id(request: Request) -> str:
-    """API Gateway's id of the request, which its access log has too."""
+    """Return API Gateway's id of the request, which its access log has too; empty if there is none."""
     context = request.scope.get("aws.event", {}).get("requestContext", {})
     return str(context.get("requestId", ""))
 
 
-def _render(  # noqa: PLR0917 - the parts of one document
+def _render(  # noqa: PLR0917 - the fields of one document
     request: Request,
     status: int,
     code: str,
@@ -102,11 +105,11 @@ def _render(  # noqa: PLR0917 - the parts of one document
 ) -> JSONResponse:
     request.state.outcome = code
     headers = {"Cache-Control": "no-store", **headers}
-    # Not the request's URL, which holds what the caller's `Host` says.
+    # The path of the scope: the request's URL depends on the `Host` header.
     if request.scope["path"].startswith("/v1/"):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
-        # The OpenAI API has one status for all that is wrong with a request.
+        # The OpenAI API has one status for all invalid requests.
         return JSONResponse(body, 400 if status == 422 else status, headers)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     body["request_id"] = request_id(request)

@@ -1,7 +1,7 @@
-"""Waiting for a job as long as a channel allows, and sending callers on to its result when it has not ended by then.
+"""Waits for a job as long as a channel allows, and redirects callers to the result of a job that takes longer.
 
-API Gateway cuts a request after 30 s. A caller whose job takes longer is redirected to the job's result, which waits
-again. A `Location` is relative to the request's path, so that it holds under any host, stage or base path.
+API Gateway cuts off a request after 30 s. The caller of a longer job is redirected to the job's result, which waits
+again. `Location` is relative to the path of the request, so that it is valid under any host, stage or base path.
 """
 
 import math
@@ -12,82 +12,85 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Request, Response
 
-from image_gateway.api.documented_errors import MAKING, refusals
-from image_gateway.api.problems import not_done
-from image_gateway.api.routing import GatewayDep, on_the_loop
+from image_gateway.api.documented_errors import IMAGE_ERRORS, error_responses
+from image_gateway.api.problems import not_done_response
+from image_gateway.api.routing import GatewayDep, async_dependency
 from image_gateway.errors import EngineTimeout
 from image_gateway.models.images import Problem
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 
 MAX_REDIRECTS = 9
-"""How often a caller is sent on: some clients follow no more than ten redirects."""
+"""Maximum number of redirects for a request: some clients follow no more than ten."""
 
-LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
-"""For the documentation of answers that lead elsewhere."""
+DOCUMENTED_LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
+"""The `Location` header, for the documentation of responses that have it."""
 
-NOT_DONE: dict[int | str, dict[str, Any]] = {
+WAIT_RESPONSES: dict[int | str, dict[str, Any]] = {
     303: {
         "model": Problem,
-        "description": "Not done yet: `Location` leads to the result, which waits on.",
-        "headers": LOCATION,
+        "description": "The job is not done yet: `Location` is the URL of its result, which waits again.",
+        "headers": DOCUMENTED_LOCATION,
     },
-    **refusals(*MAKING),
+    **error_responses(*IMAGE_ERRORS),
 }
-"""For the documentation of routes that wait."""
+"""Documented responses of routes that wait for a job."""
 
 
-def longest_wait(event: Mapping[str, Any], settings: Settings) -> float:
-    """Seconds that the channel of `event` lets a request wait. API Gateway does not stand before a function URL."""
+def max_wait_seconds(event: Mapping[str, Any], settings: Settings) -> float:
+    """Return how many seconds the request of `event` may wait. API Gateway's limit does not apply to function URLs."""
     domain = str(event.get("requestContext", {}).get("domainName", ""))
     is_function_url = ".lambda-url." in domain and domain.endswith(".on.aws")
     return settings.wait_seconds_url if is_function_url else settings.wait_seconds
 
 
-def seconds_spent(event: Mapping[str, Any], clock: Callable[[], float] = time.time) -> float:
-    """Seconds since a request arrived at AWS: a cold start is part of them.
+def elapsed_seconds(event: Mapping[str, Any], clock: Callable[[], float] = time.time) -> float:
+    """Return the seconds since a request arrived at AWS, which include a cold start.
 
     Args:
-        event: of API Gateway or a function URL; its `timeEpoch` is in milliseconds since 1970.
-        clock: seconds since 1970.
+        event: from API Gateway or a function URL; its `timeEpoch` is in milliseconds since 1970.
+        clock: returns seconds since 1970.
     """
     now = clock()
     return float(max(0.0, now - event.get("requestContext", {}).get("timeEpoch", now * 1000) / 1000))
 
 
-def seconds_left(event: Mapping[str, Any], allowed: float, clock: Callable[[], float] = time.time) -> float:
-    """Seconds that are left of those a request may wait; arguments as those of `seconds_spent`."""
-    return max(0.0, allowed - seconds_spent(event, clock))
+def remaining_seconds(event: Mapping[str, Any], allowed: float, clock: Callable[[], float] = time.time) -> float:
+    """Return the seconds that are left of the `allowed` seconds. The other arguments are those of `elapsed_seconds`."""
+    return max(0.0, allowed - elapsed_seconds(event, clock))
 
 
 class Waiting:
-    """One request's waiting for its job.
+    """Waits for the job of one request.
 
     Args:
-        request: the request; says when it arrived and by which channel.
-        gateway: of the deployment.
+        request: the request, with its arrival time and its channel.
+        gateway: the deployment's gateway.
+
+    Attributes:
+        max_seconds: how long the request may wait, from its arrival.
     """
 
     def __init__(self, request: Request, gateway: GatewayDep) -> None:
         self._request = request
         self._submission = gateway.submission
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
-        self.longest = longest_wait(self._event, gateway.settings)
+        self.max_seconds = max_wait_seconds(self._event, gateway.settings)
 
     @property
-    def spent(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Seconds since the request arrived."""
-        return seconds_spent(self._event)
+        return elapsed_seconds(self._event)
 
-    async def until_ended(self, job: Job, wished: float | None = None) -> Job:
-        """Wait for a job's end; gives the job as it is then, or when the time is up.
+    async def wait(self, job: Job, seconds: float | None = None) -> Job:
+        """Wait until a job ends or the time is up, and return the job in its latest state.
 
         Args:
-            job: as it was read last.
-            wished: seconds that the caller wants to wait; None for as long as can be.
+            job: the job as it was last read.
+            seconds: how long the caller wants to wait; None for as long as possible.
         """
-        allowed = self.longest if wished is None else min(self.longest, wished)
-        return await self._submission.wait(job, seconds_left(self._event, allowed))
+        allowed = self.max_seconds if seconds is None else min(self.max_seconds, seconds)
+        return await self._submission.wait(job, remaining_seconds(self._event, allowed))
 
     def redirect(
         self,
@@ -95,27 +98,30 @@ class Waiting:
         folder: str,
         redirects: int,
         *,
-        most: int = MAX_REDIRECTS,
+        max_redirects: int = MAX_REDIRECTS,
         query: Mapping[str, str] | None = None,
     ) -> Response:
-        """Redirect the caller to the job's result.
+        """Redirect the caller to a job's result.
 
         Args:
-            job: which has not ended.
-            folder: where the result is, relative to the request's path; empty or ending with a slash.
-            redirects: how often the caller has been redirected, this time included.
-            most: how often that may be.
-            query: what else the result needs to know.
+            job: a job that has not ended.
+            folder: path of the result's folder relative to the request's path; empty or ending with a slash.
+            redirects: number of redirects of this caller, including this one.
+            max_redirects: maximum number of redirects.
+            query: further query parameters of the result's URL.
 
         Raises:
-            EngineTimeout: that is too often.
+            EngineTimeout: there were too many redirects.
         """
-        if redirects > most:
-            said = f"The job {job.id} has not ended yet. It goes on: ask for it later instead of sending it again"
-            raise EngineTimeout(said, may_have_cost=True)
-        requested = urlencode({"wait": math.ceil(self.longest), "hop": redirects, **(query or {})})
-        return not_done(self._request, job.id, f"{folder}result?{requested}")
+        if redirects > max_redirects:
+            message = (
+                f"The job {job.id} has not ended yet. It is still running: read its result later instead of sending "
+                "the request again"
+            )
+            raise EngineTimeout(message, may_have_cost=True)
+        parameters = urlencode({"wait": math.ceil(self.max_seconds), "redirects": redirects, **(query or {})})
+        return not_done_response(self._request, job.id, f"{folder}result?{parameters}")
 
 
-WaitingDep = Annotated[Waiting, Depends(on_the_loop(Waiting))]
-"""How a route waits for a job."""
+WaitingDep = Annotated[Waiting, Depends(async_dependency(Waiting))]
+"""Waits for the job of a request."""

@@ -1,1 +1,1 @@
-"""Request files in the bucket: their lines become jobs, and their results one file."""
+"""Request files in the bucket: each line becomes a queued job, and one results file describes all of them."""

@@ -1,20 +1,24 @@
-"""A request file: an object of the bucket that holds requests."""
+"""A request file: an object in the bucket that holds requests."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from image_gateway.ids import derived_job_id
 
-REQUESTS = "requests/"
-"""Where request files are put."""
+REQUESTS_PREFIX = "requests/"
+"""Key prefix of request files."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFile:
-    """A file of requests: one (`.json`), or one a line (`.jsonl`).
+    """One version of a request file: a single request (`.json`), or one request per line (`.jsonl`).
 
-    `identity` is the same for the same version of the same file. Its ids sort by `time`, when it was told of: whoever
-    takes the file puts the time there that it was told of first.
+    Attributes:
+        key: the object's key.
+        etag: the object's ETag; empty if unknown.
+        version_id: the object's version; empty in a bucket without versioning.
+        time: when the first notification of this version arrived. All ids derived from the file sort by it.
+        identity: the same strings for the same version of the same file.
     """
 
     key: str
@@ -25,7 +29,7 @@ class RequestFile:
 
     @property
     def id(self) -> str:
-        """The same for the same version of the same file, and the same time."""
+        """The batch's id: the same for the same version of the file and the same time."""
         return derived_job_id(self.time, *self.identity)
 
     @property
@@ -34,5 +38,5 @@ class RequestFile:
         return self.key.endswith(".json")
 
     def job_id(self, line: int) -> str:
-        """The id of the job that a line, counted from 1, becomes."""
+        """Return the id of the job for a line. Lines are counted from 1."""
         return derived_job_id(self.time, *self.identity, str(line))

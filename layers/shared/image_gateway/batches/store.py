@@ -1,8 +1,9 @@
-"""How far batches are, in the gateway's table.
+"""Batch progress in the gateway's table.
 
-`batch#{id}` is a batch. Which of its lines have ended is in sets of their numbers, `batch#{id}#{group}`, about a
-hundred lines each, and which groups have ended is in a set of the batch itself. To put into a set what is in it changes
-nothing. It takes no transaction either, which would fail for others that write the same item at that moment.
+`batch#{id}` is a batch. The numbers of its ended lines are in number sets, `batch#{id}#{group}`, with about a hundred
+lines each. The groups that have ended completely are in a number set of the batch item itself. Adding a number that is
+already in a set changes nothing, so that an end can be recorded any number of times. No transaction is needed, which
+would fail when another worker writes the same item at the same moment.
 """
 
 import hashlib
@@ -19,26 +20,26 @@ from image_gateway.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-# A set of so many numbers is no longer than the kilobyte that a write is billed by.
-_GROUP = 100
+# An item with a set of 100 numbers fits into the 1 KB of one write unit.
+_GROUP_SIZE = 100
 _NOT_READ = "The batch cannot be read"
 _NOT_STORED = "The batch was not stored"
-# Longer than any message of its jobs can be on its way.
-_FURTHER_DAYS = 15
+# A batch outlives its jobs by longer than any message about them can stay in a queue.
+_EXTRA_RETENTION_DAYS = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """How far a batch is.
+    """Progress of a batch.
 
     Attributes:
-        id: of the batch.
-        results: the key that its results have, or will have.
-        queued: how many of its jobs, in the order of their lines, are in the table and in the queue.
-        groups: how many jobs each group of lines has.
+        id: the batch's id.
+        results: the key of the results document, written or not.
+        queued: number of jobs, in line order, that are in the table and in the queue.
+        groups: number of jobs in each group of lines.
         ended: the groups whose jobs have all ended.
-        given_up: why no more of its lines are queued, where that is so.
-        written: whether the results are there.
+        given_up: why the remaining lines will not be queued; None if the batch was not given up.
+        written: whether the results document is written.
     """
 
     id: str
@@ -51,7 +52,7 @@ class Batch:
 
     @property
     def jobs(self) -> int:
-        """How many lines are jobs."""
+        """Number of lines that are jobs."""
         return sum(self.groups)
 
     @property
@@ -60,41 +61,46 @@ class Batch:
         return all(size == 0 or group in self.ended for group, size in enumerate(self.groups))
 
     def group(self, line: int) -> int:
-        """The group that a line belongs to. Neighbours, which often end together, belong to different ones."""
+        """Return the group of a line. Neighbouring lines often end together, so they are in different groups."""
         return line % len(self.groups)
 
 
 class BatchStore:
-    """Batches of one deployment, in its table.
+    """Batch progress of one deployment, in its table.
 
-    Each method raises `StorageUnavailable` where the table does not answer.
+    Each method raises `StorageUnavailable` if the table cannot be read or written.
 
     Args:
-        aws: DynamoDB.
-        settings: names the table, and how many days a job is remembered.
-        clock: seconds since 1970.
+        aws: client for DynamoDB.
+        settings: has the table's name and the retention of jobs in days.
+        clock: returns seconds since 1970.
     """
 
     def __init__(self, aws: Aws, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         self._table = Table(aws, settings.table)
-        self._days = settings.job_retention_days + _FURTHER_DAYS
+        self._days = settings.job_retention_days + _EXTRA_RETENTION_DAYS
         self._clock = clock
 
-    async def first_told(self, moment: datetime, *identity: str) -> datetime:
-        """When a version of a file was first told of: at `moment`, unless it was before."""
+    async def first_notified(self, notified_at: datetime, *identity: str) -> datetime:
+        """Return when the first notification of a file's version arrived.
+
+        Args:
+            notified_at: the time of this notification; stored if it is the first.
+            identity: the version's identity.
+        """
         name = hashlib.sha256("\0".join(identity).encode()).hexdigest()
-        kept = await self._set(f"file#{name}", "first_told", {"S": moment.isoformat()}, once=True) or {}
-        return datetime.fromisoformat(kept["first_told"]["S"])
+        stored = await self._set(f"file#{name}", "first_told", {"S": notified_at.isoformat()}, once=True) or {}
+        return datetime.fromisoformat(stored["first_told"]["S"])
 
     async def get(self, batch_id: str) -> Batch | None:
-        """The batch of that id, as it is now."""
-        found = await self._table.get(_key(batch_id), _NOT_READ)
-        return None if found is None else _read(batch_id, found)
+        """Return the current state of a batch, or None if there is none of that id."""
+        item = await self._table.get(_key(batch_id), _NOT_READ)
+        return None if item is None else _read(batch_id, item)
 
     async def create(self, batch_id: str, results: str, lines: Iterable[int]) -> Batch:
-        """Store a new batch, unless it is there; `lines` are the numbers of those that are jobs."""
+        """Store a new batch unless it exists, and return it. `lines` are the numbers of the lines that are jobs."""
         numbers = list(lines)
-        groups = [0] * -(-len(numbers) // _GROUP)
+        groups = [0] * -(-len(numbers) // _GROUP_SIZE)
         for number in numbers:
             groups[number % len(groups)] += 1
         item: dict[str, AttributeValueTypeDef] = {
@@ -108,11 +114,11 @@ class BatchStore:
             await self._table.call("PutItem", _NOT_STORED, Item=item, ConditionExpression="attribute_not_exists(pk)")
         return await self.get(batch_id) or _read(batch_id, item)
 
-    async def queued(self, batch_id: str, number: int) -> bool:
-        """Note that so many jobs are queued, unless another who was told of the same file is further.
+    async def set_queued(self, batch_id: str, number: int) -> bool:
+        """Record that the first `number` jobs are queued. A higher number that another delivery recorded is kept.
 
         Returns:
-            False if the batch was given up: no more of it is to be queued.
+            False if the batch was given up, so that no more of its lines may be queued.
         """
         condition = "attribute_not_exists(given_up) AND queued < :value"
         if await self._set(batch_id, "queued", {"N": str(number)}, condition=condition) is not None:
@@ -121,44 +127,44 @@ class BatchStore:
         return batch is not None and batch.given_up is None
 
     async def give_up(self, batch_id: str, reason: str) -> Batch | None:
-        """Have no more lines of a batch queued; None where it has not begun. The first reason stays."""
-        kept = await self._set(batch_id, "given_up", {"S": reason}, condition="attribute_exists(pk)", once=True)
-        return None if kept is None else _read(batch_id, kept)
+        """Stop the queueing of a batch and return it; None if it does not exist. The first reason is kept."""
+        stored = await self._set(batch_id, "given_up", {"S": reason}, condition="attribute_exists(pk)", once=True)
+        return None if stored is None else _read(batch_id, stored)
 
-    async def count_off(self, batch: Batch, lines: Iterable[int]) -> Batch:
-        """Note that lines have ended; gives the batch as it is then."""
+    async def mark_ended(self, batch: Batch, lines: Iterable[int]) -> Batch:
+        """Record that lines have ended, and return the batch's state after that."""
         groups: dict[int, list[int]] = {}
         for line in lines:
             groups.setdefault(batch.group(line), []).append(line)
         ended = []
         for group, numbers in groups.items():
-            counted = await self._add(f"{batch.id}#{group}", numbers)
-            if len(counted["ended"]["NS"]) == batch.groups[group]:
+            updated = await self._add(f"{batch.id}#{group}", numbers)
+            if len(updated["ended"]["NS"]) == batch.groups[group]:
                 ended.append(group)
         return _read(batch.id, await self._add(batch.id, ended)) if ended else batch
 
-    async def written(self, batch_id: str) -> None:
-        """Note that the results are there."""
+    async def mark_written(self, batch_id: str) -> None:
+        """Record that the results document is written."""
         await self._set(batch_id, "written", {"BOOL": True})
 
     async def _set(
         self, name: str, attribute: str, value: "AttributeValueTypeDef", *, condition: str = "", once: bool = False
     ) -> dict[str, Any] | None:
-        """Set an attribute, or with `once` leave the value that it has; gives the item, None if the condition fails."""
+        """Set an attribute; with `once`, keep an existing value. Return the item, or None if the condition fails."""
         new = "if_not_exists(#name, :value)" if once else ":value"
         return await self._update(name, attribute, value, f"SET expires_at = :expires_at, #name = {new}", condition)
 
     async def _add(self, name: str, numbers: Iterable[int]) -> dict[str, Any]:
-        """Put numbers into the set of those that have ended; gives the item."""
+        """Add numbers to the set `ended`, and return the item."""
         value: AttributeValueTypeDef = {"NS": [str(number) for number in numbers]}
         return await self._update(name, "ended", value, "SET expires_at = :expires_at ADD #name :value") or {}
 
     async def _update(
         self, name: str, attribute: str, value: "AttributeValueTypeDef", expression: str, condition: str = ""
     ) -> dict[str, Any] | None:
-        """The item after an update; None where the condition does not hold."""
+        """Update an item and return it, or None if the condition fails."""
         try:
-            answer = await self._table.call(
+            response = await self._table.call(
                 "UpdateItem",
                 _NOT_STORED,
                 Key=_key(name),
@@ -170,7 +176,7 @@ class BatchStore:
             )
         except ConditionFailed:
             return None
-        attributes: dict[str, Any] = answer["Attributes"]
+        attributes: dict[str, Any] = response["Attributes"]
         return attributes
 
     def _expires_at(self) -> "AttributeValueTypeDef":

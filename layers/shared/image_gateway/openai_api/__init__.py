@@ -1,1 +1,1 @@
-"""The OpenAI Images API: responses, token usage and the list of models."""
+"""The formats of the OpenAI Images API: responses, token usage and the list of models."""

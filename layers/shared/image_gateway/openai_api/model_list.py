@@ -1,7 +1,7 @@
-"""The models of all engines that are configured, as the OpenAI API lists them.
+"""Lists the models of all engines that have a server, in the format of the OpenAI API.
 
-Every model is listed as `engine/model`, by which it is always found. The models of the configured engine are listed by
-their bare names too, unless such a name would be read as another engine's.
+Every model is listed as `engine/model`, a name that always works. The models of the configured engine are also listed
+under their bare names, unless such a name would select another engine.
 """
 
 import asyncio
@@ -17,80 +17,80 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.openai import OpenAIModel
 
-SECONDS = 8.0
-"""How long an engine may take to list its models."""
+TIMEOUT_SECONDS = 8.0
+"""Seconds that an engine may take to list its models."""
 
-_SHOWN = 200
+_MAX_QUOTED = 200
 
 
 class ModelList:
-    """Asks engines for their models.
+    """Requests the lists of models from the engines.
 
     Args:
-        configs: the configuration of the deployment.
-        engine: makes an engine.
-        seconds: how long one may take.
+        configs: the deployment's configuration.
+        engine: creates an engine.
+        timeout: seconds that one engine may take.
     """
 
-    def __init__(self, configs: ConfigStore, engine: EngineFactory, seconds: float = SECONDS) -> None:
+    def __init__(self, configs: ConfigStore, engine: EngineFactory, timeout: float = TIMEOUT_SECONDS) -> None:
         self._configs = configs
         self._engine = engine
-        self._seconds = seconds
+        self._timeout = timeout
 
     async def all(self, principal: Principal) -> tuple[list[OpenAIModel], list[str]]:
-        """All models that a caller may use, and a warning for each engine of theirs that does not answer.
+        """Return all models that a caller may use, and a warning for each of the caller's engines that failed.
 
         Raises:
-            GatewayError: none answers; the first one's error. `NotConfigured` where there is none.
+            GatewayError: all engines failed; this is the error of the first. `NotConfigured` if there is no engine.
         """
         config = (await self._configs.read()).config
         servers = list(_servers(config)) or [(configured_engine(config, edit=False), False)]
-        # The others are neither asked for this caller nor spoken of.
+        # Engines that the caller may not use are neither requested nor mentioned.
         servers = [server for server in servers if principal.engines is None or server[0] in principal.engines]
-        answers = await asyncio.gather(*(self._ask(config, *server) for server in servers), return_exceptions=True)
+        results = await asyncio.gather(*(self._models(config, *server) for server in servers), return_exceptions=True)
         listed: dict[str, OpenAIModel] = {}
         failed: list[GatewayError] = []
         warnings: list[str] = []
-        for (engine, edit), answer in zip(servers, answers, strict=True):
-            if isinstance(answer, GatewayError):
-                failed.append(answer)
-                warnings.append(f"models of {engine} are missing: {answer.detail}")
-            elif isinstance(answer, BaseException):
-                raise answer
+        for (engine, edit), result in zip(servers, results, strict=True):
+            if isinstance(result, GatewayError):
+                failed.append(result)
+                warnings.append(f"models of {engine} are missing: {result.detail}")
+            elif isinstance(result, BaseException):
+                raise result
             else:
-                for model in _listed(config, engine, answer, principal, edit=edit):
+                for model in _list_entries(config, engine, result, principal, edit=edit):
                     listed.setdefault(model.id, model)
         if failed and len(failed) == len(servers):
             raise failed[0]
         return list(listed.values()), warnings
 
-    async def one(self, name: str, principal: Principal) -> OpenAIModel:
-        """The model of that name; only its own engine is asked.
+    async def get(self, name: str, principal: Principal) -> OpenAIModel:
+        """Return the model with this name. Only the model's own engine is requested.
 
         Raises:
-            NotFound: the engine has none of that name, or the caller may not use it.
-            GatewayError: the engine does not answer.
+            NotFound: the engine has no such model, or the caller may not use it.
+            GatewayError: the engine failed.
         """
         config = (await self._configs.read()).config
         choices = {edit: choose_engine(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)}
         for edit, choice in choices.items():
-            # For edits another server may be set, and for one of the two there may be none.
+            # Edits may have a server of their own, and generations or edits may have none.
             if server_url(config, choice.engine, edit=edit) is None or not _may_use(principal, choice):
                 continue
-            if any(model.id == choice.model for model in await self._ask(config, choice.engine, edit)):
+            if any(model.id == choice.model for model in await self._models(config, choice.engine, edit)):
                 return OpenAIModel(id=name, owned_by=choice.engine)
-        raise NotFound(f"There is no model {name[:_SHOWN]!r}: GET /v1/models lists them", field="model")
+        raise NotFound(f"There is no model {name[:_MAX_QUOTED]!r}: GET /v1/models lists them", field="model")
 
-    async def _ask(self, config: ImagesConfig, engine: str, edit: bool) -> list[ModelInfo]:
+    async def _models(self, config: ImagesConfig, engine: str, edit: bool) -> list[ModelInfo]:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._timeout):
                 return await self._engine(engine, config, edit=edit).models()
         except TimeoutError:
-            raise EngineTimeout(f"{engine} did not list its models within {self._seconds:g} s") from None
+            raise EngineTimeout(f"{engine} did not list its models within {self._timeout:g} s") from None
 
 
 def _servers(config: ImagesConfig) -> Iterator[tuple[str, bool]]:
-    """Each server that is configured, once: its engine, and whether it is one for edits only."""
+    """Yield each configured server once: its engine, and whether it is for edits only."""
     for engine in REGISTRY:
         generating, editing = (server_url(config, engine, edit=edit) for edit in (False, True))
         if generating:
@@ -99,7 +99,7 @@ def _servers(config: ImagesConfig) -> Iterator[tuple[str, bool]]:
             yield engine, True
 
 
-def _listed(
+def _list_entries(
     config: ImagesConfig, engine: str, models: list[ModelInfo], principal: Principal, *, edit: bool
 ) -> Iterator[OpenAIModel]:
     for model in models:

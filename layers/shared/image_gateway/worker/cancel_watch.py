@@ -48,7 +48,7 @@ class CancelWatch:
             raise Canceled(f"The job {job.id} was canceled")
 
     @asynccontextmanager
-    async def over(self, job: Job) -> AsyncIterator[None]:
+    async def watch(self, job: Job) -> AsyncIterator[None]:
         """Cancel the block when the job is canceled, and stop the job's run, on an engine whose runs can be stopped.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Takes messages in: a job is done, a request becomes a job and is done, a file of requests becomes queued jobs."""
+"""Dispatches queue messages to the worker, to the ingestion of request files, or to recovery."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
-from image_gateway.worker.messages import JobMessage, Message, RequestMessage, Tick, read_message
+from image_gateway.worker.messages import JobMessage, Message, RecoveryMessage, RequestMessage, read_message
 from image_gateway.worker.recovery import Recovery
 from image_gateway.worker.worker import Worker
 
@@ -20,17 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """What the worker does with messages.
+    """Dispatches the messages of one deployment.
 
     Args:
-        bucket: whose request files are taken.
-        jobs: where jobs are kept.
-        inputs: keeps what a job asks for.
-        files: makes jobs of request files.
-        sweep: finds lost jobs.
-        worker: does jobs.
-        queue: buries what cannot be read.
-        events: who is told of requests that do not validate.
+        bucket: name of the gateway's bucket, the only one whose request files are accepted.
+        jobs: where jobs are stored.
+        inputs: stores the requests' image references.
+        ingester: creates the jobs of request files.
+        recovery: queues lost jobs again.
+        worker: processes jobs.
+        queue: takes unreadable messages as dead letters.
+        events: publishes the completion of requests that do not validate.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Dispatcher:
         bucket: str,
         jobs: JobStore,
         inputs: JobInputs,
-        files: RequestFileIngester,
+        ingester: RequestFileIngester,
         recovery: Recovery,
         worker: Worker,
         queue: JobQueue,
@@ -48,55 +48,56 @@ class Dispatcher:
         self._bucket = bucket
         self._jobs = jobs
         self._inputs = inputs
-        self._files = files
+        self._ingester = ingester
         self._recovery = recovery
         self._worker = worker
         self._queue = queue
         self._events = events
 
-    async def take(self, message: Message, remaining: Callable[[], float]) -> bool:
-        """Do what there is to do for one message.
+    async def dispatch(self, message: Message, remaining: Callable[[], float]) -> bool:
+        """Process one message.
 
         Args:
             message: from the queue.
-            remaining: seconds that the invocation has left.
+            remaining: returns the seconds that the invocation has left.
 
         Returns:
-            True when the message is done with; False when it must come back: another has its job right now.
+            True if the message is processed; False if it must be redelivered, as by `Worker.process`.
 
         Raises:
-            StorageUnavailable: the table, the bucket or the queue does not answer; the message must come back.
+            StorageUnavailable: the table, the bucket or the queue failed; the message must be redelivered.
         """
         try:
-            found = read_message(message, self._bucket)
-            if isinstance(found, JobMessage):
-                return await self._worker.process(found.job_id, remaining, again=message.again)
-            if isinstance(found, RequestMessage):
-                return await self._worker.process(await self._job(found), remaining, again=message.again)
-            if isinstance(found, Tick):
-                await self._recovery.run(found.time)
+            content = read_message(message, self._bucket)
+            if isinstance(content, JobMessage):
+                return await self._worker.process(content.job_id, remaining, redelivered=message.redelivered)
+            if isinstance(content, RequestMessage):
+                job_id = await self._create_job(content)
+                return await self._worker.process(job_id, remaining, redelivered=message.redelivered)
+            if isinstance(content, RecoveryMessage):
+                await self._recovery.run(content.time)
                 return True
-            await self._files.take(found, message.body, remaining)
+            await self._ingester.ingest(content, message.body, remaining)
         except UnreadableRequest as reason:
             logger.warning("a message cannot be read", extra={"message_id": message.id, "reason": str(reason)})
             return await self._queue.dead_letter(message.body, str(reason))
         return True
 
-    async def _job(self, message: RequestMessage) -> str:
-        """The id of the job that a request is; a new one where it is none yet."""
+    async def _create_job(self, message: RequestMessage) -> str:
+        """Create the job of a request unless it exists, and return its id."""
         job = Job(id=message.job_id, kind=message.kind, owner=message.owner, channel=message.channel)
         envelope = message.envelope
         if isinstance(envelope, InvalidRequest):
-            return await self._failed(job, envelope)
+            return await self._create_failed_job(job, envelope)
         try:
             claim = claim_for(job.owner, envelope.request, envelope.id, None)
-            await self._inputs.assign(job, envelope.request)
+            await self._inputs.attach_request(job, envelope.request)
             return await self._jobs.create(job, claim=claim) or job.id
         except InvalidRequest as error:
-            return await self._failed(job, error)
+            return await self._create_failed_job(job, error)
 
-    async def _failed(self, job: Job, error: GatewayError) -> str:
-        """Record a request that does not validate, so that whoever sent it can find out why nothing came of it."""
+    async def _create_failed_job(self, job: Job, error: GatewayError) -> str:
+        """Store a failed job for a request that does not validate, so that its sender can find the reason."""
         job.fail(error)
         job.finished_at = utc_now()
         if await self._jobs.create(job) is None:

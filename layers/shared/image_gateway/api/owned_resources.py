@@ -1,4 +1,4 @@
-"""Jobs that a request names: for their owner or an administrator. To anybody else they do not exist."""
+"""The job or image that a path names. For callers who are neither its owner nor an administrator, it does not exist."""
 
 import re
 from typing import Annotated
@@ -11,14 +11,16 @@ from image_gateway.errors import NotFound
 from image_gateway.ids import UUID
 from image_gateway.models.jobs import Job
 
-_JOB = re.compile(UUID)
-_IMAGE = re.compile(rf"{UUID}-[0-9]{{1,4}}")
+JOB_ID = re.compile(UUID)
+"""The form of a job's id."""
+IMAGE_ID = re.compile(rf"{UUID}-[0-9]{{1,4}}")
+"""The form of an image's id: its job's id and its number."""
 
 
 async def _job(
     job_id: Annotated[str, Path(alias="id", description="The job's id.")], gateway: GatewayDep, principal: PrincipalDep
 ) -> Job:
-    job = await gateway.jobs.get(job_id) if _JOB.fullmatch(job_id) else None
+    job = await gateway.jobs.get(job_id) if JOB_ID.fullmatch(job_id) else None
     if job is None or (job.owner != principal.owner and principal.role < Role.ADMIN):
         raise NotFound("There is no such job")
     return job
@@ -29,14 +31,14 @@ async def _image_url(
     gateway: GatewayDep,
     principal: PrincipalDep,
 ) -> str:
-    key = await gateway.library.key(image_id, principal) if _IMAGE.fullmatch(image_id) else None
+    key = await gateway.library.key(image_id, principal) if IMAGE_ID.fullmatch(image_id) else None
     if key is None:
         raise NotFound("There is no such image")
     return gateway.images.url(key)[0]
 
 
 JobDep = Annotated[Job, Depends(_job)]
-"""The job that the path names, if the caller may know of it."""
+"""The job in the path. Another owner's job is not found."""
 
 ImageUrlDep = Annotated[str, Depends(_image_url)]
-"""A fresh presigned URL of the image that the path names, if the caller may have it."""
+"""A fresh presigned URL of the image in the path. Another owner's image is not found."""

@@ -11,8 +11,8 @@ import pytest
 
 from image_gateway.aws import Aws, AwsError
 from image_gateway.aws.object_store import ObjectStore
-from image_gateway.batches.completion import Batches
 from image_gateway.batches.store import BatchStore
+from image_gateway.batches.tracking import BatchTracker
 from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.store import JobStore
@@ -32,7 +32,7 @@ class Parts:
         self.jobs = JobStore(aws, settings)
         self.objects = ObjectStore(aws, settings)
         self.store = BatchStore(aws, settings)
-        self.batches = Batches(aws, settings, self.store, self.objects)
+        self.batches = BatchTracker(aws, settings, self.store, self.objects)
         self._bucket = settings.bucket
 
     async def begin(self, *numbers: int) -> list[Job]:
@@ -49,7 +49,7 @@ class Parts:
         """End a job as the worker does."""
         job.status = "succeeded"
         assert await self.jobs.finish(job, "a")
-        await self.batches.count_off(job)
+        await self.batches.record_job_end(job)
 
     def results(self) -> Any:
         """The results, where they are written."""
@@ -70,7 +70,7 @@ async def test_the_last_end_brings_the_results(parts: Parts) -> None:
 
     await parts.end(first)
     for _ in range(3):
-        await parts.batches.count_off(first)
+        await parts.batches.record_job_end(first)
     assert parts.results() is None
 
     await parts.end(second)
@@ -82,25 +82,25 @@ async def test_what_has_not_ended_is_not_counted(parts: Parts) -> None:
     (job,) = await parts.begin(1)
     before = job.model_copy()
 
-    await parts.batches.count_off(before)
+    await parts.batches.record_job_end(before)
     assert parts.results() is None
 
     job.status = "succeeded"
     await parts.jobs.finish(job, "a")
-    await parts.batches.count_off(before)
+    await parts.batches.record_job_end(before)
     assert parts.results()["succeeded"] == 1
 
 
 async def test_a_job_of_no_file_is_not_counted(parts: Parts) -> None:
     """Most jobs are lines of nothing: nothing is read or written for them."""
-    await Batches.count_off(parts.batches, Job(id="1", kind="generation", owner="event:sqs", status="succeeded"))
+    await BatchTracker.record_job_end(parts.batches, Job(id="1", kind="generation", owner="event:sqs", status="succeeded"))
 
 
 async def test_a_batch_that_is_forgotten_is_not_counted(parts: Parts) -> None:
     """A message that comes after its batch was removed is done with."""
     job = Job(id=new_job_id(), kind="generation", owner="event:s3", batch=BATCH, line=1, status="succeeded")
 
-    await parts.batches.count_off(job)
+    await parts.batches.record_job_end(job)
 
     assert await parts.store.get(BATCH) is None
 
@@ -111,8 +111,8 @@ async def test_results_are_written_once(parts: Parts) -> None:
     await parts.end(job)
     await parts.objects.put_json(RESULTS, {"taken": True})
 
-    await parts.batches.count_off(job)
-    await parts.batches.complete(BATCH)
+    await parts.batches.record_job_end(job)
+    await parts.batches.write_results_if_done(BATCH)
 
     assert parts.results() == {"taken": True}
 
@@ -126,7 +126,7 @@ async def test_lines_far_apart_are_counted(parts: Parts) -> None:
         await parts.jobs.finish(job, "a")
     batch = await parts.store.get(BATCH)
     assert batch is not None
-    await parts.batches.count_off_lines(batch, [job.line or 0 for job in jobs[1:]])
+    await parts.batches.record_line_ends(batch, [job.line or 0 for job in jobs[1:]])
     assert parts.results() is None
 
     await parts.end(jobs[0])
@@ -202,8 +202,8 @@ async def test_who_is_further_is_not_set_back(parts: Parts) -> None:
     """Of two deliveries of one file the slower one changes nothing, and goes on."""
     await parts.begin(1, 2, 3)
 
-    assert await parts.store.queued(BATCH, 3)
-    assert await parts.store.queued(BATCH, 2)
+    assert await parts.store.set_queued(BATCH, 3)
+    assert await parts.store.set_queued(BATCH, 2)
 
     batch = await parts.store.get(BATCH)
     assert batch is not None
@@ -213,12 +213,12 @@ async def test_who_is_further_is_not_set_back(parts: Parts) -> None:
 async def test_what_was_given_up_is_not_queued_further(parts: Parts) -> None:
     """Whoever is still at it is told; the first reason stays, and there must be something to give up."""
     await parts.begin(1, 2, 3)
-    await parts.store.queued(BATCH, 1)
+    await parts.store.set_queued(BATCH, 1)
 
     await parts.store.give_up(BATCH, "It is gone")
     again = await parts.store.give_up(BATCH, "It came back too often")
 
-    assert not await parts.store.queued(BATCH, 2)
+    assert not await parts.store.set_queued(BATCH, 2)
     assert again is not None
     assert (again.queued, again.given_up) == (1, "It is gone")
     assert await parts.store.give_up("another", "It is gone") is None
@@ -230,7 +230,7 @@ async def test_a_line_that_was_given_up_and_runs_is_waited_for(parts: Parts) -> 
     batch = await parts.store.give_up(BATCH, "It is gone")
     assert batch is not None
 
-    await parts.batches.count_off_lines(batch, [1])
+    await parts.batches.record_line_ends(batch, [1])
     assert parts.results() is None
 
     await parts.end(job)
@@ -252,4 +252,4 @@ async def test_a_table_that_fails_has_the_message_come_back(settings: Settings) 
     for status in ("queued", "succeeded"):
         job.status = status
         with pytest.raises(StorageUnavailable, match="InternalServerError"):
-            await parts.batches.count_off(job)
+            await parts.batches.record_job_end(job)

@@ -1,0 +1,165 @@
+"""Submits requests over HTTP: request headers about waiting and idempotency, and the responses to a submission."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+from fastapi import Depends, Header, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from image_gateway.api.preferences import Preferences
+from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
+from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
+from image_gateway.config.engine_choice import EngineChoice
+from image_gateway.engines.protocol import InputImage
+from image_gateway.jobs.execution import ImageContents
+from image_gateway.jobs.idempotency import claim_for
+from image_gateway.jobs.views import image_infos, job_info
+from image_gateway.models.forms import CreateImageForm, EditImageForm
+from image_gateway.models.images import ImageInfo, JobInfo
+from image_gateway.models.jobs import Channel, Job, ResponseFormat
+
+SUBMISSION_RESPONSES: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": JobInfo,
+        "description": "With `Prefer: respond-async`: the job. `Location` is its URL.",
+        "headers": DOCUMENTED_LOCATION,
+    },
+    **WAIT_RESPONSES,
+}
+"""Documented responses of routes that submit requests."""
+
+
+class SubmissionHeaders(BaseModel):
+    """Request headers of a submission."""
+
+    prefer: list[str] = Field(
+        [],
+        description="`respond-async`: respond at once with the job (202). "
+        "`wait=N`: wait for the job for at most N seconds (RFC 7240).",
+    )
+    idempotency_key: str | None = Field(
+        None,
+        description="For 24 hours, the same key with the same body returns the same job. With another body it is a "
+        "422.",
+    )
+    x_stainless_retry_count: str | None = Field(
+        None,
+        description="Sent by OpenAI's SDKs. Above 0, the same body within ten minutes returns the same job.",
+    )
+
+
+class HttpSubmission:
+    """The submission of one HTTP request.
+
+    Args:
+        headers: request headers about waiting and idempotency.
+        gateway: the deployment's gateway.
+        principal: the caller.
+        waiting: waits for the job.
+        response: receives the headers of a response that has images.
+
+    Attributes:
+        channel: the channel of the submission.
+        location: the job's URL, relative to the path of the submission.
+    """
+
+    channel: ClassVar[Channel] = "images"
+    location: ClassVar[str] = "jobs/{id}"
+
+    def __init__(
+        self,
+        headers: Annotated[SubmissionHeaders, Header()],
+        gateway: GatewayDep,
+        principal: PrincipalDep,
+        waiting: WaitingDep,
+        response: Response,
+    ) -> None:
+        self._headers = headers
+        self._prefer = Preferences.parse(headers.prefer)
+        self._gateway = gateway
+        self._principal = principal
+        self._waiting = waiting
+        self._response = response
+
+    async def admit(self, form: CreateImageForm | EditImageForm) -> EngineChoice:
+        """Check the operator's switches and the token's restrictions before any work is done for the request.
+
+        Returns:
+            The engine and model that the request would use.
+
+        Raises:
+            GatewayError: as `Submission.admit`.
+        """
+        _, choice = await self._gateway.submission.admit(form, self._principal, self.channel)
+        return choice
+
+    async def submit(
+        self, form: CreateImageForm | EditImageForm, images: Sequence[InputImage] = (), mask: InputImage | None = None
+    ) -> list[ImageInfo] | Response:
+        """Create a job for the request and wait for it. Return its images, or a response with the result's location."""
+        job = await self.create_job(form, images, mask)
+        return job if isinstance(job, Response) else image_infos(job, self._gateway.images)
+
+    async def create_job(
+        self,
+        form: CreateImageForm | EditImageForm,
+        images: Sequence[InputImage],
+        mask: InputImage | None,
+        response_format: ResponseFormat = "b64_json",
+        contents: ImageContents | None = None,
+    ) -> Job | Response:
+        """Create a job for the request and wait for it.
+
+        Args:
+            form: the request.
+            images: the input images of an edit.
+            mask: their mask.
+            response_format: the format in which the OpenAI channel will return the images.
+            contents: receives the output images if the job runs inside this function.
+
+        Returns:
+            The job if it has ended, else the response with the location of the job or of its result.
+        """
+        prefer = self._prefer
+        job = await self._gateway.submission.submit(
+            form,
+            self._principal,
+            images=images,
+            mask=mask,
+            channel=self.channel,
+            response_format=response_format,
+            contents=contents,
+            spent=self._waiting.elapsed_seconds,
+            # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
+            queue=prefer.respond_async or prefer.wait is not None,
+            claim=claim_for(
+                self._principal.owner, form, self._headers.idempotency_key, self._headers.x_stainless_retry_count
+            ),
+        )
+        if prefer.respond_async and prefer.wait is None:
+            return self._accepted(job)
+        job = await self._waiting.wait(job, prefer.wait)
+        if job.ended:
+            self._response.headers.update(self._preference_applied())
+            return job
+        if prefer.respond_async:
+            return self._accepted(job)
+        response = self._waiting.redirect(job, f"jobs/{job.id}/", 1)
+        response.headers.update(self._preference_applied())
+        return response
+
+    def _accepted(self, job: Job) -> Response:
+        info = job_info(job, self._gateway.images, self._principal)
+        headers = {"Location": self.location.format(id=job.id), **self._preference_applied("respond-async")}
+        return JSONResponse(info.model_dump(mode="json", exclude_none=True), 202, headers)
+
+    def _preference_applied(self, *preferences: str) -> dict[str, str]:
+        wait = self._prefer.wait
+        waited = [f"wait={wait}"] if wait is not None and wait <= self._waiting.max_seconds else []
+        applied = ", ".join([*preferences, *waited])
+        return {"Preference-Applied": applied} if applied else {}
+
+
+SubmissionDep = Annotated[HttpSubmission, Depends(async_dependency(HttpSubmission))]
+"""Submits the request to the `images` channel."""

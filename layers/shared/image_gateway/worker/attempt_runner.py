@@ -1,0 +1,71 @@
+"""Runs one attempt at a queued job, within a time limit and until the job is canceled."""
+
+import asyncio
+import logging
+
+from image_gateway.engines import REGISTRY
+from image_gateway.errors import EngineTimeout, GatewayError
+from image_gateway.jobs.attempt import run_attempt
+from image_gateway.jobs.execution import JobExecutor
+from image_gateway.jobs.input_loading import JobInputs
+from image_gateway.models.jobs import Job
+from image_gateway.worker.cancel_watch import CancelWatch
+
+logger = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
+"""Seconds that an engine has to stop its run when the time limit is over."""
+
+
+class AttemptRunner:
+    """Runs attempts at the jobs that a worker holds.
+
+    Args:
+        inputs: loads forms and images.
+        executor: runs jobs on their engines.
+        cancel_watch: notices cancellations.
+    """
+
+    def __init__(self, inputs: JobInputs, executor: JobExecutor, cancel_watch: CancelWatch) -> None:
+        self._inputs = inputs
+        self._executor = executor
+        self._cancel_watch = cancel_watch
+
+    async def run(self, job: Job, seconds: float) -> GatewayError | None:
+        """Run a leased job once, and set its status to `succeeded` or `failed`. Nothing is stored in its record.
+
+        Args:
+            job: the job.
+            seconds: the time limit.
+
+        Returns:
+            Why the attempt failed; None if it succeeded.
+        """
+        try:
+            # The outer timeout limits the time that stopping the engine's run may take.
+            async with asyncio.timeout(seconds + _STOP_SECONDS), asyncio.timeout(seconds):
+                return await self._run(job)
+        except GatewayError as error:
+            job.fail(error)
+            return error
+        except TimeoutError:
+            # Nothing is lost on an engine that can resume the run.
+            timeout = EngineTimeout(
+                "The engine and its queue took longer than the worker has",
+                may_have_cost=not REGISTRY[job.engine].resumes_runs,
+            )
+            job.fail(timeout)
+            return timeout
+        except ValueError as error:
+            logger.error("a job's request cannot be read", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may hold the caller's data
+            defect = GatewayError("The gateway failed; its log has more under this job's id")
+            job.fail(defect)
+            return defect
+
+    async def _run(self, job: Job) -> GatewayError | None:
+        async with self._cancel_watch.watch(job):
+            form, images, mask = await self._inputs.load(job)
+            # The job may have been canceled while its images were loaded.
+            if images or REGISTRY[job.engine].can_stop:
+                await self._cancel_watch.check(job)
+            return await run_attempt(self._executor, job, form, images, mask)

@@ -1,0 +1,66 @@
+"""When a job is tried again, and after how long. A job is never retried if the engine might be paid twice."""
+
+import random
+
+from image_gateway.engines import REGISTRY
+from image_gateway.errors import (
+    Busy,
+    EngineRateLimited,
+    EngineTimeout,
+    EngineUnavailable,
+    GatewayError,
+    StorageUnavailable,
+)
+from image_gateway.jobs.store import Lease
+
+MAX_ATTEMPTS = 5
+"""Maximum number of attempts at a job whose engine is unavailable or rate limited."""
+MAX_RETRY_DELAY_SECONDS = 86_400.0
+_FIRST_DELAY_SECONDS = 2.0
+_SLOT_DELAY_SECONDS = 5.0
+_RETRYABLE = frozenset({EngineRateLimited.code, EngineUnavailable.code, StorageUnavailable.code, Busy.code})
+
+
+def is_retryable(error: GatewayError, engine: str) -> bool:
+    """Whether a later attempt may succeed and nothing would be paid for twice.
+
+    That is the case for refused connections, 429 and 503 of the engine, and failures of the gateway's own stores. It is
+    also the case for a run that the engine has not started, or that the engine can be asked for again because its
+    response or its images did not arrive.
+
+    Args:
+        error: why the attempt failed.
+        engine: the engine of the attempt.
+    """
+    resumes_runs = REGISTRY[engine].resumes_runs
+    if error.may_have_cost and not (resumes_runs and error.outstanding):
+        return False
+    if error.code == EngineTimeout.code:
+        return resumes_runs
+    return error.code in _RETRYABLE
+
+
+def is_lost(lease: Lease) -> bool:
+    """Whether the job's last holder died and the run at the engine, if there is one, cannot be found again."""
+    if lease.interrupted_engine is None:
+        return False
+    entry = REGISTRY.get(lease.interrupted_engine)
+    # An edit that ran inside the API function has no stored inputs, so it cannot be started again.
+    no_inputs = lease.job.kind == "edit" and not lease.job.inputs
+    return entry is None or not entry.resumes_runs or no_inputs or lease.job.attempts > MAX_ATTEMPTS
+
+
+def retry_delay(attempts: int, retry_after: float | None) -> float:
+    """Return the seconds before the next attempt, with jitter.
+
+    Args:
+        attempts: number of attempts so far; the delay doubles with each of them.
+        retry_after: seconds that the engine asks for. They replace the doubling delay.
+    """
+    delay = retry_after if retry_after is not None else _FIRST_DELAY_SECONDS * 2**attempts
+    return float(min(delay * random.uniform(1.0, 1.25), MAX_RETRY_DELAY_SECONDS))  # noqa: S311 - jitter, no secret
+
+
+def slot_delay() -> float:
+    """Return the seconds before a job without a slot is tried again, with jitter."""
+    return _SLOT_DELAY_SECONDS * random.uniform(1.0, 2.0)  # noqa: S311 - jitter, no secret
