@@ -1,47 +1,76 @@
-"""What a cold start does without, in a process of its own as on Lambda."""
+"""The cold start of a function, in a process of its own as on Lambda."""
 
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 FUNCTIONS = ["config", "edit", "generate", "jobs"]
 
 
-def starting(function: str, code: str) -> str:
-    """What a program says that has started a function as Lambda does."""
-    done = subprocess.run(  # noqa: S603 - ours
+def output_after_start(function: str, code: str, **environment: str) -> str:
+    """Import a function's `app` as Lambda does, run `code` after it, and return what the process printed.
+
+    The environment is this process's, without `PYDANTIC_DISABLE_PLUGINS`, and with the given variables.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYDANTIC_DISABLE_PLUGINS"}
+    process = subprocess.run(  # noqa: S603 - ours
         [sys.executable, "-c", f"import gc, sys\nfrom functions.{function}.app import app\n{code}"],
-        env={**os.environ, "AWS_LAMBDA_FUNCTION_NAME": function},
+        env={**inherited, "AWS_LAMBDA_FUNCTION_NAME": function, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
+
+
+@pytest.fixture
+def path_with_plugin(tmp_path: Path) -> str:
+    """A `PYTHONPATH` under which a pydantic plugin is installed, the module `a_plugin`."""
+    (tmp_path / "a_plugin.py").write_text("def new_schema_validator(*args): return None, None, None\n")
+    metadata = tmp_path / "a_plugin-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\na_plugin = a_plugin\n")
+    return os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_garbage_is_collected_after_the_start(function: str) -> None:
-    """Nothing is collected while modules are made; then it goes on, for what is made from then on."""
-    assert starting(function, "print(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True"
+def test_garbage_collection_is_enabled_after_the_start(function: str) -> None:
+    """The collector is paused during the start, whose objects it then ignores, and enabled for later objects."""
+    assert output_after_start(function, "print(gc.isenabled(), gc.get_freeze_count() > 10_000)") == "True True"
+
+
+def test_the_generate_function_starts_without_modules_of_other_functions() -> None:
+    """The generate function imports no module that only edits, request files, queued jobs or tokens need."""
+    names = [
+        "access.token_registry",
+        "batches",
+        "images.inputs",
+        "images.normalise",
+        "net.public_fetch",
+        "worker",
+    ]
+    modules = {f"image_gateway.{name}" for name in names} | {"PIL", "boto3"}
+
+    assert all(find_spec(f"image_gateway.{name}") for name in names)
+    assert output_after_start("generate", f"print(sorted({modules!r} & set(sys.modules)))") == "[]"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_models_of_answers_are_not_prepared_for_documentation(function: str) -> None:
-    """The document is a file, so no route of a running function describes its refusals."""
-    assert starting(function, "print([route.path for route in app.routes if route.responses])") == "[]"
+def test_pydantic_does_not_search_for_plugins(function: str, path_with_plugin: str) -> None:
+    """An installed plugin is not loaded, because a search of all packages takes longer than building most models."""
+    code = "print('a_plugin' in sys.modules)"
+
+    assert output_after_start(function, code, PYTHONPATH=path_with_plugin) == "False"
 
 
-def test_a_generation_starts_without_what_others_need() -> None:
-    """Images to edit, request files and queued jobs are other functions' business."""
-    names = ["worker", "batches", "image_input", "fetch", "intake", "request_files", "pixels", "token_registry"]
-    wanted = {f"image_gateway.{name}" for name in names} | {"PIL", "boto3"}
+def test_the_environment_can_enable_pydantic_plugins(path_with_plugin: str) -> None:
+    """A value of `PYDANTIC_DISABLE_PLUGINS` that the environment sets is used, here one that disables no plugin."""
+    variables = {"PYTHONPATH": path_with_plugin, "PYDANTIC_DISABLE_PLUGINS": "none"}
 
-    assert starting("generate", f"print(sorted({wanted!r} & set(sys.modules)))") == "[]"
-
-
-def test_nothing_is_looked_for_that_extends_pydantic() -> None:
-    """To look through all packages for it takes longer than to build most models."""
-    assert starting("generate", "from pydantic.plugin import _loader\nprint(vars(_loader).get('__file__'))") == "None"
+    assert output_after_start("generate", "print('a_plugin' in sys.modules)", **variables) == "True"
