@@ -1,4 +1,4 @@
-"""The configuration of a deployment: the fields of Open WebUI's `ImagesConfig`, and a few of this project's own."""
+"""The configuration of a deployment: the fields of Open WebUI's `ImagesConfig`, and some that only this gateway has."""
 
 import base64
 import json
@@ -13,10 +13,10 @@ from image_gateway.models.fields import Engine, HttpUrlText, Params, SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
 
 MASK = "********"
-"""What every secret that is set looks like from outside."""
+"""Replaces every secret that is set, wherever the configuration is returned."""
 
 MAX_SECRET_LENGTH = 1_000
-"""Longest secret in characters: all of them together must fit into one parameter (8 KB), never into the bucket."""
+"""Longest secret in characters. All secrets together must fit into one parameter (8 KB); the bucket holds none."""
 
 SECRETS: Mapping[str, str] = MappingProxyType(
     {
@@ -29,12 +29,12 @@ SECRETS: Mapping[str, str] = MappingProxyType(
         "IMAGES_EDIT_COMFYUI_API_KEY": "IMAGES_EDIT_COMFYUI_BASE_URL",
     }
 )
-"""Each secret field and the URL field that says where it is sent."""
+"""Name of each secret field → name of the field with the URL that the secret is sent to."""
 
 
 def _header_safe(value: str) -> str:
     if not value.isascii() or not value.isprintable():
-        raise PydanticCustomError("secret", "must be printable ASCII, as it is sent in a header")
+        raise PydanticCustomError("secret", "must be printable ASCII, because it is sent in a header")
     return value.strip()
 
 
@@ -62,80 +62,87 @@ Method = Literal["generateContent", "predict", ""]
 
 
 class ImagesConfig(BaseModel):
-    """Which engine makes images, and how. Defaults are what a new deployment answers.
+    """Which engine generates and edits images, and how. The defaults are the configuration of a new deployment.
 
-    Source of names and types: Open WebUI's images router. Secrets are never part of a `repr`.
+    Names and types come from Open WebUI's images router. No `repr` shows a secret.
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, validate_default=False)
 
-    ENABLE_IMAGE_GENERATION: bool = Field(default=False, description="Switches generation on.")
+    ENABLE_IMAGE_GENERATION: bool = Field(default=False, description="Enables generation.")
     ENABLE_IMAGE_PROMPT_GENERATION: bool = Field(
         default=False, description="Rewrites the prompt with a language model before generation."
     )
     IMAGE_PROMPT_GENERATION_MODEL: str = Field(
-        "", description="The language model that rewrites prompts; empty: prompts stay as they are, with a warning."
+        "",
+        description="The language model that rewrites prompts; empty: prompts are not changed, and a warning says so.",
     )
     IMAGE_GENERATION_ENGINE: Engine = Field("openai", description="The engine that generates; empty: automatic1111.")
-    IMAGE_GENERATION_MODEL: str = Field("", description="Model where a request names none; empty: the engine's own.")
+    IMAGE_GENERATION_MODEL: str = Field(
+        "", description="Model of requests that name none; empty: the engine's default."
+    )
     IMAGE_SIZE: SizeText | None = Field(None, description="Default size, WIDTHxHEIGHT in pixels or auto.")
-    IMAGE_STEPS: int | None = Field(None, ge=0, le=10_000, description="Default diffusion steps, where there are any.")
+    IMAGE_STEPS: int | None = Field(
+        None, ge=0, le=10_000, description="Default number of diffusion steps, for engines that have them."
+    )
     IMAGE_ENGINE_TIMEOUT: int = Field(
         240,
         ge=1,
         le=870,
-        description="Seconds an engine may take for one request; "
-        "the longest is a Lambda function's own limit less 30 s.",
+        description="Seconds that an engine may take for one request; "
+        "the maximum is the longest timeout of a Lambda function less 30 s.",
     )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
         "https://api.openai.com/v1", description="Base URL of an OpenAI-compatible image API."
     )
-    IMAGES_OPENAI_API_KEY: Key = Field("", description="Its key. Answered masked.")
-    IMAGES_OPENAI_API_VERSION: str = Field("", description="Sent as `?api-version=` (Azure) when set.")
+    IMAGES_OPENAI_API_KEY: Key = Field("", description="Its API key. Returned masked.")
+    IMAGES_OPENAI_API_VERSION: str = Field("", description="Sent as `?api-version=` (Azure) if set.")
     IMAGES_OPENAI_API_PARAMS: Params = Field(
-        None, description="Extra body fields, laid over every request: the operator's last word, also on n and size."
+        None, description="Extra body fields, which override those of every request, n and size included."
     )
 
     AUTOMATIC1111_BASE_URL: HttpUrlText = Field("", description="Base URL of the AUTOMATIC1111 API.")
     AUTOMATIC1111_API_AUTH: BasicAuth = Field(
-        None, description="`{username, password}` or `username:password`, sent as HTTP Basic. Answered masked."
+        None, description="`{username, password}` or `username:password`, sent as HTTP Basic. Returned masked."
     )
-    AUTOMATIC1111_PARAMS: Params = Field(None, description="Extra txt2img and img2img fields, passed through.")
+    AUTOMATIC1111_PARAMS: Params = Field(None, description="Extra txt2img and img2img fields, sent unchanged.")
 
     COMFYUI_BASE_URL: HttpUrlText = Field("", description="Base URL of the ComfyUI API.")
-    COMFYUI_API_KEY: Key = Field("", description="Bearer token, and key of paid partner nodes. Answered masked.")
+    COMFYUI_API_KEY: Key = Field("", description="Bearer token, and API key of paid partner nodes. Returned masked.")
     COMFYUI_WORKFLOW: WorkflowText = Field("", description="Workflow in ComfyUI's API format, as a JSON string.")
-    COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field([], description="Which node inputs to fill with what.")
+    COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field([], description="The node inputs that take values of a request.")
 
     IMAGES_GEMINI_API_BASE_URL: HttpUrlText = Field(
         "https://generativelanguage.googleapis.com/v1beta", description="Base URL of the Gemini API."
     )
-    IMAGES_GEMINI_API_KEY: Key = Field("", description="Its key. Answered masked.")
+    IMAGES_GEMINI_API_KEY: Key = Field("", description="Its API key. Returned masked.")
     IMAGES_GEMINI_ENDPOINT_METHOD: Method = Field(
-        "generateContent", description="generateContent or predict; empty: by the model's name."
+        "generateContent", description="generateContent or predict; empty: chosen by the model's name."
     )
 
-    ENABLE_IMAGE_EDIT: bool = Field(default=False, description="Switches editing on.")
+    ENABLE_IMAGE_EDIT: bool = Field(default=False, description="Enables editing.")
     IMAGE_EDIT_ENGINE: Engine = Field("openai", description="The engine that edits; empty: automatic1111.")
     IMAGE_EDIT_MODEL: str = Field("", description="Default model for edits.")
     IMAGE_EDIT_SIZE: SizeText | None = Field(None, description="Default size for edits.")
     IMAGES_EDIT_OPENAI_API_BASE_URL: HttpUrlText = Field("https://api.openai.com/v1", description="For edits.")
-    IMAGES_EDIT_OPENAI_API_KEY: Key = Field("", description="For edits. Answered masked.")
-    IMAGES_EDIT_OPENAI_API_VERSION: str = Field("", description="For edits: sent as `?api-version=` when set.")
+    IMAGES_EDIT_OPENAI_API_KEY: Key = Field("", description="For edits. Returned masked.")
+    IMAGES_EDIT_OPENAI_API_VERSION: str = Field("", description="For edits: sent as `?api-version=` if set.")
     IMAGES_EDIT_GEMINI_API_BASE_URL: HttpUrlText = Field(
         "https://generativelanguage.googleapis.com/v1beta", description="For edits."
     )
-    IMAGES_EDIT_GEMINI_API_KEY: Key = Field("", description="For edits. Answered masked.")
+    IMAGES_EDIT_GEMINI_API_KEY: Key = Field("", description="For edits. Returned masked.")
     IMAGES_EDIT_COMFYUI_BASE_URL: HttpUrlText = Field("", description="For edits.")
-    IMAGES_EDIT_COMFYUI_API_KEY: Key = Field("", description="For edits. Answered masked.")
-    IMAGES_EDIT_COMFYUI_WORKFLOW: WorkflowText = Field("", description="Edit workflow, API format, a JSON string.")
+    IMAGES_EDIT_COMFYUI_API_KEY: Key = Field("", description="For edits. Returned masked.")
+    IMAGES_EDIT_COMFYUI_WORKFLOW: WorkflowText = Field(
+        "", description="Workflow for edits in ComfyUI's API format, as a JSON string."
+    )
     IMAGES_EDIT_COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field(
-        [], description="As COMFYUI_WORKFLOW_NODES; nodes of type image take the inputs in order."
+        [], description="As COMFYUI_WORKFLOW_NODES; nodes of type image take the input images in order."
     )
 
     @model_validator(mode="after")
-    def _nodes_are_in_their_workflow(self) -> Self:
+    def _check_workflow_nodes(self) -> Self:
         for prefix in ("COMFYUI", "IMAGES_EDIT_COMFYUI"):
             nodes = getattr(self, f"{prefix}_WORKFLOW_NODES")
             if problem := check_nodes(getattr(self, f"{prefix}_WORKFLOW"), nodes):
@@ -144,14 +151,17 @@ class ImagesConfig(BaseModel):
         return self
 
     def masked(self) -> Self:
-        """A copy whose secrets read `MASK` where they are set, and are empty where they are not."""
+        """Return a copy with `MASK` in place of every secret that is set; other secrets stay empty."""
         return self.model_copy(update={name: MASK for name in SECRETS if getattr(self, name)})
 
     def secrets(self) -> list[str]:
-        """Every secret string in the configuration, so that it can be kept out of messages; the longest first."""
-        found = {getattr(self, name) for name in SECRETS if name != "AUTOMATIC1111_API_AUTH"}
+        """Return every secret string of the configuration, the longest first, for redaction.
+
+        Of Basic auth these are the pair `username:password`, the password, and the pair in base64.
+        """
+        secrets = {getattr(self, name) for name in SECRETS if name != "AUTOMATIC1111_API_AUTH"}
         auth = self.AUTOMATIC1111_API_AUTH
         if auth:
             pair = f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth
-            found |= {pair, pair.partition(":")[2], base64.b64encode(pair.encode()).decode()}
-        return sorted(found - {""}, key=len, reverse=True)
+            secrets |= {pair, pair.partition(":")[2], base64.b64encode(pair.encode()).decode()}
+        return sorted(secrets - {""}, key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""What a request is by message or file: its kind and its form."""
+"""Requests in messages and request files: an envelope with the kind of the request and its form."""
 
 from typing import Annotated, Literal
 
@@ -7,20 +7,21 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 
 MAX_ID = 255
+"""Longest id of a request, in characters."""
 
 _Id = Annotated[
     str | None,
     Field(
         min_length=1,
         max_length=MAX_ID,
-        description="Your own name of the request. Sent again within 24 hours by the same source, it is the same job; "
-        "in a request file it is only repeated in the results.",
+        description="Your own id of the request. The same id from the same source within 24 hours is the same job; "
+        "in a request file, the id is only repeated in the results.",
     ),
 ]
 
 
 class GenerationEnvelope(BaseModel):
-    """A request for a generation."""
+    """A generation in a message or a line of a request file."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -30,7 +31,7 @@ class GenerationEnvelope(BaseModel):
 
 
 class EditEnvelope(BaseModel):
-    """A request for an edit."""
+    """An edit in a message or a line of a request file."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 

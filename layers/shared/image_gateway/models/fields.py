@@ -1,4 +1,4 @@
-"""Field types that the configuration and the forms share."""
+"""Field types of the configuration, the forms and the tokens."""
 
 import json
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 MAX_SIDE = 16_384
-"""The longest side in pixels; the largest that any supported engine's own schema allows (ComfyUI's `EmptyImage`)."""
+"""Longest side of an image in pixels: the largest that a supported engine's schema allows (ComfyUI's `EmptyImage`)."""
 
 MAX_JSON_DEPTH = 100
-"""How deep JSON of the configuration may be nested."""
+"""Most levels of nesting in JSON of the configuration."""
 
 EngineName = Literal["openai", "comfyui", "automatic1111", "gemini"]
 
@@ -27,10 +27,10 @@ class Size:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """Read `WIDTHxHEIGHT`; `auto` and the empty string give None, the engine's own choice.
+        """Parse `WIDTHxHEIGHT`. Return None for `auto` and the empty string: the engine chooses the size.
 
         Raises:
-            ValueError: the text is neither, or a side is not within 1 to `MAX_SIDE`.
+            ValueError: the text has another form, or a side is not within 1 to `MAX_SIDE`.
         """
         if text in ("", "auto"):
             return None
@@ -67,9 +67,9 @@ def _http_url(text: str) -> str:
     if not valid or any(char.isspace() for char in text):
         raise PydanticCustomError("url", "must be an http:// or https:// URL with a host")
     if parts.username or parts.password:
-        raise PydanticCustomError("url", "must not hold credentials; set the key or the auth field instead")
+        raise PydanticCustomError("url", "must not contain credentials: set the key or the auth field instead")
     if parts.query or parts.fragment:
-        raise PydanticCustomError("url", "must not hold a query or a fragment")
+        raise PydanticCustomError("url", "must not contain a query or a fragment")
     return text.rstrip("/")
 
 
@@ -81,54 +81,59 @@ def _json_object(value: object) -> object:
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise PydanticCustomError("json", "must hold a JSON object: {reason}", {"reason": str(error)}) from None
+        raise PydanticCustomError("json", "must contain a JSON object: {reason}", {"reason": str(error)}) from None
     if not isinstance(parsed, dict):
-        raise PydanticCustomError("json", "must hold a JSON object, for example {example}", {"example": '{"n": 1}'})
+        raise PydanticCustomError("json", "must contain a JSON object, for example {example}", {"example": '{"n": 1}'})
     return parsed
 
 
 def valid_json(value: Any) -> Any:
-    """The value, if it can be written as the JSON that everybody reads (RFC 8259) and is no deeper than `MAX_JSON_DEPTH`.
+    """Return `value` unchanged if it is valid JSON (RFC 8259), nested at most `MAX_JSON_DEPTH` levels deep.
 
-    Python reads more than it can write: NaN, halves of surrogate pairs, thousands of levels.
+    Python's parser accepts more than JSON allows: NaN, halves of surrogate pairs, thousands of levels.
+
+    Raises:
+        PydanticCustomError: the value is no such JSON.
     """
-    inner, depth = [value], 0
-    while inner := [one for item in inner for one in _inside(item)]:
+    level, depth = [value], 0
+    while level := [child for item in level for child in _children(item)]:
         depth += 1
         if depth > MAX_JSON_DEPTH:
-            raise PydanticCustomError("json", "must not be nested deeper than {most}", {"most": MAX_JSON_DEPTH})
+            raise PydanticCustomError(
+                "json", "must not be nested deeper than {max_depth}", {"max_depth": MAX_JSON_DEPTH}
+            )
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError:
-        raise PydanticCustomError("json", "must be JSON: no NaN, no Infinity, and text that is Unicode") from None
+        raise PydanticCustomError("json", "must be valid JSON, without NaN, Infinity and lone surrogates") from None
     return value
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def _engine(value: object) -> object:
+def _engine_or_default(value: object) -> object:
     return "automatic1111" if value == "" else value
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """The scheme, host and port of `url`: what decides whether a key may be sent to it."""
+    """Return the scheme, host and port of `url`, which decide whether a key may be sent to it."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
 
 
 SizeText = Annotated[str, AfterValidator(_size)]
-"""`WIDTHxHEIGHT` in pixels, `auto`, or empty for the engine's own default."""
+"""`WIDTHxHEIGHT` in pixels, `auto`, or empty for the engine's default."""
 
 HttpUrlText = Annotated[str, AfterValidator(_http_url)]
-"""An http(s) URL without credentials, query or trailing slash; empty when not set."""
+"""An http(s) URL without credentials, query, fragment or trailing slash; empty if not set."""
 
-Engine = Annotated[EngineName, BeforeValidator(_engine)]
+Engine = Annotated[EngineName, BeforeValidator(_engine_or_default)]
 """An engine's name; the empty string means `automatic1111`, as in the Open WebUI API."""
 
 Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object), AfterValidator(valid_json)]
-"""A JSON object, given as an object or as a string that holds one."""
+"""A JSON object, or a string that contains one, which is parsed. Null and a blank string mean None."""

@@ -1,4 +1,4 @@
-"""What callers get."""
+"""Response bodies: images, uploads, problem documents, jobs."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ class ModelInfo(BaseModel):
 
 
 class ImageInfo(BaseModel):
-    """A generated image in the bucket."""
+    """A generated or edited image in the bucket."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -34,32 +34,32 @@ class ImageInfo(BaseModel):
         }
     )
 
-    url: str = Field(repr=False, description="Presigned URL, good until `expires_at`.")
-    id: str = Field(description="Stable id: the job's id and the image's number.")
+    url: str = Field(repr=False, description="Presigned URL, valid until `expires_at`.")
+    id: str = Field(description="Stable id: the job's id and the number of the image.")
     name: str = Field(description="A file name.")
-    content_type: str = Field(description="Told by the bytes, not by the engine.")
+    content_type: str = Field(description="Detected from the content, not reported by the engine.")
     width: int | None = Field(None, description="In pixels.")
     height: int | None = Field(None, description="In pixels.")
-    expires_at: datetime = Field(description="When `url` stops working, UTC.")
-    seed: int | None = Field(None, description="Where the engine tells.")
-    revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
-    warnings: list[str] | None = Field(None, repr=False, description="What was not done as asked.")
+    expires_at: datetime = Field(description="When `url` expires, UTC.")
+    seed: int | None = Field(None, description="The seed, if the engine reports it.")
+    revised_prompt: str | None = Field(None, repr=False, description="The prompt that was used, if it was rewritten.")
+    warnings: list[str] | None = Field(None, repr=False, description="What was not done as requested.")
 
 
 class Upload(BaseModel):
-    """Where to send an input: a form POST of `fields` and then the file, as the part named `file`."""
+    """Where to upload an input image: a form POST of `fields`, followed by the file as the part `file`."""
 
-    id: str = Field(description="Stands for the file as an input of an edit, for its owner, for a day.")
-    url: str = Field(description="Where to POST the form to.")
+    id: str = Field(description="Names the file in edits of its owner, for one day.")
+    url: str = Field(description="The URL to POST the form to.")
     fields: dict[str, str] = Field(repr=False, description="Form fields to send before the file.")
-    expires_at: datetime = Field(description="Until when it can be sent, UTC.")
+    expires_at: datetime = Field(description="Until when the file can be uploaded, UTC.")
 
 
 class Problem(BaseModel):
     """An RFC 9457 problem document (`application/problem+json`)."""
 
     model_config = ConfigDict(
-        # Most starts are not for one.
+        # Most invocations need none, so a cold start does not build it.
         defer_build=True,
         json_schema_extra={
             "examples": [
@@ -87,7 +87,7 @@ class Problem(BaseModel):
 
 
 class JobProblem(BaseModel):
-    """Why a job has no images, as its result answers it."""
+    """Why a job has no images: the error that its result route returns."""
 
     code: str
     title: str
@@ -96,20 +96,20 @@ class JobProblem(BaseModel):
 
 
 class JobInfo(BaseModel):
-    """A job: one request and what became of it. Times are UTC."""
+    """A job: one request and its outcome. Times are UTC."""
 
     id: str
     kind: Kind
     status: Status
-    owner: str | None = Field(None, description="Whose it is; for administrators.")
-    engine: str | None = Field(None, description="Which engine it was given to.")
-    model: str | None = Field(None, description="As the engine names it.")
+    owner: str | None = Field(None, description="Owner of the job; shown to administrators.")
+    engine: str | None = Field(None, description="The engine of the job.")
+    model: str | None = Field(None, description="The engine's name of the model.")
     created_at: datetime
-    started_at: datetime | None = Field(None, description="When its last attempt began.")
+    started_at: datetime | None = Field(None, description="Start of the last attempt.")
     finished_at: datetime | None = None
-    attempts: int = Field(description="How often it was begun.")
+    attempts: int = Field(description="Number of attempts that have started.")
     request: dict[str, Any] | None = Field(
-        None, repr=False, description="What was asked for, without its images; for its owner."
+        None, repr=False, description="The request without its images; shown to its owner."
     )
     images: list[ImageInfo] = []
     warnings: list[str] = Field([], repr=False)
@@ -117,13 +117,13 @@ class JobInfo(BaseModel):
 
 
 class JobPage(BaseModel):
-    """Jobs, the newest first."""
+    """A page of jobs, the newest first."""
 
     jobs: list[JobInfo]
-    cursor: str | None = Field(None, description="Gives the next page; absent after the last one.")
+    cursor: str | None = Field(None, description="Send it to get the next page; absent on the last page.")
 
 
 class Health(BaseModel):
-    """Says that the gateway answers."""
+    """The health of the gateway, which is `ok` whenever it responds."""
 
     status: str = "ok"

@@ -1,4 +1,4 @@
-"""A job: one request from its arrival to its images or its error."""
+"""Jobs: requests, from their arrival to their images or their error."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,16 +14,16 @@ Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 ResponseFormat = Literal["b64_json", "url"]
 
 FINAL_STATUSES: tuple[Status, ...] = ("succeeded", "failed", "canceled")
-"""States that a job never leaves."""
+"""The statuses that never change again."""
 
 
 def utc_now() -> datetime:
-    """The time, UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class JobImage(BaseModel):
-    """A stored image of a job: its key, never a URL, and what the bytes say."""
+    """A stored image of a job: its key in the bucket, and properties detected from its content."""
 
     key: str
     content_type: str
@@ -35,12 +35,12 @@ class JobImage(BaseModel):
 
     @property
     def number(self) -> int:
-        """Its place among the job's images, from 0."""
+        """Position among the job's images, from 0."""
         return int(self.key.rpartition("/")[2].partition(".")[0])
 
 
 class JobError(BaseModel):
-    """Why a job failed: what an HTTP answer for it says."""
+    """Why a job failed: the content of the HTTP response for it."""
 
     status: int
     code: str
@@ -52,14 +52,22 @@ class JobError(BaseModel):
 
 
 class Job(BaseModel):
-    """One request and what became of it.
+    """One request and its outcome.
 
-    `request` is the form without its images; `inputs` and `mask` are keys in the bucket, of `input_bytes` together
-    where that is known. A queued job with `not_before` is not taken up until then. `batch` and `line` say which line of
-    which request file a job is. Times are UTC. A job's `repr` shows neither the prompt, which is in `request`,
-    nor what may quote it. A `pinned` job runs on its `engine` with its `model`, whatever the configuration says by
-    then. `told` is what the engine told of all images: `quality` and `background`. `response_format` is for the
-    OpenAI channel's answer.
+    Times are UTC. The `repr` contains neither the prompt, which is in `request`, nor fields that may quote it.
+
+    Attributes:
+        request: the form without its images.
+        inputs: keys of the input images in the bucket.
+        mask: key of the mask in the bucket.
+        input_bytes: size of the inputs and the mask together, None where it is unknown.
+        batch: id of the batch, for a job of a request file.
+        line: its line in the request file.
+        pinned: the job runs on its `engine` with its `model`, even if the configuration has changed.
+        response_format: of the OpenAI channel's response.
+        attempts: number of attempts that have started.
+        not_before: no worker starts the queued job before this time.
+        reported: what the engine reported about all images: `quality` and `background`.
     """
 
     model_config = ConfigDict(validate_assignment=True)
@@ -104,23 +112,26 @@ class Job(BaseModel):
         )
 
     def to_error(self) -> GatewayError:
-        """The recorded error of a failed or canceled job, of the class that its code stands for."""
-        known = self.error
-        if known is None:
+        """Return the recorded error of a failed or canceled job, as an instance of the class with its code."""
+        error = self.error
+        if error is None:
             return GatewayError(f"The job {self.id} was {self.status}")
-        kind = _ERRORS.get(known.code, GatewayError)
-        return kind(known.detail, field=known.field, retry_after=known.retry_after, may_have_cost=known.may_have_cost)
+        error_class = _ERROR_CLASSES.get(error.code, GatewayError)
+        return error_class(
+            error.detail, field=error.field, retry_after=error.retry_after, may_have_cost=error.may_have_cost
+        )
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the status is final."""
         return self.status in FINAL_STATUSES
 
 
-def _tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _tree(below)
+def _with_subclasses(error_class: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    yield error_class
+    for subclass in error_class.__subclasses__():
+        yield from _with_subclasses(subclass)
 
 
-_ERRORS = {kind.code: kind for kind in reversed(list(_tree(GatewayError)))}
+# Reversed: where a subclass has the code of its base, the base is the one that is kept.
+_ERROR_CLASSES = {error_class.code: error_class for error_class in reversed(list(_with_subclasses(GatewayError)))}

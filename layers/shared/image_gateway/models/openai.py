@@ -1,6 +1,7 @@
-"""What callers of the OpenAI Images API send and get.
+"""Request and response bodies of the OpenAI channel.
 
-Names and types are those of OpenAI's API reference and SDK (`openai` 3.54), and `seed`, `negative_prompt` and `steps`.
+Names and types are those of OpenAI's API reference and SDK (`openai` 3.54). `seed`, `negative_prompt` and `steps` are
+additions of this gateway.
 """
 
 from typing import Annotated, Any, Literal
@@ -11,160 +12,153 @@ from pydantic_core import PydanticCustomError
 from image_gateway.models.forms import STORED_ID, CreateImageForm, EditImageForm, InputImages, ShortText
 from image_gateway.models.jobs import ResponseFormat
 
-_INPUTS = ("image", "images")
-_TWICE = object()
-_IMAGE = "01a20491-ab0f-7093-a163-39a8e11f4e95-0"
+_IMAGE_FIELDS = ("image", "images")
+_BOTH_FIELDS = object()
+"""Stands for the input images of a request with both `image` and `images`, which is refused."""
+_EXAMPLE_ID = "01a20491-ab0f-7093-a163-39a8e11f4e95-0"
 
 
 def _example(example: dict[str, Any]) -> ConfigDict:
-    """For the documentation."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 
-def _not_streamed(wanted: bool) -> bool:
-    if wanted:
+def _refuse_streaming(stream: bool) -> bool:
+    if stream:
         raise PydanticCustomError("stream", "is not available here: leave it out, or send false")
-    return wanted
+    return stream
 
 
-def _no_drawing(format: object) -> object:
-    """A drawing may hold programs, which the bucket would serve."""
-    if format == "svg":
+def _refuse_svg(output_format: object) -> object:
+    """Refuse svg: it can contain scripts, which the bucket would serve."""
+    if output_format == "svg":
         raise PydanticCustomError("output_format", "svg is not available here: choose png, jpeg or webp")
-    return format
+    return output_format
 
 
-def _no_markup(_value: object) -> None:
-    raise PydanticCustomError("markup", "is not available here: leave it out, or say in the prompt what is to change")
+def _refuse_markup(_markup: object) -> None:
+    raise PydanticCustomError("markup", "is not available here: leave it out, or say in the prompt what to change")
 
 
-def _without_nulls(data: Any) -> Any:
-    """OpenAI's clients send null for what they leave to the API."""
-    return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
-
-
-def _text_of(image: object) -> object:
-    """The text that stands for an image: itself, or as OpenAI's JSON wraps it."""
+def _image_text(image: object) -> object:
+    """Return the string for an image: itself, or the `image_url` or `file_id` of an object, as OpenAI's JSON has it."""
     if not isinstance(image, dict):
         return image
-    given = [image[name] for name in ("image_url", "file_id") if image.get(name) is not None]
-    if len(given) != 1 or not isinstance(given[0], str):
-        raise PydanticCustomError("image", "must have either image_url or file_id, as a text")
-    if "file_id" in image and not STORED_ID.fullmatch(given[0].strip()):
+    texts = [image[name] for name in ("image_url", "file_id") if image.get(name) is not None]
+    if len(texts) != 1 or not isinstance(texts[0], str):
+        raise PydanticCustomError("image", "must have either image_url or file_id, as a string")
+    if "file_id" in image and not STORED_ID.fullmatch(texts[0].strip()):
         raise PydanticCustomError("image", "file_id must be the id of an image or upload of this gateway")
-    return given[0]
+    return texts[0]
 
 
-def _texts(images: object) -> object:
-    if images is _TWICE:
+def _image_texts(images: object) -> object:
+    if images is _BOTH_FIELDS:
         raise PydanticCustomError("image", "is the same as images: send one of them")
-    return [_text_of(image) for image in images] if isinstance(images, list) else _text_of(images)
+    return [_image_text(image) for image in images] if isinstance(images, list) else _image_text(images)
 
 
-Model = Annotated[
-    ShortText | None,
-    Field(
-        description="`engine/model` for an engine that is configured; any other name is one of the configured engine.",
+class _OpenAIFields(BaseModel):
+    """The fields of both request bodies that differ from the gateway's own forms. Null counts as absent.
+
+    OpenAI's clients send null for fields that they leave to the API.
+    """
+
+    # Only the subclasses validate requests, so a validator of this class is never built.
+    model_config = ConfigDict(defer_build=True)
+
+    model: ShortText | None = Field(
+        None,
+        description="`engine/model` selects a configured engine; any other name is a model of the default engine.",
         examples=["gemini/gemini-3-pro-image"],
-    ),
-]
-Background = Annotated[Literal["transparent", "opaque", "auto"] | None, Field(description="Where the engine has it.")]
-Format = Annotated[
-    Literal["png", "jpeg", "webp", "gif"] | None,
-    Field(description="Whatever the engine makes: it is converted. Except gif, which is for an engine that makes it."),
-    BeforeValidator(_no_drawing),
-]
-Complexity = Annotated[Literal["low", "medium", "high"] | None, Field(description="Where the engine has it.")]
-Moderation = Annotated[Literal["low", "auto"] | None, Field(description="Where the engine has it.")]
-Answer = Annotated[
-    ResponseFormat,
-    Field(description="`b64_json`: base64 in the answer. `url`: presigned URLs.", exclude=True),
-]
-Stream = Annotated[bool, Field(description="Only false.", exclude=True), AfterValidator(_not_streamed)]
-
-
-class ImageGenerateParams(CreateImageForm):
-    """The body of `POST /v1/images/generations`. Fields of OpenAI's that mean nothing here are named in a warning."""
-
-    model_config = _example(
-        {"prompt": "a lighthouse in a storm", "model": "gpt-image-2", "size": "1024x1024", "output_format": "webp"}
     )
-
-    model: Model = None
-    background: Background = None
-    output_format: Format = None
-    moderation: Moderation = None
-    complexity: Complexity = None
-    response_format: Answer = "b64_json"
-    stream: Stream = False
+    background: Literal["transparent", "opaque", "auto"] | None = Field(None, description="If the engine supports it.")
+    output_format: Annotated[Literal["png", "jpeg", "webp", "gif"] | None, BeforeValidator(_refuse_svg)] = Field(
+        None,
+        description="Images of another format are converted. Only an engine that makes gif images supports gif.",
+    )
+    moderation: Literal["low", "auto"] | None = Field(None, description="If the engine supports it.")
+    complexity: Literal["low", "medium", "high"] | None = Field(None, description="If the engine supports it.")
+    response_format: ResponseFormat = Field(
+        "b64_json", description="`b64_json`: base64 in the response. `url`: presigned URLs.", exclude=True
+    )
+    stream: Annotated[bool, AfterValidator(_refuse_streaming)] = Field(
+        default=False, description="Only false.", exclude=True
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
-        return _without_nulls(data)
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
-class ImageEditParams(EditImageForm):
+class ImageGenerateParams(_OpenAIFields, CreateImageForm):
+    """The body of `POST /v1/images/generations`. A warning names OpenAI's parameters that the gateway ignores."""
+
+    model_config = ConfigDict(
+        **_example(
+            {"prompt": "a lighthouse in a storm", "model": "gpt-image-2", "size": "1024x1024", "output_format": "webp"}
+        ),
+        defer_build=False,
+    )
+
+
+class ImageEditParams(_OpenAIFields, EditImageForm):
     """The body of `POST /v1/images/edits`, as JSON or as a form with files."""
 
-    # Built when the first edit is read: most functions never read one.
+    # Built when the first edit is read, because most functions never read one.
     model_config = ConfigDict(
-        **_example({"prompt": "make it night", "images": [{"file_id": _IMAGE}], "response_format": "url"}),
+        **_example({"prompt": "make it night", "images": [{"file_id": _EXAMPLE_ID}], "response_format": "url"}),
         defer_build=True,
     )
 
-    image: Annotated[InputImages, BeforeValidator(_texts)] = Field(
+    image: Annotated[InputImages, BeforeValidator(_image_texts)] = Field(
         repr=False,
-        description="One image or up to 16: files in a form; in JSON data URLs, base64, http(s) URLs, or ids of "
-        "images and uploads, each as a text or as `image_url` or `file_id` of an object. `images` is the same.",
+        description="One image or up to 16. In a form: files. In JSON: data URLs, base64, http(s) URLs, or ids of "
+        "images and uploads, each as a string, or as `image_url` or `file_id` of an object. `images` means the same.",
     )
-    mask: Annotated[str | None, BeforeValidator(_text_of)] = Field(
-        None, repr=False, description="As `image`, one, of the first image's size: transparent pixels are edited."
+    mask: Annotated[str | None, BeforeValidator(_image_text)] = Field(
+        None,
+        repr=False,
+        description="One image, given as in `image`, with the size of the first input image. "
+        "Its transparent pixels are edited.",
     )
-    markup: Annotated[None, BeforeValidator(_no_markup)] = Field(None, exclude=True, description="Not available.")
-    model: Model = None
-    background: Background = None
-    output_format: Format = None
-    moderation: Moderation = None
-    complexity: Complexity = None
-    response_format: Answer = "b64_json"
-    stream: Stream = False
+    markup: Annotated[None, BeforeValidator(_refuse_markup)] = Field(None, exclude=True, description="Not available.")
 
     @model_validator(mode="before")
     @classmethod
-    def _one_list_of_images(cls, data: Any) -> Any:
-        """`images`, as OpenAI names it in JSON, is `image`; both hold texts or objects that hold one."""
+    def _merge_image_fields(cls, data: Any) -> Any:
+        """Accept `images`, OpenAI's name in JSON, as `image`."""
         if not isinstance(data, dict):
             return data
-        data = _without_nulls(data)
-        given = {name: data.pop(name) for name in _INPUTS if name in data}
-        if given:
-            data["image"] = next(iter(given.values())) if len(given) == 1 else _TWICE
+        images = [data[name] for name in _IMAGE_FIELDS if data.get(name) is not None]
+        data = {name: value for name, value in data.items() if name not in _IMAGE_FIELDS}
+        if images:
+            data["image"] = images[0] if len(images) == 1 else _BOTH_FIELDS
         return data
 
 
-class _Answer(BaseModel):
-    """A part of an answer: prepared when the first one is given, and not at every cold start."""
+class _ResponseModel(BaseModel):
+    """A part of a response: built for the first response, not at every cold start."""
 
     model_config = ConfigDict(defer_build=True)
 
 
-class OpenAIImage(_Answer):
-    """One image of an answer."""
+class OpenAIImage(_ResponseModel):
+    """One image of a response."""
 
     b64_json: str | None = Field(None, repr=False, description="The encoded image in base64.")
     url: str | None = Field(None, repr=False, description="Presigned URL.")
-    revised_prompt: str | None = Field(None, repr=False, description="Where the prompt was rewritten.")
+    revised_prompt: str | None = Field(None, repr=False, description="The prompt that was used, if it was rewritten.")
 
 
-class InputTokens(_Answer):
-    """Tokens by what they stand for."""
+class InputTokens(_ResponseModel):
+    """Token counts by the kind of content."""
 
     text_tokens: int
     image_tokens: int
 
 
-class Usage(_Answer):
+class Usage(_ResponseModel):
     """Token counts."""
 
     input_tokens: int
@@ -174,8 +168,8 @@ class Usage(_Answer):
     output_tokens_details: InputTokens | None = None
 
 
-class ImagesResponse(_Answer):
-    """An answer with images."""
+class ImagesResponse(_ResponseModel):
+    """A response with images."""
 
     model_config = _example(
         {
@@ -197,25 +191,25 @@ class ImagesResponse(_Answer):
 
     created: int = Field(description="Seconds since 1970.")
     data: list[OpenAIImage]
-    background: Literal["transparent", "opaque"] | None = Field(None, description="Where the engine tells.")
-    output_format: str | None = Field(None, description="Of the first image, told by its bytes.")
-    quality: str | None = Field(None, description="Where the engine tells.")
+    background: Literal["transparent", "opaque"] | None = Field(None, description="If the engine reports it.")
+    output_format: str | None = Field(None, description="Format of the first image, detected from its content.")
+    quality: str | None = Field(None, description="If the engine reports it.")
     size: str | None = Field(None, description="WIDTHxHEIGHT of the first image, in pixels.")
-    usage: Usage | None = Field(None, description="Where the engine counts tokens.")
-    warnings: list[str] | None = Field(None, description="What was not done as asked.")
+    usage: Usage | None = Field(None, description="If the engine counts tokens.")
+    warnings: list[str] | None = Field(None, description="What was not done as requested.")
 
 
 class OpenAIModel(BaseModel):
-    """A model."""
+    """A model of an engine."""
 
-    id: str = Field(description="What a request names it by.")
+    id: str = Field(description="The name of the model in requests.")
     object: Literal["model"] = "model"
-    created: int = Field(0, description="Not known, so 0.")
-    owned_by: str = Field(description="Its engine.")
+    created: int = Field(0, description="Always 0, because the time is unknown.")
+    owned_by: str = Field(description="The engine of the model.")
 
 
 class OpenAIModels(BaseModel):
-    """All models of all engines that are configured."""
+    """All models of all configured engines."""
 
     model_config = _example(
         {
@@ -228,17 +222,17 @@ class OpenAIModels(BaseModel):
     data: list[OpenAIModel]
 
 
-class OpenAIProblem(_Answer):
-    """What is wrong."""
+class OpenAIProblem(_ResponseModel):
+    """The cause of an error."""
 
     message: str
     type: str = Field(description="`invalid_request_error`, `rate_limit_error`, `server_error`, …")
-    param: str | None = Field(None, description="The field at fault.")
-    code: str = Field(description="As in problem documents.")
+    param: str | None = Field(None, description="The field with the error.")
+    code: str = Field(description="The same code as in problem documents.")
 
 
-class OpenAIError(_Answer):
-    """An error as the OpenAI API answers it."""
+class OpenAIError(_ResponseModel):
+    """An error in the format of the OpenAI API."""
 
     model_config = _example(
         {

@@ -1,4 +1,4 @@
-"""What is asked and answered about tokens."""
+"""Requests and responses of the token routes."""
 
 import re
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ RoleName = Literal["user", "admin"]
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
-def _rfc3339(value: object) -> object:
+def _check_rfc3339(value: object) -> object:
     if value is not None and not (isinstance(value, str) and _RFC3339.fullmatch(value)):
-        raise PydanticCustomError("timestamp", "must be a time with its zone, for example 2027-01-31T12:00:00Z")
+        raise PydanticCustomError("timestamp", "must be a time with a time zone, for example 2027-01-31T12:00:00Z")
     return value
 
 
@@ -43,44 +43,46 @@ Models = Annotated[frozenset[Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class TokenForm(BaseModel):
-    """A token to be made."""
+    """A token to create."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)] = Field(
-        description="For people: whose it is, or what for.", examples=["the newsroom"]
+        description="A name for people: who uses the token, or what for.", examples=["the newsroom"]
     )
-    role: RoleName = Field(description="`user` makes images; `admin` also reads and changes everything else.")
-    expires_at: Annotated[Expiry | None, BeforeValidator(_rfc3339)] = Field(
-        None, description="When it stops working, to the second, with its zone; absent or null: never."
+    role: RoleName = Field(
+        description="`user` generates and edits images; `admin` may also read and change everything else."
     )
-    engines: Engines | None = Field(None, description="The engines it may use; absent or null: all.")
+    expires_at: Annotated[Expiry | None, BeforeValidator(_check_rfc3339)] = Field(
+        None, description="When the token expires, to the second, with a time zone; absent or null: never."
+    )
+    engines: Engines | None = Field(None, description="The engines that the token may use; absent or null: all.")
     models: Models | None = Field(
-        None, description="The models it may use, by their engines' own names; absent or null: all."
+        None, description="The models that the token may use, by their engines' names; absent or null: all."
     )
 
 
 class TokenInfo(BaseModel):
     """A token, without its secret. Times are UTC."""
 
-    id: str = Field(description="Jobs and images of this token are owned by `token:{id}`.")
+    id: str = Field(description="The owner of this token's jobs and images is `token:{id}`.")
     name: str
     role: RoleName
     created_at: datetime
-    expires_at: datetime | None = Field(description="When it stops working; null: never.")
-    last_used_at: datetime | None = Field(description="Recorded at most once an hour; null: not yet used.")
-    engines: list[str] | None = Field(description="The engines it may use; null: all.")
-    models: list[str] | None = Field(description="The models it may use; null: all.")
+    expires_at: datetime | None = Field(description="When the token expires; null: never.")
+    last_used_at: datetime | None = Field(description="Last use, recorded at most once an hour; null: never used.")
+    engines: list[str] | None = Field(description="The engines that the token may use; null: all.")
+    models: list[str] | None = Field(description="The models that the token may use; null: all.")
 
 
 class NewToken(TokenInfo):
-    """A token that was just made, with its secret, which nothing can show again."""
+    """A new token with its secret. The secret is not stored, so it cannot be shown again."""
 
     token: str = Field(repr=False, description="The secret: send it as `Authorization: Bearer …`.")
 
 
 class TokenPage(BaseModel):
-    """Tokens, the newest first."""
+    """A page of tokens, the newest first."""
 
     tokens: list[TokenInfo]
-    cursor: str | None = Field(None, description="Gives the next page; absent after the last one.")
+    cursor: str | None = Field(None, description="Send it to get the next page; absent on the last page.")

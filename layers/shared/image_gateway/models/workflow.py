@@ -1,4 +1,4 @@
-"""ComfyUI workflows in the API's format, and the map that says which of their inputs to fill."""
+"""ComfyUI workflows in API format, and the map of the node inputs that take values of a request."""
 
 import json
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -19,7 +19,7 @@ _DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size",
 class WorkflowNode(BaseModel):
     """One entry of `COMFYUI_WORKFLOW_NODES`: the node inputs that take one value of a request.
 
-    A node without a type, or one whose value neither the request nor the configuration gives, takes `value`.
+    `value` is used if the entry has no type, or if neither the request nor the configuration has a value of its type.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -30,38 +30,38 @@ class WorkflowNode(BaseModel):
     value: Any = None
 
     @model_validator(mode="after")
-    def _is_plain_json(self) -> Self:
+    def _check_json(self) -> Self:
         valid_json([self.value, self.model_extra])
         return self
 
     @model_validator(mode="after")
-    def _constant_has_a_key(self) -> Self:
+    def _check_key(self) -> Self:
         if self.type is None and self.value is not None and not self.key:
             raise PydanticCustomError(
-                "workflow_node", "a node without a type needs a key: the input that takes `value`"
+                "workflow_node", "a node without a type needs a key, the input that takes `value`"
             )
         return self
 
     @property
     def input_name(self) -> str:
-        """The node input to fill: `key`, or the type's usual input name."""
+        """Name of the node input to fill: `key`, or the usual input of the type."""
         return self.key or _DEFAULT_KEYS.get(self.type or "", self.type or "")
 
 
 def parse_workflow(text: str) -> Workflow:
-    """Read a workflow in ComfyUI's API format.
+    """Parse a workflow in ComfyUI's API format.
 
     Raises:
-        ValueError: it is not JSON, or not in the API's format (the editor's own format has `nodes` and `links`).
+        ValueError: it is not JSON, or not in API format (the editor's format has `nodes` and `links`).
     """
     try:
         workflow = valid_json(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"must hold a workflow as JSON: {error}") from None
+        raise ValueError(f"must contain a workflow as JSON: {error}") from None
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
         raise ValueError("is in the editor's format; export it with Workflow > Export (API)")
     if not isinstance(workflow, dict) or not workflow:
-        raise ValueError("must hold a workflow in ComfyUI's API format: node id → {class_type, inputs}")
+        raise ValueError("must contain a workflow in ComfyUI's API format: node id → {class_type, inputs}")
     for node_id, node in workflow.items():
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
             raise ValueError(f"node {node_id!r} has no class_type; export it with Workflow > Export (API)")
@@ -74,7 +74,7 @@ def _workflow_text(value: object) -> object:
     return json.dumps(valid_json(value)) if isinstance(value, dict) else value
 
 
-def _checked(text: str) -> str:
+def _check_workflow(text: str) -> str:
     if text.strip():
         try:
             parse_workflow(text)
@@ -83,12 +83,12 @@ def _checked(text: str) -> str:
     return text
 
 
-WorkflowText = Annotated[str, BeforeValidator(_workflow_text), AfterValidator(_checked)]
-"""A workflow in ComfyUI's API format as a JSON string; empty when not set."""
+WorkflowText = Annotated[str, BeforeValidator(_workflow_text), AfterValidator(_check_workflow)]
+"""A workflow in ComfyUI's API format as a JSON string; empty if not set. An object is converted to a string."""
 
 
 def check_nodes(workflow: str, nodes: list[WorkflowNode]) -> str | None:
-    """Say which node id of `nodes` the workflow does not have, or None when all are there."""
+    """Return a message with the node ids of `nodes` that the workflow does not have, or None if it has all of them."""
     if not workflow.strip():
         return None
     known = parse_workflow(workflow)
