@@ -23,7 +23,7 @@ def by_http(deployment: "Deployment", path: str) -> None:
 
 def by_sqs(deployment: "Deployment") -> None:
     message = Message("a-message", json.dumps({"kind": "generation", "request": REQUEST}), utc_now())
-    assert run(deployment.gateway.dispatcher.take(message, lambda: 900.0))
+    assert run(deployment.gateway.dispatcher.dispatch(message, lambda: 900.0))
 
 
 def stored(deployment: "Deployment", key: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def test_a_job_that_is_not_done_in_time_is_a_redirect_to_its_result(queue_deploy
 def test_locations_hold_under_every_host_stage_and_base_path(
     queue_deployment: "Deployment", prefix: str, path: str
 ) -> None:
-    """Resolved against the request's own URL, every hop leads to the job's result."""
+    """Resolved against the request's own URL, every redirect leads to the job's result."""
     location = generate(queue_deployment).headers["location"]
     first = urljoin(prefix + path, location)
     second = queue_deployment.call(

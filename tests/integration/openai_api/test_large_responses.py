@@ -127,8 +127,8 @@ def test_a_result_is_sent_on_as_well(large: "Deployment") -> None:
 def test_more_than_memory_holds_is_an_error_that_says_what_to_do(
     large: "Deployment", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The images are not lost: the address that the error names answers them as URLs. No SDK pays again."""
-    monkeypatch.setattr(responses, "MAX_IMAGES", 4_000_000)
+    """The images are not lost: the address that the error names returns them as URLs. No SDK pays again."""
+    monkeypatch.setattr(responses, "MAX_BASE64_IMAGE_BYTES", 4_000_000)
 
     response = large.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
 

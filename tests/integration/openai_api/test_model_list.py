@@ -94,7 +94,7 @@ def test_an_engine_that_hangs_is_not_waited_for(two: "Deployment", serve: Callab
     two.configure(AUTOMATIC1111_BASE_URL=url)
     principal = Principal("1", "anybody", Role.USER)
 
-    models, warnings = run(ModelList(two.gateway.configs, two.gateway.engine, seconds=0.5).all(principal))
+    models, warnings = run(ModelList(two.gateway.configs, two.gateway.engine, timeout=0.5).all(principal))
 
     assert {model.owned_by for model in models} == {"openai", "gemini"}
     assert warnings == ["models of automatic1111 are missing: automatic1111 did not list its models within 0.5 s"]

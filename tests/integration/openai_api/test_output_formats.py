@@ -104,7 +104,7 @@ def test_nothing_is_converted_to_a_gif(
     )
 
     assert (response.status, response.json["error"]["param"]) == (400, "output_format")
-    assert f"{engine} makes no gif" in response.json["error"]["message"]
+    assert f"{engine} does not support gif" in response.json["error"]["message"]
     assert not deployment.jobs()
 
 

@@ -57,7 +57,7 @@ def test_the_wish_for_urls_travels(queue_deployment: "Deployment") -> None:
 
 
 def test_hops_end_with_an_error_that_names_the_job(queue_deployment: "Deployment") -> None:
-    """One hop earlier than at the other channel: the answer itself may lie elsewhere."""
+    """One redirect fewer than in the images channel: the response itself may be stored in the bucket."""
     generate(queue_deployment)
     job = queue_deployment.jobs()[0].id
 
