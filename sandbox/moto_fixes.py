@@ -4,13 +4,16 @@ moto offers no other way in than to put functions of ours into the place of its 
 """
 
 import copy
+import sys
 import threading
 import time
 from collections import defaultdict
 from datetime import datetime
 from functools import cache
+from importlib import import_module
 from io import BytesIO
 from traceback import format_exc
+from types import ModuleType
 from typing import Any, Final
 
 from moto.core.utils import unix_time_millis
@@ -46,6 +49,23 @@ def apply() -> None:
     )
     for owner, name, ours in changes:
         setattr(owner, name, ours)
+    _import_parameter_store()
+
+
+def _import_parameter_store() -> None:
+    """Import moto's Parameter Store without EC2, whose tables take longer to load than all that the sandbox uses.
+
+    It asks EC2 which servers a command is for; a sandbox has none. Whoever wants EC2 itself still gets it.
+    """
+    if {"moto.ec2", "moto.ssm.models"} & sys.modules.keys():
+        return
+    stand_in: Any = ModuleType("moto.ec2")
+    stand_in.ec2_backends = {}
+    sys.modules["moto.ec2"] = stand_in
+    try:
+        import_module("moto.ssm.models")
+    finally:
+        del sys.modules["moto.ec2"]
 
 
 class _KeepAliveHandler(MotoRequestHandler):

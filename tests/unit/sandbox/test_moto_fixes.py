@@ -2,6 +2,8 @@
 
 import gc
 import http.client
+import subprocess
+import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +16,7 @@ from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from sandbox.embedded_aws import EmbeddedAws
+from sandbox.template import ROOT
 
 NAMES = {"pk": "S", "sk": "S"}
 
@@ -175,3 +178,23 @@ def test_a_defect_of_motos_is_an_answer(embedded_aws: EmbeddedAws, monkeypatch: 
             patched.setattr(DomainDispatcherApplication, "get_application", trip)
             assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 500
         assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 200
+
+
+def test_parameter_store_is_loaded_without_ec2() -> None:
+    """A sandbox starts without EC2's tables, and EC2 is there for whoever asks for it."""
+    program = """
+import sys
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.template import ROOT
+with EmbeddedAws():
+    import boto3
+    boto3.client("ssm").put_parameter(Name="/a", Value="b", Type="SecureString")
+    print([name for name in sys.modules if name.startswith("moto.ec2")])
+    print(len(boto3.client("ec2").describe_vpcs()["Vpcs"]))
+"""
+
+    done = subprocess.run(  # noqa: S603 - ours
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "[]\n1\n", done.stderr
