@@ -109,7 +109,7 @@ def made(jobs: JobStore, configs: ConfigStore, engines: Engines, events: Events,
         engine=cast("EngineFactory", engines),
         events=cast("JobEvents", events),
         queue=cast("JobQueue", queue),
-        stop_seconds=0.05,
+        engine_timeout_seconds=0.05,
     )
 
 

@@ -502,8 +502,8 @@ async def test_a_claim_that_comes_and_goes_is_given_up(settings: Settings) -> No
 
 async def test_a_page_of_a_rare_state_looks_at_so_many_jobs(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page may be empty and lead on: what it costs is bounded, and at last everything is found once."""
-    monkeypatch.setattr("image_gateway.jobs.store._READ_AT_ONCE", 10)
-    monkeypatch.setattr("image_gateway.jobs.store._MOST_QUERIES", 2)
+    monkeypatch.setattr("image_gateway.jobs.store._READ_LIMIT", 10)
+    monkeypatch.setattr("image_gateway.jobs.store._MAX_QUERIES", 2)
     failed = await filled(store, 1, status="failed")
     await filled(store, 50, status="succeeded")
 

@@ -1,1 +1,1 @@
-"""Jobs, from submission to completion: records, queue, events, attempts, cancellation, and what callers see of them."""
+"""Jobs from submission to completion: records, queue, attempts, cancellation, events, and what callers see of them."""

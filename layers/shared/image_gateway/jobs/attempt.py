@@ -1,4 +1,4 @@
-"""Does one attempt at a job, and records how it ended."""
+"""One attempt at a job, and the write that records its outcome."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from image_gateway.models.jobs import Job
 
 logger = logging.getLogger(__name__)
 
-_FINISH_WAITS = (0.5, 1.0, 2.0)
+_RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0)
 
 
 async def run_attempt(
@@ -25,21 +25,25 @@ async def run_attempt(
     *,
     contents: ImageContents | None = None,
 ) -> GatewayError | None:
-    """Do a running job, and set its status to `succeeded` or `failed`; nothing is written. Arguments as `execute`.
+    """Execute a running job, and set its status to `succeeded` or `failed`. The record is not written.
+
+    The arguments are those of `JobExecutor.execute`.
 
     Returns:
-        Why it failed, or None. A defect of ours counts as a failure, so that no job stays running for it.
+        The error, or None where the job succeeded. An unexpected exception becomes an error too, so that no job stays
+        running because of a defect in the gateway.
     """
     job.images, job.warnings, job.error = [], [], None
     try:
         await executor.execute(job, form, images, mask, contents)
     except GatewayError as error:
         job.fail(error)
-        # Its frames hold images, and itself: only the garbage collector, in its own time, would let go of them.
+        # The traceback's frames refer to images and to the error itself. Without this, the images would stay in memory
+        # until the garbage collector runs.
         return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - whatever it is, the job must end
-        logger.error("unexpected error in a job", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may hold what a caller sent
-        defect = GatewayError("The gateway failed; its log tells more under this job's id", may_have_cost=True)
+        logger.error("unexpected error in a job", extra={"job_id": job.id, "error": type(error).__name__})  # noqa: TRY400 - its message may contain the caller's input
+        defect = GatewayError("The gateway failed; its log has the reason under this job's id", may_have_cost=True)
         job.fail(defect)
         return defect
     job.status = "succeeded"
@@ -49,10 +53,14 @@ async def run_attempt(
 async def finish_with_retries(
     jobs: JobStore, job: Job, holder: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> bool:
-    """As the store's `finish`, but persistent: with the record, images that are paid for would be lost."""
-    for wait in _FINISH_WAITS:
+    """Call `JobStore.finish`, again after pauses where the table fails: without the record, paid images are lost.
+
+    Raises:
+        StorageUnavailable: the last call failed too.
+    """
+    for delay in _RETRY_DELAYS_SECONDS:
         try:
             return await jobs.finish(job, holder)
         except StorageUnavailable:
-            await sleep(wait)
+            await sleep(delay)
     return await jobs.finish(job, holder)

@@ -1,12 +1,12 @@
-"""Cancels jobs: one that is queued never runs, one that runs is stopped at its engine where that can be.
+"""Cancellation of jobs: a queued job never runs, a running job is stopped at its engine where that is possible.
 
-Where an engine tells one job's runs from another's, they are stopped from here, at once. Whoever works at the job sees
-the cancellation in its record, and stops what it does itself: see `watch`.
+Where an engine can tell one job's run from others, `Cancellation` stops the run at once. The worker that runs the job
+reads the cancellation in the job's record, and stops what it does itself: see `worker.cancel_watch`.
 """
 
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, Canceled, Conflict
-from image_gateway.jobs.engine_cancellation import STOP_SECONDS, EngineCanceler
+from image_gateway.jobs.engine_cancellation import CANCEL_TIMEOUT_SECONDS, EngineCanceler
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.job_queue import JobQueue
@@ -14,18 +14,19 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 
 _TRIES = 5
+_OUTCOMES = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
 
 
 class Cancellation:
-    """Cancels one job after another.
+    """Cancels jobs.
 
     Args:
-        jobs: where jobs are kept.
+        jobs: the job records.
         configs: the configuration of the deployment.
-        engine: makes an engine.
-        events: who is told.
-        queue: has the worker close a request file whose last line this was.
-        stop_seconds: how long an engine may take to stop a run.
+        engine: creates an engine.
+        events: publishes the completion.
+        queue: reaches the worker that completes a request file whose last line was canceled.
+        engine_timeout_seconds: how long an engine may take to stop a run.
     """
 
     def __init__(
@@ -36,44 +37,41 @@ class Cancellation:
         engine: EngineFactory,
         events: JobEvents,
         queue: JobQueue,
-        stop_seconds: float = STOP_SECONDS,
+        engine_timeout_seconds: float = CANCEL_TIMEOUT_SECONDS,
     ) -> None:
         self._jobs = jobs
-        self._engine_canceler = EngineCanceler(configs, engine, seconds=stop_seconds)
+        self._engine_canceler = EngineCanceler(configs, engine, timeout_seconds=engine_timeout_seconds)
         self._events = events
         self._queue = queue
 
     async def cancel(self, job: Job) -> Job:
-        """Cancel a job. What its engine still makes is not shown, and a run that cannot be stopped is logged.
+        """Cancel a job. Images that its engine still makes are not shown; a run that cannot be stopped is logged.
 
         Returns:
             The canceled job.
 
         Raises:
-            Conflict: it has ended.
-            Busy: it changed all the while.
+            Conflict: the job has ended.
+            Busy: the job's status changed during each of several tries.
         """
-        before, canceled = await self._end(job)
+        before, canceled = await self._record_cancellation(job)
         await self._events.publish_completion(canceled)
-        # Also one that waits for another attempt may have left a run at its engine.
+        # A queued job that waits for another attempt may also have left a run at its engine.
         if before.attempts:
             await self._engine_canceler.cancel(before)
         if canceled.batch:
             await self._queue.send(canceled.id)
         return canceled
 
-    async def _end(self, job: Job) -> tuple[Job, Job]:
-        """The job as it was, and as it is now."""
+    async def _record_cancellation(self, job: Job) -> tuple[Job, Job]:
+        """Return the job as it was before, and as it is now."""
         for _ in range(_TRIES):
             if job.ended:
-                raise Conflict(f"The job {job.id} has ended: it {_HOW[job.status]}")
+                raise Conflict(f"The job {job.id} has ended: it {_OUTCOMES[job.status]}")
             canceled = job.model_copy()
             canceled.fail(Canceled(f"The job {job.id} was canceled"))
             canceled.status = "canceled"
             if await self._jobs.end(canceled, expected_status=job.status):
                 return job, canceled
             job = await self._jobs.get(job.id) or job
-        raise Busy(f"The job {job.id} could not be canceled: its state changes", retry_after=1)
-
-
-_HOW = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
+        raise Busy(f"The job {job.id} could not be canceled: its status changes", retry_after=1)

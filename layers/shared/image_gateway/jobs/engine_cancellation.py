@@ -1,4 +1,4 @@
-"""Stops at their engines what canceled jobs run there."""
+"""Cancellation, at an engine, of what a canceled job runs there."""
 
 import asyncio
 import logging
@@ -11,31 +11,33 @@ from image_gateway.models.jobs import Job
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 10.0
+CANCEL_TIMEOUT_SECONDS = 10.0
 """How long an engine may take to stop a run."""
 
 
 class EngineCanceler:
-    """Stops one job's runs after another's.
+    """Stops the runs of canceled jobs.
 
     Args:
         configs: the configuration of the deployment.
-        engine: makes an engine.
-        seconds: how long an engine may take to stop a run.
+        engine: creates an engine.
+        timeout_seconds: how long an engine may take to stop a run.
     """
 
-    def __init__(self, configs: ConfigStore, engine: EngineFactory, *, seconds: float = STOP_SECONDS) -> None:
+    def __init__(
+        self, configs: ConfigStore, engine: EngineFactory, *, timeout_seconds: float = CANCEL_TIMEOUT_SECONDS
+    ) -> None:
         self._configs = configs
         self._engine = engine
-        self._seconds = seconds
+        self._timeout_seconds = timeout_seconds
 
     async def cancel(self, job: Job) -> None:
-        """Stop what a job runs, on an engine that can tell it from what others run; a failure is logged."""
+        """Stop a job's run, on an engine that can tell it from other runs. A failure is logged."""
         try:
             config = (await self._configs.read()).config
             engine = self._engine(job.engine, config, edit=job.kind == "edit")
             if isinstance(engine, Cancellable):
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._timeout_seconds):
                     await engine.cancel(job.id)
         except (GatewayError, TimeoutError) as error:
             code = error.code if isinstance(error, GatewayError) else "timeout"

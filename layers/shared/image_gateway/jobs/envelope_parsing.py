@@ -1,4 +1,4 @@
-"""Reads requests that come as text: one in a message or a file, or one a line."""
+"""Parsing of requests that arrive as text: one in a message or a file, or one per line of a file."""
 
 import json
 from typing import Any
@@ -13,27 +13,30 @@ _MAX_TEXT = 300
 
 
 class UnreadableRequest(Exception):
-    """A message or file that nothing can be made of. Its text says why, and repeats none of it."""
+    """A message or file that is no request. Its text says why, and quotes nothing of the content."""
 
 
 def parse_envelope(body: Any) -> GenerationEnvelope | EditEnvelope | InvalidRequest:
-    """The request that `body` is, or what is wrong with it; no value of it is repeated."""
+    """Parse a request. Return the error where it does not validate; the error quotes no value of the request."""
     try:
         return ENVELOPE.validate_python(body)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        # The first part of the place is the kind, which the union was told apart by.
-        place = ".".join(str(part) for part in problems[0]["loc"][1:])
-        words = f"{place}: {problems[0]['msg']}" if place else problems[0]["msg"]
+        # The first element of `loc` is the kind, the discriminator of the union.
+        field = ".".join(str(part) for part in problems[0]["loc"][1:])
+        message = f"{field}: {problems[0]['msg']}" if field else problems[0]["msg"]
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return InvalidRequest(words[:_MAX_TEXT] + more, field=place[:_MAX_TEXT] or None)
+        return InvalidRequest(message[:_MAX_TEXT] + more, field=field[:_MAX_TEXT] or None)
 
 
 def parse_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | InvalidRequest]:
-    """The kind of the request that a line, or a whole file, holds, and the request or what is wrong with it.
+    """Parse a line of a request file, or a whole file with one request.
+
+    Returns:
+        The kind of the request, and the request, or the error where it does not validate.
 
     Raises:
-        UnreadableRequest: it is not JSON in UTF-8, or no request of a known kind.
+        UnreadableRequest: the data is not a JSON object in UTF-8, or it has no known kind.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -46,10 +49,10 @@ def parse_line(data: bytes) -> tuple[Kind, GenerationEnvelope | EditEnvelope | I
 
 
 def parse_kind(value: Any) -> Kind:
-    """The kind of a request.
+    """Return the value, if it is the kind of a request.
 
     Raises:
-        UnreadableRequest: it is none.
+        UnreadableRequest: it is not.
     """
     if value not in ("generation", "edit"):
         raise UnreadableRequest("It has no kind: generation or edit")
@@ -58,7 +61,7 @@ def parse_kind(value: Any) -> Kind:
 
 
 def parse_json(text: str) -> Any:
-    """What a text holds as JSON.
+    """Parse a text as JSON.
 
     Raises:
         UnreadableRequest: it is not JSON.

@@ -1,4 +1,4 @@
-"""What the rest of an account is told when a job ends: an EventBridge event without URL, prompt or secret."""
+"""Completion events: one EventBridge event for each job that ends, without URL, prompt or secret."""
 
 import json
 import logging
@@ -30,10 +30,10 @@ class JobEvents:
         self._bucket = settings.bucket
 
     async def publish_completion(self, job: Job) -> bool:
-        """Tell that a job has ended. A bus that fails is logged: the job's end stands.
+        """Publish that a job has ended. A failure is logged, and does not change the job.
 
         Returns:
-            False if the bus was not told.
+            False if EventBridge did not accept the event; True if it did, or if the deployment has no bus.
         """
         if not self._bus:
             return True
@@ -44,23 +44,23 @@ class JobEvents:
             "EventBusName": self._bus,
         }
         try:
-            answer = await self._aws.call("events", "PutEvents", Entries=[entry])
-            refused = answer["Entries"][0].get("ErrorCode") if answer["FailedEntryCount"] else None
+            response = await self._aws.call("events", "PutEvents", Entries=[entry])
+            error_code = response["Entries"][0].get("ErrorCode") if response["FailedEntryCount"] else None
         except AwsError as error:
-            refused = error.code
-        if refused:
-            logger.error("a job's end was not told", extra={"job_id": job.id, "error": refused})
-        return not refused
+            error_code = error.code
+        if error_code:
+            logger.error("a job's completion event was not published", extra={"job_id": job.id, "error": error_code})
+        return not error_code
 
 
 def _detail(job: Job, bucket: str) -> str:
-    # An error's detail holds the engine's words, which may quote the prompt.
-    reported = job.model_dump(
+    # An error's detail contains the engine's error text, which may quote the prompt.
+    fields = job.model_dump(
         mode="json", include={"id", "kind", "owner", "channel", "status", "engine", "model", "batch", "line"}
     )
     return json.dumps(
         {
-            **{name: value for name, value in reported.items() if value not in (None, "")},
+            **{name: value for name, value in fields.items() if value not in (None, "")},
             "bucket": bucket,
             "keys": [image.key for image in job.images],
             "error": {"code": job.error.code, "status": job.error.status} if job.error else None,

@@ -1,4 +1,4 @@
-"""Which requests are the same request: by `Idempotency-Key`, or by what the OpenAI SDK says of its own retries."""
+"""Detection of repeated requests: by `Idempotency-Key`, or by the header with which OpenAI SDKs mark retries."""
 
 import hashlib
 import json
@@ -10,20 +10,21 @@ from image_gateway.models.forms import Form
 KEY_SECONDS = 24 * 3_600
 """How long an `Idempotency-Key` is remembered."""
 RETRY_SECONDS = 600
-"""How long a request is remembered that an SDK may send again by itself."""
-MAX_KEY = 255
+"""How long a request is remembered that an SDK may retry by itself."""
+MAX_KEY_LENGTH = 255
+"""Maximum length of an `Idempotency-Key`, in characters."""
 _AFTER = "#after#"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A job's claim on a key: who comes second with it gets the first one's job.
+    """A job's claim on a key: a later request with the same key gets the job that has the claim.
 
     Attributes:
         key: the key of the item in the table, without secrets.
-        body: hash of the request; another one under the same key is a mistake of the caller's.
-        seconds: how long the claim stands.
-        replaces: takes the key over whoever has it.
+        body: a hash of the request. A different request under the same key is the caller's mistake.
+        seconds: how long the claim is valid.
+        replaces: whether the claim replaces an existing claim on the key.
     """
 
     key: str
@@ -32,33 +33,33 @@ class Claim:
     replaces: bool = False
 
     def after(self, job_id: str) -> "Claim":
-        """The claim on being the next job of the same request, once that one has failed."""
+        """Return the claim of the next job for the same request, after the job `job_id` has failed."""
         return replace(self, key=f"{self.key.partition(_AFTER)[0]}{_AFTER}{job_id}", replaces=False)
 
 
 def claim_for(
     owner: str, form: Form, idempotency_key: str | None, retry_count: str | None, inputs: str = ""
 ) -> Claim | None:
-    """The claim that a request's headers make, if any.
+    """Return the claim that a request's headers make, or None without such headers.
 
     Args:
-        owner: who asks; keys of different owners are apart.
-        form: what is asked for.
+        owner: the owner of the request; each owner has separate keys.
+        form: the request.
         idempotency_key: the header of that name.
         retry_count: the header `X-Stainless-Retry-Count`, which OpenAI's SDKs send.
-        inputs: what the request holds beside the form, as text.
+        inputs: further content of the request beside the form, as text.
 
     Raises:
         InvalidRequest: the key is empty or too long.
     """
     body = _hash(type(form).__name__, json.dumps(form.requested(), sort_keys=True), inputs)
     if idempotency_key is not None:
-        if not 1 <= len(idempotency_key) <= MAX_KEY:
-            raise InvalidRequest(f"Idempotency-Key must be 1 to {MAX_KEY} characters", field="Idempotency-Key")
+        if not 1 <= len(idempotency_key) <= MAX_KEY_LENGTH:
+            raise InvalidRequest(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} characters", field="Idempotency-Key")
         return Claim(f"idempotency#{owner}#{_hash(idempotency_key)}", body, KEY_SECONDS)
     if retry_count is not None:
-        first = not (retry_count.isascii() and retry_count.isdigit() and int(retry_count[:9]) > 0)
-        return Claim(f"retry#{owner}#{body}", body, RETRY_SECONDS, replaces=first)
+        is_first = not (retry_count.isascii() and retry_count.isdigit() and int(retry_count[:9]) > 0)
+        return Claim(f"retry#{owner}#{body}", body, RETRY_SECONDS, replaces=is_first)
     return None
 
 

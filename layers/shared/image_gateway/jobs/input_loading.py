@@ -1,4 +1,8 @@
-"""What a job works with: its form, and its images, which an edit by event names and the worker resolves once."""
+"""Loading of a job's form and input images in the worker.
+
+An edit that arrives as an event names its images as text: URLs, ids or base64. The worker resolves them once, and
+stores the images for later attempts.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,11 +19,11 @@ from image_gateway.models.jobs import Job
 
 
 class JobInputs:
-    """Loads forms and images of jobs.
+    """Stores and loads the requests of jobs.
 
     Args:
-        objects: where the texts that name images wait.
-        images: where images lie.
+        objects: stores the unresolved texts of images.
+        images: stores input images.
         inputs: resolves texts to images.
     """
 
@@ -28,41 +32,44 @@ class JobInputs:
         self._images = images
         self._inputs = inputs
 
-    async def assign(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
-        """Make a form what a job asks for. Texts that stand for images, of any length, wait in the bucket.
+    async def attach_request(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
+        """Set the request of a job. The texts of images, which can have any length, are stored in the bucket.
 
         Raises:
-            StorageUnavailable: the bucket does not take them.
+            StorageUnavailable: the bucket does not accept them.
         """
         job.request = form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"})
         if isinstance(form, EditImageForm):
-            await self._objects.put_json(_unresolved(job), {"image": form.image, "mask": form.mask})
-            job.inputs = [_unresolved(job)]
+            key = _unresolved_key(job)
+            await self._objects.put_json(key, {"image": form.image, "mask": form.mask})
+            job.inputs = [key]
 
     async def load(self, job: Job) -> tuple[CreateImageForm | EditImageForm, Sequence[InputImage], InputImage | None]:
-        """The form, the images and the mask. Images resolved here are stored, and `job` names them from then on.
+        """Return a job's form, input images and mask.
+
+        Where the images are still unresolved, they are resolved and stored, and `job` gets their keys.
 
         Raises:
             GatewayError: as `ImageInputs.resolve`.
-            StorageUnavailable: the bucket does not answer.
+            StorageUnavailable: the bucket does not respond.
         """
         if job.kind == "generation":
             return CreateImageForm.model_validate(job.request), (), None
-        if job.inputs == [_unresolved(job)]:
-            requested = await self._objects.get_json(_unresolved(job))
-            source = EventPrincipal(id=job.owner, name=job.owner, role=Role.USER)
-            images, mask = await self._inputs.resolve(requested["image"], requested["mask"], source)
+        if job.inputs == [_unresolved_key(job)]:
+            texts = await self._objects.get_json(_unresolved_key(job))
+            principal = EventPrincipal(id=job.owner, name=job.owner, role=Role.USER)
+            images, mask = await self._inputs.resolve(texts["image"], texts["mask"], principal)
             await store_inputs(self._images, job, images, mask)
         else:
-            found = await asyncio.gather(*(self._image(key) for key in (*job.inputs, job.mask) if key))
-            images, mask = tuple(found[: len(job.inputs)]), found[-1] if job.mask else None
+            loaded = await asyncio.gather(*(self._load_image(key) for key in (*job.inputs, job.mask) if key))
+            images, mask = tuple(loaded[: len(job.inputs)]), loaded[-1] if job.mask else None
         return EditImageForm.model_validate({**job.request, "image": job.inputs}), images, mask
 
-    async def _image(self, key: str) -> InputImage:
+    async def _load_image(self, key: str) -> InputImage:
         data = await self._images.get(key)
-        kind = sniff(data)
-        return InputImage(data, kind.content_type, kind.width or 0, kind.height or 0)
+        image_type = sniff(data)
+        return InputImage(data, image_type.content_type, image_type.width or 0, image_type.height or 0)
 
 
-def _unresolved(job: Job) -> str:
+def _unresolved_key(job: Job) -> str:
     return f"inputs/{job.id}/request.json"

@@ -1,4 +1,4 @@
-"""The queue of jobs: messages that hold a job's id and nothing else. What cannot be read goes to the dead letters."""
+"""The SQS queue of jobs, and its dead-letter queue. A job's message contains only the job's id."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 
 MAX_DELAY_SECONDS = 900
-"""Seconds; SQS delays a message no longer."""
+"""The longest delay of a message in SQS."""
 MAX_BATCH_SIZE = 10
-"""Messages; SQS takes no more in one call."""
+"""The most messages that SQS accepts in one call."""
 REASON_ATTRIBUTE = "Reason"
-"""The attribute of a dead letter that says why it is one."""
+"""The message attribute with the reason for a dead letter."""
 
 
 class JobQueue:
@@ -21,19 +21,19 @@ class JobQueue:
 
     Args:
         aws: SQS.
-        settings: names the queue and the one of dead letters.
+        settings: names the queue and the dead-letter queue.
     """
 
     def __init__(self, aws: Aws, settings: Settings) -> None:
         self._aws = aws
         self._url = settings.queue_url
-        self._dead_letters = settings.dead_letter_queue_url
+        self._dead_letter_url = settings.dead_letter_queue_url
 
     async def send(self, job_id: str, *, delay_seconds: float = 0) -> None:
-        """Have the worker take up a job, after a delay.
+        """Send a job to the worker; the message arrives after a delay of at most `MAX_DELAY_SECONDS`.
 
         Raises:
-            StorageUnavailable: the queue does not take it.
+            StorageUnavailable: SQS does not accept the message.
         """
         await self._call(
             "SendMessage",
@@ -43,41 +43,41 @@ class JobQueue:
         )
 
     async def send_batch(self, job_ids: Sequence[str]) -> None:
-        """Have the worker take up to `MAX_BATCH_SIZE` jobs.
+        """Send up to `MAX_BATCH_SIZE` jobs to the worker.
 
         Raises:
-            StorageUnavailable: the queue does not take all of them.
+            StorageUnavailable: SQS does not accept all of the messages.
         """
         entries = [{"Id": str(number), "MessageBody": _body(job_id)} for number, job_id in enumerate(job_ids)]
-        answer = await self._call("SendMessageBatch", QueueUrl=self._url, Entries=entries)
-        if refused := answer.get("Failed"):
-            raise StorageUnavailable(f"{len(refused)} jobs were not queued: {refused[0]['Code']}", retry_after=1)
+        response = await self._call("SendMessageBatch", QueueUrl=self._url, Entries=entries)
+        if failed := response.get("Failed"):
+            raise StorageUnavailable(f"{len(failed)} jobs were not queued: {failed[0]['Code']}", retry_after=1)
 
     async def resend(self, body: str) -> None:
-        """Put a message into the queue once more, for what is left to be done of it.
+        """Send a message again, for the rest of its work.
 
         Raises:
-            StorageUnavailable: the queue does not take it.
+            StorageUnavailable: SQS does not accept the message.
         """
         await self._call("SendMessage", QueueUrl=self._url, MessageBody=body)
 
     async def dead_letter(self, body: str, reason: str) -> bool:
-        """Put a message among the dead letters, with the reason.
+        """Send a message to the dead-letter queue, with the reason.
 
         Returns:
-            False if the deployment has no queue for them.
+            False if the deployment has no dead-letter queue.
 
         Raises:
-            StorageUnavailable: the queue does not take it.
+            StorageUnavailable: SQS does not accept the message.
         """
-        if not self._dead_letters:
+        if not self._dead_letter_url:
             return False
         attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": reason}}
-        await self._call("SendMessage", QueueUrl=self._dead_letters, MessageBody=body, MessageAttributes=attributes)
+        await self._call("SendMessage", QueueUrl=self._dead_letter_url, MessageBody=body, MessageAttributes=attributes)
         return True
 
     async def dead_letter_job(self, job_id: str, reason: str) -> bool:
-        """Tell, by a dead letter, of a job that was given up. Returns and raises as `dead_letter`."""
+        """Send a dead letter for a job that was given up. Returns and raises as `dead_letter`."""
         return await self.dead_letter(_body(job_id), reason)
 
     async def _call(self, operation: str, **arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Queries for jobs: pages of them with the cursor that leads to the next, and those of a time that have not ended."""
+"""DynamoDB queries for jobs, with their keys and cursors."""
 
 import base64
 import json
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 BY_OWNER = "by-owner"
 LISTED = "listed"
 JOB = "job"
-"""What all jobs are listed under, and the first part of their keys."""
+"""The value of the attribute `listed` for every job, and the first part of every job's key."""
 
 
 def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
-    """DynamoDB's query for jobs, the newest first: an owner's, or everybody's; in one state, or in any."""
+    """Return DynamoDB's query for jobs, the newest first.
+
+    Args:
+        owner: only jobs of this owner; None for all jobs.
+        status: only jobs with this status; None for any.
+    """
     index, name, value = (LISTED, "listed", JOB) if owner is None else (BY_OWNER, "owner", owner)
-    found: dict[str, Any] = {
+    query: dict[str, Any] = {
         "IndexName": index,
         "KeyConditionExpression": "#key = :key AND begins_with(pk, :job)",
         "ExpressionAttributeNames": {"#key": name},
@@ -30,15 +35,15 @@ def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
         "ScanIndexForward": False,
     }
     if status is not None:
-        found["FilterExpression"] = "#status = :status"
-        found["ExpressionAttributeNames"]["#status"] = "status"
-        found["ExpressionAttributeValues"][":status"] = {"S": status}
-    return found
+        query["FilterExpression"] = "#status = :status"
+        query["ExpressionAttributeNames"]["#status"] = "status"
+        query["ExpressionAttributeValues"][":status"] = {"S": status}
+    return query
 
 
 def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
-    """DynamoDB's query for the keys of everybody's jobs that have not ended and came in between two moments (UTC)."""
-    first, last = (f"{JOB}#{uuid7(max(0, int(moment.timestamp() * 1000)), 0)}" for moment in (earliest, latest))
+    """Return DynamoDB's query for the keys of all queued and running jobs created between two times (UTC)."""
+    first, last = (f"{JOB}#{uuid7(max(0, int(time.timestamp() * 1000)), 0)}" for time in (earliest, latest))
     return {
         "IndexName": LISTED,
         "KeyConditionExpression": "#key = :key AND pk BETWEEN :first AND :last",
@@ -56,34 +61,34 @@ def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any
 
 
 def item_job_id(item: Any) -> str:
-    """The id of the job that an item of the table is."""
+    """Return the id of the job in an item of the table."""
     return str(item["pk"]["S"]).removeprefix(f"{JOB}#")
 
 
-def encode_cursor(last: str) -> str:
-    """What leads to the page after the job of that id."""
-    return base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
+def encode_cursor(job_id: str) -> str:
+    """Return the cursor of the page after this job."""
+    return base64.urlsafe_b64encode(json.dumps(job_id).encode()).decode()
 
 
-def next_cursor(key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
-    """What leads on from the place where a query ended; None where it ended for good."""
-    return encode_cursor(item_job_id(key)) if key else None
+def next_cursor(last_evaluated_key: "dict[str, AttributeValueTypeDef] | None") -> str | None:
+    """Return the cursor for a query's `LastEvaluatedKey`; None after the last page."""
+    return encode_cursor(item_job_id(last_evaluated_key)) if last_evaluated_key else None
 
 
-def start_key(given: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
-    """The key after which the page of a cursor begins.
+def start_key(cursor: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
+    """Return the `ExclusiveStartKey` for a cursor, in the list of this owner or, for None, of all jobs.
 
     Raises:
-        InvalidRequest: the cursor is not one of ours.
+        InvalidRequest: the cursor was not made by `encode_cursor`.
     """
     try:
-        last = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(given))))
+        job_id = str(uuid.UUID(json.loads(base64.urlsafe_b64decode(cursor))))
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise InvalidRequest("cursor: is not one that this list answered", field="cursor") from None
-    listed: dict[str, AttributeValueTypeDef] = {"listed": {"S": JOB}} if owner is None else {"owner": {"S": owner}}
-    return {**item_key(last), **listed}
+        raise InvalidRequest("cursor: is not one that this list returned", field="cursor") from None
+    index_key: dict[str, AttributeValueTypeDef] = {"listed": {"S": JOB}} if owner is None else {"owner": {"S": owner}}
+    return {**item_key(job_id), **index_key}
 
 
 def item_key(job_id: str) -> "dict[str, AttributeValueTypeDef]":
-    """The key of a job's item."""
+    """Return the key of a job's item in the table."""
     return {"pk": {"S": f"{JOB}#{job_id}"}}

@@ -1,4 +1,4 @@
-"""What callers see of a job."""
+"""What callers see of jobs: the API's models, made from job records."""
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.images.store import ImageStore
@@ -6,38 +6,37 @@ from image_gateway.jobs import queries
 from image_gateway.models.images import ImageInfo, JobInfo, JobPage, JobProblem
 from image_gateway.models.jobs import Job
 
-MAX_PAGE = 4_000_000
-"""Longest page of jobs, in bytes as they stand in the function's own answer: Lambda answers 6 MB."""
+MAX_PAGE_BYTES = 4_000_000
+"""Maximum size of a page of jobs, as a JSON string in the function's response. Lambda's limit for that is 6 MB."""
+_WITHHELD = "The error text is shown to the job's owner; an administrator finds it in the job's result"
 
 
 def image_infos(job: Job, images: ImageStore) -> list[ImageInfo]:
-    """The images of a job that has ended, with fresh URLs.
+    """Return the images of a job that has ended, with new presigned URLs.
 
     Raises:
-        GatewayError: it did not succeed; the error it ended with.
+        GatewayError: the job did not succeed; this is the error of the job.
     """
     return _image_infos(require_succeeded(job), images)
 
 
 def require_succeeded(job: Job) -> Job:
-    """A job that has ended, if it succeeded.
+    """Return a job that has ended, if it succeeded.
 
     Raises:
-        GatewayError: it did not; the error it ended with.
+        GatewayError: the job did not succeed; this is the error of the job.
     """
     if job.status != "succeeded":
         raise job.to_error()
     return job
 
 
-_WITHHELD = "What was said is for who asked; an administrator finds it in the job's result"
-
-
 def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
-    """A job, with fresh URLs: what was asked for only for its owner, and the owner only for administrators.
+    """Return a job as the API shows it to `principal`, with new presigned URLs.
 
-    Engines quote what they were asked, so their words in errors and warnings, and the prompts that were made of it, are
-    the owner's too; of jobs that came by events, which nobody else could read, administrators get them.
+    Only the owner sees the request; only administrators see the owner. Engines quote requests, so the texts of errors
+    and warnings, and revised prompts, are also for the owner only. The exception are jobs that arrived as events, which
+    have no caller who could read them: administrators see those texts.
     """
     error = job.error
     if job.owner != principal.owner and not job.owner.startswith("event:"):
@@ -65,29 +64,36 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
 
 
 def job_page(jobs: list[Job], cursor: str | None, images: ImageStore, principal: Principal) -> JobPage:
-    """As many of the jobs as fit into one answer, at least one, and the cursor to what comes after them."""
-    described: list[JobInfo] = []
+    """Return as many of the jobs as fit into one response, at least one, and the cursor of the next page.
+
+    Args:
+        jobs: the jobs.
+        cursor: the cursor of the page after all of them; None if there is none.
+        images: signs URLs.
+        principal: the caller.
+    """
+    infos: list[JobInfo] = []
     length = 0
     for job in jobs:
         info = job_info(job, images, principal)
         length += json_string_length(info.model_dump_json(exclude_none=True).encode())
-        if described and length > MAX_PAGE:
-            return JobPage(jobs=described, cursor=queries.encode_cursor(described[-1].id))
-        described.append(info)
-    return JobPage(jobs=described, cursor=cursor)
+        if infos and length > MAX_PAGE_BYTES:
+            return JobPage(jobs=infos, cursor=queries.encode_cursor(infos[-1].id))
+        infos.append(info)
+    return JobPage(jobs=infos, cursor=cursor)
 
 
 def json_string_length(body: bytes | bytearray) -> int:
-    """How long a body is as a JSON string, as which a function answers it."""
+    """Return the length of a body as a JSON string, which is how a Lambda function returns it, in bytes."""
     return len(body) + body.count(b'"') + body.count(b"\\")
 
 
 def _image_infos(job: Job, images: ImageStore) -> list[ImageInfo]:
-    answers = []
+    infos = []
     for stored in job.images:
         url, expires_at = images.url(stored.key)
         image_id = f"{job.id}-{stored.number}"
-        answers.append(
+        infos.append(
             ImageInfo(
                 url=url,
                 id=image_id,
@@ -101,4 +107,4 @@ def _image_infos(job: Job, images: ImageStore) -> list[ImageInfo]:
                 warnings=job.warnings or None,
             )
         )
-    return answers
+    return infos

@@ -1,0 +1,42 @@
+"""Rewriting of prompts by a language model, where the operator has switched it on."""
+
+from collections.abc import Callable
+
+from image_gateway.engines.protocol import PromptWriter
+from image_gateway.errors import GatewayError
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import MAX_PROMPT
+
+SYSTEM_PROMPT = (
+    "You write prompts for an image model. Rewrite the user's text as one vivid, concrete prompt in the same language, "
+    "keeping everything it asks for: subject, style, words to be shown. Answer with the prompt alone."
+)
+
+PromptWriterFactory = Callable[[str, ImagesConfig], PromptWriter]
+"""Creates the prompt writer for an engine's name and a configuration."""
+
+
+async def rewrite_prompt(
+    prompt: str, config: ImagesConfig, create_writer: PromptWriterFactory
+) -> tuple[str | None, str | None]:
+    """Rewrite a prompt with `IMAGE_PROMPT_GENERATION_MODEL`, on the engine configured for generation.
+
+    Args:
+        prompt: the caller's prompt.
+        config: names the model and the engine.
+        create_writer: creates the engine's prompt writer.
+
+    Returns:
+        The new prompt and None, or None and a warning that says why the prompt was not rewritten.
+    """
+    model = config.IMAGE_PROMPT_GENERATION_MODEL
+    if not model:
+        return None, "The prompt was not rewritten: IMAGE_PROMPT_GENERATION_MODEL is not set"
+    try:
+        writer = create_writer(config.IMAGE_GENERATION_ENGINE, config)
+        text = (await writer.complete(model=model, system=SYSTEM_PROMPT, user=prompt)).strip()
+    except GatewayError as error:
+        return None, f"The prompt was not rewritten: {error.detail}"
+    if not text or len(text) > MAX_PROMPT:
+        return None, f"The prompt was not rewritten: {model} returned {len(text)} characters"
+    return text, None
