@@ -1,5 +1,5 @@
-"""Sandbox engines: servers that speak the real engines' protocols and paint images with Pillow, not with a model.
+"""Sandbox engines: servers with the real engines' APIs that paint images with Pillow instead of a model.
 
-Each module has `create_app(state) -> Starlette`. What an engine was asked is kept in `state.record`, and its latency
-and failures are set through `state.knobs` or, over HTTP, through the routes of `control_routes`.
+Each module has `create_app(state) -> Starlette`. Requests are recorded in `state.record`. Latency and failures are set
+through `state.knobs` or, over HTTP, through the routes of `control_routes`.
 """

@@ -1,8 +1,8 @@
-"""A sandbox engine that speaks AUTOMATIC1111's API, with its errors and its oddities.
+"""A sandbox engine with AUTOMATIC1111's API, its errors and its peculiarities.
 
-Oddities that are the real server's: a grid before several images, `info` as a JSON string, an unknown checkpoint
-dropped in silence, Basic auth, and four shapes of error. It draws where its original would think, one request at a
-time: `state.knobs.latency` is the least time of a request's turn, in seconds.
+Peculiarities of the real server: a grid before several images, `info` as a JSON string, an unknown checkpoint that is
+silently ignored, Basic auth, and four formats of errors. It handles one image request at a time.
+`state.knobs.latency` is the minimum time of each, in seconds, without the wait for the previous ones.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.engines.automatic1111_images import grid, transparent_where_white, with_note
-from sandbox.engines.automatic1111_queue import Machine
+from sandbox.engines.automatic1111_gpu import Gpu
+from sandbox.engines.automatic1111_images import grid, transparent_where_white, with_parameters_text
 from sandbox.engines.painter import paint
 from sandbox.engines.state import SandboxState, control_routes
 
 CHECKPOINTS = {"sandbox-painter": "5a4dbc0001", "sandbox-sketcher": "5a4dbc0002"}
-"""Model name → short hash; the first is loaded at the start."""
+"""Model name → short hash. The first one is loaded at the start."""
 
 SAMPLERS = ("DPM++ 2M", "Euler a", "Euler", "Heun", "DDIM", "LCM")
 
@@ -38,18 +38,18 @@ _NUMBERS = ("width", "height", "steps", "seed", "batch_size", "n_iter", "cfg_sca
 
 @dataclass(frozen=True)
 class _Server:
-    """What one server has in memory."""
+    """The state of one server."""
 
     options: dict[str, str]
-    machine: Machine
+    gpu: Gpu
 
 
 Handler = Callable[[Any, _Server], Awaitable[Any]]
-"""Answers a request's JSON body, and sees the server."""
+"""Returns the response for a request's JSON body and the server."""
 
 
 class _RefusalError(Exception):
-    """An answer that is an error: A1111's own body, where `kind` names the Python exception behind it."""
+    """An error response in A1111's format. `kind` is the name of the Python exception."""
 
     def __init__(self, status: int, kind: str, detail: str) -> None:
         super().__init__(detail)
@@ -58,18 +58,18 @@ class _RefusalError(Exception):
 
 
 def create_app(state: SandboxState) -> Starlette:
-    """The server; its key, if the knobs set one, is `user:password` for Basic auth."""
+    """Create the server. The key of the knobs, if set, is `user:password` for Basic auth."""
     options = {"sd_model_checkpoint": _title(next(iter(CHECKPOINTS))), "samples_format": "png"}
-    server = _Server(options, Machine(lambda: state.knobs.latency))
+    server = _Server(options, Gpu(lambda: state.knobs.latency))
 
     def route(method: str, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             body = _json(await request.body())
-            await state.note(request, body=body)
-            # Here latency is a turn's, not a request's.
-            quick = SandboxState(replace(state.knobs, latency=0.0))
-            if trouble := await quick.trouble(request):
-                return trouble
+            await state.record_request(request, body=body)
+            # The latency applies to work on the GPU, not to the request.
+            without_latency = SandboxState(replace(state.knobs, latency=0.0))
+            if fault := await without_latency.apply_knobs(request):
+                return fault
             if state.knobs.key and not _authorized(request, state.knobs.key):
                 return JSONResponse({"detail": "Incorrect username or password"}, 401, {"WWW-Authenticate": "Basic"})
             try:
@@ -96,7 +96,7 @@ def create_app(state: SandboxState) -> Starlette:
 
 
 async def _txt2img(body: Any, server: _Server) -> Any:
-    return await _make(body, server, ground=None, mask=None)
+    return await _make(body, server, background=None, mask=None)
 
 
 async def _img2img(body: Any, server: _Server) -> Any:
@@ -104,8 +104,8 @@ async def _img2img(body: Any, server: _Server) -> Any:
     inputs = body.get("init_images")
     if not inputs:
         raise _RefusalError(404, "HTTPException", "Init image not found")
-    mask = _decoded(body["mask"]) if body.get("mask") else None
-    return await _make(body, server, _decoded(inputs[0]), transparent_where_white(mask) if mask else None)
+    mask = _decode(body["mask"]) if body.get("mask") else None
+    return await _make(body, server, _decode(inputs[0]), transparent_where_white(mask) if mask else None)
 
 
 async def _sd_models(_body: Any, _server: _Server) -> Any:
@@ -135,18 +135,18 @@ async def _samplers(_body: Any, _server: _Server) -> Any:
 
 
 async def _interrupt(_body: Any, server: _Server) -> Any:
-    server.machine.interrupt()
+    server.gpu.interrupt()
     return {}
 
 
 async def _progress(_body: Any, server: _Server) -> Any:
-    return server.machine.progress()
+    return server.gpu.progress()
 
 
-async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | None) -> Any:
-    """Paint `batch_size` times `n_iter` images; where they are several, a grid of them comes first.
+async def _make(body: Any, server: _Server, background: bytes | None, mask: bytes | None) -> Any:
+    """Paint `batch_size` times `n_iter` images. If there are several, a grid of them comes first.
 
-    Where it is interrupted it answers what there is by then: the first.
+    An interrupted request returns the images made so far, which is the first one.
     """
     _validate(body)
     sampler = body.get("sampler_name") or SAMPLERS[0]
@@ -164,19 +164,19 @@ async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | 
     prompt = body.get("prompt", "")
     steps = body.get("steps", 50)
 
-    def painted_images(seeds: list[int]) -> list[bytes]:
-        inputs = [ground] if ground else []
+    def paint_images(seeds: list[int]) -> list[bytes]:
+        inputs = [background] if background else []
         painted = [paint(prompt, width, height, seed=seed, inputs=inputs, mask=mask) for seed in seeds]
-        notes = [
+        texts = [
             f"{prompt}\nSteps: {steps}, Sampler: {sampler}, Seed: {seed}, Size: {width}x{height}, Model: {model}"
             for seed in seeds
         ]
-        noted = [with_note(data, note) for data, note in zip(painted, notes, strict=True)]
-        return [grid(noted, width, height), *noted] if len(noted) > 1 else noted
+        images = [with_parameters_text(data, text) for data, text in zip(painted, texts, strict=True)]
+        return [grid(images, width, height), *images] if len(images) > 1 else images
 
-    async with server.machine.turn("scripts_img2img" if ground else "scripts_txt2img", count, steps):
-        interrupted = await server.machine.think()
-        made = await asyncio.to_thread(painted_images, seeds[:1] if interrupted else seeds)
+    async with server.gpu.turn("scripts_img2img" if background else "scripts_txt2img", count, steps):
+        interrupted = await server.gpu.work()
+        files = await asyncio.to_thread(paint_images, seeds[:1] if interrupted else seeds)
     info = {
         "prompt": prompt,
         "all_prompts": [prompt] * count,
@@ -190,9 +190,9 @@ async def _make(body: Any, server: _Server, ground: bytes | None, mask: bytes | 
         "batch_size": body.get("batch_size", 1),
         "sd_model_name": model,
         "sd_model_hash": CHECKPOINTS[model],
-        "index_of_first_image": 1 if len(made) > 1 else 0,
+        "index_of_first_image": 1 if len(files) > 1 else 0,
     }
-    images = [base64.b64encode(data).decode() for data in made]
+    images = [base64.b64encode(data).decode() for data in files]
     return {"images": images, "parameters": body, "info": json.dumps(info)}
 
 
@@ -204,7 +204,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _validate(body: Any) -> None:
-    """Refuse as FastAPI does, with a 422 that names the place."""
+    """Validate like FastAPI: an error is a 422 with the location."""
     problem: dict[str, Any] | None = None
     if not isinstance(body, dict):
         problem = {"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"}
@@ -221,20 +221,20 @@ def _validate(body: Any) -> None:
 
 
 def _checkpoint(body: dict[str, Any], options: dict[str, str]) -> str:
-    """The checkpoint for this request: an unknown one is dropped, and the loaded one is used."""
+    """Return the checkpoint for this request: the loaded one if the requested one is unknown."""
     settings = body.get("override_settings") or {}
-    wanted = str(settings.get("sd_model_checkpoint") or "")
+    requested = str(settings.get("sd_model_checkpoint") or "")
     loaded = options["sd_model_checkpoint"]
-    for text in (wanted, loaded):
-        found = [name for name, hash_ in CHECKPOINTS.items() if text and (text in _title(name) or text == hash_)]
-        if found:
-            if text == wanted and settings and body.get("override_settings_restore_afterwards") is False:
-                options["sd_model_checkpoint"] = _title(found[0])
-            return found[0]
+    for text in (requested, loaded):
+        matching = [name for name, hash_ in CHECKPOINTS.items() if text and (text in _title(name) or text == hash_)]
+        if matching:
+            if text == requested and settings and body.get("override_settings_restore_afterwards") is False:
+                options["sd_model_checkpoint"] = _title(matching[0])
+            return matching[0]
     return next(iter(CHECKPOINTS))
 
 
-def _decoded(text: object) -> bytes:
+def _decode(text: object) -> bytes:
     try:
         data = base64.b64decode(str(text).partition(",")[2] or str(text), validate=True)
         Image.open(io.BytesIO(data)).load()
@@ -249,8 +249,8 @@ def _title(name: str) -> str:
 
 def _authorized(request: Request, key: str) -> bool:
     kind, _, sent = request.headers.get("authorization", "").partition(" ")
-    wanted = base64.b64encode(key.encode()).decode()
-    return kind.lower() == "basic" and secrets.compare_digest(sent, wanted)
+    expected = base64.b64encode(key.encode()).decode()
+    return kind.lower() == "basic" and secrets.compare_digest(sent, expected)
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What the AUTOMATIC1111 sandbox does to images beside painting them."""
+"""Image operations of the AUTOMATIC1111 sandbox: masks, metadata and grids."""
 
 import io
 import math
@@ -7,7 +7,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 
 def transparent_where_white(mask: bytes) -> bytes:
-    """The painter's mask from A1111's, whose white pixels are edited."""
+    """Convert A1111's mask, whose white pixels are edited, to the painter's."""
     grey = Image.open(io.BytesIO(mask)).convert("L")
     image = Image.new("RGBA", grey.size)
     image.putalpha(ImageOps.invert(grey))
@@ -16,17 +16,17 @@ def transparent_where_white(mask: bytes) -> bytes:
     return out.getvalue()
 
 
-def with_note(data: bytes, note: str) -> bytes:
-    """The image with the `parameters` text that A1111 writes into its PNGs."""
+def with_parameters_text(data: bytes, text: str) -> bytes:
+    """Return the image as a PNG with `text` as `parameters`, as A1111 writes it."""
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("parameters", note)
+    chunks.add_text("parameters", text)
     out = io.BytesIO()
     Image.open(io.BytesIO(data)).save(out, "PNG", pnginfo=chunks)
     return out.getvalue()
 
 
 def grid(images: list[bytes], width: int, height: int) -> bytes:
-    """One image of all, in rows, each `width` by `height`."""
+    """Return one image with all images in rows, each `width` by `height`."""
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     sheet = Image.new("RGB", (columns * width, rows * height))

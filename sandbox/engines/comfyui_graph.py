@@ -1,4 +1,4 @@
-"""Runs the graphs of the ComfyUI sandbox."""
+"""Executes the workflows of the ComfyUI sandbox."""
 
 import hashlib
 import io
@@ -17,7 +17,7 @@ Files = dict[tuple[str, str, str], bytes]
 
 
 class ExecutionError(Exception):
-    """A node raised."""
+    """A node raised an exception."""
 
     def __init__(self, node_id: str, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -26,7 +26,7 @@ class ExecutionError(Exception):
 
 
 def locate(name: str, default: str = "input") -> tuple[str, str, str]:
-    """The file that `sub/name.png [type]` stands for."""
+    """Return the key of the file `sub/name.png [type]`."""
     kind = default
     for known in ("output", "input", "temp"):
         if name.endswith(f" [{known}]"):
@@ -36,52 +36,52 @@ def locate(name: str, default: str = "input") -> tuple[str, str, str]:
 
 
 def outputs_of(prompt: Prompt) -> list[str]:
-    """Ids of the output nodes."""
+    """Return the ids of the output nodes."""
     return [node_id for node_id, node in prompt.items() if NODES[node["class_type"]].run is None]
 
 
 class Graph:
-    """Runs prompts, one after the other.
+    """Executes prompts, one after the other.
 
-    What the nodes of the last prompt gave is kept by what they were given: an identical node is not run again, and an
+    The outputs of the last prompt's nodes are cached by class and inputs: an identical node is not run again, and an
     identical output node writes no file.
     """
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._known: dict[str, Any] = {}
-        self._kept: dict[str, Any] = {}
+        self._previous: dict[str, Any] = {}
+        self._current: dict[str, Any] = {}
         self._prompt: Prompt = {}
         self._cached: list[str] = []
 
     def execute(self, prompt: Prompt, outputs: list[str], done: Callable[[str, dict[str, Any]], None]) -> list[str]:
-        """Run the output nodes in order and call `done` with the id and outputs of each; gives ids of cached nodes.
+        """Run the output nodes in order and return the ids of cached nodes. `done` gets the id and files of each.
 
         Raises:
-            ExecutionError: a node raised. What was done before stays.
+            ExecutionError: a node raised an exception. Earlier outputs are kept.
         """
-        self._known, self._kept, self._prompt, self._cached = self._kept, {}, prompt, []
+        self._previous, self._current, self._prompt, self._cached = self._current, {}, prompt, []
         for output in outputs:
             done(output, self._value(output))
         return self._cached
 
     def _value(self, node_id: str) -> Any:
         key = self._signature(node_id)
-        if key not in self._kept:
+        if key not in self._current:
             node = self._prompt[node_id]
             inputs = {
                 name: self._value(value[0])[value[1]] if isinstance(value, list) else value
                 for name, value in node["inputs"].items()
             }
-            if key in self._known:
+            if key in self._previous:
                 self._cached.append(node_id)
-                self._kept[key] = self._known[key]
+                self._current[key] = self._previous[key]
             else:
-                self._kept[key] = self._run(node_id, node["class_type"], inputs)
-        return self._kept[key]
+                self._current[key] = self._run(node_id, node["class_type"], inputs)
+        return self._current[key]
 
     def _signature(self, node_id: str) -> str:
-        """The same for nodes of the same class with the same inputs, files included."""
+        """Return a hash of the node's class and inputs, including the content of files."""
         node = self._prompt[node_id]
         inputs = {
             name: [self._signature(value[0]), value[1]] if isinstance(value, list) else value
@@ -94,25 +94,25 @@ class Graph:
 
     def _run(self, node_id: str, node_class: str, inputs: dict[str, Any]) -> Any:
         declared = NODES[node_class]
-        known = {
-            name: _converted(spec, inputs[name])
+        values = {
+            name: _convert(spec, inputs[name])
             for name, spec in (declared.inputs | declared.optional).items()
             if name in inputs
         }
         try:
             if name := FILE_INPUTS.get(node_class):
-                known[name] = self._files[locate(known[name])]
-            return declared.run(**known) if declared.run else _save(self._prompt, known, self._files)
+                values[name] = self._files[locate(values[name])]
+            return declared.run(**values) if declared.run else _save(self._prompt, values, self._files)
         except Exception as error:
             raise ExecutionError(node_id, error) from error
 
 
-def _converted(spec: Spec, value: Any) -> Any:
+def _convert(spec: Spec, value: Any) -> Any:
     return {"INT": int, "FLOAT": float}.get(spec[0] if isinstance(spec[0], str) else "", lambda same: same)(value)
 
 
 def _save(prompt: Prompt, inputs: dict[str, Any], files: Files) -> dict[str, Any]:
-    """Keep images as files and say which: outputs are numbered, previews have a random name."""
+    """Store images as files and return their names. Outputs are numbered; previews have a random name."""
     prefix, kind = inputs.get("filename_prefix"), "output"
     if prefix is None:
         prefix, kind = f"ComfyUI_temp_{secrets.token_hex(3)}", "temp"

@@ -1,7 +1,7 @@
-"""The node types of the ComfyUI sandbox: what each takes and gives, and what it does.
+"""The node types of the ComfyUI sandbox: their inputs, outputs and functions.
 
-Inputs are declared as ComfyUI's `/object_info` answers them. Values that run along the links: a latent is what will be
-painted, an image a list of Pillow images, a mask a grey image whose white is edited.
+Inputs are declared as in ComfyUI's `/object_info`. Values passed between nodes: a latent is an image that is not painted
+yet, an image is a list of Pillow images, a mask is a grey image whose white pixels are edited.
 """
 
 import io
@@ -22,12 +22,12 @@ DIFFUSION_MODELS = ["flux1-dev.safetensors", "flux1-schnell.safetensors"]
 
 @dataclass(frozen=True)
 class Latent:
-    """An image not painted yet. `ground` is what it is painted on, `mask` where."""
+    """An image that is not painted yet. `background` is the image to paint on, `mask` where to paint."""
 
     width: int
     height: int
     batch: int = 1
-    ground: Image.Image | None = None
+    background: Image.Image | None = None
     mask: Image.Image | None = None
     prompt: str = ""
     seed: int = 0
@@ -36,7 +36,7 @@ class Latent:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """A prompt, and the images it refers to."""
+    """A prompt and its reference images."""
 
     text: str
     references: tuple[Image.Image, ...] = ()
@@ -44,7 +44,7 @@ class Conditioning:
 
 @dataclass(frozen=True)
 class NodeClass:
-    """A node type. `run` takes the inputs by name and gives one value an output; None for output nodes."""
+    """A node type. `run` takes the inputs by name and returns one value for each output; None for output nodes."""
 
     inputs: dict[str, Spec]
     outputs: tuple[str, ...]
@@ -52,7 +52,7 @@ class NodeClass:
     optional: dict[str, Spec] = field(default_factory=dict)
 
     def info(self, name: str) -> dict[str, Any]:
-        """What `/object_info` says of it."""
+        """Return the node type as in `/object_info`."""
         groups = {"required": self.inputs} | ({"optional": self.optional} if self.optional else {})
         return {
             "input": groups,
@@ -78,7 +78,7 @@ def _link(kind: str) -> Spec:
 
 
 def _same(*values: Any) -> Callable[..., tuple[Any, ...]]:
-    """A loader: its outputs stand for what a real one loads."""
+    """Return a loader whose outputs stand for those of a real one."""
     return lambda **_inputs: values
 
 
@@ -87,8 +87,8 @@ def _sample(latent: Latent, positive: Conditioning, seed: int) -> tuple[Latent]:
 
 
 def _decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
-    grounds = [] if samples.ground is None else [samples.ground]
-    inputs = [_png(image) for image in [*grounds, *samples.references]]
+    backgrounds = [] if samples.background is None else [samples.background]
+    inputs = [_png(image) for image in [*backgrounds, *samples.references]]
     mask = None
     if samples.mask is not None:
         alpha = ImageChops.invert(samples.mask)
@@ -129,8 +129,8 @@ def _encode(pixels: list[Image.Image], **_inputs: Any) -> tuple[Latent]:
 
 
 def _refer(conditioning: Conditioning, latent: Latent | None = None) -> tuple[Conditioning]:
-    ground = latent.ground if latent else None
-    more = () if ground is None or ground in conditioning.references else (ground,)
+    background = latent.background if latent else None
+    more = () if background is None or background in conditioning.references else (background,)
     return (replace(conditioning, references=(*conditioning.references, *more)),)
 
 
@@ -290,7 +290,7 @@ NODES: dict[str, NodeClass] = {
     "SaveImage": NodeClass({"images": _link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),
     "PreviewImage": NodeClass({"images": _link("IMAGE")}, ()),
 }
-"""Every node type by name. `SandboxFail` raises its message; the others are ComfyUI's own."""
+"""All node types by name. `SandboxFail` raises its message; the others are ComfyUI's."""
 
 FILE_INPUTS = {"LoadImage": "image", "LoadImageMask": "image"}
-"""Node types whose input names an uploaded file."""
+"""Node types with an input that names an uploaded file, and that input."""

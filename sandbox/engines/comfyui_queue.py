@@ -1,4 +1,4 @@
-"""The queue and history of the ComfyUI sandbox: one run at a time, as long as one wants, forgotten on a restart."""
+"""The queue and history of the ComfyUI sandbox: runs are executed one at a time and forgotten on a restart."""
 
 import asyncio
 import time
@@ -26,23 +26,26 @@ class Run:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def item(self, *, finished: bool = False) -> list[Any]:
-        """As `/queue` shows it; the history leaves the keys of partner nodes out."""
+        """Return the run as in `/queue`; if `finished`, as in the history, which omits the keys of partner nodes."""
         extra = {name: value for name, value in self.extra_data.items() if not finished or name not in _SENSITIVE}
         return [self.number, self.prompt_id, self.prompt, extra, self.outputs]
 
 
-class Machine:
-    """What the server has in memory, and its files. `seconds` says how long a run takes at least."""
+class RunQueue:
+    """The queue, history and files of the server. `seconds` returns the minimum time of a run, in seconds.
+
+    `is_blocked` is set by a run whose `extra_data` is null, which stops the real server's queue until a restart.
+    """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._worker: asyncio.Task[None] | None = None
         self.files: Files = {}
-        self.dead = False
-        self.numbers = 0
-        self._forget()
+        self.is_blocked = False
+        self._next_number = 0
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.pending: list[Run] = []
         self.running: Run | None = None
         self.history: dict[str, dict[str, Any]] = {}
@@ -50,39 +53,39 @@ class Machine:
 
     def submit(self, prompt: Prompt, prompt_id: str, extra_data: dict[str, Any] | None, outputs: list[str]) -> Run:
         """Put a run at the end of the queue."""
-        run = Run(self.numbers, prompt_id, prompt, extra_data or {}, outputs)
-        self.numbers += 1
+        run = Run(self._next_number, prompt_id, prompt, extra_data or {}, outputs)
+        self._next_number += 1
         self.pending.append(run)
         if extra_data is None:
-            self.dead = True
-        if not self.dead and (self._worker is None or self._worker.done()):
+            self.is_blocked = True
+        if not self.is_blocked and (self._worker is None or self._worker.done()):
             self._worker = asyncio.create_task(self._work())
         return run
 
     def queue(self) -> dict[str, Any]:
-        """As `/queue` answers."""
+        """Return the response of `/queue`."""
         running = [self.running.item()] if self.running else []
         return {"queue_running": running, "queue_pending": [run.item() for run in self.pending]}
 
     def delete(self, prompt_ids: list[str]) -> None:
-        """Take waiting runs off the queue; a running one stays."""
+        """Remove waiting runs from the queue; the current run is not affected."""
         self.pending = [run for run in self.pending if run.prompt_id not in prompt_ids]
 
     def interrupt(self, prompt_id: str | None) -> None:
-        """Stop the run that is going, if it is `prompt_id` or that is None."""
+        """Interrupt the current run, if `prompt_id` is its id or None."""
         if self.running and prompt_id in (None, self.running.prompt_id):
             self.running.stop.set()
 
     async def restart(self) -> None:
-        """Forget everything but the files of outputs and inputs, as a new process would."""
+        """Forget everything except output and input files, as a new process would."""
         if self._worker:
             self._worker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._worker
-        self.dead = False
+        self.is_blocked = False
         for name in [name for name in self.files if name[0] == "temp"]:
             del self.files[name]
-        self._forget()
+        self._reset()
 
     async def _work(self) -> None:
         while self.pending:
@@ -95,16 +98,16 @@ class Machine:
         outputs: dict[str, Any] = {}
         messages: list[Any] = []
 
-        def say(name: str, **data: Any) -> None:
+        def add_message(name: str, **data: Any) -> None:
             messages.append([name, {"prompt_id": run.prompt_id, **data, "timestamp": int(time.time() * 1000)}])
 
-        say("execution_start")
+        add_message("execution_start")
         if await elapsed(self._seconds, run.stop):
             first = next(iter(run.prompt))
             node_type = run.prompt[first]["class_type"]
-            say("execution_interrupted", node_id=first, node_type=node_type, executed=[])
+            add_message("execution_interrupted", node_id=first, node_type=node_type, executed=[])
         else:
-            await self._execute(run, outputs, say)
+            await self._execute(run, outputs, add_message)
         success = messages[-1][0] == "execution_success"
         return {
             "prompt": run.item(finished=True),
@@ -116,11 +119,11 @@ class Machine:
             },
         }
 
-    async def _execute(self, run: Run, outputs: dict[str, Any], say: Callable[..., None]) -> None:
+    async def _execute(self, run: Run, outputs: dict[str, Any], add_message: Callable[..., None]) -> None:
         try:
             cached = await asyncio.to_thread(self.graph.execute, run.prompt, run.outputs, outputs.__setitem__)
         except ExecutionError as error:
-            say(
+            add_message(
                 "execution_error",
                 node_id=error.node_id,
                 node_type=run.prompt[error.node_id]["class_type"],
@@ -132,10 +135,10 @@ class Machine:
                 current_outputs=list(run.prompt),
             )
         else:
-            say("execution_cached", nodes=cached)
-            say("execution_success")
+            add_message("execution_cached", nodes=cached)
+            add_message("execution_success")
 
 
 def new_prompt_id() -> str:
-    """An id for a run whose client names none."""
+    """Return an id for a run without one."""
     return str(uuid.uuid4())

@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sample:
-    """A workflow in the API's format, as `COMFYUI_WORKFLOW` takes it, and its `COMFYUI_WORKFLOW_NODES`."""
+    """A workflow in the API format, for `COMFYUI_WORKFLOW`, and its node map, for `COMFYUI_WORKFLOW_NODES`."""
 
     workflow: dict[str, dict[str, Any]]
     nodes: list[dict[str, Any]]
 
     def fields(self, prefix: str = "COMFYUI") -> dict[str, Any]:
-        """The two configuration fields; `prefix` is `IMAGES_EDIT_COMFYUI` for edits."""
+        """Return the two configuration fields. `prefix` is `IMAGES_EDIT_COMFYUI` for edits."""
         return {f"{prefix}_WORKFLOW": json.dumps(self.workflow), f"{prefix}_WORKFLOW_NODES": self.nodes}
 
 
@@ -28,7 +28,7 @@ CHECKPOINT = _sample("checkpoint")
 """Text to image with a Stable Diffusion checkpoint."""
 
 FLUX = _sample("flux")
-"""Text to image with Flux, whose model, text encoders and VAE are files of their own."""
+"""Text to image with Flux, whose model, text encoders and VAE are separate files."""
 
 EDIT = _sample("edit")
-"""An image changed where the mask allows; up to two more inputs are references."""
+"""An edit of an image where the mask allows it. Up to two more inputs are reference images."""

@@ -1,8 +1,8 @@
-"""A sandbox engine that speaks the Gemini API: its image models, Imagen's `predict`, and one language model.
+"""A sandbox engine with the Gemini API: its image models, Imagen's `predict`, and one language model.
 
-Words in the prompt bring about what the real one does of itself: `blocked` (the prompt is refused), a finish reason
-in lower case such as `recitation` or `image_safety` (the image is), `in words` (text and no image), `with text`
-(both), and for Imagen `some filtered` (every second image is).
+Words in the prompt cause behaviour of the real API: `blocked` (the prompt is refused), a finish reason in lower case
+such as `recitation` or `image_safety` (the image is refused), `in words` (text instead of an image), `with text` (text
+and an image), and for Imagen `some filtered` (every second image is filtered).
 """
 
 import asyncio
@@ -43,7 +43,7 @@ MODELS = {
     "sandbox-image-embedding": ("Sandbox Image Embedding", ["embedContent"]),
     "veo-sandbox": ("Veo Sandbox", ["predictLongRunning"]),
 }
-"""Model → display name and methods. `gemini-sandbox` writes; the flash model knows no `imageSize` and answers JPEG."""
+"""Model → display name and methods. `gemini-sandbox` returns text. The flash model refuses `imageSize`, makes JPEG."""
 
 FINISH_REASONS = (
     "IMAGE_SAFETY",
@@ -58,11 +58,11 @@ FINISH_REASONS = (
     "SPII",
 )
 
-_PAGE = 2
+_MAX_PAGE_SIZE = 2
 
 
 class _RefusalError(Exception):
-    """An error answer in Google's shape."""
+    """An error response in Google's format."""
 
     def __init__(self, code: int, status: str, message: str, details: list[dict[str, Any]] | None = None) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class _RefusalError(Exception):
 
 
 def create_app(state: SandboxState) -> Starlette:
-    """The server; its base URL ends in `/v1beta`, as Google's does."""
+    """Create the server. Its base URL ends in `/v1beta`, as Google's does."""
 
     async def call(request: Request) -> Response:
         raw = await request.body()
@@ -79,9 +79,9 @@ def create_app(state: SandboxState) -> Starlette:
             body = json.loads(raw) if raw else None
         except ValueError:
             body = None
-        await state.note(request, body=body)
-        if trouble := await state.trouble(request):
-            return trouble
+        await state.record_request(request, body=body)
+        if fault := await state.apply_knobs(request):
+            return fault
         try:
             _check_key(request, state.knobs.key)
             if request.method == "GET":
@@ -110,20 +110,20 @@ def _check_key(request: Request, key: str) -> None:
         )
     if key and sent != key:
         domain = {"reason": "API_KEY_INVALID", "domain": "googleapis.com"}
-        words = "API key not valid. Please pass a valid API key."
+        message = "API key not valid. Please pass a valid API key."
         raise _RefusalError(
             400,
             "INVALID_ARGUMENT",
-            words,
+            message,
             [
                 {"@type": "type.googleapis.com/google.rpc.ErrorInfo", **domain},
-                {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": words},
+                {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": message},
             ],
         )
 
 
 def _models(request: Request) -> Response:
-    size = min(int(request.query_params.get("pageSize", 50)), _PAGE)
+    size = min(int(request.query_params.get("pageSize", 50)), _MAX_PAGE_SIZE)
     start = int(request.query_params.get("pageToken") or 0)
     entries = [
         {
@@ -173,8 +173,8 @@ async def _generate(model: str, body: dict[str, Any]) -> Response:
     if reason:
         return _candidate(model, None, reason, f"Unable to show the generated image: {reason}.")
     if "in words" in prompt.lower():
-        words = "I can only tell you about that image."
-        return _candidate(model, {"parts": [{"text": words}], "role": "model"}, "STOP")
+        text = "I can only tell you about that image."
+        return _candidate(model, {"parts": [{"text": text}], "role": "model"}, "STOP")
     return await _image(model, body, parts, prompt)
 
 
@@ -182,10 +182,10 @@ async def _image(model: str, body: dict[str, Any], parts: list[dict[str, Any]], 
     config = body.get("generationConfig", {})
     if "IMAGE" not in config.get("responseModalities", []):
         raise _RefusalError(400, "INVALID_ARGUMENT", f"Model {model} answers with images: ask for that modality.")
-    shape = config.get("imageConfig", {})
-    if "imageSize" in shape and "flash" in model:
+    size_fields = config.get("imageConfig", {})
+    if "imageSize" in size_fields and "flash" in model:
         raise _RefusalError(400, "INVALID_ARGUMENT", 'Invalid value at imageConfig: "image_size" is not supported.')
-    width, height = _pixels(shape.get("aspectRatio", "1:1"), shape.get("imageSize", "1K"))
+    width, height = _pixels(size_fields.get("aspectRatio", "1:1"), size_fields.get("imageSize", "1K"))
     blobs = [blob for part in parts if (blob := part.get("inline_data") or part.get("inlineData"))]
     inputs = [base64.b64decode(blob["data"]) for blob in blobs]
     seed = random.randrange(2**31)

@@ -1,6 +1,6 @@
-"""What OpenAI's Images API accepts of its GPT image models, and the words in which it refuses the rest.
+"""The rules of OpenAI's Images API for its GPT image models, with OpenAI's error messages.
 
-Source: the types of the `openai` SDK 3.54, OpenAI's API reference, and refusals that users of the API report.
+Sources: the types of the `openai` SDK 3.54, OpenAI's API reference, and errors that users of the API report.
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse
 
 DEFAULT_MODEL = "gpt-image-2"
 MAX_PROMPT = 32_000
-"""Longest prompt in characters."""
+"""Maximum length of a prompt, in characters."""
 
 MAX_INPUTS = 16
-"""Most images of one edit."""
+"""Maximum number of input images of an edit."""
 
-_LONG_SIDE, _SHORT_SIDE = 3840, 2160
+_MAX_LONG_SIDE, _MAX_SHORT_SIDE = 3840, 2160
 _STANDARD = ("low", "medium", "high", "auto")
 
 
@@ -37,7 +37,7 @@ class Refusal(Exception):
         self.error = {"message": message, "type": kind, "param": param, "code": code}
 
     def response(self) -> JSONResponse:
-        """The answer, in OpenAI's error shape."""
+        """Return the HTTP response in OpenAI's error format."""
         return JSONResponse({"error": self.error}, self.status)
 
 
@@ -48,16 +48,16 @@ class Model:
     Attributes:
         id: its name.
         makes: images or text.
-        most: images in one call.
-        answers_url: knows `response_format` and answers a URL unless told otherwise, as other providers' models do.
-        qualities: the qualities it knows.
-        makes_gif: whether it can make an image move; that is a preview.
+        max_n: maximum number of images in one call.
+        returns_url: supports `response_format` and returns a URL by default, as other providers' models do.
+        qualities: the supported values of `quality`.
+        makes_gif: whether it supports animated images, a preview feature.
     """
 
     id: str
     makes: Literal["images", "text"] = "images"
-    most: int = 10
-    answers_url: bool = False
+    max_n: int = 10
+    returns_url: bool = False
     qualities: tuple[str, ...] = _STANDARD
     makes_gif: bool = False
 
@@ -67,8 +67,8 @@ MODELS = {
     for model in (
         Model("gpt-image-2"),
         Model("gpt-image-2.6-sunburst", qualities=(*_STANDARD, "xhigh", "max"), makes_gif=True),
-        Model("sandbox-single", most=1),
-        Model("sandbox-url", answers_url=True, qualities=("standard", "hd", "auto")),
+        Model("sandbox-single", max_n=1),
+        Model("sandbox-url", returns_url=True, qualities=("standard", "hd", "auto")),
         Model("gpt-5.6-mini", makes="text"),
     )
 }
@@ -82,8 +82,8 @@ _URL_FIELDS = _COMMON_FIELDS | {"style", "response_format"}
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A request for images that passed; `size` is None for `auto`, values are the ones in effect."""
+class CheckedRequest:
+    """A valid request for images, with defaults filled in. `size` is None for `auto`."""
 
     model: Model
     prompt: str
@@ -96,16 +96,16 @@ class Order:
     input_tokens: int
 
 
-def check(fields: dict[str, Any]) -> Order:
-    """Read the fields of a generation or an edit.
+def check_fields(fields: dict[str, Any]) -> CheckedRequest:
+    """Check the fields of a generation or an edit.
 
     Raises:
-        Refusal: OpenAI would refuse them.
+        Refusal: OpenAI would refuse the request.
     """
     model = image_model(_text(fields, "model") or DEFAULT_MODEL)
-    known = _URL_FIELDS if model.answers_url else _GPT_FIELDS
+    supported = _URL_FIELDS if model.returns_url else _GPT_FIELDS
     for name in fields:
-        if name not in known:
+        if name not in supported:
             raise Refusal(f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
     prompt = _prompt(fields)
     for name in ("user", "safety_identifier"):
@@ -120,29 +120,35 @@ def check(fields: dict[str, Any]) -> Order:
     if background == "transparent" and output_format == "jpeg":
         raise Refusal("Transparent background is not supported for JPEG output format.", param="background")
     if _integer(fields, "output_compression", 0, 100, 100) < 100 and output_format == "png":
-        said = "Compression less than 100 is not supported for PNG output format."
-        raise Refusal(said, param="output_compression")
+        message = "Compression less than 100 is not supported for PNG output format."
+        raise Refusal(message, param="output_compression")
     if "forbidden" in prompt.lower():
-        said = "Your request was rejected by the safety system. If you believe this is an error, contact the operator."
-        raise Refusal(said, code="moderation_blocked", kind="image_generation_user_error")
+        message = (
+            "Your request was rejected by the safety system. If you believe this is an error, contact the operator."
+        )
+        raise Refusal(message, code="moderation_blocked", kind="image_generation_user_error")
     quality = _choice(fields, "quality", model.qualities, "auto")
-    return Order(
+    return CheckedRequest(
         model=model,
         prompt=prompt,
-        n=_integer(fields, "n", 1, model.most, 1),
+        n=_integer(fields, "n", 1, model.max_n, 1),
         size=_size(_text(fields, "size") or "auto"),
         quality="medium" if quality == "auto" else quality,
         background="transparent" if background == "transparent" else "opaque",
         output_format=output_format,
         response_format=_choice(
-            fields, "response_format", ("url", "b64_json"), "url" if model.answers_url else "b64_json"
+            fields, "response_format", ("url", "b64_json"), "url" if model.returns_url else "b64_json"
         ),
         input_tokens=len(prompt) // 4 + 1,
     )
 
 
 def image_model(name: str) -> Model:
-    """The model of that name, if it makes images."""
+    """Return the model with this name.
+
+    Raises:
+        Refusal: there is none, or it does not make images.
+    """
     model = known_model(name)
     if model.makes != "images":
         raise Refusal(f"The model '{name}' cannot be used with the Images API.", param="model")
@@ -150,30 +156,34 @@ def image_model(name: str) -> Model:
 
 
 def known_model(name: str) -> Model:
-    """The model of that name."""
+    """Return the model with this name.
+
+    Raises:
+        Refusal: there is none.
+    """
     if name not in MODELS:
-        said = f"The model '{name}' does not exist or you do not have access to it."
-        raise Refusal(said, status=404, code="model_not_found", param="model")
+        message = f"The model '{name}' does not exist or you do not have access to it."
+        raise Refusal(message, status=404, code="model_not_found", param="model")
     return MODELS[name]
 
 
-def missing(name: str) -> Refusal:
-    """A required parameter is not there."""
+def missing_parameter(name: str) -> Refusal:
+    """Return the error for a missing required parameter."""
     return Refusal(f"Missing required parameter: '{name}'.", code="missing_required_parameter", param=name)
 
 
 def _prompt(fields: dict[str, Any]) -> str:
     prompt = _text(fields, "prompt")
     if prompt is None:
-        raise missing("prompt")
+        raise missing_parameter("prompt")
     if not prompt:
-        said = (
+        message = (
             "Invalid 'prompt': empty string. Expected a string with minimum length 1, but got an empty string instead."
         )
-        raise Refusal(said, code="empty_string", param="prompt")
+        raise Refusal(message, code="empty_string", param="prompt")
     if len(prompt) > MAX_PROMPT:
-        said = f"Invalid 'prompt': string too long. Expected a string with maximum length {MAX_PROMPT}"
-        raise Refusal(f"{said}, but got {len(prompt)}.", code="string_above_max_length", param="prompt")
+        message = f"Invalid 'prompt': string too long. Expected a string with maximum length {MAX_PROMPT}"
+        raise Refusal(f"{message}, but got {len(prompt)}.", code="string_above_max_length", param="prompt")
     return prompt
 
 
@@ -196,9 +206,9 @@ def _size(text: str) -> tuple[int, int] | None:
         raise Refusal(f"Invalid size '{text}'. Width and height must both be divisible by 16.", param="size")
     if max(width, height) > 3 * min(width, height):
         raise Refusal(f"Invalid size '{text}'. The aspect ratio must be between 1:3 and 3:1.", param="size")
-    if max(width, height) > _LONG_SIDE or min(width, height) > _SHORT_SIDE:
-        said = f"Invalid size '{text}'. The maximum supported resolution is {_LONG_SIDE}x{_SHORT_SIDE}."
-        raise Refusal(said, param="size")
+    if max(width, height) > _MAX_LONG_SIDE or min(width, height) > _MAX_SHORT_SIDE:
+        message = f"Invalid size '{text}'. The maximum supported resolution is {_MAX_LONG_SIDE}x{_MAX_SHORT_SIDE}."
+        raise Refusal(message, param="size")
     return width, height
 
 
@@ -216,27 +226,31 @@ def _choice(fields: dict[str, Any], name: str, choices: Iterable[str], default: 
     choices = list(choices)
     if value not in choices:
         listed = ", ".join(f"'{choice}'" for choice in choices[:-1])
-        said = f"Invalid value: '{value}'. Supported values are: {listed}, and '{choices[-1]}'."
-        raise Refusal(said, param=name)
+        message = f"Invalid value: '{value}'. Supported values are: {listed}, and '{choices[-1]}'."
+        raise Refusal(message, param=name)
     return value
 
 
-def _integer(fields: dict[str, Any], name: str, least: int, most: int, default: int) -> int:
+def _integer(fields: dict[str, Any], name: str, minimum: int, maximum: int, default: int) -> int:
     value = fields.get(name)
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong_type(name, "an integer", value)
-    if value > most:
-        said = f"Invalid '{name}': integer above maximum value. Expected a value <= {most}, but got {value} instead."
-        raise Refusal(said, code="integer_above_max_value", param=name)
-    if value < least:
-        said = f"Invalid '{name}': integer below minimum value. Expected a value >= {least}, but got {value} instead."
-        raise Refusal(said, code="integer_below_min_value", param=name)
+    if value > maximum:
+        message = (
+            f"Invalid '{name}': integer above maximum value. Expected a value <= {maximum}, but got {value} instead."
+        )
+        raise Refusal(message, code="integer_above_max_value", param=name)
+    if value < minimum:
+        message = (
+            f"Invalid '{name}': integer below minimum value. Expected a value >= {minimum}, but got {value} instead."
+        )
+        raise Refusal(message, code="integer_below_min_value", param=name)
     return value
 
 
-def _wrong_type(name: str, wanted: str, value: object) -> Refusal:
+def _wrong_type(name: str, expected: str, value: object) -> Refusal:
     kinds: dict[type, str] = {
         bool: "a boolean",
         str: "a string",
@@ -244,6 +258,6 @@ def _wrong_type(name: str, wanted: str, value: object) -> Refusal:
         float: "a decimal",
         list: "an array",
     }
-    got = kinds.get(type(value), "an object")
-    said = f"Invalid type for '{name}': expected {wanted}, but got {got} instead."
-    return Refusal(said, code="invalid_type", param=name)
+    actual = kinds.get(type(value), "an object")
+    message = f"Invalid type for '{name}': expected {expected}, but got {actual} instead."
+    return Refusal(message, code="invalid_type", param=name)

@@ -1,4 +1,4 @@
-"""Paints the images of the sandbox engines: shapes and colours drawn from the prompt, with the prompt on them."""
+"""Paints the images of the sandbox engines: shapes and colours derived from the prompt, with the prompt as text."""
 
 import hashlib
 import io
@@ -22,62 +22,62 @@ def paint(
     inputs: Sequence[bytes] = (),
     mask: bytes | None = None,
 ) -> bytes:
-    """Paint an image: the same prompt, size, seed and inputs always give the same bytes.
+    """Paint an image. The same arguments always give the same bytes.
 
     Args:
-        prompt: decides colours and shapes, and is written on the image.
+        prompt: determines colours and shapes, and is written on the image.
         width: in pixels.
         height: in pixels.
-        seed: another seed, another image.
+        seed: another seed gives another image.
         format: Pillow's name of the file format.
-        transparent: leaves the background transparent, where the format can.
-        inputs: encoded images of an edit. The first is the ground that is painted on; each one's thumbnail is shown.
-        mask: an encoded image; only where its alpha is 0 may the first input change.
+        transparent: makes the background transparent, if the format supports it.
+        inputs: encoded input images of an edit. The first becomes the background. A thumbnail of each is shown.
+        mask: an encoded image; the first input changes only where the mask's alpha is 0.
 
     Returns:
         The encoded image.
     """
-    dice = random.Random(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest())
+    rng = random.Random(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest())
     opened = [Image.open(io.BytesIO(data)).convert("RGBA") for data in inputs]
-    ground = opened[0].resize((width, height)) if opened else None
-    canvas = ground.copy() if ground else _background(dice, width, height, transparent)
+    background = opened[0].resize((width, height)) if opened else None
+    canvas = background.copy() if background else _background(rng, width, height, transparent)
     draw = ImageDraw.Draw(canvas, "RGBA")
-    for _ in range(4 if ground else 9):
-        _shape(draw, dice, width, height)
+    for _ in range(4 if background else 9):
+        _shape(draw, rng, width, height)
     side = max(8, min(width, height) // 6)
     for number, image in enumerate(opened):
         thumbnail = image.copy()
         thumbnail.thumbnail((side, side))
         canvas.paste(thumbnail, (4 + (number * (side + 4)) % max(width - side, 1), 4))
     _caption(draw, prompt, width, height)
-    if ground and mask is not None:
+    if background and mask is not None:
         keep = Image.open(io.BytesIO(mask)).convert("RGBA").getchannel("A").resize((width, height))
-        canvas = Image.composite(ground, canvas, keep)
+        canvas = Image.composite(background, canvas, keep)
     out = io.BytesIO()
     keeps_alpha = format.upper() in ("PNG", "WEBP") and transparent
     (canvas if keeps_alpha else canvas.convert("RGB")).save(out, format)
     return out.getvalue()
 
 
-def _background(dice: random.Random, width: int, height: int, transparent: bool) -> Image.Image:
+def _background(rng: random.Random, width: int, height: int, transparent: bool) -> Image.Image:
     if transparent:
         return Image.new("RGBA", (width, height), (0, 0, 0, 0))
-    top, bottom = ([dice.randrange(40, 216) for _ in range(3)] for _ in range(2))
+    top, bottom = ([rng.randrange(40, 216) for _ in range(3)] for _ in range(2))
     column = Image.new("RGB", (1, 2))
     column.putpixel((0, 0), tuple(top))
     column.putpixel((0, 1), tuple(bottom))
     return column.resize((width, height), Image.Resampling.BILINEAR).convert("RGBA")
 
 
-def _shape(draw: ImageDraw.ImageDraw, dice: random.Random, width: int, height: int) -> None:
-    colour = (*(dice.randrange(256) for _ in range(3)), dice.randrange(90, 200))
-    x, y = dice.randrange(width), dice.randrange(height)
-    radius = max(2, int(min(width, height) * dice.uniform(0.05, 0.3)))
+def _shape(draw: ImageDraw.ImageDraw, rng: random.Random, width: int, height: int) -> None:
+    colour = (*(rng.randrange(256) for _ in range(3)), rng.randrange(90, 200))
+    x, y = rng.randrange(width), rng.randrange(height)
+    radius = max(2, int(min(width, height) * rng.uniform(0.05, 0.3)))
     box = (x - radius, y - radius, x + radius, y + radius)
-    if dice.random() < 0.5:
+    if rng.random() < 0.5:
         draw.ellipse(box, fill=colour)
     else:
-        draw.regular_polygon((x, y, radius), dice.randrange(3, 8), rotation=dice.randrange(360), fill=colour)
+        draw.regular_polygon((x, y, radius), rng.randrange(3, 8), rotation=rng.randrange(360), fill=colour)
 
 
 def _caption(draw: ImageDraw.ImageDraw, prompt: str, width: int, height: int) -> None:

@@ -1,4 +1,4 @@
-"""What every sandbox engine has: a record of what it was asked, and knobs for latency and failure."""
+"""The state of every sandbox engine: a record of its requests, and knobs for latency and failures."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,21 +10,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-_LOOK_SECONDS = 0.02
-"""How soon a change of the latency is seen."""
+_POLL_SECONDS = 0.02
+"""How soon a change of the latency takes effect."""
 
 
 @dataclass
 class Fault:
-    """An answer given instead of the real one.
+    """A response that replaces the real one.
 
     Attributes:
-        status: HTTP status; 0 closes the connection in the middle of an answer.
-        body: the body, JSON where it is not a string.
+        status: HTTP status; 0 closes the connection in the middle of a response.
+        body: the body; sent as JSON unless it is a string.
         headers: further headers, such as `Retry-After`.
         times: how many requests get it; -1 for all.
-        path: only requests whose path ends so.
-        skip: how many fitting requests pass first.
+        path: only requests whose path ends with this get it.
+        skip: how many matching requests get the real response first.
     """
 
     status: int = 500
@@ -40,9 +40,9 @@ class Knobs:
     """How the engine behaves.
 
     Attributes:
-        latency: how long a request takes at least, in seconds; a change counts for those that are in flight too.
-        key: what the engine accepts; empty: any key.
-        faults: in the order they are used.
+        latency: minimum seconds of a request; a change also affects requests in flight.
+        key: the key that the engine accepts; empty: any key.
+        faults: the faults, in the order of use.
     """
 
     latency: float = 0.0
@@ -51,15 +51,15 @@ class Knobs:
 
 
 @dataclass
-class Asked:
-    """One request as the engine saw it.
+class RecordedRequest:
+    """A request as the engine received it.
 
     Attributes:
         method: the HTTP method.
-        path: without the query.
-        query: its parameters.
-        headers: names in lower case.
-        json: the body's JSON, or a multipart body's fields.
+        path: the path without the query.
+        query: the query parameters.
+        headers: the headers, with names in lower case.
+        json: the JSON of the body, or the fields of a multipart body.
         files: one entry for each multipart file: `name`, `filename`, `content_type` and `size` in bytes.
     """
 
@@ -71,8 +71,8 @@ class Asked:
     files: list[dict[str, Any]] = field(default_factory=list)
 
 
-class _BrokenOff(Response):
-    """Announces a body and ends without it; the server can only close the connection then."""
+class _IncompleteResponse(Response):
+    """Announces a body and ends without it, so that the server has to close the connection."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
@@ -83,29 +83,31 @@ class SandboxState:
     """One engine's knobs and record, for the life of its server.
 
     Attributes:
-        knobs: how it behaves.
-        record: what it was asked, in order.
-        in_flight: `POST` requests that wait for their answers now.
-        most_in_flight: the most that ever did at once.
+        knobs: how the engine behaves.
+        record: the requests, in the order of arrival.
+        in_flight: number of `POST` requests without a response at this time.
+        max_in_flight: the largest number of such requests at any time.
     """
 
     knobs: Knobs = field(default_factory=Knobs)
-    record: list[Asked] = field(default_factory=list)
+    record: list[RecordedRequest] = field(default_factory=list)
     in_flight: int = 0
-    most_in_flight: int = 0
+    max_in_flight: int = 0
 
-    async def note(self, request: Request, *, body: Any = None, files: list[dict[str, Any]] | None = None) -> None:
-        """Keep what was asked."""
+    async def record_request(
+        self, request: Request, *, body: Any = None, files: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Add a request to the record."""
         self.record.append(
-            Asked(
+            RecordedRequest(
                 request.method, request.url.path, dict(request.query_params), dict(request.headers), body, files or []
             )
         )
 
-    async def trouble(self, request: Request) -> Response | None:
-        """Wait for the latency set, then give the fault that is due for this request, if any."""
+    async def apply_knobs(self, request: Request) -> Response | None:
+        """Wait for the latency, if the request is a `POST`; then return the response of the fault to apply, if any."""
         if request.method == "POST":
-            await self._take_time()
+            await self._wait_for_latency()
         for fault in self.knobs.faults:
             if fault.times == 0 or not request.url.path.endswith(fault.path):
                 continue
@@ -114,16 +116,16 @@ class SandboxState:
                 continue
             fault.times -= 1
             if fault.status == 0:
-                return _BrokenOff()
+                return _IncompleteResponse()
             if isinstance(fault.body, str):
                 kind = "text/html" if fault.body.startswith("<") else "text/plain"
                 return Response(fault.body, fault.status, fault.headers, kind)
             return JSONResponse(fault.body, fault.status, fault.headers)
         return None
 
-    async def _take_time(self) -> None:
+    async def _wait_for_latency(self) -> None:
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             await elapsed(lambda: self.knobs.latency, asyncio.Event())
         finally:
@@ -131,12 +133,12 @@ class SandboxState:
 
 
 async def elapsed(seconds: Callable[[], float], stop: asyncio.Event) -> bool:
-    """Wait for as long as `seconds` says, which may change meanwhile, or until `stop` is set; True where it was."""
+    """Wait for `seconds()`, whose value may change meanwhile, or until `stop` is set. Returns whether it was set."""
     loop = asyncio.get_running_loop()
-    begun = loop.time()
-    while (left := seconds() - (loop.time() - begun)) > 0:
+    started = loop.time()
+    while (left := seconds() - (loop.time() - started)) > 0:
         try:
-            async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+            async with asyncio.timeout(min(left, _POLL_SECONDS)):
                 return await stop.wait()
         except TimeoutError:
             continue
@@ -144,18 +146,18 @@ async def elapsed(seconds: Callable[[], float], stop: asyncio.Event) -> bool:
 
 
 def control_routes(state: SandboxState) -> list[Route]:
-    """`GET /sandbox/record`, `PUT /sandbox/knobs` (fields of `Knobs`) and `DELETE /sandbox` (start afresh)."""
+    """Return the routes `GET /sandbox/record`, `PUT /sandbox/knobs` (fields of `Knobs`), `DELETE /sandbox` (reset)."""
 
     async def record(_request: Request) -> Response:
-        return JSONResponse([asdict(requested) for requested in state.record])
+        return JSONResponse([asdict(request) for request in state.record])
 
     async def knobs(request: Request) -> Response:
-        wanted = await request.json()
-        faults = [Fault(**fault) for fault in wanted.pop("faults", [])]
+        values = await request.json()
+        faults = [Fault(**fault) for fault in values.pop("faults", [])]
         known = {item.name for item in fields(Knobs)}
-        if unknown := sorted(set(wanted) - known):
+        if unknown := sorted(set(values) - known):
             return JSONResponse({"error": f"unknown knobs: {', '.join(unknown)}"}, 400)
-        state.knobs = Knobs(**wanted, faults=faults)
+        state.knobs = Knobs(**values, faults=faults)
         return JSONResponse(asdict(state.knobs))
 
     async def reset(_request: Request) -> Response:

@@ -89,7 +89,7 @@ def test_a_batch_is_done_at_once(
     with meanwhile(let_go):
         assert worker.deliver(*records) == []
 
-    assert openai.most_in_flight == 10
+    assert openai.max_in_flight == 10
     assert {job.status for job in worker.jobs()} == {"succeeded"}
 
 

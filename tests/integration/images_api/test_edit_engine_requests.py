@@ -109,7 +109,7 @@ def loaded(engine: "SandboxEngine") -> list[tuple[Any, str]]:
     """What the image nodes and the mask node of the run load: a pixel of each file, and its name."""
     (body,) = engine.requested("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
-    files = engine.app.state.machine.files
+    files = engine.app.state.run_queue.files
     return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
 
 
@@ -136,7 +136,7 @@ def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", use_edit_en
     (body,) = engine.requested("/prompt")
     nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
     name = loaded(engine)[3][1]
-    mask = opened(engine.app.state.machine.files["input", "", name])
+    mask = opened(engine.app.state.run_queue.files["input", "", name])
     assert (nodes["14"]["width"], nodes["14"]["height"], nodes["17"]["amount"]) == (384, 256, 3)
     assert (nodes["3"]["seed"], nodes["4"]["ckpt_name"], nodes["6"]["text"]) == (
         7,

@@ -41,8 +41,8 @@ def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], 
     """A server that answers `{}` to everything, unless a fault is set."""
 
     async def anything(request: Request) -> Response:
-        await state.note(request)
-        return await state.trouble(request) or JSONResponse({})
+        await state.record_request(request)
+        return await state.apply_knobs(request) or JSONResponse({})
 
     app = Starlette(routes=[Route("/api/{path:path}", anything, methods=["GET", "POST"])])
     return EngineServer(connect(), "engine", f"{serve(app)}/api", headers={"x-key": "k"}, params={"version": "1"})

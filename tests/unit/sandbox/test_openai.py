@@ -156,7 +156,7 @@ def test_url_model_answers_base64_when_told(client: openai.OpenAI) -> None:
 
 def test_url_model_forgets_the_oldest_file(client: openai.OpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the latest files are kept, so that a long-lived sandbox does not fill up; a forgotten one is a 404."""
-    monkeypatch.setattr("sandbox.engines.openai._MOST_FILES", 1)
+    monkeypatch.setattr("sandbox.engines.openai._MAX_FILES", 1)
     answer = client.images.generate(prompt="a fox", model="sandbox-url", size="64x64", n=2)
 
     assert answer.data

@@ -165,7 +165,7 @@ def test_edit_refuses(url: str, fields: dict[str, str], files: list[tuple[str, b
 
 def test_edit_refuses_a_large_mask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mask over the limit of bytes is refused."""
-    monkeypatch.setattr("sandbox.engines.openai_inputs._MAX_MASK", 10)
+    monkeypatch.setattr("sandbox.engines.openai_inputs._MAX_MASK_BYTES", 10)
     parts = [(name, ("file.png", image(mode="RGBA"), "image/png")) for name in ("image", "mask")]
 
     error = refused(httpx.post(f"{url}/images/edits", data={"prompt": "a fox"}, files=parts))

@@ -143,7 +143,7 @@ async def test_a_server_that_hangs_holds_nobody_up(serve: Serve, connect: Connec
     state = SandboxState()
 
     async def hang(request: Request) -> JSONResponse:
-        await state.note(request)
+        await state.record_request(request)
         await asyncio.sleep(LONG)
         return JSONResponse({})
 

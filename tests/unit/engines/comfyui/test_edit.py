@@ -198,7 +198,7 @@ async def test_fewer_inputs_than_nodes_are_told(make: MakeEngine, state: Sandbox
 async def test_a_name_that_the_server_changes_is_used(make: MakeEngine, state: SandboxState, files: Any) -> None:
     """A name that is taken gets another, and the workflow loads that."""
     request = edit(input_image(RED))
-    files.state.machine.files["input", "", f"{request.job_id}-0.png"] = b"somebody else's"
+    files.state.run_queue.files["input", "", f"{request.job_id}-0.png"] = b"somebody else's"
 
     await make().edit(request)
 
@@ -208,7 +208,7 @@ async def test_a_name_that_the_server_changes_is_used(make: MakeEngine, state: S
 async def test_a_folder_that_the_server_answers_is_used(make: MakeEngine, state: SandboxState, files: Any) -> None:
     """A server may keep uploads below a folder."""
     request = edit(input_image(RED))
-    files.state.machine.files["input", "kept", "in.png"] = request.images[0].data
+    files.state.run_queue.files["input", "kept", "in.png"] = request.images[0].data
     kept = {"name": "in.png", "subfolder": "kept", "type": "input"}
     state.knobs.faults = [Fault(200, kept, path="/upload/image", times=2)]
 

@@ -29,7 +29,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.comfyui import create_app
 from sandbox.engines.comfyui_nodes import CHECKPOINTS, DIFFUSION_MODELS
-from sandbox.engines.comfyui_queue import Machine
+from sandbox.engines.comfyui_queue import RunQueue
 from sandbox.engines.comfyui_workflows import CHECKPOINT, FLUX, Sample
 from sandbox.engines.state import Fault, SandboxState
 
@@ -53,10 +53,10 @@ def app(state: SandboxState) -> Starlette:
 
 
 @pytest.fixture
-def machine(app: Starlette) -> Machine:
+def run_queue(app: Starlette) -> RunQueue:
     """The server's queue and files."""
-    found: Machine = app.state.machine
-    return found
+    run_queue: RunQueue = app.state.run_queue
+    return run_queue
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ async def test_no_seed_twice(make: MakeEngine) -> None:
     assert first.images[0].data != second.images[0].data
 
 
-async def test_a_cached_run_gives_its_image(make: MakeEngine, machine: Machine) -> None:
+async def test_a_cached_run_gives_its_image(make: MakeEngine, run_queue: RunQueue) -> None:
     """The same seed again writes no file and still gives the image."""
     engine = make()
     first = await engine.generate(requested(seed=5))
@@ -310,14 +310,14 @@ async def test_a_cached_run_gives_its_image(make: MakeEngine, machine: Machine) 
     second = await engine.generate(requested(seed=5))
 
     assert second.images == first.images
-    assert len(machine.files) == 1
+    assert len(run_queue.files) == 1
 
 
-async def test_a_cached_run_whose_file_is_gone_is_run_once_more(make: MakeEngine, machine: Machine) -> None:
+async def test_a_cached_run_whose_file_is_gone_is_run_once_more(make: MakeEngine, run_queue: RunQueue) -> None:
     """Another seed makes the server paint again, and a warning says that it is another."""
     engine = make()
     await engine.generate(requested(seed=5))
-    machine.files.clear()
+    run_queue.files.clear()
 
     result = await engine.generate(requested(seed=5))
 
@@ -326,11 +326,11 @@ async def test_a_cached_run_whose_file_is_gone_is_run_once_more(make: MakeEngine
     assert result.warnings == ["another seed was used: the server no longer has the image of the requested one"]
 
 
-async def test_a_gone_file_without_a_seed_node_is_an_error(make: MakeEngine, machine: Machine) -> None:
+async def test_a_gone_file_without_a_seed_node_is_an_error(make: MakeEngine, run_queue: RunQueue) -> None:
     """Without a seed node the server would answer from its cache for ever."""
     engine = make(images_only())
     await engine.generate(requested())
-    machine.files.clear()
+    run_queue.files.clear()
 
     with pytest.raises(EngineUnavailable, match="COMFYUI_WORKFLOW_NODES names no node of type seed"):
         await engine.generate(requested())

@@ -24,7 +24,7 @@ from tests.loop_time import LoopTime
 from tests.polling import LONG, until
 
 if TYPE_CHECKING:
-    from sandbox.engines.comfyui_queue import Machine
+    from sandbox.engines.comfyui_queue import RunQueue
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ class Bench:
         self.app = app
         self.state = state
         self.waits = waits
-        self.machine: Machine = app.state.machine
+        self.run_queue: RunQueue = app.state.run_queue
         self.connect = connect
 
     def engine(self, timeout: float = 10.0, sample: Sample = CHECKPOINT) -> ComfyUIEngine:
@@ -106,13 +106,13 @@ async def test_a_run_that_waits_too_long_is_given_up_and_deleted(bench: Bench) -
     """Waiting behind somebody else has a limit of its own, and a run that never started cost nothing."""
     bench.state.knobs.latency = LONG
     other, mine = bench.start(request()), request()
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
 
     with pytest.raises(EngineTimeout, match="did not start the run within 10 s") as caught:
         await bench.engine(timeout=10).generate(mine)
 
     assert not caught.value.may_have_cost
-    assert bench.machine.pending == []
+    assert bench.run_queue.pending == []
     assert bench.posted("/interrupt") == []
     other.cancel()
 
@@ -122,13 +122,13 @@ async def test_a_run_outlives_whoever_waits_for_it(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     requested = request()
     task = bench.start(requested)
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     bench.state.knobs.latency = 0
-    await bench.until(lambda: requested.job_id in bench.machine.history)
+    await bench.until(lambda: requested.job_id in bench.run_queue.history)
     result = await bench.engine().generate(requested)
 
     assert len(result.images) == 1
@@ -140,16 +140,16 @@ async def test_a_run_that_waits_keeps_its_place(bench: Bench) -> None:
     """A job whose caller's time is up before its run began does not have to queue again."""
     bench.state.knobs.latency = LONG
     other = bench.start(request())
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
     mine = bench.start(request())
-    await bench.until(lambda: bench.machine.pending)
+    await bench.until(lambda: bench.run_queue.pending)
 
     mine.cancel()
     with pytest.raises(asyncio.CancelledError):
         await mine
 
-    assert len(bench.machine.pending) == 1
-    assert bench.machine.running is not None
+    assert len(bench.run_queue.pending) == 1
+    assert bench.run_queue.running is not None
     other.cancel()
 
 
@@ -168,17 +168,17 @@ async def test_every_run_of_a_job_can_be_taken_off(bench: Bench) -> None:
     sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
     mine = request(n=3)
     task = bench.start(mine, sample=sample)
-    await bench.until(lambda: len(bench.machine.pending) == 2)
+    await bench.until(lambda: len(bench.run_queue.pending) == 2)
     somebody_else = request()
     other = bench.start(somebody_else)
-    await bench.until(lambda: len(bench.machine.pending) == 3)
+    await bench.until(lambda: len(bench.run_queue.pending) == 3)
 
     await bench.engine().cancel(mine.job_id)
 
     with pytest.raises(EngineUnavailable):
         await task
-    await bench.until(lambda: bench.machine.running and bench.machine.running.prompt_id == somebody_else.job_id)
-    assert bench.machine.pending == []
+    await bench.until(lambda: bench.run_queue.running and bench.run_queue.running.prompt_id == somebody_else.job_id)
+    assert bench.run_queue.pending == []
     other.cancel()
 
 
@@ -187,7 +187,7 @@ async def test_an_interrupted_run_is_an_error(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     requested = request()
     task = bench.start(requested)
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
 
     await bench.ask("POST", "/interrupt", {"prompt_id": requested.job_id})
 
@@ -199,9 +199,9 @@ async def test_a_deleted_run_is_an_error(bench: Bench) -> None:
     """A run that is neither in the queue nor in the history is not waited for."""
     bench.state.knobs.latency = LONG
     other, requested = bench.start(request()), request()
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
     task = bench.start(requested)
-    await bench.until(lambda: bench.machine.pending)
+    await bench.until(lambda: bench.run_queue.pending)
 
     await bench.ask("POST", "/queue", {"delete": [requested.job_id]})
 
@@ -216,7 +216,7 @@ async def test_a_restart_in_the_middle_is_an_error(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     task = bench.start(request())
     # The engine has to have seen it running for the error to know that it cost something.
-    await bench.until(lambda: bench.machine.running and len(bench.waits.seconds) > 2)
+    await bench.until(lambda: bench.run_queue.running and len(bench.waits.seconds) > 2)
 
     await bench.ask("POST", "/sandbox/restart")
 
@@ -234,7 +234,7 @@ async def test_a_server_that_is_gone_in_the_middle_leaves_the_run_alone(bench: B
         await bench.engine(timeout=86_400).generate(request())
 
     assert bench.posted("/queue") == []
-    assert bench.machine.running
+    assert bench.run_queue.running
 
 
 @pytest.mark.parametrize("path", ["/prompt", "/queue"])
@@ -267,7 +267,7 @@ async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_tim
     silent = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith("/history/") and bench.machine.running and not silent.is_set():
+        if scope["path"].startswith("/history/") and bench.run_queue.running and not silent.is_set():
             silent.set()
             await asyncio.sleep(LONG)
         await bench.app(scope, receive, send)
@@ -283,7 +283,7 @@ async def test_a_server_that_falls_silent_at_the_end_of_a_runs_time_hides_no_tim
         await generating
 
     assert not caught.value.outstanding
-    await bench.until(lambda: bench.machine.running is None)
+    await bench.until(lambda: bench.run_queue.running is None)
 
 
 async def test_a_retried_job_finds_its_finished_run(bench: Bench) -> None:
@@ -302,7 +302,7 @@ async def test_a_retried_job_follows_its_running_run(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     requested = request()
     first = bench.start(requested)
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
     second = bench.start(requested)
     looks = len(bench.state.record)
     await bench.until(lambda: len(bench.state.record) > looks + 10)
@@ -318,7 +318,7 @@ async def test_a_run_that_ends_while_a_retried_job_looks_for_it_is_found(bench: 
     bench.state.knobs.latency = LONG
     requested = request()
     lost = bench.start(requested)
-    await bench.until(lambda: bench.machine.running)
+    await bench.until(lambda: bench.run_queue.running)
     lost.cancel()
 
     async def end_after_the_first_look(scope: Any, receive: Any, send: Any) -> None:
@@ -329,7 +329,7 @@ async def test_a_run_that_ends_while_a_retried_job_looks_for_it_is_found(bench: 
 
         await bench.app(scope, receive, keep)
         bench.state.knobs.latency = 0
-        await until(lambda: requested.job_id in bench.machine.history)
+        await until(lambda: requested.job_id in bench.run_queue.history)
         for message in response:
             await send(message)
 
@@ -346,7 +346,7 @@ async def test_a_retried_job_runs_again_what_failed(bench: Bench) -> None:
     requested = request()
     with pytest.raises(EngineTimeout):
         await bench.engine(timeout=10).generate(requested)
-    await bench.until(lambda: requested.job_id in bench.machine.history)
+    await bench.until(lambda: requested.job_id in bench.run_queue.history)
     bench.state.knobs.latency = 0
 
     result = await bench.engine().generate(requested)
@@ -359,7 +359,7 @@ async def test_a_job_is_not_tried_for_ever(bench: Bench) -> None:
     """After ten failed runs of one job there is no eleventh."""
     requested = request()
     failed = {"outputs": {}, "status": {"status_str": "error", "messages": []}}
-    bench.machine.history.update(dict.fromkeys(run_ids(requested.job_id, 0), failed))
+    bench.run_queue.history.update(dict.fromkeys(run_ids(requested.job_id, 0), failed))
 
     with pytest.raises(EngineUnavailable, match="every run of this job failed on comfyui"):
         await bench.engine().generate(requested)
@@ -380,8 +380,8 @@ async def test_a_server_that_chooses_its_own_ids_is_followed(bench: Bench) -> No
     """Older servers ignore the id that is sent."""
     requested = request()
     image = {"filename": "old.png", "subfolder": "", "type": "output"}
-    bench.machine.files["output", "", "old.png"] = b"image"
-    bench.machine.history["own-id"] = {"outputs": {"9": {"images": [image]}}, "prompt": None, "status": None}
+    bench.run_queue.files["output", "", "old.png"] = b"image"
+    bench.run_queue.history["own-id"] = {"outputs": {"9": {"images": [image]}}, "prompt": None, "status": None}
     bench.state.knobs.faults = [Fault(200, {"prompt_id": "own-id", "number": 1}, path="/prompt")]
 
     result = await bench.engine().generate(requested)
@@ -394,7 +394,7 @@ async def test_some_runs_of_a_job_may_fail(bench: Bench) -> None:
     bench.state.knobs.latency = LONG
     sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
     task = bench.start(request(n=3), sample=sample)
-    await bench.until(lambda: bench.machine.running and len(bench.machine.pending) == 2)
+    await bench.until(lambda: bench.run_queue.running and len(bench.run_queue.pending) == 2)
 
     await bench.ask("POST", "/interrupt", {})
     bench.state.knobs.latency = 0

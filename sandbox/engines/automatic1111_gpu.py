@@ -1,7 +1,7 @@
-"""What the AUTOMATIC1111 sandbox is at, one thing at a time, and what its `/progress` tells of it.
+"""The GPU of the AUTOMATIC1111 sandbox, which handles one request at a time, and its `/progress`.
 
-As A1111's `modules/shared_state.py` has it: who comes meanwhile waits inside the server, what was asked for is made
-although its caller went away, and an interruption is forgotten as soon as the next thing begins.
+As in A1111's `modules/shared_state.py`: other requests wait inside the server, a request is completed although its
+client has disconnected, and an interruption is forgotten when the next request begins.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from typing import Any
 from sandbox.engines.state import elapsed
 
 
-class Machine:
-    """The one graphics card of the server. `seconds` says how long it thinks about a request at least."""
+class Gpu:
+    """The only GPU of the server. `seconds` returns the minimum time of a request, in seconds."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -24,33 +24,33 @@ class Machine:
         self._job = ""
         self._count = 0
         self._steps = 0
-        self._begun = 0.0
+        self._started = 0.0
         self._timestamp = "0"
 
     @asynccontextmanager
     async def turn(self, job: str, count: int, steps: int) -> AsyncIterator[None]:
-        """Wait for a turn, and have it for the block: for `count` images of `steps` steps each."""
+        """Wait for the GPU and hold it for the block, which makes `count` images of `steps` steps each."""
         async with self._turn:
             self._stop.clear()
             self._job, self._count, self._steps = job, count, steps
-            self._begun = time.monotonic()
+            self._started = time.monotonic()
             self._timestamp = datetime.now(UTC).strftime("%Y%m%d%H%M%S")
             try:
                 yield
             finally:
                 self._job, self._count = "", 0
 
-    async def think(self) -> bool:
-        """Take as long as a request takes; True if it was interrupted."""
+    async def work(self) -> bool:
+        """Wait for the time of a request. Returns whether it was interrupted."""
         return await elapsed(self._seconds, self._stop)
 
     def interrupt(self) -> None:
-        """Stop what is made now, whosever it is."""
+        """Interrupt the current request."""
         self._stop.set()
 
     def progress(self) -> dict[str, Any]:
-        """As `/progress` answers; `job_count` is 0 where nothing is made."""
-        taken, needs = time.monotonic() - self._begun, self._seconds()
+        """Return the response of `/progress`. `job_count` is 0 while no request is handled."""
+        taken, needs = time.monotonic() - self._started, self._seconds()
         done = min(1.0, 0.01 + taken / needs if needs else 1.0) if self._count else 0.0
         state = {
             "skipped": False,
