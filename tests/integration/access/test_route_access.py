@@ -15,58 +15,56 @@ from image_gateway.access.principals import Role
 from image_gateway.api import Access, access, create_app, lambda_handler
 from image_gateway.api.routing import GuardedRoute
 from image_gateway.event_loop import run
+from tests.integration.access.outcomes import ALLOWED, FORBIDDEN, INVALID_TOKEN, NO_TOKEN, outcome
 from tests.integration.sample_images import RED, encoded, text
 
 if TYPE_CHECKING:
-    from tests.integration.deployment import ApiResponse, Deployment
+    from tests.integration.deployment import Deployment
 
 
 APPS = (config_app, generate_app, edit_app, jobs_app)
 
 
-NOBODY, NO_TOKEN, LOW, IN = '401 Bearer error="invalid_token"', "401 Bearer", "403", "let in"
-
-
 @dataclass(frozen=True)
 class Row:
-    """Who may use a route, what each kind of credentials is answered there, and the body to send."""
+    """Who may use a route, the expected outcome for each kind of credentials, and the request body to send."""
 
     rule: Access
     none: str = NO_TOKEN
-    garbage: str = NOBODY
-    expired: str = NOBODY
-    revoked: str = NOBODY
-    user: str = IN
-    admin: str = IN
-    limited: str = IN
+    garbage: str = INVALID_TOKEN
+    expired: str = INVALID_TOKEN
+    revoked: str = INVALID_TOKEN
+    user: str = ALLOWED
+    admin: str = ALLOWED
+    limited: str = ALLOWED
     body: Any = None
 
     @property
-    def responses(self) -> dict[str, str]:
-        """What each kind of credentials is answered."""
+    def outcomes(self) -> dict[str, str]:
+        """The expected outcome for each kind of credentials."""
         return {name: getattr(self, name) for name in CREDENTIALS}
 
 
 CREDENTIALS = ("none", "garbage", "expired", "revoked", "user", "admin", "limited")
-"""The last one is a user's token for another engine than the configured one."""
+"""`limited` is a user's token for an engine other than the configured one."""
 
 
-PUBLIC = Row(Access.PUBLIC, none=IN, garbage=IN, expired=IN, revoked=IN)
+PUBLIC = Row(Access.PUBLIC, none=ALLOWED, garbage=ALLOWED, expired=ALLOWED, revoked=ALLOWED)
 
 
-ADMIN = Row(Access.ADMIN, user=LOW, limited=LOW)
+ADMIN = Row(Access.ADMIN, user=FORBIDDEN, limited=FORBIDDEN)
 
 
 USER = Row(Access.USER)
 
 
-ENGINE = Row(Access.USER, limited=LOW)
+ENGINE = Row(Access.USER, limited=FORBIDDEN)
 
 
-MAKE = Row(Access.USER, limited=LOW, body={"prompt": "a heron"})
+GENERATE = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a heron"})
 
 
-EDIT = Row(Access.USER, limited=LOW, body={"prompt": "a hat", "image": text(encoded(RED))})
+EDIT = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a hat", "image": text(encoded(RED))})
 
 
 TABLE = {
@@ -78,7 +76,7 @@ TABLE = {
     ("POST", "/api/v1/images/tokens"): ADMIN,
     ("DELETE", "/api/v1/images/tokens/{id}"): ADMIN,
     ("GET", "/api/v1/images/models"): ENGINE,
-    ("POST", "/api/v1/images/generations"): MAKE,
+    ("POST", "/api/v1/images/generations"): GENERATE,
     ("POST", "/api/v1/images/edit"): EDIT,
     ("POST", "/api/v1/images/uploads"): USER,
     ("GET", "/api/v1/images/jobs"): USER,
@@ -86,7 +84,7 @@ TABLE = {
     ("GET", "/api/v1/images/jobs/{id}/result"): USER,
     ("DELETE", "/api/v1/images/jobs/{id}"): USER,
     ("GET", "/api/v1/images/{id}"): USER,
-    ("POST", "/v1/images/generations"): MAKE,
+    ("POST", "/v1/images/generations"): GENERATE,
     ("POST", "/v1/images/edits"): EDIT,
     ("GET", "/v1/images/jobs/{id}/result"): USER,
     ("GET", "/v1/models"): USER,
@@ -98,8 +96,8 @@ TABLE = {
 }
 
 
-def declared() -> dict[tuple[str, str], Access]:
-    """The routes of all functions, with the rules they declare."""
+def declared_rules() -> dict[tuple[str, str], Access]:
+    """Return the routes of all functions, with the rules that they declare."""
     return {
         (method, route.path): route.rule
         for app in APPS
@@ -109,9 +107,9 @@ def declared() -> dict[tuple[str, str], Access]:
     }
 
 
-def test_the_table_lists_every_route_there_is() -> None:
-    """A new route must be entered here with its rule, and no route is without one."""
-    assert declared() == {route: row.rule for route, row in TABLE.items()}
+def test_the_table_lists_every_route() -> None:
+    """A new route must be added to the table with its rule; every route declares a rule."""
+    assert declared_rules() == {route: row.rule for route, row in TABLE.items()}
     assert all(isinstance(route, GuardedRoute) for app in APPS for route in app.routes)
 
 
@@ -136,18 +134,9 @@ def credentials(openai_deployment: "Deployment") -> "Deployment":
     return openai_deployment
 
 
-def outcome(response: "ApiResponse") -> str:
-    """How an answer reads in the table; refusals have the shape of their channel."""
-    if response.status not in (401, 403):
-        return IN
-    code = response.json["error"]["code"] if "error" in response.json else response.json["code"]
-    assert code == {401: "unauthorized", 403: "forbidden"}[response.status]
-    return f"{response.status} {response.headers.get('www-authenticate', '')}".strip()
-
-
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
-def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[str, str]) -> None:
-    """Every kind of credentials is answered as the table says; no defect, and nothing for a cache to keep."""
+def test_a_route_allows_the_credentials_of_the_table(credentials: "Deployment", route: tuple[str, str]) -> None:
+    """Every kind of credentials has the outcome of the table; no response is a 5xx or may be cached."""
     method, path = route
     row = TABLE[route]
     raw = b"{" if method == "POST" and row.body is None else None
@@ -157,22 +146,22 @@ def test_a_route_lets_in_whom_it_should(credentials: "Deployment", route: tuple[
         for name in CREDENTIALS
     }
 
-    assert {name: outcome(response) for name, response in responses.items()} == row.responses
+    assert {name: outcome(response) for name, response in responses.items()} == row.outcomes
     assert not [name for name, response in responses.items() if response.status >= 500]
     if row.rule is not Access.PUBLIC:
         assert {response.headers["cache-control"] for response in responses.values()} == {"no-store"}
 
 
-def test_limits_leave_administration_alone(deployment: "Deployment") -> None:
-    """An administrator's token for one engine may still read and change everything else."""
+def test_engine_and_model_limits_do_not_restrict_administration(deployment: "Deployment") -> None:
+    """An administrator's token that is limited to one engine may still read and change everything else."""
     deployment.tokens["limited"] = deployment.token("limited", Role.ADMIN, engines={"comfyui"}, models={"x"})
 
     assert deployment.call("GET", "/api/v1/images/config", role="limited").status == 200
     assert deployment.call("GET", "/api/v1/images/tokens", role="limited").status == 200
 
 
-def test_what_a_revoked_token_made_stays(openai_deployment: "Deployment") -> None:
-    """Jobs of a token that is gone are there for administrators."""
+def test_jobs_of_a_revoked_token_remain_for_administrators(openai_deployment: "Deployment") -> None:
+    """Administrators can list the jobs of a token that has been revoked."""
     made = run(openai_deployment.gateway.token_registry.create("gone", Role.USER))
     openai_deployment.tokens["gone"] = made.token
     assert (
@@ -185,37 +174,37 @@ def test_what_a_revoked_token_made_stays(openai_deployment: "Deployment") -> Non
     assert job["owner"] == f"token:{made.id}"
 
 
-def test_a_route_without_a_rule_cannot_be_made() -> None:
-    """Forgetting the rule is an error when the function is imported."""
+def test_a_route_without_a_rule_is_an_import_error() -> None:
+    """A missing rule is an error when the function is imported."""
     app = create_app()
 
     with pytest.raises(TypeError, match="who may use it"):
 
         @app.get("/open")
-        async def forgotten() -> None:
-            """Has no rule."""
+        async def without_rule() -> None:
+            """Have no rule."""
 
 
-def test_a_route_with_a_rule_can_be_made() -> None:
-    """The rule is all that is needed."""
+def test_a_route_with_a_rule_is_accepted() -> None:
+    """A route needs nothing but its rule."""
     app = create_app()
 
     @app.get("/closed")
     @access(Access.ADMIN)
     async def closed() -> None:
-        """Has a rule."""
+        """Have a rule."""
 
     assert [route.rule for route in app.routes if isinstance(route, GuardedRoute)] == [Access.ADMIN]
 
 
-def test_a_router_of_another_kind_is_refused() -> None:
-    """A route that checks nothing is an error when the function is imported, whichever way it came in."""
+def test_a_router_that_checks_no_rules_is_an_import_error() -> None:
+    """A route that does not check its rule is an error when the function is imported, however it was added."""
     router = APIRouter()
 
     @router.get("/open")
     @access(Access.ADMIN)
     async def unchecked() -> None:
-        """Has a rule that nothing looks at."""
+        """Have a rule that nothing checks."""
 
     with pytest.raises(TypeError, match="GuardedRoute"):
         lambda_handler(create_app(router))

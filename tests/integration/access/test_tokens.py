@@ -25,13 +25,13 @@ def create(deployment: "Deployment", **fields: Any) -> "ApiResponse":
     return deployment.call("POST", TOKENS, {"name": "ci", "role": "user", **fields})
 
 
-def listed(deployment: "Deployment") -> dict[str, Any]:
-    """The tokens of the list, by name."""
+def listed_tokens(deployment: "Deployment") -> dict[str, Any]:
+    """Return the listed tokens by name."""
     return {token["name"]: token for token in deployment.call("GET", f"{TOKENS}?limit=100").json["tokens"]}
 
 
-def test_a_new_token_works_at_once(deployment: "Deployment") -> None:
-    """The secret is in the answer, which nobody may keep; the route's rules hold for it."""
+def test_a_new_token_works_immediately(deployment: "Deployment") -> None:
+    """The response holds the secret and must not be cached; the token is subject to each route's rule."""
     response = create(deployment)
     deployment.tokens["new"] = response.json["token"]
 
@@ -41,13 +41,13 @@ def test_a_new_token_works_at_once(deployment: "Deployment") -> None:
     assert deployment.call("GET", TOKENS, role="new").status == 403
 
 
-def test_the_list_has_no_secret(deployment: "Deployment") -> None:
-    """Each token is listed with what was asked for, and neither its secret nor a hash of it."""
+def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
+    """Each token is listed with the fields of its request, without its secret and without a hash of it."""
     made = create(deployment, name="  the newsroom ", engines=["openai", "openai"], models=["b", "a"]).json
 
     response = deployment.call("GET", f"{TOKENS}?limit=100")
 
-    found = listed(deployment)["the newsroom"]
+    found = listed_tokens(deployment)["the newsroom"]
     assert found == {name: value for name, value in made.items() if name != "token"}
     assert (found["engines"], found["models"], found["expires_at"]) == (["openai"], ["a", "b"], None)
     assert not [secret for secret in (made["token"], *deployment.tokens.values()) if secret in response.text]
@@ -56,8 +56,8 @@ def test_the_list_has_no_secret(deployment: "Deployment") -> None:
     }
 
 
-def test_the_list_has_pages(deployment: "Deployment") -> None:
-    """The newest first, until there is no cursor."""
+def test_the_list_is_paginated(deployment: "Deployment") -> None:
+    """Tokens are listed newest first; the last page has no cursor."""
     create(deployment, name="newest")
     first = deployment.call("GET", f"{TOKENS}?limit=3").json
     rest = deployment.call("GET", f"{TOKENS}?limit=3&cursor={first['cursor']}").json
@@ -68,10 +68,10 @@ def test_the_list_has_pages(deployment: "Deployment") -> None:
     assert rest["cursor"] is None
 
 
-def test_the_list_tells_of_the_last_use(deployment: "Deployment") -> None:
-    """A token that was never used has no time of it."""
-    listed(deployment)  # which has ended once its own use is recorded
-    used = listed(deployment)
+def test_the_list_shows_the_last_use(deployment: "Deployment") -> None:
+    """`last_used_at` is null for a token that was never used."""
+    listed_tokens(deployment)  # returns once its own use has been recorded
+    used = listed_tokens(deployment)
 
     assert used["another user"]["last_used_at"] is None
     assert datetime.now(UTC) - datetime.fromisoformat(used["the admin"]["last_used_at"]) < timedelta(minutes=5)
@@ -105,23 +105,23 @@ def test_the_list_tells_of_the_last_use(deployment: "Deployment") -> None:
         ({"token": "igw_mine"}, "token"),
     ],
 )
-def test_what_does_not_validate_is_named(deployment: "Deployment", fields: dict[str, Any], field: str) -> None:
-    """The answer says which field is wrong, and no token is made."""
+def test_an_invalid_field_is_named(deployment: "Deployment", fields: dict[str, Any], field: str) -> None:
+    """The error names the field, and no token is created."""
     response = create(deployment, **fields)
 
     assert (response.status, response.json["code"], response.json["field"]) == (422, "invalid_request", field)
-    assert len(listed(deployment)) == 3
+    assert len(listed_tokens(deployment)) == 3
 
 
-def test_an_expiry_is_kept_in_utc(deployment: "Deployment") -> None:
-    """A time of another zone is the same moment."""
+def test_an_expiry_is_stored_in_utc(deployment: "Deployment") -> None:
+    """A time with another offset is converted, without fractions of a second."""
     made = create(deployment, expires_at="2099-01-31T12:00:00.75+02:00").json
 
     assert made["expires_at"] == "2099-01-31T10:00:00Z"
 
 
 def test_a_revoked_token_is_refused(deployment: "Deployment") -> None:
-    """The answer is empty; a second time there is nothing to revoke."""
+    """Revoking returns 204 without a body; revoking again is a 404."""
     made = create(deployment).json
     deployment.tokens["new"] = made["token"]
 
@@ -129,23 +129,23 @@ def test_a_revoked_token_is_refused(deployment: "Deployment") -> None:
 
     assert (response.status, response.text) == (204, "")
     assert deployment.call("GET", "/api/v1/images/jobs", role="new").status == 401
-    assert "ci" not in listed(deployment)
+    assert "ci" not in listed_tokens(deployment)
     assert deployment.call("DELETE", f"{TOKENS}/{made['id']}").status == 404
 
 
 @pytest.mark.parametrize(
     "token_id", ["nothing", "00000000-0000-7000-8000-000000000000", "%0A", "x" * 2000, "%F0%9F%8E%A8"]
 )
-def test_no_such_token(deployment: "Deployment", token_id: str) -> None:
-    """What is not there is 404, whatever it looks like."""
+def test_revoking_an_unknown_token_is_a_404(deployment: "Deployment", token_id: str) -> None:
+    """An id that no token has is not found, whatever its form."""
     response = deployment.call("DELETE", f"{TOKENS}/{token_id}")
 
     assert (response.status, response.json["code"]) == (404, "not_found")
 
 
-def test_the_last_admin_cannot_lock_everybody_out(deployment: "Deployment") -> None:
-    """A 409 that names the way out, after which it works."""
-    own = listed(deployment)["the admin"]["id"]
+def test_the_last_admin_token_cannot_be_revoked(deployment: "Deployment") -> None:
+    """The 409 says how to proceed: once there is another admin token, revoking succeeds."""
+    own = listed_tokens(deployment)["the admin"]["id"]
     refused = deployment.call("DELETE", f"{TOKENS}/{own}")
     assert (refused.status, refused.json["code"]) == (409, "conflict")
     assert "POST /api/v1/images/tokens" in refused.json["detail"]
@@ -157,15 +157,15 @@ def test_the_last_admin_cannot_lock_everybody_out(deployment: "Deployment") -> N
 
 
 @pytest.mark.parametrize("cursor", ["x", "", "%00", "00000000-0000-7000-8000-00000000000g"])
-def test_a_cursor_is_one_that_was_answered(deployment: "Deployment", cursor: str) -> None:
-    """Anything else is the caller's mistake."""
+def test_an_invalid_cursor_is_refused(deployment: "Deployment", cursor: str) -> None:
+    """Only a cursor of an earlier page is accepted."""
     response = deployment.call("GET", f"{TOKENS}?cursor={cursor}")
 
     assert (response.status, response.json["field"]) == (422, "cursor")
 
 
-def test_models_are_those_that_the_token_may_use(openai_deployment: "Deployment") -> None:
-    """A token for some models is shown these; one for another engine nothing, whatever its role."""
+def test_the_model_list_is_limited_to_the_token(openai_deployment: "Deployment") -> None:
+    """A token limited to models sees only these; one limited to another engine gets 403, whatever its role."""
     everything = [model["id"] for model in openai_deployment.call("GET", MODELS).json]
     assert len(everything) > 1
     openai_deployment.tokens["one"] = openai_deployment.token("one", models={everything[1], "elsewhere"})
@@ -180,12 +180,12 @@ def test_models_are_those_that_the_token_may_use(openai_deployment: "Deployment"
     assert "openai" in refused.json["detail"]
 
 
-def test_parallel_requests_leave_a_consistent_list(deployment: "Deployment") -> None:
-    """Fifty requests that make tokens and fifty that revoke some, all under way at once."""
+def test_parallel_creation_and_revocation_leave_a_consistent_list(deployment: "Deployment") -> None:
+    """Fifty requests create tokens while fifty others revoke some."""
     old = [create(deployment, name=f"old {number}").json for number in range(50)]
     deployment.take_over()
 
-    async def at_once() -> list[httpx.Response]:
+    async def send_all() -> list[httpx.Response]:
         transport = httpx.ASGITransport(config_app)
         headers = {"Authorization": f"Bearer {deployment.tokens['admin']}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
@@ -195,9 +195,9 @@ def test_parallel_requests_leave_a_consistent_list(deployment: "Deployment") -> 
                 *(client.delete(f"{TOKENS}/{token['id']}") for token in old),
             )
 
-    responses = run(at_once())
+    responses = run(send_all())
 
     assert [response.status_code for response in responses] == [201] * 50 + [204] * 50
     made = {response.json()["name"]: response.json()["id"] for response in responses[:50]}
-    kept = {name: token["id"] for name, token in listed(deployment).items() if name[:3] in ("new", "old")}
+    kept = {name: token["id"] for name, token in listed_tokens(deployment).items() if name[:3] in ("new", "old")}
     assert kept == made

@@ -10,8 +10,8 @@ from tests.integration.deployment import Deployment
 DEEP = 100_000
 
 
-LONE = b'"\\ud800"'
-"""Half a pair of surrogates: JSON has it, UTF-8 does not."""
+LONE_SURROGATE = b'"\\ud800"'
+"""Half of a surrogate pair: valid in JSON, not in UTF-8."""
 
 
 BODIES = {
@@ -20,8 +20,8 @@ BODIES = {
     "a list": b"[]",
     "no UTF-8": b'{"prompt": "\xff"}',
     "UTF-16": '{"prompt": 1}'.encode("utf-16"),
-    "a lone surrogate": b'{"prompt": %s, "name": %s, "engine": %s}' % (LONE, LONE, LONE),
-    "a lone surrogate in a name": b'{"prompt": "a fox", %s: 1}' % LONE,
+    "a lone surrogate": b'{"prompt": %s, "name": %s, "engine": %s}' % (LONE_SURROGATE, LONE_SURROGATE, LONE_SURROGATE),
+    "a lone surrogate in a name": b'{"prompt": "a fox", %s: 1}' % LONE_SURROGATE,
     "NUL": b'{"prompt": "\\u0000", "name": "\\u0000", "\\u0000": 1}',
     "a deep list": b"[" * DEEP + b"]" * DEEP,
     "a deep field": b'{"prompt": "a fox", "x": %s%s}' % (b"[" * DEEP, b"]" * DEEP),
@@ -50,38 +50,41 @@ ROUTES = (
 MULTIPART = "multipart/form-data; boundary=x"
 
 
-def answered(deployment: Deployment, method: str, path: str, **request: Any) -> tuple[int, str | None]:
-    """The status and the error code of an answer, which has the shape of its channel."""
+def status_and_code(deployment: Deployment, method: str, path: str, **request: Any) -> tuple[int, str | None]:
+    """Return the status and the error code of a response, which has the shape of its API."""
     response = deployment.call(method, path, **request)
     if response.status < 300:
         return response.status, None
-    said = response.json.get("error", response.json)
-    return response.status, said["code"]
+    error = response.json.get("error", response.json)
+    return response.status, error["code"]
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_odd_bodies(deployment: Deployment, body: bytes) -> None:
-    """Whatever a body is, the routes that take one refuse it, or take it, in the way of the documentation."""
+def test_a_malformed_body_is_accepted_or_refused_as_documented(deployment: Deployment, body: bytes) -> None:
+    """No body is an internal error on any route that takes one."""
     for path in ROUTES:
         for kind in ("application/json", MULTIPART) if path.endswith("edits") else ("application/json",):
-            status, code = answered(deployment, "POST", path, raw=body, headers={"content-type": kind})
+            status, code = status_and_code(deployment, "POST", path, raw=body, headers={"content-type": kind})
             assert (path, status < 500, code != "internal_error") == (path, True, True)
 
 
 @pytest.mark.parametrize("kind", ["", "json", "a/b; c", "multipart/form-data", f"{MULTIPART}; y*{'9' * 5_000}=1"])
-def test_odd_content_types(deployment: Deployment, kind: str) -> None:
-    """A content type that says nothing of the body is a refusal at most."""
+def test_a_wrong_content_type_is_an_invalid_request(deployment: Deployment, kind: str) -> None:
+    """A content type that does not describe the body is refused at most."""
     for path in ROUTES:
-        status, code = answered(deployment, "POST", path, raw=b'{"prompt": 1}', headers={"content-type": kind})
+        status, code = status_and_code(deployment, "POST", path, raw=b'{"prompt": 1}', headers={"content-type": kind})
         assert (path, code, status < 500) == (path, "invalid_request", True)
 
 
 @pytest.mark.parametrize("header", ["", '"', ",", '"x"', "9" * 5_000, '"1", 2²'])
-def test_odd_versions(deployment: Deployment, header: str) -> None:
-    """An `If-Match` that names no version this configuration can have changes nothing: 412."""
+def test_an_if_match_that_names_no_version_is_a_412(deployment: Deployment, header: str) -> None:
+    """An `If-Match` that cannot be the configuration's version changes nothing."""
     update = "/api/v1/images/config/update"
 
-    assert answered(deployment, "POST", update, body={}, headers={"if-match": header}) == (412, "precondition_failed")
+    assert status_and_code(deployment, "POST", update, body={}, headers={"if-match": header}) == (
+        412,
+        "precondition_failed",
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,34 +94,34 @@ def test_odd_versions(deployment: Deployment, header: str) -> None:
         *("status=,", "status=done", "cursor=,", "cursor=%ED%A0%80", "cursor=W10=", "cursor=MQ==", "cursor=bnVsbA=="),
     ],
 )
-def test_odd_lists(deployment: Deployment, query: str) -> None:
-    """A parameter of a list that is out of its bounds is refused; of several, the last counts."""
+def test_a_list_parameter_out_of_bounds_is_refused(deployment: Deployment, query: str) -> None:
+    """It is a 422; if a parameter is repeated, the last one counts."""
     expected = (200, None) if query.endswith("limit=2") else (422, "invalid_request")
 
-    assert answered(deployment, "GET", f"/api/v1/images/jobs?{query}") == expected
+    assert status_and_code(deployment, "GET", f"/api/v1/images/jobs?{query}") == expected
 
 
 @pytest.mark.parametrize("name", ["%", "%00", "%2F", "%ED%A0%80", "%F0%9F%A6%8A", "..", "%2e%2e", "a" * 5_000, "\n"])
-def test_odd_ids(deployment: Deployment, name: str) -> None:
-    """An id of any form that is nobody's is not found."""
+def test_an_id_of_any_form_that_does_not_exist_is_not_found(deployment: Deployment, name: str) -> None:
+    """No form of an id is an internal error."""
     for path in ("/api/v1/images/jobs/{}", "/api/v1/images/jobs/{}/result", "/api/v1/images/{}", "/v1/models/{}"):
-        assert answered(deployment, "GET", path.format(name))[0] in {404, 409}
+        assert status_and_code(deployment, "GET", path.format(name))[0] in {404, 409}
 
 
-ODD_JSON = {
+UNWRITABLE_JSON = {
     "NaN": '{"x": NaN}',
     "infinity": '{"x": 1e999}',
     "a lone surrogate": '{"x": "\\ud800"}',
     "a lone surrogate in a name": '{"\\ud800": 1}',
-    "too deep to answer": f'{{"x": {"[" * 300}{"]" * 300}}}',
+    "too deep to write": f'{{"x": {"[" * 300}{"]" * 300}}}',
     "too deep to read": f'{{"x": {"[" * DEEP}{"]" * DEEP}}}',
     "too many digits": f'{{"x": 1{"0" * 5_000}}}',
 }
 
 
-@pytest.mark.parametrize("text", ODD_JSON.values(), ids=ODD_JSON)
-def test_odd_json_does_not_get_into_the_configuration(deployment: Deployment, text: str) -> None:
-    """What Python reads as JSON and cannot write is refused in every field, and the configuration can still be read."""
+@pytest.mark.parametrize("text", UNWRITABLE_JSON.values(), ids=UNWRITABLE_JSON)
+def test_json_that_cannot_be_written_is_not_stored_in_the_configuration(deployment: Deployment, text: str) -> None:
+    """JSON that Python reads but cannot write is refused in every field, and the configuration stays readable."""
     node = f'{{"1": {{"class_type": "x", "inputs": {text}}}}}'
     bodies = [
         b'{"IMAGES_OPENAI_API_PARAMS": %s}' % text.encode(),
@@ -128,15 +131,15 @@ def test_odd_json_does_not_get_into_the_configuration(deployment: Deployment, te
         json.dumps({"COMFYUI_WORKFLOW": node}).encode(),
     ]
     for body in bodies:
-        refused = answered(deployment, "POST", "/api/v1/images/config/update", raw=body)
+        refused = status_and_code(deployment, "POST", "/api/v1/images/config/update", raw=body)
         assert (body[:30], *refused) == (body[:30], 422, "invalid_request")
 
-    assert answered(deployment, "GET", "/api/v1/images/config") == (200, None)
+    assert status_and_code(deployment, "GET", "/api/v1/images/config") == (200, None)
 
 
 @pytest.mark.parametrize("path", ["/api/v1/images/generations", "/v1/images/generations"])
-def test_a_host_that_looks_like_a_path(deployment: Deployment, path: str) -> None:
-    """The path alone decides about an error's shape, whatever `Host` claims to be before it."""
+def test_the_host_header_does_not_change_an_errors_shape(deployment: Deployment, path: str) -> None:
+    """The path alone decides about an error's shape, whatever `Host` contains."""
     plain, odd = (
         deployment.call("POST", path, {}, role=None, headers={"Host": host}).json for host in ("x", "x/v1/?y=")
     )
@@ -145,8 +148,8 @@ def test_a_host_that_looks_like_a_path(deployment: Deployment, path: str) -> Non
     assert ("error" in odd) == path.startswith("/v1/")
 
 
-def test_a_host_that_cannot_be_one(deployment: Deployment) -> None:
-    """A host that is no name in any alphabet cannot be reached, as any other wrong one."""
+def test_an_engine_host_that_is_not_a_valid_name_is_unreachable(deployment: Deployment) -> None:
+    """It is a 502, as for any other host that cannot be reached."""
     form = {"engine": "automatic1111", "url": "http://xn--"}
 
-    assert answered(deployment, "POST", "/api/v1/images/verify", body=form) == (502, "engine_unavailable")
+    assert status_and_code(deployment, "POST", "/api/v1/images/verify", body=form) == (502, "engine_unavailable")

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 CONFIG = "/api/v1/images/config"
 
 
-def test_public_pages_ask_nothing_of_aws(deployment: "Deployment") -> None:
-    """Health and documentation answer without a token, and load nothing from elsewhere."""
+def test_public_pages_need_no_token_and_load_nothing_from_other_hosts(deployment: "Deployment") -> None:
+    """Health, the OpenAPI document and the documentation are served without a token."""
     health = deployment.call("GET", "/health", role=None)
     document = deployment.call("GET", "/openapi.json", role=None)
     page = deployment.call("GET", "/docs", role=None)
@@ -27,17 +27,17 @@ def test_public_pages_ask_nothing_of_aws(deployment: "Deployment") -> None:
     assert deployment.call("GET", "/docs/..%2fopenapi.json", role=None).status == 404
 
 
-def test_a_path_that_is_not_there_is_a_problem_document(deployment: "Deployment") -> None:
-    """Unknown paths and wrong methods too, and under `/v1` in OpenAI's shape."""
+def test_unknown_paths_and_methods_have_documented_errors(deployment: "Deployment") -> None:
+    """They are problem documents, and OpenAI's errors under `/v1`."""
     assert deployment.call("GET", "/api/v1/images/nothing").json["code"] == "not_found"
     assert deployment.call("DELETE", CONFIG).json["code"] == "method_not_allowed"
     assert deployment.call("GET", "/v1/nothing").json["error"]["code"] == "not_found"
 
 
-def test_a_defect_is_a_documented_answer_without_its_message(
+def test_an_unexpected_exception_is_a_500_without_its_message(
     deployment: "Deployment", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What a caller sent may be in an exception's message, so neither answer nor log has it."""
+    """An exception's message may contain request data, so that neither the response nor the log has it."""
 
     async def broken() -> None:
         raise RuntimeError("planted-message")
@@ -51,6 +51,6 @@ def test_a_defect_is_a_documented_answer_without_its_message(
     assert "RuntimeError" in str([record.__dict__ for record in caplog.records])
 
 
-def test_the_answer_carries_the_request_id_of_api_gateway(deployment: "Deployment") -> None:
+def test_an_error_contains_the_request_id_of_api_gateway(deployment: "Deployment") -> None:
     """One id finds the request in every log."""
     assert len(deployment.call("GET", CONFIG, role=None).json["request_id"]) == 16

@@ -20,8 +20,8 @@ UPDATE = "/api/v1/images/config/update"
 WORKFLOW = json.dumps({"1": {"class_type": "CLIPTextEncode", "inputs": {"text": "{{x}}" + "w" * 40_000}}})
 
 
-def test_every_field_is_answered_also_those_that_are_null(deployment: "Deployment") -> None:
-    """Existing clients demand every field."""
+def test_every_field_is_returned_including_nulls(deployment: "Deployment") -> None:
+    """Existing clients require every field."""
     response = deployment.call("GET", CONFIG)
 
     assert response.status == 200
@@ -29,22 +29,22 @@ def test_every_field_is_answered_also_those_that_are_null(deployment: "Deploymen
     assert response.headers["etag"] == '"0"'
 
 
-def test_writing_back_what_was_read_changes_nothing(deployment: "Deployment") -> None:
-    """Nulls dropped, secrets masked: no new version, no secret lost."""
+def test_writing_back_the_configuration_changes_nothing(deployment: "Deployment") -> None:
+    """With nulls dropped and secrets masked, there is no new version, and no secret is lost."""
     deployment.configure(IMAGES_OPENAI_API_KEY="planted-key", COMFYUI_WORKFLOW=WORKFLOW, AUTOMATIC1111_API_AUTH="u:p")
-    shown = deployment.call("GET", CONFIG)
-    sent = {name: value for name, value in shown.json.items() if value is not None}
+    read = deployment.call("GET", CONFIG)
+    sent = {name: value for name, value in read.json.items() if value is not None}
 
-    again = deployment.call("POST", UPDATE, sent)
+    written = deployment.call("POST", UPDATE, sent)
 
-    assert again.headers["etag"] == shown.headers["etag"] == '"1"'
-    assert again.json == shown.json
-    assert again.json["IMAGES_OPENAI_API_KEY"] == again.json["AUTOMATIC1111_API_AUTH"] == MASK
-    assert again.json["COMFYUI_WORKFLOW"] == WORKFLOW
+    assert written.headers["etag"] == read.headers["etag"] == '"1"'
+    assert written.json == read.json
+    assert written.json["IMAGES_OPENAI_API_KEY"] == written.json["AUTOMATIC1111_API_AUTH"] == MASK
+    assert written.json["COMFYUI_WORKFLOW"] == WORKFLOW
 
 
-def test_an_update_answers_the_whole_configuration_masked(deployment: "Deployment") -> None:
-    """The answer is what a read would give."""
+def test_an_update_returns_the_whole_configuration_masked(deployment: "Deployment") -> None:
+    """The response is the same as that of a read."""
     updated = deployment.configure(IMAGES_GEMINI_API_KEY="planted-key", IMAGE_SIZE="64x64")
 
     assert updated == deployment.call("GET", CONFIG).json
@@ -54,8 +54,8 @@ def test_an_update_answers_the_whole_configuration_masked(deployment: "Deploymen
 @pytest.mark.parametrize(
     ("tag", "status"), [('"0"', 200), ("*", 200), ('"7", "0"', 200), ('"1"', 412), ('W/"0"', 412), ("x", 412)]
 )
-def test_if_match_guards_an_update(deployment: "Deployment", tag: str, status: int) -> None:
-    """Only who knows the current version may replace it."""
+def test_if_match_must_name_the_current_version(deployment: "Deployment", tag: str, status: int) -> None:
+    """An update with `If-Match` is applied only if it names the current version."""
     response = deployment.call("POST", UPDATE, {"IMAGE_STEPS": 3}, headers={"If-Match": tag})
 
     assert response.status == status
@@ -73,8 +73,8 @@ def test_if_match_guards_an_update(deployment: "Deployment", tag: str, status: i
         ({"COMFYUI_WORKFLOW_NODES": {}}, "COMFYUI_WORKFLOW_NODES"),
     ],
 )
-def test_a_bad_field_is_named_and_nothing_is_stored(deployment: "Deployment", body: Any, field: str) -> None:
-    """The problem document says which field and what is wrong with it."""
+def test_an_invalid_field_is_named_and_nothing_is_stored(deployment: "Deployment", body: Any, field: str) -> None:
+    """The problem document says which field is invalid and why."""
     response = deployment.call("POST", UPDATE, body)
 
     assert response.status == 422
@@ -84,16 +84,16 @@ def test_a_bad_field_is_named_and_nothing_is_stored(deployment: "Deployment", bo
     assert deployment.call("GET", CONFIG).headers["etag"] == '"0"'
 
 
-def test_a_bad_size_has_its_own_code(deployment: "Deployment") -> None:
-    """Sizes are 400 `invalid_size`, in the configuration too."""
+def test_an_invalid_size_has_its_own_code(deployment: "Deployment") -> None:
+    """An invalid size in the configuration is 400 `invalid_size`, as in a request."""
     response = deployment.call("POST", UPDATE, {"IMAGE_SIZE": "0x0"})
 
     assert (response.status, response.json["code"], response.json["field"]) == (400, "invalid_size", "IMAGE_SIZE")
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b"7", b'"x"', b"{", b"\xff\xfe", b'{"IMAGE_SIZE": "\\ud800"}'])
-def test_a_body_that_is_no_object_is_refused(deployment: "Deployment", raw: bytes) -> None:
-    """Nothing, null, a list, broken JSON, other encodings: an error that says so, never a 500."""
+def test_a_body_that_is_not_a_json_object_is_refused(deployment: "Deployment", raw: bytes) -> None:
+    """Nothing, null, a list, broken JSON and other encodings are errors that say so, never a 500."""
     for headers in ({"content-type": "application/json"}, {}, {"content-type": "text/plain"}):
         response = deployment.call("POST", UPDATE, raw=raw, headers=headers)
 
@@ -102,15 +102,15 @@ def test_a_body_that_is_no_object_is_refused(deployment: "Deployment", raw: byte
 
 
 def test_a_base64_encoded_body_is_read(deployment: "Deployment") -> None:
-    """API Gateway encodes bodies whose content type is not text; without one they are JSON all the same."""
+    """API Gateway sends bodies without a text content type in base64; without a content type they are read as JSON."""
     response = deployment.call("POST", UPDATE, raw=b'{"IMAGE_STEPS": 4}')
 
     assert response.status == 200
     assert response.json["IMAGE_STEPS"] == 4
 
 
-def test_a_key_does_not_follow_its_url(deployment: "Deployment") -> None:
-    """The refusal names the secret to send anew, and does not show it."""
+def test_a_key_is_not_kept_for_a_new_url(deployment: "Deployment") -> None:
+    """The error names the secret to send again, and does not show it."""
     deployment.configure(COMFYUI_BASE_URL="http://a.example", COMFYUI_API_KEY="planted-key")
 
     response = deployment.call("POST", UPDATE, {"COMFYUI_BASE_URL": "http://b.example", "COMFYUI_API_KEY": MASK})

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 CONFIG = "/api/v1/images/config"
 
 
-def test_verify_asks_the_engine_with_the_credentials_given(openai_deployment: "Deployment", openai: Any) -> None:
-    """True, or the engine's own words."""
+def test_verify_calls_the_engine_with_the_given_credentials(openai_deployment: "Deployment", openai: Any) -> None:
+    """The response is `true`, or an error with the engine's error text."""
     openai.knobs.key = "right-key"
     url = openai_deployment.call("GET", CONFIG).json["IMAGES_OPENAI_API_BASE_URL"]
 
@@ -29,7 +29,7 @@ def test_verify_asks_the_engine_with_the_credentials_given(openai_deployment: "D
 
 
 @pytest.mark.parametrize("key", [MASK, None])
-def test_verify_uses_the_configured_key_for_its_own_server(
+def test_verify_uses_the_configured_key_for_the_configured_server(
     openai_deployment: "Deployment", openai: Any, key: str | None
 ) -> None:
     """An administrator who sees only a mask can still verify."""
@@ -40,15 +40,15 @@ def test_verify_uses_the_configured_key_for_its_own_server(
     assert openai_deployment.call("GET", "/api/v1/images/config/url/verify").json is True
 
 
-def test_verify_sends_a_configured_key_nowhere_else(openai_deployment: "Deployment", openai: Any) -> None:
-    """Another server is asked only with a key of its own."""
-    requested = len(openai.record)
+def test_verify_sends_a_configured_key_to_no_other_server(openai_deployment: "Deployment", openai: Any) -> None:
+    """Another server is called only with a key that the request contains."""
+    calls_before = len(openai.record)
     body = {"engine": "openai", "url": "http://127.0.0.1:9/v1", "key": MASK}
 
     response = openai_deployment.call("POST", "/api/v1/images/verify", body)
 
     assert (response.status, response.json["field"]) == (422, "IMAGES_OPENAI_API_KEY")
-    assert len(openai.record) == requested
+    assert len(openai.record) == calls_before
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def test_verify_sends_a_configured_key_nowhere_else(openai_deployment: "Deployme
         ({}, "engine"),
     ],
 )
-def test_verify_names_a_bad_field(deployment: "Deployment", body: Any, field: str) -> None:
-    """A malformed question is not passed on."""
+def test_verify_names_an_invalid_field(deployment: "Deployment", body: Any, field: str) -> None:
+    """An invalid request is not sent to an engine."""
     response = deployment.call("POST", "/api/v1/images/verify", body)
 
     assert response.status == 422
     assert field in response.json["detail"]
 
 
-def test_verify_of_what_is_not_there_is_a_502(deployment: "Deployment") -> None:
-    """Unreachable is the engine's fault, and nothing was paid."""
+def test_verify_of_an_unreachable_server_is_a_502(deployment: "Deployment") -> None:
+    """The error is `engine_unavailable`."""
     response = deployment.call(
         "POST", "/api/v1/images/verify", {"engine": "openai", "url": "http://127.0.0.1:9", "key": ""}
     )
@@ -77,8 +77,8 @@ def test_verify_of_what_is_not_there_is_a_502(deployment: "Deployment") -> None:
     assert (response.status, response.json["code"]) == (502, "engine_unavailable")
 
 
-def test_an_engine_that_is_not_configured_names_its_field(deployment: "Deployment") -> None:
-    """409 with the field to set, and a client should not try again by itself."""
+def test_an_unconfigured_engine_is_a_409_that_names_the_field(deployment: "Deployment") -> None:
+    """The error names the field to set, and tells clients not to retry."""
     response = deployment.call("GET", "/api/v1/images/config/url/verify")
 
     assert (response.status, response.json["code"], response.json["field"]) == (
@@ -89,8 +89,8 @@ def test_an_engine_that_is_not_configured_names_its_field(deployment: "Deploymen
     assert response.headers["x-should-retry"] == "false"
 
 
-def test_models_come_from_the_engine(openai_deployment: "Deployment") -> None:
-    """A user may list what the engine offers for images."""
+def test_models_are_listed_by_the_engine(openai_deployment: "Deployment") -> None:
+    """A user may list the image models of the engine."""
     response = openai_deployment.call("GET", "/api/v1/images/models", role="user")
 
     assert response.status == 200

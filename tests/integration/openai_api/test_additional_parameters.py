@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.deployment import Deployment
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 MORE = {"seed": 7, "negative_prompt": "rain", "steps": 9}
@@ -56,7 +57,7 @@ def test_more_than_openai_has_reaches_a_generation(
 
 
 def test_more_than_openai_has_reaches_an_edit(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
     """The same of an edit."""
     engine = use_edit_engine("automatic1111")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.deployment import Deployment
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_a_file_id_of_elsewhere(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", body: dict[str, Any], param: str
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", body: dict[str, Any], param: str
 ) -> None:
     """OpenAI's files are not here: it says so, and does not try to read the id as an image."""
     use_edit_engine("openai")
@@ -37,7 +38,7 @@ def test_a_file_id_of_elsewhere(
 
 @pytest.mark.parametrize("names", [("mask", "mask"), ("mask[]", "mask[]"), ("mask", "mask[]")])
 def test_two_masks(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", names: tuple[str, str]
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", names: tuple[str, str]
 ) -> None:
     """None of them is dropped in silence."""
     use_edit_engine("openai")
@@ -48,7 +49,7 @@ def test_two_masks(
     assert (error["param"], error["message"]) == ("mask", "mask: was sent more than once")
 
 
-def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
     """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
     use_edit_engine("openai")
     image = file("image", encoded(RED))
@@ -61,7 +62,7 @@ def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "C
 
 
 def test_an_empty_prompt_is_refused_in_the_same_words(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
     """In a form as in JSON."""
     use_edit_engine("openai")
@@ -92,7 +93,7 @@ def test_an_empty_prompt_is_refused_in_the_same_words(
 )
 def test_what_is_wrong_names_its_field(
     deployment: "Deployment",
-    use_edit_engine: "Callable[[str], Served]",
+    use_edit_engine: "Callable[[str], SandboxEngine]",
     files: Files,
     fields: dict[str, str],
     param: str,
@@ -109,7 +110,7 @@ def test_what_is_wrong_names_its_field(
 
 
 def test_an_edit_is_no_gif_where_the_engine_makes_none(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
     """The refusal comes before any input is read."""
     use_edit_engine("gemini")
@@ -139,7 +140,11 @@ def test_an_edit_is_no_gif_where_the_engine_makes_none(
     ],
 )
 def test_bodies_that_cannot_be_read(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", content_type: str, body: bytes, said: str
+    deployment: "Deployment",
+    use_edit_engine: "Callable[[str], SandboxEngine]",
+    content_type: str,
+    body: bytes,
+    said: str,
 ) -> None:
     """Each is told what it should be."""
     use_edit_engine("openai")
@@ -151,7 +156,7 @@ def test_bodies_that_cannot_be_read(
 
 
 def test_nothing_is_fetched_for_whom_a_switch_turns_away(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
     """A body full of links that cannot be fetched is the same 403."""
     use_edit_engine("openai")

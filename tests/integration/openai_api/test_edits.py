@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.deployment import ApiResponse, Deployment
+    from tests.integration.sandbox_engine import SandboxEngine
 
 
 def made(response: "ApiResponse") -> list[str]:
@@ -24,7 +25,7 @@ def made(response: "ApiResponse") -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images"])
-def test_one_file(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", name: str) -> None:
+def test_one_file(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", name: str) -> None:
     """Under any of the names that clients give it."""
     engine = use_edit_engine("openai")
 
@@ -34,7 +35,9 @@ def test_one_file(deployment: "Deployment", use_edit_engine: "Callable[[str], Se
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
-def test_a_text_that_comes_as_a_file(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_a_text_that_comes_as_a_file(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
     """Some clients give every part a file's name: a prompt is its text, and no base64 that is paid for."""
     engine = use_edit_engine("openai")
     files = [("prompt", ("blob", "ein Hüt".encode(), "text/plain")), ("n", ("blob", b"2", "text/plain"))]
@@ -48,7 +51,7 @@ def test_a_text_that_comes_as_a_file(deployment: "Deployment", use_edit_engine: 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui", "automatic1111"])
 def test_several_files_and_a_mask(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", name: str
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", name: str
 ) -> None:
     """Whichever engine is behind; what it cannot do is named."""
     engine = use_edit_engine(name)
@@ -66,7 +69,7 @@ def test_several_files_and_a_mask(
 
 
 def test_every_parameter_of_a_form_reaches_the_engine(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]"
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
     """Texts are numbers where numbers are wanted; empty ones are not there."""
     engine = use_edit_engine("openai")
@@ -94,7 +97,9 @@ def test_every_parameter_of_a_form_reaches_the_engine(
         {"images": [{"image_url": data_url(encoded(RED))}], "mask": {"image_url": f"data:;base64,{right_half()}"}},
     ],
 )
-def test_json(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", body: dict[str, Any]) -> None:
+def test_json(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", body: dict[str, Any]
+) -> None:
     """Texts, or OpenAI's objects that hold them."""
     engine = use_edit_engine("openai")
 
@@ -104,7 +109,7 @@ def test_json(deployment: "Deployment", use_edit_engine: "Callable[[str], Served
     )
 
 
-def test_an_image_by_its_id(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_an_image_by_its_id(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
     """An image of this gateway is an input as `file_id`, for its owner."""
     use_edit_engine("openai")
     edit_json(deployment, image=text(encoded(RED)), size="64x64")
@@ -133,7 +138,7 @@ def edit_raw(deployment: "Deployment", *parts: bytes) -> "ApiResponse":
     )
 
 
-def test_a_file_without_a_name(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_a_file_without_a_name(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
     """What says that it is an image is one, also where its client names no file."""
     engine = use_edit_engine("openai")
     image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
@@ -144,7 +149,7 @@ def test_a_file_without_a_name(deployment: "Deployment", use_edit_engine: "Calla
 
 @pytest.mark.parametrize("kind", [OCTETS, b"image/png"])
 def test_a_file_that_was_not_chosen(
-    deployment: "Deployment", use_edit_engine: "Callable[[str], Served]", kind: bytes
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", kind: bytes
 ) -> None:
     """Browsers send an empty file without a name for a field that was left empty: there is none."""
     engine = use_edit_engine("openai")
@@ -158,7 +163,7 @@ def test_a_file_that_was_not_chosen(
     assert (without.status, without.json["error"]["message"]) == (400, "image: Field required")
 
 
-def test_a_mask_in_a_list_of_one(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_a_mask_in_a_list_of_one(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
     """Some clients name every file so."""
     engine = use_edit_engine("openai")
 
@@ -169,7 +174,7 @@ def test_a_mask_in_a_list_of_one(deployment: "Deployment", use_edit_engine: "Cal
     assert WARNINGS_HEADER not in response.headers
 
 
-def test_a_phone_s_photo(deployment: "Deployment", use_edit_engine: "Callable[[str], Served]") -> None:
+def test_a_phone_s_photo(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
     """What is sent is believed by its bytes alone, and turned into what every engine takes."""
     engine = use_edit_engine("openai")
 
