@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def image_server(serve: Callable[..., str]) -> ImageServer:
-    """`/green.png` is an image, `/page` HTML that says it is one, `/endless` over 50 MB, `/to?url=` a redirect."""
+    """Serve `/green.png`, an image; `/page`, HTML as `image/png`; `/endless`, 51 MB; `/to?url=`, a redirect."""
     server = ImageServer()
 
     async def endless() -> AsyncIterator[bytes]:
@@ -41,5 +41,5 @@ def image_server(serve: Callable[..., str]) -> ImageServer:
 
 @pytest.fixture
 def engine(use_edit_engine: Callable[[str], "SandboxEngine"]) -> "SandboxEngine":
-    """The engine whose record holds the inputs themselves."""
+    """An engine whose record contains the inputs themselves."""
     return use_edit_engine("automatic1111")

@@ -1,4 +1,4 @@
-"""What a successful edit's response holds."""
+"""What a successful edit's response contains."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 ENGINES = ("openai", "gemini", "comfyui", "automatic1111")
 
 
-Editing = Callable[[str], "SandboxEngine"]
+UseEditEngine = Callable[[str], "SandboxEngine"]
 
 
-def results(response: "ApiResponse") -> list[Image.Image]:
-    """The images of a 200, downloaded from their presigned URLs."""
+def result_images(response: "ApiResponse") -> list[Image.Image]:
+    """Return the images of a 200, downloaded from their presigned URLs."""
     assert response.status == 200, response.text
     return [opened(httpx.get(image["url"]).content) for image in response.json]
 
 
 def warnings(response: "ApiResponse") -> str:
+    """Return the first image's warnings as one text."""
     return " ".join(response.json[0].get("warnings", []))

@@ -10,4 +10,5 @@ GENERATIONS = "/api/v1/images/generations"
 
 
 def generate(deployment: "Deployment", **fields: Any) -> "ApiResponse":
+    """Send a generation as a user."""
     return deployment.call("POST", GENERATIONS, {"prompt": "a fox", "size": "640x384", **fields}, role="user")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class ImageServer:
-    """A server of images that counts who asks."""
+    """The URL of an image server, and the paths that were requested from it."""
 
     url: str = ""
     requested: list[str] = field(default_factory=list)

@@ -7,15 +7,15 @@ import pytest
 
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
-from tests.integration.images_api.edit_results import ENGINES, Editing
+from tests.integration.images_api.edit_results import ENGINES, UseEditEngine
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deployment", name: str) -> None:
-    """Each engine says which field of an edit it misses."""
+def test_an_unconfigured_engine_is_a_409_that_names_the_field(deployment: "Deployment", name: str) -> None:
+    """Each engine names the configuration field that an edit needs."""
     deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_EDIT_ENGINE=name)
 
     response = deployment.edit(model="any")
@@ -38,10 +38,10 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
     ],
     ids=["no URL", "no URL but a key", "the same server"],
 )
-def test_an_edit_takes_what_is_set_for_generation(
+def test_an_edit_uses_the_url_and_key_for_generation_when_its_own_are_empty(
     deployment: "Deployment", serve: Callable[..., str], fields: dict[str, str]
 ) -> None:
-    """Without a URL for edits, or without a key for the same server, the ones for generation hold."""
+    """Without a URL for edits, or with the same URL and no key, those for generation are used."""
     state = SandboxState()
     state.knobs.key = "planted-engine-key"
     url = serve(create_openai(state)) + "/v1"
@@ -57,8 +57,8 @@ def test_an_edit_takes_what_is_set_for_generation(
     assert state.record[-1].headers["authorization"] == "Bearer planted-engine-key"
 
 
-def test_the_key_for_generation_goes_to_no_other_server(deployment: "Deployment", serve: Callable[..., str]) -> None:
-    """A server for edits that has no key of its own is asked without one."""
+def test_the_key_for_generation_is_sent_to_no_other_server(deployment: "Deployment", serve: Callable[..., str]) -> None:
+    """A server for edits without a key of its own is called without one."""
     openai_deployment, use_edit_engine = SandboxState(), SandboxState()
     deployment.configure(
         ENABLE_IMAGE_EDIT=True,
@@ -73,8 +73,8 @@ def test_the_key_for_generation_goes_to_no_other_server(deployment: "Deployment"
     assert "authorization" not in use_edit_engine.record[-1].headers
 
 
-def test_size_and_model_for_edits_are_their_own(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """The defaults for generation say nothing about edits; those for edits hold until a request says otherwise."""
+def test_edits_have_their_own_default_size_and_model(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """The defaults for generation do not apply to edits; a request overrides those for edits."""
     engine = use_edit_engine("openai")
     deployment.configure(IMAGE_SIZE="512x512", IMAGE_GENERATION_MODEL="sandbox-single")
     deployment.edit()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.images_api.edit_results import Editing, warnings
+from tests.integration.images_api.edit_results import UseEditEngine, warnings
 from tests.integration.sample_images import BLUE, GREEN, RED, SIDE, encoded, opened, right_half, text
 
 if TYPE_CHECKING:
@@ -13,25 +13,27 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_openai_gets_files_of_their_types(deployment: "Deployment", use_edit_engine: Editing, count: int) -> None:
-    """One input is `image`, several are `image[]`, in order, as PNG where the input was lossless and JPEG otherwise."""
+def test_openai_receives_png_or_jpeg_files_in_order(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, count: int
+) -> None:
+    """One input is `image`, several are `image[]`, as PNG if the input was lossless, otherwise as JPEG."""
     engine = use_edit_engine("openai")
     inputs = [encoded(RED), encoded(GREEN, "JPEG"), encoded(BLUE, "BMP")][:count]
 
     deployment.edit([text(data) for data in inputs])
 
-    (requested,) = engine.state.record
+    (request,) = engine.state.record
     name = "image" if count == 1 else "image[]"
-    files = [(file["name"], file["filename"], file["content_type"]) for file in requested.files]
-    wanted = [("image-0.png", "image/png"), ("image-1.jpg", "image/jpeg"), ("image-2.png", "image/png")]
-    assert files == [(name, *described) for described in wanted[:count]]
-    assert requested.path == "/v1/images/edits"
-    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", "n": 1}
-    assert requested.headers["authorization"] == "Bearer planted-engine-key"
+    files = [(file["name"], file["filename"], file["content_type"]) for file in request.files]
+    expected = [("image-0.png", "image/png"), ("image-1.jpg", "image/jpeg"), ("image-2.png", "image/png")]
+    assert files == [(name, *described) for described in expected[:count]]
+    assert request.path == "/v1/images/edits"
+    assert request.json == {"prompt": "a hat", "model": "gpt-image-2", "n": 1}
+    assert request.headers["authorization"] == "Bearer planted-engine-key"
 
 
-def test_openai_gets_mask_and_every_option(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """The mask is a file of its own beside the fields that the request has."""
+def test_openai_receives_the_mask_and_every_option(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """The mask is a file of its own; the options are form fields."""
     engine = use_edit_engine("openai")
     options: dict[str, Any] = {
         "n": 3,
@@ -43,19 +45,19 @@ def test_openai_gets_mask_and_every_option(deployment: "Deployment", use_edit_en
 
     response = deployment.edit(mask=right_half(), **options)
 
-    (requested,) = engine.state.record
-    assert requested.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
-    assert [(file["name"], file["content_type"]) for file in requested.files] == [
+    (request,) = engine.state.record
+    assert request.json == {"prompt": "a hat", "model": "gpt-image-2", **options}
+    assert [(file["name"], file["content_type"]) for file in request.files] == [
         ("image", "image/png"),
         ("mask", "image/png"),
     ]
     assert [image["content_type"] for image in response.json] == ["image/webp"] * 3
 
 
-def test_openai_params_are_the_operators_last_word_for_edits_too(
-    deployment: "Deployment", use_edit_engine: Editing
+def test_operator_parameters_override_an_openai_edit_with_a_warning(
+    deployment: "Deployment", use_edit_engine: UseEditEngine
 ) -> None:
-    """Parameters are laid over the fields of an edit, and the caller is told what changed."""
+    """`IMAGES_OPENAI_API_PARAMS` override the fields of an edit, and a warning names what changed."""
     engine = use_edit_engine("openai")
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"quality": "low", "n": 2})
 
@@ -66,8 +68,10 @@ def test_openai_params_are_the_operators_last_word_for_edits_too(
     assert "quality was set to 'low'" in warnings(response)
 
 
-def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """The prompt is followed by each input in order under its own type."""
+def test_gemini_receives_the_inputs_as_parts_with_their_types(
+    deployment: "Deployment", use_edit_engine: UseEditEngine
+) -> None:
+    """The prompt is followed by the inputs in order, each with its own type."""
     engine = use_edit_engine("gemini")
 
     deployment.edit([text(encoded(RED)), text(encoded(GREEN, "JPEG")), text(encoded(BLUE, "WEBP"))])
@@ -81,8 +85,8 @@ def test_gemini_gets_parts_with_the_inputs_types(deployment: "Deployment", use_e
     assert opened(blobs[0]["data"]).getpixel((0, 0)) == RED
 
 
-def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """Three images are three calls, each with the inputs and the nearest shape."""
+def test_gemini_is_called_once_for_each_image(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """Three images are three calls, each with the inputs and the nearest aspect ratio."""
     engine = use_edit_engine("gemini")
 
     response = deployment.edit(n=3, size="1536x1024")
@@ -94,8 +98,8 @@ def test_gemini_is_asked_once_for_each_image(deployment: "Deployment", use_edit_
     assert "1536x1024" in warnings(response)
 
 
-def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """The image is edited without the mask, and a warning tells."""
+def test_gemini_ignores_a_mask_with_a_warning(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """The image is edited without the mask and the background."""
     engine = use_edit_engine("gemini")
 
     response = deployment.edit(mask=right_half(), background="transparent")
@@ -105,37 +109,39 @@ def test_gemini_has_no_masks_and_says_so(deployment: "Deployment", use_edit_engi
     assert "background is not supported" in warnings(response)
 
 
-def loaded(engine: "SandboxEngine") -> list[tuple[Any, str]]:
-    """What the image nodes and the mask node of the run load: a pixel of each file, and its name."""
+def loaded_files(engine: "SandboxEngine") -> list[tuple[Any, str]]:
+    """Return what the image nodes and the mask node of the run load: a pixel of each file, and its name."""
     (body,) = engine.requested("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
     files = engine.app.state.run_queue.files
     return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
 
 
-def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """Each input is uploaded under the job's id, and the nodes load them by the names answered, in order."""
+def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """Each input is uploaded under the job's id, and the nodes load the names of the uploads' responses in order."""
     engine = use_edit_engine("comfyui")
 
     deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)])
 
     (job,) = deployment.jobs()
-    pixels = [pixel for pixel, _name in loaded(engine)]
+    pixels = [pixel for pixel, _name in loaded_files(engine)]
     assert pixels == [(*RED, 255), (*GREEN, 255), (*BLUE, 255), (255, 255, 255, 0)]
-    assert [name for _pixel, name in loaded(engine)] == [f"{job.id}-{number}.png" for number in range(4)]
-    sent = [file["filename"] for requested in engine.state.record for file in requested.files]
+    assert [name for _pixel, name in loaded_files(engine)] == [f"{job.id}-{number}.png" for number in range(4)]
+    sent = [file["filename"] for request in engine.state.record for file in request.files]
     assert sorted(sent) == [f"{job.id}-{number}.png" for number in range(4)]
 
 
-def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """The mask is what its node loads, and one run makes the batch in the size asked for."""
+def test_comfyui_receives_mask_number_of_images_and_size(
+    deployment: "Deployment", use_edit_engine: UseEditEngine
+) -> None:
+    """The mask's node loads the mask, and one run makes the batch in the requested size."""
     engine = use_edit_engine("comfyui")
 
     deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, model="sd_xl_base_1.0.safetensors")
 
     (body,) = engine.requested("/prompt")
     nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
-    name = loaded(engine)[3][1]
+    name = loaded_files(engine)[3][1]
     mask = opened(engine.app.state.run_queue.files["input", "", name])
     assert (nodes["14"]["width"], nodes["14"]["height"], nodes["17"]["amount"]) == (384, 256, 3)
     assert (nodes["3"]["seed"], nodes["4"]["ckpt_name"], nodes["6"]["text"]) == (
@@ -146,18 +152,20 @@ def test_comfyui_gets_mask_number_and_size(deployment: "Deployment", use_edit_en
     assert [mask.getpixel((x, 0)) for x in (0, SIDE - 1)] == [(0, 0, 0, 255), (255, 255, 255, 0)]
 
 
-def test_comfyui_takes_as_many_inputs_as_its_workflow_has(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """What the workflow has no node for is left out, and a warning tells."""
+def test_comfyui_ignores_inputs_without_a_node_with_a_warning(
+    deployment: "Deployment", use_edit_engine: UseEditEngine
+) -> None:
+    """Inputs for which the workflow has no node are left out."""
     engine = use_edit_engine("comfyui")
 
     response = deployment.edit([text(encoded())] * 5)
 
     assert "takes 3 input images: 2 more were ignored" in warnings(response)
-    assert len([requested for requested in engine.state.record if requested.files]) == 4
+    assert len([request for request in engine.state.record if request.files]) == 4
 
 
-def test_automatic1111_gets_the_first_input(deployment: "Deployment", use_edit_engine: Editing) -> None:
-    """Image to image takes one image, in its own size unless another is asked for; the rest is told of."""
+def test_automatic1111_receives_the_first_input(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
+    """Image to image takes one image, in its own size unless the request says otherwise; a warning names the rest."""
     engine = use_edit_engine("automatic1111")
 
     response = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
@@ -170,10 +178,10 @@ def test_automatic1111_gets_the_first_input(deployment: "Deployment", use_edit_e
     assert "only the first of 2 was used" in warnings(response)
 
 
-def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(
-    deployment: "Deployment", use_edit_engine: Editing
+def test_automatic1111_receives_an_inverted_mask_and_the_parameters(
+    deployment: "Deployment", use_edit_engine: UseEditEngine
 ) -> None:
-    """White is what the mask left transparent; strength and sampler are the operator's."""
+    """White is the mask's transparent part; strength and sampler are the operator's parameters."""
     engine = use_edit_engine("automatic1111")
     deployment.configure(AUTOMATIC1111_PARAMS={"denoising_strength": 0.4, "sampler_name": "Euler"})
 
@@ -182,7 +190,7 @@ def test_automatic1111_gets_its_own_kind_of_mask_and_the_params(
     (body,) = engine.requested("/img2img")
     mask = opened(body["mask"])
     assert (mask.mode, mask.getpixel((0, 0)), mask.getpixel((SIDE - 1, 0))) == ("L", 0, 255)
-    wanted = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}
-    wanted |= {"denoising_strength": 0.4, "sampler_name": "Euler"}
-    assert {name: body[name] for name in wanted} == wanted
+    expected = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}
+    expected |= {"denoising_strength": 0.4, "sampler_name": "Euler"}
+    assert {name: body[name] for name in expected} == expected
     assert [image["seed"] for image in response.json] == [7, 8, 9]

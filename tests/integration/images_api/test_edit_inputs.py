@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from tests.integration.sandbox_engine import SandboxEngine
 
 
-def given(engine: "SandboxEngine") -> Image.Image:
-    """The input of the last edit, as the engine got it."""
+def received_input(engine: "SandboxEngine") -> Image.Image:
+    """Return the input of the last edit as the engine received it."""
     return opened(engine.requested("/img2img")[-1]["init_images"][0])
 
 
-SPELLINGS: dict[str, Callable[[bytes], str]] = {
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
     "data URL": data_url,
     "data URL of another type": lambda data: f"data:text/html;charset=utf-8;base64,{text(data)}",
     "base64": text,
@@ -31,27 +31,31 @@ SPELLINGS: dict[str, Callable[[bytes], str]] = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_an_image_in_the_request_is_read(deployment: "Deployment", engine: "SandboxEngine", spelling: str) -> None:
-    """Data URLs and base64 of any spelling give the image."""
-    assert deployment.edit(SPELLINGS[spelling](encoded(GREEN))).status == 200
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_data_url_or_base64_of_any_variant_is_an_input(
+    deployment: "Deployment", engine: "SandboxEngine", encoding: str
+) -> None:
+    """Data URLs and all variants of base64 are decoded."""
+    assert deployment.edit(ENCODINGS[encoding](encoded(GREEN))).status == 200
 
-    assert given(engine).getpixel((0, 0)) == GREEN
+    assert received_input(engine).getpixel((0, 0)) == GREEN
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF", "BMP", "TIFF", "MPO"])
-def test_each_type_of_image_is_read(deployment: "Deployment", engine: "SandboxEngine", kind: str) -> None:
-    """Whatever its type, the engine gets a PNG or a JPEG that looks the same."""
+def test_each_image_type_is_converted_to_png_or_jpeg(
+    deployment: "Deployment", engine: "SandboxEngine", kind: str
+) -> None:
+    """Whatever the input's type, the engine receives a PNG or a JPEG that looks the same."""
     assert deployment.edit(text(encoded(RED, kind))).status == 200
 
-    red, green, blue = given(engine).convert("RGB").getpixel((SIDE // 2, SIDE // 2))  # type: ignore[misc]  # RGB
-    assert given(engine).format in ("PNG", "JPEG")
+    red, green, blue = received_input(engine).convert("RGB").getpixel((SIDE // 2, SIDE // 2))  # type: ignore[misc]  # RGB
+    assert received_input(engine).format in ("PNG", "JPEG")
     assert red > 240
     assert green < 15 > blue
 
 
-def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """The orientation is applied, and nothing of the metadata is sent on."""
+def test_a_photo_is_rotated_upright_and_loses_its_metadata(deployment: "Deployment", engine: "SandboxEngine") -> None:
+    """The EXIF orientation is applied, and no metadata such as the GPS position reaches the engine."""
     photo = Image.new("RGB", (96, 64), RED)
     photo.paste(GREEN, (0, 0, 48, 64))
     exif = photo.getexif()
@@ -62,46 +66,46 @@ def test_a_phones_photo_comes_upright_and_without_its_place(deployment: "Deploym
 
     assert deployment.edit(text(out.getvalue())).status == 200
 
-    upright = given(engine)
+    upright = received_input(engine)
     assert upright.size == (64, 96)
     assert upright.getpixel((32, 8))[1] > 200  # type: ignore[index]  # RGB
     assert not upright.getexif()
 
 
-def test_a_link_is_fetched_from_an_allowed_host(
+def test_a_link_to_an_allowed_host_is_fetched(
     deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
 ) -> None:
-    """The operator's list opens a host that is not public."""
+    """The operator's list allows a host that is not public."""
     deployment.allow_hosts(image_server.url)
 
     assert deployment.edit(f"{image_server.url}/green.png").status == 200
 
-    assert given(engine).getpixel((0, 0)) == GREEN
+    assert received_input(engine).getpixel((0, 0)) == GREEN
     assert image_server.requested == ["/green.png"]
 
 
-@pytest.mark.parametrize("way", ["id", "url"])
+@pytest.mark.parametrize("reference", ["id", "url"])
 @pytest.mark.parametrize("role", ["user", "admin"])
-def test_an_image_of_this_deployment_is_an_input(
-    deployment: "Deployment", engine: "SandboxEngine", role: str, way: str
+def test_an_earlier_output_image_is_an_input(
+    deployment: "Deployment", engine: "SandboxEngine", role: str, reference: str
 ) -> None:
-    """Its owner and an admin can go on from an image by its id or by the URL that was answered."""
-    (made,) = deployment.edit(text(encoded(GREEN))).json
+    """Its owner and an admin can use an output image by its id or by its presigned URL."""
+    (first,) = deployment.edit(text(encoded(GREEN))).json
 
-    response = deployment.edit(made[way], role=role)
+    response = deployment.edit(first[reference], role=role)
 
     assert response.status == 200, response.text
-    assert given(engine).getpixel((6, 6)) == GREEN
-    assert response.json[0]["id"] != made["id"]
+    assert received_input(engine).getpixel((6, 6)) == GREEN
+    assert response.json[0]["id"] != first["id"]
 
 
 @pytest.mark.parametrize(
     "extra", [{"zoom": "x" * 500_000}, {"zoom": "\ud800"}, {"x" * 100_000: 1}, {f"x{n}": n for n in range(5000)}]
 )
-def test_a_field_of_no_meaning_does_no_harm(
+def test_an_unknown_field_is_ignored_with_a_warning(
     deployment: "Deployment", engine: "SandboxEngine", extra: dict[str, Any]
 ) -> None:
-    """Whatever an unknown field holds, the image is made, and a warning says that the field was ignored."""
+    """Whatever an unknown field contains, the image is made, and a warning names the field."""
     form = {"prompt": "a hat", "image": text(encoded()), **extra}
     raw = json.dumps(form).encode()
 

@@ -1,11 +1,11 @@
-"""Edits with all four sandbox engines over HTTP: the images that come back, and the log."""
+"""Edits with all four sandbox engines over HTTP: the images that come back, failures, and the log."""
 
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.engines.state import Fault
-from tests.integration.images_api.edit_results import ENGINES, Editing, results
+from tests.integration.images_api.edit_results import ENGINES, UseEditEngine, result_images
 from tests.integration.sample_images import BLUE, GREEN, GREY, RED, colours, encoded, right_half, text
 
 if TYPE_CHECKING:
@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
-    """One image comes back that shows the input; the job knows engine, owner and image, not the input."""
+def test_an_edit_is_returned_stored_and_recorded(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, name: str
+) -> None:
+    """The image shows the input; the job has the engine, the owner and the output image, not the input."""
     use_edit_engine(name)
 
     response = deployment.edit()
 
-    (image,) = results(response)
+    (image,) = result_images(response)
     assert image.convert("RGB").getpixel((6, 6)) == RED
     (job,) = deployment.jobs()
     assert (job.kind, job.engine, job.status, job.owner[:6]) == ("edit", name, "succeeded", "token:")
@@ -28,61 +30,63 @@ def test_an_edit_is_made_stored_and_recorded(deployment: "Deployment", use_edit_
 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui"])
-def test_several_inputs_are_used_in_order(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
-    """Each input's thumbnail stands where its number says."""
+def test_several_inputs_are_used_in_order(deployment: "Deployment", use_edit_engine: UseEditEngine, name: str) -> None:
+    """Each input's thumbnail is at the position of its number."""
     use_edit_engine(name)
 
-    (image,) = results(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
+    (image,) = result_images(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
 
     side = image.width // 6
     slots = [(4 + number * (side + 4) + 16, 20) for number in range(3)]
-    assert [image.convert("RGB").getpixel(place) for place in slots] == [RED, GREEN, BLUE]
+    assert [image.convert("RGB").getpixel(slot) for slot in slots] == [RED, GREEN, BLUE]
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_three_images_are_made_where_three_are_asked_for(
-    deployment: "Deployment", use_edit_engine: Editing, name: str
+def test_n_images_are_different_and_numbered_in_order(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, name: str
 ) -> None:
-    """`n` images come back, no two the same, numbered in order."""
+    """A request for three images returns three different ones."""
     use_edit_engine(name)
 
-    # On a smaller one the words that are written on it may hide all that differs.
+    # On a smaller image the text that the painter writes may hide all differences.
     response = deployment.edit(n=3, size="384x256")
 
-    assert len({image.convert("RGB").tobytes() for image in results(response)}) == 3
+    assert len({image.convert("RGB").tobytes() for image in result_images(response)}) == 3
     assert [image["id"].rpartition("-")[2] for image in response.json] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("name", "size"), [(name, (384, 256)) for name in ENGINES if name != "gemini"])
-def test_the_size_asked_for_is_made(
-    deployment: "Deployment", use_edit_engine: Editing, name: str, size: tuple[int, int]
+def test_the_image_has_the_requested_size(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, name: str, size: tuple[int, int]
 ) -> None:
-    """The size of the request is the image's, whatever the input's is."""
+    """The request's size counts, whatever the size of the input."""
     use_edit_engine(name)
 
-    (image,) = results(deployment.edit(size=f"{size[0]}x{size[1]}"))
+    (image,) = result_images(deployment.edit(size=f"{size[0]}x{size[1]}"))
 
     assert image.size == size
 
 
 @pytest.mark.parametrize("name", ["comfyui", "automatic1111"])
-def test_without_a_size_the_input_gives_it(deployment: "Deployment", use_edit_engine: Editing, name: str) -> None:
-    """Engines that paint over the input keep its size."""
+def test_without_a_size_the_image_has_the_inputs_size(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, name: str
+) -> None:
+    """Engines that repaint the input keep its size."""
     use_edit_engine(name)
 
-    (image,) = results(deployment.edit(text(encoded(size=(128, 96)))))
+    (image,) = result_images(deployment.edit(text(encoded(size=(128, 96)))))
 
     assert image.size == (128, 96)
 
 
 @pytest.mark.parametrize("name", ["openai", "comfyui", "automatic1111"])
-def test_only_what_the_mask_leaves_transparent_is_changed(
-    deployment: "Deployment", use_edit_engine: Editing, name: str
+def test_only_the_transparent_part_of_the_mask_is_changed(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, name: str
 ) -> None:
-    """The opaque half of the mask keeps the input as it is; the transparent one is painted on."""
+    """The mask's opaque half keeps the input unchanged; the transparent half is repainted."""
     use_edit_engine(name)
 
-    (image,) = results(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
+    (image,) = result_images(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
 
     assert colours(image, (0, 0, 124, 256)) == {GREY}
     assert len(colours(image, (132, 0, 256, 256))) > 1
@@ -98,11 +102,13 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fault", "status", "code", "words"), FAULTS, ids=[fault[2] + fault[3] for fault in FAULTS])
-def test_an_engines_failure_is_told_and_recorded(
-    deployment: "Deployment", use_edit_engine: Editing, fault: Fault, status: int, code: str, words: str
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "error_text"), FAULTS, ids=[fault[2] + fault[3] for fault in FAULTS]
+)
+def test_an_engines_failure_is_returned_and_recorded(
+    deployment: "Deployment", use_edit_engine: UseEditEngine, fault: Fault, status: int, code: str, error_text: str
 ) -> None:
-    """The engine's own words without the key, in the answer as in the job; nothing is stored."""
+    """The response and the job have the engine's error text without the key; nothing is stored."""
     engine = use_edit_engine("openai")
     engine.state.knobs.faults.append(Fault(**{**vars(fault), "times": -1}))
 
@@ -110,7 +116,7 @@ def test_an_engines_failure_is_told_and_recorded(
 
     (job,) = deployment.jobs()
     assert (response.status, response.json["code"]) == (status, code)
-    assert words in response.json["detail"]
+    assert error_text in response.json["detail"]
     assert "planted-engine-key" not in response.text
     assert job.status == "failed"
     assert job.error
@@ -118,13 +124,13 @@ def test_an_engines_failure_is_told_and_recorded(
     assert deployment.stored() == []
 
 
-def test_prompts_images_and_keys_stay_out_of_the_log(
+def test_prompts_images_and_keys_are_not_logged(
     deployment: "Deployment",
-    use_edit_engine: Editing,
+    use_edit_engine: UseEditEngine,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A job is one line with its figures; what was sent is in none."""
+    """A job is one log line with its figures; nothing of its request is logged."""
     use_edit_engine("openai")
     caplog.clear()
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def stored(deployment: "Deployment") -> list[str]:
-    """The keys of all images in the bucket."""
+def stored_images(deployment: "Deployment") -> list[str]:
+    """Return the keys of all images in the bucket."""
     found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
     return [item["Key"] for item in found.get("Contents", [])]
 
@@ -39,20 +39,20 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(
-    ("fault", "status", "code", "words"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS]
+    ("fault", "status", "code", "error_text"), FAULTS, ids=[f"{f[0].status}-{f[2]}-{f[3]}" for f in FAULTS]
 )
-def test_an_engines_failure_is_told_in_its_own_words(
-    openai_deployment: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, words: str
+def test_an_engines_failure_has_the_documented_code_and_the_engines_text(
+    openai_deployment: "Deployment", openai: "SandboxState", fault: Fault, status: int, code: str, error_text: str
 ) -> None:
-    """The documented status and code, no secret, nothing stored."""
+    """The response contains no secret, and nothing is stored."""
     openai.knobs.faults.append(Fault(**vars(fault)))
 
     response = generate(openai_deployment)
 
     assert (response.status, response.json["code"]) == (status, code)
-    assert words in response.json["detail"]
+    assert error_text in response.json["detail"]
     assert "planted-engine-key" not in response.text
-    assert stored(openai_deployment) == []
+    assert stored_images(openai_deployment) == []
     if status == 429:
         assert response.headers["retry-after"] == "17"
         assert "x-should-retry" not in response.headers
@@ -60,17 +60,17 @@ def test_an_engines_failure_is_told_in_its_own_words(
         assert response.headers["x-should-retry"] == "false"
 
 
-def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
+def test_an_engine_timeout_is_a_504_that_must_not_be_retried(
     openai_deployment: "Deployment", openai: "SandboxState", handlers_time: LoopTime
 ) -> None:
     """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
     openai.knobs.latency = LONG
 
-    def run_out_of_time() -> None:
+    def advance_past_timeout() -> None:
         wait_until(lambda: openai.in_flight == 1)
         handlers_time.advance(5)
 
-    with meanwhile(run_out_of_time):
+    with meanwhile(advance_past_timeout):
         response = generate(openai_deployment)
 
     assert (response.status, response.json["code"]) == (504, "engine_timeout")
@@ -78,22 +78,22 @@ def test_an_engine_that_is_too_slow_is_a_504_not_to_be_repeated(
     assert len(openai.record) == 1
 
 
-def test_an_engine_that_is_not_there_is_a_502(openai_deployment: "Deployment") -> None:
-    """Nothing listens at the URL."""
+def test_an_unreachable_engine_is_a_502(openai_deployment: "Deployment") -> None:
+    """Nothing listens at the configured URL."""
     openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="")
 
     assert generate(openai_deployment).json["code"] == "engine_unavailable"
 
 
-def test_a_size_the_model_refuses_is_answered_in_the_engines_words(openai_deployment: "Deployment") -> None:
-    """Sizes that only the engine can judge are its to refuse."""
+def test_a_size_that_the_model_rejects_has_the_engines_error_text(openai_deployment: "Deployment") -> None:
+    """Sizes that only the engine can judge are left to it."""
     response = generate(openai_deployment, size="65x65")
 
     assert (response.status, response.json["code"]) == (400, "engine_rejected")
     assert "65x65" in response.json["detail"]
 
 
-BAD_BODIES = [
+INVALID_BODIES = [
     (b"{", 422, "JSON"),
     (b"", 422, "JSON object"),
     (b"null", 422, "JSON object"),
@@ -117,23 +117,25 @@ BAD_BODIES = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "status", "words"), BAD_BODIES, ids=[repr(body[0][:40]) for body in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("raw", "status", "error_text"), INVALID_BODIES, ids=[repr(body[0][:40]) for body in INVALID_BODIES]
+)
 @pytest.mark.parametrize("content_type", ["application/json", ""])
-def test_bad_input_names_the_field(
-    openai_deployment: "Deployment", openai: "SandboxState", raw: bytes, status: int, words: str, content_type: str
+def test_an_invalid_body_names_the_field(
+    openai_deployment: "Deployment", openai: "SandboxState", raw: bytes, status: int, error_text: str, content_type: str
 ) -> None:
-    """Never a 500, and the engine is not asked."""
+    """It is never a 500, and the engine is not called."""
     headers = {"content-type": content_type} if content_type else {}
 
     response = openai_deployment.call("POST", GENERATIONS, raw=raw, headers=headers, role="user")
 
     assert response.status == status, response.text
-    assert words in response.json["detail"]
+    assert error_text in response.json["detail"]
     assert openai.record == []
 
 
-def test_a_body_of_another_type_says_which_one_is_needed(openai_deployment: "Deployment") -> None:
-    """JSON that says it is something else is not guessed at."""
+def test_another_content_type_is_refused_with_the_required_one(openai_deployment: "Deployment") -> None:
+    """JSON that is sent with another content type is not read."""
     headers = {"content-type": "application/octet-stream"}
 
     response = openai_deployment.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', headers=headers, role="user")
@@ -142,15 +144,15 @@ def test_a_body_of_another_type_says_which_one_is_needed(openai_deployment: "Dep
     assert "Content-Type: application/json" in response.json["detail"]
 
 
-def test_generation_is_off_until_it_is_switched_on(deployment: "Deployment") -> None:
-    """A new deployment makes nothing."""
+def test_generation_is_disabled_until_it_is_enabled(deployment: "Deployment") -> None:
+    """A new deployment generates nothing."""
     response = generate(deployment)
 
     assert (response.status, response.json["code"]) == (403, "disabled")
 
 
-def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deployment") -> None:
-    """409, and no retry."""
+def test_an_unconfigured_engine_is_a_409_that_names_the_field(deployment: "Deployment") -> None:
+    """The engine needs a key or a URL of its own first."""
     deployment.configure(ENABLE_IMAGE_GENERATION=True)
 
     response = generate(deployment)
@@ -158,8 +160,8 @@ def test_an_engine_that_is_not_configured_names_the_field(deployment: "Deploymen
     assert (response.status, response.json["field"]) == (409, "IMAGES_OPENAI_API_KEY")
 
 
-def test_a_bucket_that_fails_is_told(openai_deployment: "Deployment") -> None:
-    """The image may have been paid for, so a client must not repeat the request blindly."""
+def test_a_failing_bucket_is_a_503_that_must_not_be_retried(openai_deployment: "Deployment") -> None:
+    """The image may have cost money, so that clients must not retry by themselves."""
     settings = openai_deployment.gateway.settings
     boto3.client("s3").delete_bucket(Bucket=settings.bucket)
 

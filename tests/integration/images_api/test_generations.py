@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def stored(deployment: "Deployment") -> list[str]:
-    """The keys of all images in the bucket."""
+def stored_images(deployment: "Deployment") -> list[str]:
+    """Return the keys of all images in the bucket."""
     found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
     return [item["Key"] for item in found.get("Contents", [])]
 
 
-def test_an_image_is_made_stored_and_signed(openai_deployment: "Deployment") -> None:
-    """The answer has the documented fields; the URL gives the image of the size asked for."""
+def test_a_generation_is_stored_and_returned_with_a_presigned_url(openai_deployment: "Deployment") -> None:
+    """The response has the documented fields; the URL returns an image of the requested size."""
     response = generate(openai_deployment)
 
     assert response.status == 200
@@ -42,17 +42,17 @@ def test_an_image_is_made_stored_and_signed(openai_deployment: "Deployment") -> 
     assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
     assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
     assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
-    assert image["id"].rpartition("-")[0] in stored(openai_deployment)[0]
+    assert image["id"].rpartition("-")[0] in stored_images(openai_deployment)[0]
 
 
-def test_what_was_asked_reaches_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
-    """Model, size and number of the request win over the configuration."""
+def test_the_requests_parameters_reach_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
+    """Model, size and number of the request override the configuration."""
     openai_deployment.configure(IMAGE_SIZE="1024x1024")
 
     response = generate(openai_deployment, model="gpt-image-2.6-sunburst", n=2, quality="low", output_format="webp")
 
-    sent = openai.record[-1].json
-    assert {name: sent[name] for name in ("model", "size", "n", "quality", "output_format")} == {
+    body = openai.record[-1].json
+    assert {name: body[name] for name in ("model", "size", "n", "quality", "output_format")} == {
         "model": "gpt-image-2.6-sunburst",
         "size": "640x384",
         "n": 2,
@@ -62,10 +62,8 @@ def test_what_was_asked_reaches_the_engine(openai_deployment: "Deployment", open
     assert [image["content_type"] for image in response.json] == ["image/webp"] * 2
 
 
-def test_the_configuration_fills_what_the_request_leaves_out(
-    openai_deployment: "Deployment", openai: "SandboxState"
-) -> None:
-    """Model and size of the configuration; nothing at all where neither says anything."""
+def test_the_configuration_provides_missing_parameters(openai_deployment: "Deployment", openai: "SandboxState") -> None:
+    """Model and size come from the configuration; a size that neither has is not sent."""
     openai_deployment.configure(IMAGE_SIZE="512x512")
     openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox"}, role="user")
     first = openai.record[-1].json
@@ -76,8 +74,8 @@ def test_the_configuration_fills_what_the_request_leaves_out(
     assert "size" not in openai.record[-1].json
 
 
-def test_the_operators_params_have_the_last_word_with_a_warning(openai_deployment: "Deployment") -> None:
-    """Params override number and size; the caller is told about what they asked for."""
+def test_operator_parameters_override_the_request_with_a_warning(openai_deployment: "Deployment") -> None:
+    """Warnings name the overridden parameters of the request, not the others."""
     openai_deployment.configure(IMAGES_OPENAI_API_PARAMS={"n": 2, "size": "512x512", "quality": "low"})
 
     images = generate(openai_deployment, n=1).json
@@ -87,24 +85,24 @@ def test_the_operators_params_have_the_last_word_with_a_warning(openai_deploymen
     assert not any("quality" in warning for warning in images[0]["warnings"])
 
 
-def test_unknown_fields_are_ignored_with_a_warning(openai_deployment: "Deployment") -> None:
-    """A newer client is served."""
+def test_unknown_and_unsupported_fields_are_ignored_with_a_warning(openai_deployment: "Deployment") -> None:
+    """Fields of newer clients do not fail a request."""
     (image,) = generate(openai_deployment, zoom=3, steps=20).json
 
     assert any("zoom" in warning for warning in image["warnings"])
     assert any("steps" in warning for warning in image["warnings"])
 
 
-def test_four_images_of_a_one_image_model_are_made_at_once(
+def test_a_failed_call_of_several_leaves_the_other_images(
     openai_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
-    """One of four calls fails: three images in order and a warning in the engine's words."""
+    """A model that makes one image is called four times; one failure leaves three images and a warning."""
     openai.knobs.faults.append(Fault(500, {"error": {"message": "a planted failure"}}, skip=2, path="/generations"))
 
     response = generate(openai_deployment, model="sandbox-single", n=4)
 
     assert response.status == 200
-    assert len(response.json) == len(stored(openai_deployment)) == 3
+    assert len(response.json) == len(stored_images(openai_deployment)) == 3
     assert [image["id"].rpartition("-")[2] for image in response.json] == ["0", "1", "2"]
     assert any("a planted failure" in warning for warning in response.json[0]["warnings"])
 
@@ -112,7 +110,7 @@ def test_four_images_of_a_one_image_model_are_made_at_once(
 def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
     openai_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
-    """Providers that answer URLs are served."""
+    """An engine that returns URLs instead of image data is supported."""
     openai.knobs.key = "planted-engine-key"
     openai_deployment.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "url"})
 
@@ -122,27 +120,29 @@ def test_a_url_on_the_engines_own_origin_is_fetched_with_its_key(
     assert openai.record[-1].headers["authorization"] == "Bearer planted-engine-key"
 
 
-def test_a_url_on_another_origin_never_gets_the_key(openai_deployment: "Deployment", serve: Callable[..., str]) -> None:
-    """The image is fetched from an allowed host without credentials; a private host is not asked at all."""
+def test_an_image_url_of_another_origin_is_fetched_without_the_key(
+    openai_deployment: "Deployment", serve: Callable[..., str]
+) -> None:
+    """An allowed host gets no credentials; a private host gets no request."""
     requested: list[Request] = []
 
-    async def image(request: Request) -> Response:
+    async def serve_image(request: Request) -> Response:
         requested.append(request)
-        return Response(paint("elsewhere", 64, 64), media_type="image/png")
+        return Response(paint("another server", 64, 64), media_type="image/png")
 
-    elsewhere = serve(Starlette(routes=[Route("/p.png", image)]))
+    other_server = serve(Starlette(routes=[Route("/p.png", serve_image)]))
 
-    async def answer_url(_request: Request) -> Response:
-        return JSONResponse({"data": [{"url": f"{elsewhere}/p.png"}]})
+    async def return_url(_request: Request) -> Response:
+        return JSONResponse({"data": [{"url": f"{other_server}/p.png"}]})
 
-    engine = serve(Starlette(routes=[Route("/images/generations", answer_url, methods=["POST"])]))
+    engine = serve(Starlette(routes=[Route("/images/generations", return_url, methods=["POST"])]))
     openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL=engine, IMAGES_OPENAI_API_KEY="planted-engine-key")
 
     refused = generate(openai_deployment)
     assert (refused.status, refused.json["code"]) == (502, "engine_unavailable")
     assert requested == []
 
-    host = elsewhere.removeprefix("http://")
+    host = other_server.removeprefix("http://")
     settings = openai_deployment.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({host})})
     run(openai_deployment.gateway.aclose())
     openai_deployment.gateway = Gateway(settings)
@@ -151,14 +151,14 @@ def test_a_url_on_another_origin_never_gets_the_key(openai_deployment: "Deployme
 
 
 def test_a_base64_encoded_body_is_read(openai_deployment: "Deployment") -> None:
-    """Without a content type API Gateway sends base64; it is JSON all the same."""
+    """API Gateway sends a body without a content type in base64; it is read as JSON."""
     assert openai_deployment.call("POST", GENERATIONS, raw=b'{"prompt": "a fox"}', role="user").status == 200
 
 
-def test_a_prompt_is_rewritten_where_the_operator_wants_it(
+def test_a_prompt_is_rewritten_if_the_operator_enabled_it(
     openai_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
-    """The engine gets the rewritten prompt, and the image tells it."""
+    """The engine receives the rewritten prompt, which is the image's `revised_prompt`."""
     openai_deployment.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL="gpt-5.6-mini")
 
     (image,) = generate(openai_deployment).json
@@ -168,10 +168,10 @@ def test_a_prompt_is_rewritten_where_the_operator_wants_it(
 
 
 @pytest.mark.parametrize("case", ["no model", "failure", "nothing", "too long"])
-def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
+def test_a_prompt_that_cannot_be_rewritten_is_used_unchanged(
     openai_deployment: "Deployment", openai: "SandboxState", case: str
 ) -> None:
-    """An image of the original prompt, and a warning that says why."""
+    """The image is made from the original prompt, and a warning says why."""
     model = "" if case == "no model" else "gpt-5.6-mini"
     openai_deployment.configure(ENABLE_IMAGE_PROMPT_GENERATION=True, IMAGE_PROMPT_GENERATION_MODEL=model)
     text = {"nothing": " ", "too long": "x" * 32_001}.get(case)
@@ -187,10 +187,10 @@ def test_a_prompt_that_cannot_be_rewritten_is_used_as_it_is(
     assert openai.record[-1].json["prompt"] == "a fox"
 
 
-def test_a_job_leaves_one_log_line_and_its_metrics(
+def test_a_job_writes_one_log_line_and_its_metrics(
     openai_deployment: "Deployment", caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Figures with units, neither prompt nor key."""
+    """They have figures with units, and neither prompt nor key."""
     generate(openai_deployment, prompt="planted-prompt", n=2)
 
     (job,) = [record for record in caplog.records if record.getMessage() == "job"]

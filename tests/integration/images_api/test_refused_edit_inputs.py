@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
     from tests.integration.sandbox_engine import SandboxEngine
 
-UNKNOWN = "018f2b6e-7a10-7c3d-9a2b-0123456789ab-0"
+UNKNOWN_ID = "018f2b6e-7a10-7c3d-9a2b-0123456789ab-0"
 
 
 def assert_refused(
     deployment: "Deployment", engine: "SandboxEngine", response: "ApiResponse", status: int, field: str
 ) -> None:
-    """It names the field, and the engine, the bucket and the list of jobs know nothing of it."""
+    """The error names the field; the engine was not called, and no image and no job were stored."""
     assert (response.status, response.json.get("field")) == (status, field), response.text
     assert engine.state.record == []
     assert deployment.stored() == []
     assert deployment.jobs() == []
 
 
-def test_a_link_inside_is_never_followed(
+def test_a_link_to_a_private_address_is_not_fetched(
     deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
 ) -> None:
-    """A server that is not public gets no request, and the answer says nothing about it."""
+    """The server receives no request, and the error says nothing about it."""
     response = deployment.edit([f"{image_server.url}/green.png"])
 
     assert_refused(deployment, engine, response, 400, "image[0]")
@@ -43,52 +43,56 @@ def test_a_link_inside_is_never_followed(
     assert image_server.requested == []
 
 
-def test_a_redirect_leads_nowhere_inside(
+def test_a_redirect_to_a_private_address_is_not_followed(
     deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer, serve: Callable[..., str]
 ) -> None:
-    """An allowed host cannot send the gateway to one that is not allowed."""
-    other = ImageServer()
+    """An allowed host cannot redirect the gateway to a host that is not allowed."""
+    private_server = ImageServer()
 
     async def respond(request: Request) -> Response:
-        other.requested.append(request.url.path)
+        private_server.requested.append(request.url.path)
         return Response(encoded())
 
-    other.url = serve(Starlette(routes=[Route("/{path:path}", respond)]))
+    private_server.url = serve(Starlette(routes=[Route("/{path:path}", respond)]))
     deployment.allow_hosts(image_server.url)
 
-    assert_refused(deployment, engine, deployment.edit(f"{image_server.url}/to?url={other.url}/p.png"), 400, "image")
+    assert_refused(
+        deployment, engine, deployment.edit(f"{image_server.url}/to?url={private_server.url}/p.png"), 400, "image"
+    )
 
-    assert (image_server.requested, other.requested) == (["/to"], [])
+    assert (image_server.requested, private_server.requested) == (["/to"], [])
 
 
-@pytest.mark.parametrize("way", ["id", "url"])
-def test_somebody_elses_image_is_as_an_unknown_one(deployment: "Deployment", engine: "SandboxEngine", way: str) -> None:
-    """The answers differ in the id alone."""
-    (made,) = deployment.edit().json
+@pytest.mark.parametrize("reference", ["id", "url"])
+def test_an_image_of_another_owner_is_not_found(
+    deployment: "Deployment", engine: "SandboxEngine", reference: str
+) -> None:
+    """The response differs from that for an unknown id in the id alone."""
+    (first,) = deployment.edit().json
     engine.state.record.clear()
 
-    theirs = deployment.edit(made[way], role="stranger")
-    unknown = deployment.edit(UNKNOWN, role="stranger")
+    other_owners = deployment.edit(first[reference], role="stranger")
+    unknown = deployment.edit(UNKNOWN_ID, role="stranger")
 
-    assert (theirs.status, theirs.json["code"], theirs.json["field"]) == (404, "not_found", "image")
-    same = ("type", "title", "status", "code", "field")
-    assert [theirs.json[name] for name in same] == [unknown.json[name] for name in same]
-    assert theirs.json["detail"].replace(made["id"], UNKNOWN) == unknown.json["detail"]
-    own = ("content-length", "x-request-id")
-    assert {name: value for name, value in theirs.headers.items() if name not in own} == {
-        name: value for name, value in unknown.headers.items() if name not in own
+    assert (other_owners.status, other_owners.json["code"], other_owners.json["field"]) == (404, "not_found", "image")
+    compared = ("type", "title", "status", "code", "field")
+    assert [other_owners.json[name] for name in compared] == [unknown.json[name] for name in compared]
+    assert other_owners.json["detail"].replace(first["id"], UNKNOWN_ID) == unknown.json["detail"]
+    individual = ("content-length", "x-request-id")
+    assert {name: value for name, value in other_owners.headers.items() if name not in individual} == {
+        name: value for name, value in unknown.headers.items() if name not in individual
     }
     assert engine.state.record == []
 
 
-@pytest.mark.parametrize("text", [UNKNOWN, UNKNOWN.upper(), UNKNOWN[:-1] + "99", "upload-" + UNKNOWN[:-2]])
+@pytest.mark.parametrize("text", [UNKNOWN_ID, UNKNOWN_ID.upper(), UNKNOWN_ID[:-1] + "99", "upload-" + UNKNOWN_ID[:-2]])
 def test_an_unknown_id_is_a_404(deployment: "Deployment", engine: "SandboxEngine", text: str) -> None:
-    """An id that nothing has is told by its field."""
+    """The error names the field."""
     assert_refused(deployment, engine, deployment.edit(text), 404, "image")
 
 
-def test_other_objects_of_the_bucket_do_not_exist(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """A URL of a configuration value in the bucket is a 404, also for an admin; nothing is fetched."""
+def test_other_objects_of_the_bucket_are_not_found(deployment: "Deployment", engine: "SandboxEngine") -> None:
+    """The URL of a configuration value in the bucket is a 404, even for an admin; nothing is fetched."""
     gateway = deployment.gateway
     url, _ = gateway.images.url("config/workflow.json")
 
@@ -96,16 +100,17 @@ def test_other_objects_of_the_bucket_do_not_exist(deployment: "Deployment", engi
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a PNG chunk with its length and checksum."""
     return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
 
 
 def png(width: int, height: int, *chunks: bytes) -> bytes:
-    """A PNG of this header, whatever its chunks hold."""
+    """Return a PNG with this header, whatever the chunks contain."""
     header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + b"\x08\0\0\0\0"
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
-BOMBS: dict[str, Callable[[], bytes]] = {
+INVALID_FILES: dict[str, Callable[[], bytes]] = {
     "50,000 x 50,000 pixels in 50 KB": lambda: png(
         50_000, 50_000, chunk(b"IDAT", zlib.compress(bytes(50_000_000), 9)[:50_000])
     ),
@@ -120,20 +125,22 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_bombs_and_other_files_are_refused(deployment: "Deployment", engine: "SandboxEngine", bomb: str) -> None:
-    """What would burst, is cut off, or is no image is a 400 under its place in the list."""
-    response = deployment.edit([text(encoded()), data_url(BOMBS[bomb]())])
+@pytest.mark.parametrize("file", INVALID_FILES)
+def test_decompression_bombs_and_files_that_are_not_images_are_refused(
+    deployment: "Deployment", engine: "SandboxEngine", file: str
+) -> None:
+    """The 400 names the input's position in the list."""
+    response = deployment.edit([text(encoded()), data_url(INVALID_FILES[file]())])
 
     assert_refused(deployment, engine, response, 400, "image[1]")
     assert response.json["code"] == "invalid_image"
 
 
 @pytest.mark.parametrize(("path", "status"), [("page", 400), ("endless", 413)])
-def test_a_link_to_no_image_is_refused(
+def test_a_link_to_html_or_to_an_endless_stream_is_refused(
     deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer, path: str, status: int
 ) -> None:
-    """HTML that says it is a PNG, and a stream of 51 MB that does not say its length."""
+    """HTML sent as `image/png` is a 400; a stream of 51 MB without a length is a 413."""
     deployment.allow_hosts(image_server.url)
 
     assert_refused(deployment, engine, deployment.edit(f"{image_server.url}/{path}"), status, "image")
@@ -148,17 +155,19 @@ MASKS = {
 
 
 @pytest.mark.parametrize("kind", MASKS)
-def test_an_unusable_mask_is_told_how_to_make_one(deployment: "Deployment", engine: "SandboxEngine", kind: str) -> None:
-    """A mask that cannot be meant is refused before the engine sees anything."""
-    data, words = MASKS[kind]
+def test_an_unusable_mask_is_refused_with_the_reason(
+    deployment: "Deployment", engine: "SandboxEngine", kind: str
+) -> None:
+    """The mask is checked before the engine is called."""
+    data, reason = MASKS[kind]
 
     response = deployment.edit(mask=text(data))
 
     assert_refused(deployment, engine, response, 400, "mask")
-    assert words in response.json["detail"]
+    assert reason in response.json["detail"]
 
 
-BAD_FIELDS: list[tuple[str, Any]] = [
+INVALID_FIELDS: list[tuple[str, Any]] = [
     ("image", None),
     ("image", 7),
     ("image", True),
@@ -177,11 +186,9 @@ BAD_FIELDS: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), BAD_FIELDS, ids=[str(bad)[:40] for bad in BAD_FIELDS])
-def test_a_field_that_does_not_validate_is_named(
-    deployment: "Deployment", engine: "SandboxEngine", field: str, value: Any
-) -> None:
-    """A value of the wrong type or number is a 422."""
+@pytest.mark.parametrize(("field", "value"), INVALID_FIELDS, ids=[str(pair)[:40] for pair in INVALID_FIELDS])
+def test_an_invalid_field_is_named(deployment: "Deployment", engine: "SandboxEngine", field: str, value: Any) -> None:
+    """A value of the wrong type or out of bounds is a 422."""
     form = {"prompt": "a hat", "image": text(encoded()), field: value}
 
     response = deployment.call("POST", "/api/v1/images/edit", form, role="user")
@@ -189,8 +196,8 @@ def test_a_field_that_does_not_validate_is_named(
     assert_refused(deployment, engine, response, 422, field)
 
 
-def test_an_edit_needs_an_image(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """Without `image` nothing can be edited."""
+def test_an_edit_without_an_image_is_refused(deployment: "Deployment", engine: "SandboxEngine") -> None:
+    """`image` is required."""
     response = deployment.call("POST", "/api/v1/images/edit", {"prompt": "a hat"}, role="user")
 
     assert_refused(deployment, engine, response, 422, "image")
@@ -201,8 +208,10 @@ def test_an_edit_needs_an_image(deployment: "Deployment", engine: "SandboxEngine
     ["", " ", "data:", "data:image/png", "http://[::1", "http://[x]/", "http://a:99999/", "https://u:p@a.example/", "file:///etc/passwd",
      "ftp://a.example/p.png", "\ud800", "data:,\ud800", "http://\ud800/", "a\0b"],
 )  # fmt: skip
-def test_a_text_that_is_no_image_is_refused(deployment: "Deployment", engine: "SandboxEngine", image: str) -> None:
-    """No text makes a defect of the gateway: each is refused under its field."""
+def test_a_text_that_is_neither_image_nor_link_nor_id_is_refused(
+    deployment: "Deployment", engine: "SandboxEngine", image: str
+) -> None:
+    """Every text is refused with the field's name; none is an internal error."""
     raw = json.dumps({"prompt": "a hat", "image": [image]}).encode()
 
     response = deployment.call("POST", "/api/v1/images/edit", raw=raw, role="user")
@@ -212,10 +221,10 @@ def test_a_text_that_is_no_image_is_refused(deployment: "Deployment", engine: "S
     assert response.json["field"].startswith("image")
 
 
-def test_editing_that_is_off_fetches_nothing(
+def test_a_disabled_edit_fetches_no_input(
     deployment: "Deployment", engine: "SandboxEngine", image_server: ImageServer
 ) -> None:
-    """403 comes before any link is followed."""
+    """The 403 is returned before any link is fetched."""
     deployment.allow_hosts(image_server.url)
     deployment.configure(ENABLE_IMAGE_EDIT=False)
 

@@ -26,26 +26,29 @@ def engine(use_edit_engine: Callable[[str], "SandboxEngine"]) -> "SandboxEngine"
     return use_edit_engine("automatic1111")
 
 
-def ask(deployment: "Deployment", role: str | None = "user", **fields: Any) -> "ApiResponse":
+def request_upload(deployment: "Deployment", role: str | None = "user", **fields: Any) -> "ApiResponse":
+    """Request a presigned POST for a file."""
     return deployment.call("POST", "/api/v1/images/uploads", {**FORM, **fields}, role=role)
 
 
-def sent(deployment: "Deployment", data: bytes) -> str:
-    """Upload a file as a client does; gives its id."""
-    upload = ask(deployment).json
-    response = httpx.post(upload["url"], data=upload["fields"], files={"file": data})
+def upload(deployment: "Deployment", data: bytes) -> str:
+    """Upload a file as a client does; return its id."""
+    post = request_upload(deployment).json
+    response = httpx.post(post["url"], data=post["fields"], files={"file": data})
     assert response.is_success, response.text
-    return str(upload["id"])
+    return str(post["id"])
 
 
-def test_a_presigned_post_is_bound_to_type_size_and_time(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """The policy lets one key, one type, at most the size that was said, and 15 minutes."""
-    response = ask(deployment, content_type="image/jpeg", bytes=7_000_000)
+def test_a_presigned_post_is_limited_to_key_type_size_and_15_minutes(
+    deployment: "Deployment", engine: "SandboxEngine"
+) -> None:
+    """The policy allows one key, one content type and at most the requested size."""
+    response = request_upload(deployment, content_type="image/jpeg", bytes=7_000_000)
 
     assert response.status == 201
     upload = response.json
     policy = json.loads(base64.b64decode(upload["fields"]["policy"]))
-    soon = datetime.now(UTC) + timedelta(minutes=15)
+    expected_expiry = datetime.now(UTC) + timedelta(minutes=15)
     assert ["content-length-range", 1, 7_000_000] in policy["conditions"]
     assert {"Content-Type": "image/jpeg"} in policy["conditions"]
     assert {"bucket": deployment.gateway.settings.bucket} in policy["conditions"]
@@ -53,22 +56,22 @@ def test_a_presigned_post_is_bound_to_type_size_and_time(deployment: "Deployment
     assert upload["fields"]["Content-Type"] == "image/jpeg"
     assert upload["fields"]["key"].startswith("uploads/")
     assert upload["id"] == f"upload-{upload['fields']['key'].rpartition('/')[2]}"
-    for reported in (policy["expiration"], upload["expires_at"]):
-        assert abs(datetime.fromisoformat(reported) - soon) < timedelta(seconds=5)
+    for expiry in (policy["expiration"], upload["expires_at"]):
+        assert abs(datetime.fromisoformat(expiry) - expected_expiry) < timedelta(seconds=5)
 
 
 def test_an_uploaded_file_is_an_input(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """What was sent to the bucket is what the engine gets."""
-    upload_id = sent(deployment, encoded(GREEN))
+    """The engine receives the uploaded file."""
+    upload_id = upload(deployment, encoded(GREEN))
 
     assert deployment.edit(upload_id).status == 200
 
     assert opened(engine.requested("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
 
 
-def test_an_upload_can_be_a_mask(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """A mask is resolved as an input is."""
-    upload_id = sent(deployment, encoded((0, 0, 0, 0)))
+def test_an_uploaded_file_is_a_mask(deployment: "Deployment", engine: "SandboxEngine") -> None:
+    """A mask can be the id of an upload, as an input can."""
+    upload_id = upload(deployment, encoded((0, 0, 0, 0)))
 
     assert deployment.edit(mask=upload_id).status == 200
 
@@ -76,11 +79,9 @@ def test_an_upload_can_be_a_mask(deployment: "Deployment", engine: "SandboxEngin
 
 
 @pytest.mark.parametrize("role", ["stranger", "admin"])
-def test_somebody_elses_upload_is_as_an_unknown_one(
-    deployment: "Deployment", engine: "SandboxEngine", role: str
-) -> None:
-    """An upload is for its owner only."""
-    upload_id = sent(deployment, encoded())
+def test_an_upload_of_another_owner_is_not_found(deployment: "Deployment", engine: "SandboxEngine", role: str) -> None:
+    """An upload can be used by its owner only."""
+    upload_id = upload(deployment, encoded())
 
     response = deployment.edit(upload_id, role=role)
 
@@ -90,17 +91,19 @@ def test_somebody_elses_upload_is_as_an_unknown_one(
 
 
 def test_an_upload_that_was_never_sent_is_a_404(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """An id alone is no image."""
-    upload_id = ask(deployment).json["id"]
+    """The id of a presigned POST without a file is no input."""
+    upload_id = request_upload(deployment).json["id"]
 
     response = deployment.edit([upload_id])
 
     assert (response.status, response.json["field"]) == (404, "image[0]")
 
 
-def test_a_file_that_is_no_image_is_refused_when_it_is_used(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """The type that a client says is not believed."""
-    upload_id = sent(deployment, b"<!doctype html>")
+def test_an_uploaded_file_that_is_not_an_image_is_refused_when_it_is_used(
+    deployment: "Deployment", engine: "SandboxEngine"
+) -> None:
+    """The content is checked, not the client's content type."""
+    upload_id = upload(deployment, b"<!doctype html>")
 
     response = deployment.edit(upload_id)
 
@@ -108,9 +111,9 @@ def test_a_file_that_is_no_image_is_refused_when_it_is_used(deployment: "Deploym
     assert engine.state.record == []
 
 
-def test_a_file_over_the_cap_is_not_read(deployment: "Deployment", engine: "SandboxEngine") -> None:
-    """A larger object than the policy allows, however it came, is a 413."""
-    upload = ask(deployment).json
+def test_an_uploaded_file_over_the_limit_is_a_413(deployment: "Deployment", engine: "SandboxEngine") -> None:
+    """A larger object than the policy allows is not read, however it came into the bucket."""
+    upload = request_upload(deployment).json
     bucket = deployment.gateway.settings.bucket
     boto3.client("s3").put_object(Bucket=bucket, Key=upload["fields"]["key"], Body=bytes(50_000_001))
 
@@ -136,23 +139,25 @@ def test_a_file_over_the_cap_is_not_read(deployment: "Deployment", engine: "Sand
         ("name", "photo.png"),
     ],
 )
-def test_what_cannot_be_uploaded_is_refused(
+def test_an_invalid_type_or_size_is_refused(
     deployment: "Deployment", engine: "SandboxEngine", field: str, value: Any
 ) -> None:
-    """A type that is no image's, or a size out of bounds, is a 422 that names the field."""
-    response = ask(deployment, **{field: value})
+    """A type that is not an image's, a size out of bounds, or an unknown field is a 422 that names the field."""
+    response = request_upload(deployment, **{field: value})
 
     assert (response.status, response.json["field"]) == (422, field)
 
 
 @pytest.mark.parametrize("size", [1, 50_000_000])
-def test_the_bounds_of_the_size_are_within(deployment: "Deployment", engine: "SandboxEngine", size: int) -> None:
+def test_the_smallest_and_the_largest_size_are_accepted(
+    deployment: "Deployment", engine: "SandboxEngine", size: int
+) -> None:
     """One byte and 50 MB can be uploaded."""
-    assert ask(deployment, bytes=size).status == 201
+    assert request_upload(deployment, bytes=size).status == 201
 
 
-def test_uploads_are_off_where_editing_is(deployment: "Deployment") -> None:
-    """A deployment that edits nothing stores nothing."""
-    response = ask(deployment)
+def test_uploads_are_disabled_while_editing_is(deployment: "Deployment") -> None:
+    """A deployment that does not edit stores no inputs."""
+    response = request_upload(deployment)
 
     assert (response.status, response.json["code"]) == (403, "disabled")
