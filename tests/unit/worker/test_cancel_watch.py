@@ -1,4 +1,4 @@
-"""Watching jobs that run: the table is moto's, time passes when a test says so, and what is stopped is remembered."""
+"""Watching running jobs for cancellation, with moto's table and a clock that the tests control."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-class Stops:
-    """Remembers the jobs that were stopped."""
+class RecordingCanceler:
+    """Records the ids of the jobs whose runs it should stop."""
 
     def __init__(self) -> None:
-        self.jobs: list[str] = []
+        self.job_ids: list[str] = []
 
     async def cancel(self, job: Job) -> None:
-        self.jobs.append(job.id)
+        self.job_ids.append(job.id)
 
 
-class Time:
-    """Remembers how long is waited for each time, and passes at once as soon as it may."""
+class ManualClock:
+    """Records the requested sleeps. They all last until the test sets `may_pass`, and no time after that."""
 
     def __init__(self) -> None:
-        self.waits: list[float] = []
+        self.sleeps: list[float] = []
         self.may_pass = asyncio.Event()
 
     async def sleep(self, seconds: float) -> None:
-        self.waits.append(seconds)
+        self.sleeps.append(seconds)
         await self.may_pass.wait()
 
 
@@ -47,16 +47,16 @@ def jobs(settings: Settings, aws: Aws) -> JobStore:
 
 
 @pytest.fixture
-def stops() -> Stops:
-    return Stops()
+def canceler() -> RecordingCanceler:
+    return RecordingCanceler()
 
 
-def watching(jobs: JobStore, stops: Stops) -> tuple[CancelWatch, Time]:
-    time = Time()
-    return CancelWatch(jobs, cast("EngineCanceler", stops), sleep=time.sleep), time
+def create_watch(jobs: JobStore, canceler: RecordingCanceler) -> tuple[CancelWatch, ManualClock]:
+    clock = ManualClock()
+    return CancelWatch(jobs, cast("EngineCanceler", canceler), sleep=clock.sleep), clock
 
 
-async def running(jobs: JobStore, engine: str = "comfyui") -> Job:
+async def create_running_job(jobs: JobStore, engine: str = "comfyui") -> Job:
     job = Job(id=new_job_id(), kind="generation", owner="token:1", engine=engine)
     await jobs.create(job, lease_seconds=60, holder="h")
     return job
@@ -67,106 +67,108 @@ async def cancel(jobs: JobStore, job: Job) -> None:
 
 
 @pytest.mark.parametrize("engine", ["comfyui", "automatic1111"])
-async def test_work_at_a_canceled_job_is_cancelled_and_what_it_runs_is_stopped(
-    jobs: JobStore, stops: Stops, engine: str
+async def test_canceling_a_job_cancels_the_block_and_then_stops_the_run(
+    jobs: JobStore, canceler: RecordingCanceler, engine: str
 ) -> None:
-    """The work has ended, with all that it does to leave off, before its runs are stopped by the job's id."""
-    cancel_watch, time = watching(jobs, stops)
-    job = await running(jobs, engine)
-    left_off = []
+    """The block has ended, with its cleanup, before the job's run at the engine is stopped."""
+    cancel_watch, clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs, engine)
+    stopped_at_cleanup = []
 
-    async def work() -> None:
+    async def watched_work() -> None:
         async with cancel_watch.watch(job):
             await cancel(jobs, job)
-            time.may_pass.set()
+            clock.may_pass.set()
             try:
                 await asyncio.Event().wait()
             finally:
-                left_off.append(list(stops.jobs))
+                stopped_at_cleanup.append(list(canceler.job_ids))
 
     with pytest.raises(Canceled, match=job.id):
-        await asyncio.wait_for(work(), 5)
+        await asyncio.wait_for(watched_work(), 5)
 
-    assert left_off == [[]]
-    assert stops.jobs == [job.id]
+    assert stopped_at_cleanup == [[]]
+    assert canceler.job_ids == [job.id]
 
 
-async def test_work_that_ends_is_watched_no_more(jobs: JobStore, stops: Stops) -> None:
-    """Its looks are two seconds apart, and the first comes after two: most jobs are not looked at at all."""
-    cancel_watch, time = watching(jobs, stops)
-    job = await running(jobs)
-    before = asyncio.all_tasks()
+async def test_watching_ends_with_the_block(jobs: JobStore, canceler: RecordingCanceler) -> None:
+    """The record is read every two seconds, for the first time after two seconds, so that most jobs cost no read."""
+    cancel_watch, clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs)
+    tasks_before = asyncio.all_tasks()
 
     async with cancel_watch.watch(job):
         await asyncio.sleep(0)
 
-    assert time.waits == [POLL_SECONDS]
-    assert stops.jobs == []
-    assert asyncio.all_tasks() == before
+    assert clock.sleeps == [POLL_SECONDS]
+    assert canceler.job_ids == []
+    assert asyncio.all_tasks() == tasks_before
 
 
-async def test_what_goes_wrong_with_the_work_is_told_as_it_is(jobs: JobStore, stops: Stops) -> None:
-    """Its errors, and a `TimeoutError` of somebody else's, are no cancellation."""
-    cancel_watch, _time = watching(jobs, stops)
-    job = await running(jobs)
+async def test_errors_of_the_block_are_raised_unchanged(jobs: JobStore, canceler: RecordingCanceler) -> None:
+    """Neither an error of the block nor a `TimeoutError` of another timeout counts as a cancellation."""
+    cancel_watch, _clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs)
 
     with pytest.raises(StorageUnavailable):
         async with cancel_watch.watch(job):
-            raise StorageUnavailable("away")
+            raise StorageUnavailable("the table fails")
     with pytest.raises(TimeoutError):
         async with cancel_watch.watch(job):
             raise TimeoutError
 
 
-async def test_a_worker_whose_own_time_is_up_stops_nothing(jobs: JobStore, stops: Stops) -> None:
-    """The next attempt is to find the run."""
-    cancel_watch, _time = watching(jobs, stops)
-    job = await running(jobs)
+async def test_a_timeout_of_the_worker_does_not_stop_the_run(jobs: JobStore, canceler: RecordingCanceler) -> None:
+    """The next attempt should find the run."""
+    cancel_watch, _clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs)
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05), cancel_watch.watch(job):
             await asyncio.Event().wait()
 
-    assert stops.jobs == []
+    assert canceler.job_ids == []
 
 
-async def test_a_table_that_does_not_answer_changes_nothing(
-    jobs: JobStore, stops: Stops, monkeypatch: pytest.MonkeyPatch
+async def test_a_failing_table_does_not_cancel_the_block(
+    jobs: JobStore, canceler: RecordingCanceler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked again, and what it then says holds."""
-    cancel_watch, time = watching(jobs, stops)
-    job = await running(jobs)
+    """The record is read again, and a cancellation that is read later takes effect."""
+    cancel_watch, clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs)
     get = jobs.get
 
-    async def falter(job_id: str) -> Any:
-        if len(time.waits) < 3:
-            raise StorageUnavailable("planted")
+    async def fail_at_first(job_id: str) -> Any:
+        if len(clock.sleeps) < 3:
+            raise StorageUnavailable("the table fails")
         return await get(job_id)
 
-    monkeypatch.setattr(jobs, "get", falter)
+    monkeypatch.setattr(jobs, "get", fail_at_first)
     await cancel_watch.check(job)
 
-    async def work() -> None:
+    async def watched_work() -> None:
         async with cancel_watch.watch(job):
             await cancel(jobs, job)
-            time.may_pass.set()
+            clock.may_pass.set()
             await asyncio.Event().wait()
 
     with pytest.raises(Canceled):
-        await asyncio.wait_for(work(), 5)
+        await asyncio.wait_for(watched_work(), 5)
 
-    assert len(time.waits) == 3
+    assert len(clock.sleeps) == 3
 
 
-async def test_an_engine_that_cannot_be_stopped_is_waited_for(jobs: JobStore, stops: Stops) -> None:
-    """It goes on and is paid, so its images may as well be stored; before it is asked, a look can spare that."""
-    cancel_watch, time = watching(jobs, stops)
-    job = await running(jobs, "openai")
+async def test_a_block_on_an_engine_that_cannot_be_stopped_is_not_canceled(
+    jobs: JobStore, canceler: RecordingCanceler
+) -> None:
+    """Its run continues and is paid, so its images are stored. A check before the engine is called can prevent that."""
+    cancel_watch, clock = create_watch(jobs, canceler)
+    job = await create_running_job(jobs, "openai")
 
     async with cancel_watch.watch(job):
         await cancel_watch.check(job)
         await cancel(jobs, job)
 
-    assert time.waits == []
+    assert clock.sleeps == []
     with pytest.raises(Canceled, match=job.id):
         await cancel_watch.check(job)
