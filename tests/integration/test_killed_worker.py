@@ -156,10 +156,10 @@ async def kill_in_the_middle(sandbox: Sandbox, gate: Gate) -> Aftermath:
     ids["openai"] = await submit(sandbox, "edit", prompt="a hat", image=photo)
     await until(lambda: requested(sandbox, "comfyui", "/prompt") == 2 and requested(sandbox, "openai", "/edits") == 1)
 
-    after.killed = sandbox.functions.at_work(WORKER)
+    after.killed = sandbox.functions.busy_pids(WORKER)
     for process in after.killed:
         os.kill(process, signal.SIGKILL)
-    await until(lambda: not sandbox.functions.at_work(WORKER))
+    await until(lambda: not sandbox.functions.busy_pids(WORKER))
     after.stored_at_death = stored(sandbox)
     gate.opened.set()
     for name in ("comfyui", "openai"):

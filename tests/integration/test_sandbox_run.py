@@ -15,7 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from sandbox.__main__ import STARTING, Photo, main, show
+from sandbox.__main__ import STARTING, Photo, main, make_image
 from sandbox.client import GatewayClient
 from sandbox.errors import SandboxError
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, Running, environment, spawn, start
@@ -266,7 +266,7 @@ async def test_a_demonstration_of_an_edit(
     photo, out = tmp_path / "photo.png", tmp_path / "image.png"
     Image.frombytes("RGB", (side, side), random.Random(1).randbytes(side * side * 3)).save(photo)
 
-    await show(client, "a hat", out, engine="openai", size="1024x1024", photo=await Photo.read(photo))
+    await make_image(client, "a hat", out, engine="openai", size="1024x1024", photo=await Photo.read(photo))
 
     assert way in capsys.readouterr().out
     with Image.open(out) as image:
@@ -287,8 +287,8 @@ def test_a_photo_that_is_not_there(
 @pytest.mark.anyio
 async def test_a_demonstration_that_fails(client: GatewayClient, tmp_path: Path) -> None:
     """A size that is none is refused with the gateway's words; nothing is written."""
-    with pytest.raises(SandboxError, match=r"^The gateway answered 400: \{.*invalid_size"):
-        await show(client, "a fox", tmp_path / "image.png", engine="openai", size="big", photo=None)
+    with pytest.raises(SandboxError, match=r"^The gateway responded with 400: \{.*invalid_size"):
+        await make_image(client, "a fox", tmp_path / "image.png", engine="openai", size="big", photo=None)
 
     assert not (tmp_path / "image.png").exists()
 

@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def stored_images(deployment: "Deployment") -> list[str]:
-    """Return the keys of all images in the bucket."""
-    found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
-    return [item["Key"] for item in found.get("Contents", [])]
-
-
 FAULTS = [
     (Fault(401, {"error": {"message": "Incorrect API key: planted-engine-key", "code": "invalid_api_key"}}, times=-1),
      400, "engine_rejected", "Incorrect API key"),
@@ -52,7 +46,7 @@ def test_an_engines_failure_has_the_documented_code_and_the_engines_text(
     assert (response.status, response.json["code"]) == (status, code)
     assert error_text in response.json["detail"]
     assert "planted-engine-key" not in response.text
-    assert stored_images(openai_deployment) == []
+    assert openai_deployment.stored() == []
     if status == 429:
         assert response.headers["retry-after"] == "17"
         assert "x-should-retry" not in response.headers

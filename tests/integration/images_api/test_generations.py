@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import boto3
 import httpx
 import pytest
 from PIL import Image
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def stored_images(deployment: "Deployment") -> list[str]:
-    """Return the keys of all images in the bucket."""
-    found = boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="images/")
-    return [item["Key"] for item in found.get("Contents", [])]
-
-
 def test_a_generation_is_stored_and_returned_with_a_presigned_url(openai_deployment: "Deployment") -> None:
     """The response has the documented fields; the URL returns an image of the requested size."""
     response = generate(openai_deployment)
@@ -42,7 +35,7 @@ def test_a_generation_is_stored_and_returned_with_a_presigned_url(openai_deploym
     assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
     assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
     assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
-    assert image["id"].rpartition("-")[0] in stored_images(openai_deployment)[0]
+    assert image["id"].rpartition("-")[0] in openai_deployment.stored()[0]
 
 
 def test_the_requests_parameters_reach_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
@@ -102,7 +95,7 @@ def test_a_failed_call_of_several_leaves_the_other_images(
     response = generate(openai_deployment, model="sandbox-single", n=4)
 
     assert response.status == 200
-    assert len(response.json) == len(stored_images(openai_deployment)) == 3
+    assert len(response.json) == len(openai_deployment.stored()) == 3
     assert [image["id"].rpartition("-")[2] for image in response.json] == ["0", "1", "2"]
     assert any("a planted failure" in warning for warning in response.json[0]["warnings"])
 

@@ -19,8 +19,8 @@ def gemini() -> SandboxState:
 
 
 @pytest.fixture
-def two(openai_deployment: "Deployment", gemini: SandboxState, serve: Callable[..., str]) -> "Deployment":
-    """A deployment that generates with openai, and has gemini beside it."""
+def two_engines(openai_deployment: "Deployment", gemini: SandboxState, serve: Callable[..., str]) -> "Deployment":
+    """A deployment that generates with openai and has gemini configured as well."""
     url = serve(import_module("sandbox.engines.gemini").create_app(gemini))
     openai_deployment.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
     return openai_deployment

@@ -15,15 +15,17 @@ Files = list[tuple[str, tuple[str, bytes, str]]]
 
 
 def file(name: str, data: bytes, kind: str = "image/png") -> tuple[str, tuple[str, bytes, str]]:
+    """Return one file of a form, as httpx takes it."""
     return name, ("an image.png", data, kind)
 
 
 def edit(deployment: "Deployment", files: Files, role: str = "user", **fields: Any) -> "ApiResponse":
-    """Send a form as httpx writes it, which API Gateway hands on in base64."""
+    """Send a form as httpx encodes it, which API Gateway passes on in base64."""
     request = httpx.Request("POST", "http://gateway.example", data={"prompt": "a hat", **fields}, files=files)
     headers = {"Content-Type": request.headers["content-type"]}
     return deployment.call("POST", PATH, raw=request.read(), headers=headers, role=role)
 
 
 def edit_json(deployment: "Deployment", **body: Any) -> "ApiResponse":
+    """Send an edit as JSON."""
     return deployment.call("POST", PATH, {"prompt": "a hat", **body}, role="user")

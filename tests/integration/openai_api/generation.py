@@ -12,15 +12,17 @@ PATH = "/v1/images/generations"
 
 
 def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "ApiResponse":
+    """Send a generation as a user."""
     body = {"prompt": "a fox", "size": "64x64", **fields}
     return deployment.call("POST", PATH, body, role="user", headers=headers)
 
 
 def parsed_response(response: "ApiResponse") -> ImagesResponse:
-    """The answer as the SDK's type, every field of which is checked."""
+    """Return the response as the SDK's type; every field is validated strictly."""
     assert response.status == 200, response.text
     return ImagesResponse.model_validate_json(response.text, strict=True)
 
 
 def parsed_images(response: "ApiResponse") -> list[Image]:
+    """Return the images of a successful response."""
     return parsed_response(response).data or []

@@ -1,4 +1,4 @@
-"""The OpenAI channel over engines that have more words than OpenAI."""
+"""Parameters that OpenAI does not have, for engines that do."""
 
 import subprocess
 import sys
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from tests.integration.sandbox_engine import SandboxEngine
 
 
-MORE = {"seed": 7, "negative_prompt": "rain", "steps": 9}
+ADDITIONAL = {"seed": 7, "negative_prompt": "rain", "steps": 9}
 
 
-def sent(state: SandboxState, engine: str) -> dict[str, Any]:
-    """What the engine was asked for of `MORE`, under the names that it has there."""
+def received_parameters(state: SandboxState, engine: str) -> dict[str, Any]:
+    """Return what the engine received of `ADDITIONAL`, under the same names."""
     if engine == "automatic1111":
-        (requested,) = [one.json for one in state.record if one.path.endswith(("/txt2img", "/img2img"))]
-        return {name: requested[name] for name in MORE}
-    (requested,) = [one.json["prompt"] for one in state.record if one.path.endswith("/prompt")]
-    sampler = next(node["inputs"] for node in requested.values() if node["class_type"] == "KSampler")
-    negative = requested[sampler["negative"][0]]["inputs"]["text"]
+        (request,) = [request.json for request in state.record if request.path.endswith(("/txt2img", "/img2img"))]
+        return {name: request[name] for name in ADDITIONAL}
+    (request,) = [request.json["prompt"] for request in state.record if request.path.endswith("/prompt")]
+    sampler = next(node["inputs"] for node in request.values() if node["class_type"] == "KSampler")
+    negative = request[sampler["negative"][0]]["inputs"]["text"]
     return {"seed": sampler["seed"], "negative_prompt": negative, "steps": sampler["steps"]}
 
 
 @pytest.mark.parametrize("engine", ["automatic1111", "comfyui"])
-def test_more_than_openai_has_reaches_a_generation(
+def test_additional_parameters_of_a_generation_reach_the_engine(
     deployment: "Deployment", serve: "Callable[..., str]", engine: str
 ) -> None:
-    """Seed, negative prompt and steps are the caller's, and no warning is left of them."""
+    """Seed, negative prompt and steps are the request's, without a warning."""
     state = SandboxState()
     url = serve(import_module(f"sandbox.engines.{engine}").create_app(state))
     fields = (
@@ -48,27 +48,27 @@ def test_more_than_openai_has_reaches_a_generation(
     )
 
     response = deployment.call(
-        "POST", "/v1/images/generations", {"prompt": "a fox", "size": "64x64", **MORE}, role="user"
+        "POST", "/v1/images/generations", {"prompt": "a fox", "size": "64x64", **ADDITIONAL}, role="user"
     )
 
     assert response.status == 200, response.text
-    assert sent(state, engine) == MORE
+    assert received_parameters(state, engine) == ADDITIONAL
     assert WARNINGS_HEADER not in response.headers
 
 
-def test_more_than_openai_has_reaches_an_edit(
+def test_additional_parameters_of_an_edit_reach_the_engine(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """The same of an edit."""
+    """Seed, negative prompt and steps are the request's, without a warning."""
     engine = use_edit_engine("automatic1111")
     image = {"image_url": "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}
 
     response = deployment.call(
-        "POST", "/v1/images/edits", {"prompt": "a fox", "images": [image], "size": "64x64", **MORE}, role="user"
+        "POST", "/v1/images/edits", {"prompt": "a fox", "images": [image], "size": "64x64", **ADDITIONAL}, role="user"
     )
 
     assert response.status == 200, response.text
-    assert sent(engine.state, "automatic1111") == MORE
+    assert received_parameters(engine.state, "automatic1111") == ADDITIONAL
 
 
 CONVERSIONS = textwrap.dedent("""
@@ -93,10 +93,10 @@ CONVERSIONS = textwrap.dedent("""
 
 
 def test_pillow_is_loaded_only_for_a_conversion() -> None:
-    """Neither at a start nor for an image that is what was asked for: it would make every cold start longer."""
+    """Neither the start nor an image in the requested format imports it: it would lengthen every cold start."""
     from tests.integration.sample_images import encoded, text
 
     command = [sys.executable, "-c", CONVERSIONS, text(encoded())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr

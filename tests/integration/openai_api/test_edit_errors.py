@@ -24,10 +24,10 @@ if TYPE_CHECKING:
         ({"image": text(encoded(RED)), "mask": {"file_id": "aGVsbG8="}}, "mask"),
     ],
 )
-def test_a_file_id_of_elsewhere(
+def test_a_file_id_of_openai_is_refused(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", body: dict[str, Any], param: str
 ) -> None:
-    """OpenAI's files are not here: it says so, and does not try to read the id as an image."""
+    """The error says what a `file_id` is here; the id is not read as an image."""
     use_edit_engine("openai")
 
     error = edit_json(deployment, **body).json["error"]
@@ -37,10 +37,10 @@ def test_a_file_id_of_elsewhere(
 
 
 @pytest.mark.parametrize("names", [("mask", "mask"), ("mask[]", "mask[]"), ("mask", "mask[]")])
-def test_two_masks(
+def test_two_masks_are_refused(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", names: tuple[str, str]
 ) -> None:
-    """None of them is dropped in silence."""
+    """Neither of them is ignored silently."""
     use_edit_engine("openai")
     masks = [file(name, base64.b64decode(right_half())) for name in names]
 
@@ -49,8 +49,10 @@ def test_two_masks(
     assert (error["param"], error["message"]) == ("mask", "mask: was sent more than once")
 
 
-def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
-    """Which of two sizes counts is not for the gateway to guess; what means nothing may come as often as it likes."""
+def test_a_repeated_parameter_is_refused(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """The gateway does not choose between two sizes; unknown fields may be repeated."""
     use_edit_engine("openai")
     image = file("image", encoded(RED))
 
@@ -61,10 +63,10 @@ def test_a_text_that_is_sent_twice(deployment: "Deployment", use_edit_engine: "C
     assert '"tag is not a field' in response.headers[WARNINGS_HEADER]
 
 
-def test_an_empty_prompt_is_refused_in_the_same_words(
+def test_an_empty_prompt_has_the_same_error_in_a_form_and_in_json(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """In a form as in JSON."""
+    """Both are validated by the same rules."""
     use_edit_engine("openai")
 
     as_form = edit(deployment, [file("image", encoded(RED))], prompt="")
@@ -86,22 +88,22 @@ def test_an_empty_prompt_is_refused_in_the_same_words(
         ([file("image", encoded(RED)), file("markup", encoded(RED))], {}, "markup"),
         ([file("image", encoded(RED))], {"output_format": "svg"}, "output_format"),
         ([file("image", encoded(RED))], {"n": "many"}, "n"),
-        *(([file("image", encoded(RED))], {"stream": yes}, "stream") for yes in ("true", "1", "yes", "on", "t")),
+        *(([file("image", encoded(RED))], {"stream": stream}, "stream") for stream in ("true", "1", "yes", "on", "t")),
         ([file("image", encoded(RED))], {"response_format": "file"}, "response_format"),
         ([file("image", encoded(RED))], {"quality": b"\xff"}, "quality"),
     ],
 )
-def test_what_is_wrong_names_its_field(
+def test_an_invalid_form_names_the_field(
     deployment: "Deployment",
     use_edit_engine: "Callable[[str], SandboxEngine]",
     files: Files,
     fields: dict[str, str],
     param: str,
 ) -> None:
-    """A 400 in OpenAI's shape, before the engine is asked."""
+    """It is a 400 in OpenAI's shape, before the engine is called."""
     engine = use_edit_engine("openai")
 
-    # Without a file httpx would write another kind of form.
+    # Without a file httpx would send a form of another content type.
     response = edit(deployment, files or [file("nothing", b"")], **fields)
 
     assert (response.status, response.json["error"]["param"]) == (400, param)
@@ -109,10 +111,10 @@ def test_what_is_wrong_names_its_field(
     assert not engine.state.record
 
 
-def test_an_edit_is_no_gif_where_the_engine_makes_none(
+def test_a_gif_is_refused_before_inputs_are_read_if_the_engine_makes_none(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """The refusal comes before any input is read."""
+    """The link is not fetched."""
     use_edit_engine("gemini")
 
     response = edit_json(deployment, image="http://10.0.0.1/secret.png", output_format="gif")
@@ -121,7 +123,7 @@ def test_an_edit_is_no_gif_where_the_engine_makes_none(
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "said"),
+    ("content_type", "body", "reason"),
     [
         ("multipart/form-data", b"--x--", "boundary"),
         ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc", "cut off"),
@@ -139,26 +141,26 @@ def test_an_edit_is_no_gif_where_the_engine_makes_none(
         ("application/json", b'{"prompt": "x", "image": "a", "mask": {"x": 1}}', "image_url or file_id"),
     ],
 )
-def test_bodies_that_cannot_be_read(
+def test_an_unreadable_body_is_refused_with_the_expected_form(
     deployment: "Deployment",
     use_edit_engine: "Callable[[str], SandboxEngine]",
     content_type: str,
     body: bytes,
-    said: str,
+    reason: str,
 ) -> None:
-    """Each is told what it should be."""
+    """The error says what the body should be."""
     use_edit_engine("openai")
 
     response = deployment.call("POST", PATH, raw=body, headers={"Content-Type": content_type}, role="user")
 
     assert response.status == 400
-    assert said in response.json["error"]["message"]
+    assert reason in response.json["error"]["message"]
 
 
-def test_nothing_is_fetched_for_whom_a_switch_turns_away(
+def test_a_disabled_edit_fetches_no_input(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """A body full of links that cannot be fetched is the same 403."""
+    """A body with links that cannot be fetched is the same 403."""
     use_edit_engine("openai")
     deployment.configure(ENABLE_IMAGE_EDIT=False)
 

@@ -18,60 +18,62 @@ if TYPE_CHECKING:
     from tests.integration.sandbox_engine import SandboxEngine
 
 
-def made(response: "ApiResponse") -> list[str]:
-    """The base64 of an answer's images."""
+def base64_images(response: "ApiResponse") -> list[str]:
+    """Return the base64 of a successful response's images."""
     assert response.status == 200, response.text
     return [image.b64_json or "" for image in ImagesResponse.model_validate_json(response.text).data or ()]
 
 
 @pytest.mark.parametrize("name", ["image", "image[]", "image[0]", "images"])
-def test_one_file(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", name: str) -> None:
-    """Under any of the names that clients give it."""
+def test_a_file_may_have_any_of_the_usual_field_names(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", name: str
+) -> None:
+    """Clients differ in the name of the field."""
     engine = use_edit_engine("openai")
 
     response = edit(deployment, [file(name, encoded(RED))])
 
-    assert opened(made(response)[0]).size == (1024, 1024)
+    assert opened(base64_images(response)[0]).size == (1024, 1024)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
-def test_a_text_that_comes_as_a_file(
+def test_a_text_parameter_may_be_sent_as_a_file(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """Some clients give every part a file's name: a prompt is its text, and no base64 that is paid for."""
+    """Some clients give every part a file name: the prompt is the content, not its base64."""
     engine = use_edit_engine("openai")
     files = [("prompt", ("blob", "ein Hüt".encode(), "text/plain")), ("n", ("blob", b"2", "text/plain"))]
 
     response = edit(deployment, [file("image", encoded(RED)), *files, file("extra", b"\xff")], prompt=[])
 
-    assert len(made(response)) == 2
+    assert len(base64_images(response)) == 2
     assert engine.state.record[-1].json["prompt"] == "ein Hüt"
     assert "extra is not a field" in response.headers[WARNINGS_HEADER]
 
 
 @pytest.mark.parametrize("name", ["openai", "gemini", "comfyui", "automatic1111"])
-def test_several_files_and_a_mask(
+def test_several_files_and_a_mask_work_with_every_engine(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", name: str
 ) -> None:
-    """Whichever engine is behind; what it cannot do is named."""
+    """A warning names what the engine does not support."""
     engine = use_edit_engine(name)
     files = [file("image[]", encoded(colour)) for colour in (RED, GREEN, BLUE)]
 
     response = edit(deployment, [*files, file("mask", base64.b64decode(right_half()))], size="64x64")
 
-    assert made(response)
+    assert base64_images(response)
     if name == "openai":
         names = [sent["name"] for sent in engine.state.record[-1].files]
         assert names == ["image[]", "image[]", "image[]", "mask"]
     else:
-        said = response.headers.get(WARNINGS_HEADER, "")
-        assert {"gemini": "mask is not", "comfyui": "", "automatic1111": "only the first of 3"}[name] in said
+        warnings = response.headers.get(WARNINGS_HEADER, "")
+        assert {"gemini": "mask is not", "comfyui": "", "automatic1111": "only the first of 3"}[name] in warnings
 
 
-def test_every_parameter_of_a_form_reaches_the_engine(
+def test_every_form_parameter_reaches_the_engine(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
 ) -> None:
-    """Texts are numbers where numbers are wanted; empty ones are not there."""
+    """Numbers are parsed from text; empty parameters are ignored."""
     engine = use_edit_engine("openai")
 
     response = edit(
@@ -80,11 +82,11 @@ def test_every_parameter_of_a_form_reaches_the_engine(
         response_format="url", input_fidelity="high",
     )  # fmt: skip
 
-    requested = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
-    given = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
-    assert engine.state.record[-1].json == {"prompt": "a hat", **requested, **given}
+    expected = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
+    output = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
+    assert engine.state.record[-1].json == {"prompt": "a hat", **expected, **output}
     assert [httpx.get(image["url"]).headers["content-type"] for image in response.json["data"]] == ["image/jpeg"] * 2
-    # gpt-image-2 knows no input_fidelity.
+    # gpt-image-2 does not support input_fidelity.
     assert '"input_fidelity is not known' in response.headers[WARNINGS_HEADER]
 
 
@@ -97,28 +99,30 @@ def test_every_parameter_of_a_form_reaches_the_engine(
         {"images": [{"image_url": data_url(encoded(RED))}], "mask": {"image_url": f"data:;base64,{right_half()}"}},
     ],
 )
-def test_json(
+def test_an_edit_may_be_json(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", body: dict[str, Any]
 ) -> None:
-    """Texts, or OpenAI's objects that hold them."""
+    """Images are texts, or OpenAI's objects that contain them."""
     engine = use_edit_engine("openai")
 
-    assert made(edit_json(deployment, **body, size="64x64"))
+    assert base64_images(edit_json(deployment, **body, size="64x64"))
     assert len(engine.state.record[-1].files) == len(body.get("images") or [1]) + ("mask" in body) + (
         isinstance(body.get("image"), list)
     )
 
 
-def test_an_image_by_its_id(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
-    """An image of this gateway is an input as `file_id`, for its owner."""
+def test_an_output_image_is_an_input_as_file_id(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """The id of an image of this gateway is accepted from its owner."""
     use_edit_engine("openai")
     edit_json(deployment, image=text(encoded(RED)), size="64x64")
     image = f"{deployment.jobs()[0].id}-0"
 
-    assert made(edit_json(deployment, images=[{"file_id": image}]))
+    assert base64_images(edit_json(deployment, images=[{"file_id": image}]))
 
 
-NOT_CHOSEN = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
+EMPTY_FILE = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
 
 
 PLAIN = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n%s\r\n'
@@ -131,53 +135,59 @@ HAT = PLAIN % (b"prompt", b"", b"a hat")
 
 
 def edit_raw(deployment: "Deployment", *parts: bytes) -> "ApiResponse":
-    """Send a form as it is written here."""
+    """Send a form of these parts, unchanged."""
     body = b"".join(parts) + b"--x--\r\n"
     return deployment.call(
         "POST", PATH, raw=body, headers={"Content-Type": "multipart/form-data; boundary=x"}, role="user"
     )
 
 
-def test_a_file_without_a_name(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
-    """What says that it is an image is one, also where its client names no file."""
+def test_an_image_part_without_a_file_name_is_a_file(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """A part with an image's content type is a file."""
     engine = use_edit_engine("openai")
     image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
-    assert made(edit_raw(deployment, image, HAT))
+    assert base64_images(edit_raw(deployment, image, HAT))
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
 
 
 @pytest.mark.parametrize("kind", [OCTETS, b"image/png"])
-def test_a_file_that_was_not_chosen(
+def test_empty_file_fields_are_ignored(
     deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", kind: bytes
 ) -> None:
-    """Browsers send an empty file without a name for a field that was left empty: there is none."""
+    """Browsers send an empty file without a name for a file field that was left empty."""
     engine = use_edit_engine("openai")
     image = PLAIN % (b"image", b"Content-Type: image/png\r\n", encoded(RED))
 
-    response = edit_raw(deployment, image, NOT_CHOSEN % (b"image[]", kind), NOT_CHOSEN % (b"mask", kind), HAT)
-    without = edit_raw(deployment, NOT_CHOSEN % (b"image", kind), HAT)
+    response = edit_raw(deployment, image, EMPTY_FILE % (b"image[]", kind), EMPTY_FILE % (b"mask", kind), HAT)
+    without = edit_raw(deployment, EMPTY_FILE % (b"image", kind), HAT)
 
-    assert made(response)
+    assert base64_images(response)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image"]
     assert (without.status, without.json["error"]["message"]) == (400, "image: Field required")
 
 
-def test_a_mask_in_a_list_of_one(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
-    """Some clients name every file so."""
+def test_a_mask_may_be_sent_as_a_list_of_one(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """Some clients send every file as `name[]`."""
     engine = use_edit_engine("openai")
 
     response = edit(deployment, [file("image[]", encoded(RED)), file("mask[]", base64.b64decode(right_half()))])
 
-    assert made(response)
+    assert base64_images(response)
     assert [sent["name"] for sent in engine.state.record[-1].files] == ["image", "mask"]
     assert WARNINGS_HEADER not in response.headers
 
 
-def test_a_phone_s_photo(deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]") -> None:
-    """What is sent is believed by its bytes alone, and turned into what every engine takes."""
+def test_the_image_type_is_detected_from_the_content(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """A TIFF sent as `application/octet-stream` is converted to a PNG."""
     engine = use_edit_engine("openai")
 
-    made(edit(deployment, [file("image", encoded(RED, "TIFF"), "application/octet-stream")]))
+    base64_images(edit(deployment, [file("image", encoded(RED, "TIFF"), "application/octet-stream")]))
 
     assert engine.state.record[-1].files[0]["content_type"] == "image/png"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
         ({"prompt": ""}, "prompt", "invalid_request"),
         ({"prompt": "x" * 32_001}, "prompt", "invalid_request"),
         *(
-            ({"stream": yes}, "stream", "invalid_request")
-            for yes in (True, 1, "1", "true", "Yes", "on", "t", "perhaps")
+            ({"stream": stream}, "stream", "invalid_request")
+            for stream in (True, 1, "1", "true", "Yes", "on", "t", "perhaps")
         ),
         ({"n": 0}, "n", "invalid_request"),
         *(({name: True}, name, "invalid_request") for name in ("n", "seed", "steps", "output_compression")),
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
         ({"prompt": "a forbidden thing"}, None, "content_blocked"),
     ],
 )
-def test_what_is_wrong_is_told_as_openai_does(
+def test_an_invalid_request_is_an_error_in_openais_shape(
     openai_deployment: "Deployment", fields: dict[str, Any], param: str | None, code: str
 ) -> None:
-    """A 4xx in OpenAI's shape, naming the parameter also where the engine found it."""
+    """The 4xx names the parameter, even if it was the engine that rejected it."""
     response = generate(openai_deployment, **fields)
 
     error = response.json["error"]
@@ -57,8 +57,8 @@ def test_what_is_wrong_is_told_as_openai_does(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"a fox"', b"\xff"])
-def test_a_body_that_is_no_object_is_refused(openai_deployment: "Deployment", body: bytes) -> None:
-    """In OpenAI's shape too."""
+def test_a_body_that_is_not_a_json_object_is_refused(openai_deployment: "Deployment", body: bytes) -> None:
+    """The error has OpenAI's shape."""
     response = openai_deployment.call("POST", PATH, raw=body, role="user", headers={"Content-Type": "application/json"})
 
     assert response.status == 400
@@ -67,7 +67,7 @@ def test_a_body_that_is_no_object_is_refused(openai_deployment: "Deployment", bo
 
 @pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
 @pytest.mark.parametrize(
-    ("content_type", "read"),
+    ("content_type", "is_json"),
     [
         ("", True),
         ("application/json; charset=utf-8", True),
@@ -76,27 +76,29 @@ def test_a_body_that_is_no_object_is_refused(openai_deployment: "Deployment", bo
         ("application/x-www-form-urlencoded", False),
     ],
 )
-def test_what_is_read_as_json(openai_deployment: "Deployment", path: str, content_type: str, read: bool) -> None:
-    """Both routes go by the content type, and by the body where none is said."""
+def test_the_content_type_decides_what_is_read_as_json(
+    openai_deployment: "Deployment", path: str, content_type: str, is_json: bool
+) -> None:
+    """Both routes use the content type, or the body if there is none."""
     response = openai_deployment.call(
         "POST", path, raw=b'{"n": 0}', role="user", headers={"Content-Type": content_type}
     )
 
     assert response.status == 400
-    assert (response.json["error"]["param"] is not None) is read
+    assert (response.json["error"]["param"] is not None) is is_json
 
 
 @pytest.mark.parametrize("body", [b'{"prompt": "\xff"}', b"[" * 100_000], ids=["no UTF-8", "too deep"])
 @pytest.mark.parametrize("path", [PATH, "/v1/images/edits"])
-def test_json_that_cannot_be_read(openai_deployment: "Deployment", path: str, body: bytes) -> None:
-    """Whether that is for its encoding or its depth is not known."""
+def test_json_that_cannot_be_parsed_is_refused(openai_deployment: "Deployment", path: str, body: bytes) -> None:
+    """The same error stands for a wrong encoding and for too many levels."""
     response = openai_deployment.call("POST", path, raw=body, role="user", headers={"Content-Type": "application/json"})
 
     assert response.json["error"]["message"] == "The body cannot be read as JSON in UTF-8"
 
 
-def test_what_was_switched_off_is_forbidden(openai_deployment: "Deployment") -> None:
-    """With a type that clients know."""
+def test_disabled_generation_is_a_permission_error(openai_deployment: "Deployment") -> None:
+    """The error's type is one that clients know."""
     openai_deployment.configure(ENABLE_IMAGE_GENERATION=False)
 
     response = generate(openai_deployment)

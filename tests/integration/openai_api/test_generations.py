@@ -16,40 +16,45 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_images_are_answered_as_base64(openai_deployment: "Deployment") -> None:
-    """The answer has all that OpenAI's has, as the engine told it."""
-    found = parsed_response(generate(openai_deployment, n=2, quality="low", background="transparent"))
+def test_images_are_returned_as_base64_by_default(openai_deployment: "Deployment") -> None:
+    """The response has all fields of OpenAI's, with the engine's values."""
+    result = parsed_response(generate(openai_deployment, n=2, quality="low", background="transparent"))
 
-    assert [opened(image.b64_json or "").size for image in found.data or ()] == [(64, 64), (64, 64)]
-    assert (found.size, found.output_format, found.quality, found.background) == ("64x64", "png", "low", "transparent")
-    assert found.usage is not None
-    assert found.usage.total_tokens == found.usage.input_tokens + found.usage.output_tokens
+    assert [opened(image.b64_json or "").size for image in result.data or ()] == [(64, 64), (64, 64)]
+    assert (result.size, result.output_format, result.quality, result.background) == (
+        "64x64",
+        "png",
+        "low",
+        "transparent",
+    )
+    assert result.usage is not None
+    assert result.usage.total_tokens == result.usage.input_tokens + result.usage.output_tokens
     finished_at = openai_deployment.jobs()[0].finished_at
     assert finished_at
-    assert found.created == int(finished_at.timestamp())
+    assert result.created == int(finished_at.timestamp())
 
 
-def test_images_that_are_answered_are_stored(openai_deployment: "Deployment") -> None:
-    """What was answered as base64 is in the bucket too, and found by the job's other routes."""
-    found = parsed_images(generate(openai_deployment))
+def test_images_returned_as_base64_are_stored(openai_deployment: "Deployment") -> None:
+    """The same image is in the bucket, and the job's other routes return it."""
+    images = parsed_images(generate(openai_deployment))
 
     job = openai_deployment.jobs()[0]
     stored = openai_deployment.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
-    assert base64.b64decode(found[0].b64_json or "") == httpx.get(stored[0]["url"]).content
+    assert base64.b64decode(images[0].b64_json or "") == httpx.get(stored[0]["url"]).content
     assert job.channel == "openai"
 
 
-def test_urls_where_they_are_asked_for(openai_deployment: "Deployment") -> None:
-    """They are presigned, and there is no base64 beside them."""
-    found = parsed_images(generate(openai_deployment, response_format="url"))
+def test_response_format_url_returns_presigned_urls(openai_deployment: "Deployment") -> None:
+    """The response has URLs and no base64."""
+    images = parsed_images(generate(openai_deployment, response_format="url"))
 
-    assert found[0].b64_json is None
-    assert httpx.get(found[0].url or "").headers["content-type"] == "image/png"
+    assert images[0].b64_json is None
+    assert httpx.get(images[0].url or "").headers["content-type"] == "image/png"
 
 
 def test_every_parameter_reaches_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:
-    """The engine has a word for all of these; what is the answer's own business is not sent."""
-    requested: dict[str, Any] = {
+    """`response_format` and `stream` describe the response only and are not sent."""
+    parameters: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
         "n": 2,
         "size": "128x64",
@@ -63,32 +68,34 @@ def test_every_parameter_reaches_the_engine(openai_deployment: "Deployment", ope
         "complexity": "low",
     }
 
-    response = generate(openai_deployment, **requested, response_format="b64_json", stream=False)
+    response = generate(openai_deployment, **parameters, response_format="b64_json", stream=False)
 
-    assert openai.record[-1].json == {"prompt": "a fox", **requested}
+    assert openai.record[-1].json == {"prompt": "a fox", **parameters}
     assert parsed_response(response).output_format == "webp"
     assert WARNINGS_HEADER not in response.headers
 
 
-def test_a_gif_where_the_engine_makes_one(openai_deployment: "Deployment", openai: "SandboxState") -> None:
-    """OpenAI's models have a preview of it; what they make is stored as it is."""
-    requested: dict[str, Any] = {
+def test_a_gif_of_an_engine_that_makes_gifs_is_stored_unchanged(
+    openai_deployment: "Deployment", openai: "SandboxState"
+) -> None:
+    """OpenAI's models have a preview of animated images."""
+    parameters: dict[str, Any] = {
         "model": "gpt-image-2.6-sunburst",
         "output_format": "gif",
         "frame_count": 2,
         "frame_duration_ms": 500,
     }
 
-    response = generate(openai_deployment, **requested)
+    response = generate(openai_deployment, **parameters)
 
-    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **requested}
+    assert openai.record[-1].json == {"prompt": "a fox", "size": "64x64", "n": 1, **parameters}
     assert opened(parsed_images(response)[0].b64_json or "").format == "GIF"
     assert parsed_response(response).output_format == "gif"
     assert WARNINGS_HEADER not in response.headers
 
 
-def test_nulls_are_left_to_the_gateway(openai_deployment: "Deployment", openai: "SandboxState") -> None:
-    """SDKs of some languages send them for everything."""
+def test_null_counts_as_absent(openai_deployment: "Deployment", openai: "SandboxState") -> None:
+    """SDKs of some languages send null for every parameter without a value."""
     nulls = dict.fromkeys(
         ("model", "n", "quality", "background", "style", "moderation", "output_format", "output_compression")
     )
@@ -100,8 +107,8 @@ def test_nulls_are_left_to_the_gateway(openai_deployment: "Deployment", openai: 
     assert "warnings" not in response.json
 
 
-def test_what_the_engine_has_no_word_for_is_named(openai_deployment: "Deployment") -> None:
-    """In the header, and in the body for those who are sent on; the images are made."""
+def test_unsupported_parameters_are_ignored_with_a_warning(openai_deployment: "Deployment") -> None:
+    """Warnings are in the header, and in the body for clients that follow a redirect; the images are made."""
     response = generate(
         openai_deployment,
         seed=1,
@@ -119,8 +126,10 @@ def test_what_the_engine_has_no_word_for_is_named(openai_deployment: "Deployment
     assert parsed_response(response).data
 
 
-def test_end_users_are_not_logged(openai_deployment: "Deployment", caplog: pytest.LogCaptureFixture) -> None:
-    """Neither they nor prompts are in any line; the owner finds them in the job."""
+def test_end_users_and_prompts_are_not_logged(
+    openai_deployment: "Deployment", caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the log nor the representation of a job contains them."""
     caplog.set_level(logging.DEBUG)
 
     generate(openai_deployment, user="planted-user", safety_identifier="planted-hash", prompt="a planted prompt")
@@ -131,8 +140,8 @@ def test_end_users_are_not_logged(openai_deployment: "Deployment", caplog: pytes
     assert "planted" not in repr(openai_deployment.jobs()[0])
 
 
-def test_warnings_fit_into_a_header() -> None:
-    """They are ASCII without control characters, quoted, and cut off where they get long."""
+def test_warnings_are_formatted_for_a_header() -> None:
+    """They are quoted ASCII without control characters, and cut off when they get long."""
     assert format_warnings(['a "b" \\ c', "ä\n\x00d"]) == '"a \\"b\\" \\\\ c", "? d"'
 
     long = format_warnings([f"{number} {'x' * 500}" for number in range(20)])

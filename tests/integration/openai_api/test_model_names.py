@@ -19,29 +19,32 @@ PATH = "/v1/images/generations"
 
 
 def generate(deployment: "Deployment", model: str | None, path: str = PATH, role: str = "user") -> "ApiResponse":
+    """Generate with a model."""
     return deployment.call("POST", path, {"prompt": "a fox", "model": model}, role=role)
 
 
-def limited(deployment: "Deployment", **limits: Any) -> str:
-    """The role of a new token with limits."""
+def limited_role(deployment: "Deployment", **limits: Any) -> str:
+    """Create a token with limits; return its role."""
     deployment.tokens["limited"] = deployment.token("a limited one", **limits)
     return "limited"
 
 
-def test_a_model_with_its_engine_runs_there(two: "Deployment", gemini: SandboxState, openai: SandboxState) -> None:
-    """The engine gets the model's own name, and what is stored says who made it."""
-    response = generate(two, "gemini/gemini-sandbox-image")
+def test_a_model_with_an_engine_prefix_runs_on_that_engine(
+    two_engines: "Deployment", gemini: SandboxState, openai: SandboxState
+) -> None:
+    """The engine receives the name without the prefix, and the job records engine and model."""
+    response = generate(two_engines, "gemini/gemini-sandbox-image")
 
     assert response.status == 200, response.text
     assert gemini.record[-1].path.endswith("/models/gemini-sandbox-image:generateContent")
     assert not openai.record
-    job = two.jobs()[0]
+    job = two_engines.jobs()[0]
     assert (job.engine, job.model, job.pinned) == ("gemini", "gemini-sandbox-image", True)
 
 
-def test_another_engine_s_usage_is_whole(two: "Deployment") -> None:
-    """Gemini does not say what its counts are made of; into a generation goes text."""
-    response = generate(two, "gemini/gemini-sandbox-image")
+def test_usage_of_another_engine_is_complete(two_engines: "Deployment") -> None:
+    """Gemini does not break its counts down; the input of a generation is text."""
+    response = generate(two_engines, "gemini/gemini-sandbox-image")
 
     usage = ImagesResponse.model_validate_json(response.text, strict=True).usage
     assert usage
@@ -49,31 +52,33 @@ def test_another_engine_s_usage_is_whole(two: "Deployment") -> None:
     assert (usage.input_tokens_details.text_tokens, usage.input_tokens_details.image_tokens) == (7, 0)
 
 
-def test_a_bare_name_goes_to_the_configured_engine(two: "Deployment", openai: SandboxState) -> None:
-    """Also where it is the one that the other engine would know."""
-    generate(two, "gpt-image-2.6-sunburst")
-    refused = generate(two, "gemini-sandbox-image")
+def test_a_model_without_a_prefix_runs_on_the_configured_engine(
+    two_engines: "Deployment", openai: SandboxState
+) -> None:
+    """Even if only the other engine has this model."""
+    generate(two_engines, "gpt-image-2.6-sunburst")
+    rejected = generate(two_engines, "gemini-sandbox-image")
 
-    assert [requested.json["model"] for requested in openai.record] == [
+    assert [request.json["model"] for request in openai.record] == [
         "gpt-image-2.6-sunburst",
         "gemini-sandbox-image",
     ]
-    assert refused.json["error"]["param"] == "model"
+    assert rejected.json["error"]["param"] == "model"
 
 
-def test_gemini_refuses_a_model_by_its_name(two: "Deployment") -> None:
-    """Its 404 is about nothing else, since the model is all that the path names."""
-    refused = generate(two, "gemini/gemini-9-image")
+def test_an_unknown_gemini_model_names_the_parameter(two_engines: "Deployment") -> None:
+    """Gemini's 404 means the model, as the path names nothing else."""
+    rejected = generate(two_engines, "gemini/gemini-9-image")
 
-    assert (refused.status, refused.json["error"]["param"]) == (400, "model")
-    assert "gemini-9-image is not found" in refused.json["error"]["message"]
+    assert (rejected.status, rejected.json["error"]["param"]) == (400, "model")
+    assert "gemini-9-image is not found" in rejected.json["error"]["message"]
 
 
 @pytest.mark.parametrize(("sampler", "param"), [("euler", "model"), ("none", None)])
-def test_comfyui_refuses_a_model_by_its_name(
+def test_an_unknown_comfyui_model_names_the_parameter(
     deployment: "Deployment", serve: Callable[..., str], sampler: str, param: str | None
 ) -> None:
-    """Where the model's node is all that is refused; a workflow that is wrong elsewhere is the operator's."""
+    """Only if the model's node alone is rejected; other errors in the workflow are the operator's."""
     workflow = deepcopy(CHECKPOINT.workflow)
     workflow["3"]["inputs"]["sampler_name"] = sampler
     url = serve(import_module("sandbox.engines.comfyui").create_app(SandboxState()))
@@ -85,41 +90,43 @@ def test_comfyui_refuses_a_model_by_its_name(
         **Sample(workflow, CHECKPOINT.nodes).fields(),
     )
 
-    refused = generate(deployment, "none.safetensors")
+    rejected = generate(deployment, "none.safetensors")
 
-    assert (refused.status, refused.json["error"]["param"]) == (400, param)
-    assert "none.safetensors" in refused.json["error"]["message"]
+    assert (rejected.status, rejected.json["error"]["param"]) == (400, param)
+    assert "none.safetensors" in rejected.json["error"]["message"]
 
 
 @pytest.mark.parametrize("model", ["black-forest-labs/flux-1.1-pro", "comfyui/flux-dev"])
-def test_a_slash_that_names_no_configured_engine_is_part_of_the_name(
-    two: "Deployment", openai: SandboxState, model: str
+def test_a_prefix_that_is_no_configured_engine_is_part_of_the_name(
+    two_engines: "Deployment", openai: SandboxState, model: str
 ) -> None:
-    """ComfyUI is an engine's name, and has no server here."""
-    generate(two, model)
+    """ComfyUI is an engine, but has no server here."""
+    generate(two_engines, model)
 
     assert openai.record[-1].json["model"] == model
 
 
-def test_an_engine_without_a_model_gets_no_other_engine_s(two: "Deployment", gemini: SandboxState) -> None:
-    """The configured model is openai's; gemini has none of its own, and says so."""
-    response = generate(two, "gemini/")
+def test_an_engine_without_a_model_does_not_use_another_engines(
+    two_engines: "Deployment", gemini: SandboxState
+) -> None:
+    """The configured model is openai's; gemini has none, so that the error is `not_configured`."""
+    response = generate(two_engines, "gemini/")
 
     assert (response.status, response.json["error"]["code"]) == (409, "not_configured")
     assert not gemini.record
 
 
-def test_the_other_channels_take_names_as_they_are(two: "Deployment", openai: SandboxState) -> None:
-    """Their names come from the engine's own list, as a LiteLLM server's do."""
-    generate(two, "gemini/gemini-sandbox-image", "/api/v1/images/generations")
+def test_the_images_api_does_not_split_model_names(two_engines: "Deployment", openai: SandboxState) -> None:
+    """Its names come from the engine's own list, in which a LiteLLM server's have slashes."""
+    generate(two_engines, "gemini/gemini-sandbox-image", "/api/v1/images/generations")
 
     assert openai.record[-1].json["model"] == "gemini/gemini-sandbox-image"
 
 
-def test_a_named_engine_stays_when_the_configuration_changes(
+def test_a_queued_job_keeps_the_engine_of_its_request(
     queue_deployment: "Deployment", gemini: SandboxState, serve: Callable[..., str]
 ) -> None:
-    """A queued job runs where its request said, and is not given to another engine meanwhile."""
+    """A change of the configured engine does not move it."""
     url = serve(import_module("sandbox.engines.gemini").create_app(gemini))
     queue_deployment.configure(IMAGES_GEMINI_API_BASE_URL=f"{url}/v1beta", IMAGES_GEMINI_API_KEY="planted-engine-key")
     generate(queue_deployment, "openai/gpt-image-2")
@@ -133,22 +140,25 @@ def test_a_named_engine_stays_when_the_configuration_changes(
     assert configured.engine == "gemini"
 
 
-def test_what_a_limited_token_may_use(two: "Deployment") -> None:
-    """The engine and the model that are resolved count, not how they are written."""
-    role = limited(two, engines=["gemini"], models=["gemini-sandbox-image"])
+def test_a_limited_tokens_resolved_engine_and_model_are_checked(two_engines: "Deployment") -> None:
+    """The spelling of the model does not matter."""
+    role = limited_role(two_engines, engines=["gemini"], models=["gemini-sandbox-image"])
 
     statuses = {
-        model: generate(two, model, role=role).status
+        model: generate(two_engines, model, role=role).status
         for model in ("gemini/gemini-sandbox-image", "gemini/gemini-sandbox-flash-image", "gpt-image-2", None)
     }
 
     assert list(statuses.values()) == [200, 403, 403, 403]
 
 
-def test_a_limited_token_s_job_runs_as_it_was_allowed(queue_deployment: "Deployment", openai: SandboxState) -> None:
-    """Another default by the time it is done is nothing to it."""
+def test_a_limited_tokens_queued_job_keeps_its_model(queue_deployment: "Deployment", openai: SandboxState) -> None:
+    """A later change of the default model does not affect it."""
     generate(
-        queue_deployment, None, "/api/v1/images/generations", role=limited(queue_deployment, models=["gpt-image-2"])
+        queue_deployment,
+        None,
+        "/api/v1/images/generations",
+        role=limited_role(queue_deployment, models=["gpt-image-2"]),
     )
 
     queue_deployment.configure(IMAGE_GENERATION_MODEL="gpt-image-2.6-sunburst")

@@ -1,4 +1,4 @@
-"""Images in the format that was asked for, whatever the engine makes."""
+"""Images in the requested format, whatever the engine makes."""
 
 import io
 from collections.abc import Callable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
 
-CLEAR_RED = (255, 0, 0, 0)
+TRANSPARENT_RED = (255, 0, 0, 0)
 
 
 @pytest.fixture
-def generating_with(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[str], None]:
+def use_png_engine(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[str], None]:
     """Generate with one of the sandbox's engines that make PNG only."""
 
     def start(name: str) -> None:
@@ -48,8 +48,8 @@ def generating_with(deployment: "Deployment", serve: Callable[..., str]) -> Call
 
 
 @pytest.fixture
-def answering(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[bytes], None]:
-    """Generate with an OpenAI-compatible server that always answers the same image."""
+def use_image(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[bytes], None]:
+    """Generate with an OpenAI-compatible server that always returns the same image."""
 
     def start(image: bytes) -> None:
         async def generations(_request: Request) -> Response:
@@ -67,37 +67,39 @@ def answering(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[
 
 
 def generate(deployment: "Deployment", **fields: Any) -> "ApiResponse":
+    """Send a generation that succeeds."""
     response = deployment.call("POST", "/v1/images/generations", {"prompt": "a fox", **fields}, role="user")
     assert response.status == 200, response.text
     return response
 
 
-def image_of(response: "ApiResponse") -> Image.Image:
+def returned_image(response: "ApiResponse") -> Image.Image:
+    """Return the image of a response."""
     return opened(response.json["data"][0]["b64_json"])
 
 
 @pytest.mark.parametrize("engine", ["gemini", "comfyui", "automatic1111"])
 @pytest.mark.parametrize("format", ["jpeg", "webp", "png"])
-def test_engines_that_make_one_format(
-    deployment: "Deployment", generating_with: Callable[[str], None], engine: str, format: str
+def test_an_image_is_converted_to_the_requested_format(
+    deployment: "Deployment", use_png_engine: Callable[[str], None], engine: str, format: str
 ) -> None:
-    """The image is converted, stored as that, and no warning is left."""
-    generating_with(engine)
+    """It is stored in that format, without a warning."""
+    use_png_engine(engine)
 
     response = generate(deployment, output_format=format)
 
-    assert image_of(response).format == format.upper()
+    assert returned_image(response).format == format.upper()
     assert response.json["output_format"] == format
     assert "output_format" not in response.headers.get(WARNINGS_HEADER, "")
     assert deployment.jobs()[0].images[0].content_type == f"image/{format}"
 
 
 @pytest.mark.parametrize("engine", ["gemini", "comfyui", "automatic1111"])
-def test_nothing_is_converted_to_a_gif(
-    deployment: "Deployment", generating_with: Callable[[str], None], engine: str
+def test_a_gif_is_refused_by_engines_that_make_none(
+    deployment: "Deployment", use_png_engine: Callable[[str], None], engine: str
 ) -> None:
-    """It would not move: the request is refused before it is a job."""
-    generating_with(engine)
+    """A converted image would not be animated: the request is refused before there is a job."""
+    use_png_engine(engine)
 
     response = deployment.call(
         "POST", "/v1/images/generations", {"prompt": "a fox", "output_format": "gif"}, role="user"
@@ -108,9 +110,11 @@ def test_nothing_is_converted_to_a_gif(
     assert not deployment.jobs()
 
 
-def test_what_only_openai_has_is_named(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """The image is made without it."""
-    generating_with("automatic1111")
+def test_parameters_of_openai_only_are_ignored_with_a_warning(
+    deployment: "Deployment", use_png_engine: Callable[[str], None]
+) -> None:
+    """The image is made without them."""
+    use_png_engine("automatic1111")
 
     response = generate(deployment, complexity="high", frame_count=4, frame_duration_ms=100)
 
@@ -118,20 +122,22 @@ def test_what_only_openai_has_is_named(deployment: "Deployment", generating_with
         assert f"{name} is not supported by automatic1111" in response.headers[WARNINGS_HEADER]
 
 
-def test_a_format_that_came_unasked(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """A gif where one was asked for, from a server that has no word for formats, needs no warning; a png does."""
-    answering(encoded((255, 0, 0), "GIF"))
-    moving = generate(deployment, output_format="gif")
-    answering(encoded())
-    still = generate(deployment, output_format="gif")
+def test_a_requested_gif_has_a_warning_only_if_another_format_came(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
+) -> None:
+    """A compatible server may ignore the parameter and make a gif or a png."""
+    use_image(encoded((255, 0, 0), "GIF"))
+    gif = generate(deployment, output_format="gif")
+    use_image(encoded())
+    png = generate(deployment, output_format="gif")
 
-    assert (moving.json["output_format"], WARNINGS_HEADER in moving.headers) == ("gif", False)
-    assert (still.json["output_format"], WARNINGS_HEADER in still.headers) == ("png", True)
+    assert (gif.json["output_format"], WARNINGS_HEADER in gif.headers) == ("gif", False)
+    assert (png.json["output_format"], WARNINGS_HEADER in png.headers) == ("png", True)
 
 
-def test_the_other_channel_too(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """It is one service."""
-    generating_with("automatic1111")
+def test_the_images_api_converts_as_well(deployment: "Deployment", use_png_engine: Callable[[str], None]) -> None:
+    """Both APIs use the same conversion."""
+    use_png_engine("automatic1111")
 
     body = {"prompt": "a fox", "output_format": "webp", "output_compression": 10}
     response = deployment.call("POST", "/api/v1/images/generations", body, role="user")
@@ -141,9 +147,11 @@ def test_the_other_channel_too(deployment: "Deployment", generating_with: Callab
     assert httpx.get(response.json[0]["url"]).headers["content-type"] == "image/webp"
 
 
-def test_compression(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """A lower number is a smaller image, also where the engine ignored it together with the format."""
-    answering(noise())
+def test_a_lower_compression_quality_is_a_smaller_image(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
+) -> None:
+    """It applies to a conversion, when the engine ignored the parameter together with the format."""
+    use_image(noise())
 
     small, large = (
         len(generate(deployment, output_format="webp", output_compression=quality).text) for quality in (5, 95)
@@ -152,35 +160,39 @@ def test_compression(deployment: "Deployment", answering: Callable[[bytes], None
     assert small * 2 < large
 
 
-def test_a_format_without_compression(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """A png has none, and that is said."""
-    generating_with("automatic1111")
+def test_output_compression_of_a_png_is_ignored_with_a_warning(
+    deployment: "Deployment", use_png_engine: Callable[[str], None]
+) -> None:
+    """A PNG has no quality."""
+    use_png_engine("automatic1111")
 
     response = generate(deployment, output_compression=50)
 
     assert "output_compression is for jpeg and webp: png has none" in response.headers[WARNINGS_HEADER]
 
 
-def test_transparency_in_a_jpeg_becomes_white(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """With a warning; an image that is opaque has none."""
-    answering(encoded(CLEAR_RED))
-    clear = generate(deployment, output_format="jpeg")
-    answering(encoded((255, 0, 0, 255)))
+def test_transparency_becomes_white_in_a_jpeg_with_a_warning(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
+) -> None:
+    """An opaque image has no warning."""
+    use_image(encoded(TRANSPARENT_RED))
+    transparent = generate(deployment, output_format="jpeg")
+    use_image(encoded((255, 0, 0, 255)))
     opaque = generate(deployment, output_format="jpeg")
 
-    assert image_of(clear).getpixel((9, 9)) == (255, 255, 255)
-    assert "laid on white" in clear.headers[WARNINGS_HEADER]
+    assert returned_image(transparent).getpixel((9, 9)) == (255, 255, 255)
+    assert "flattened onto white" in transparent.headers[WARNINGS_HEADER]
     assert WARNINGS_HEADER not in opaque.headers
 
 
-def test_transparency_in_a_webp_stays(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """It has an alpha channel of its own."""
-    answering(encoded(CLEAR_RED))
+def test_transparency_is_kept_in_a_webp(deployment: "Deployment", use_image: Callable[[bytes], None]) -> None:
+    """WebP has an alpha channel."""
+    use_image(encoded(TRANSPARENT_RED))
 
-    assert image_of(generate(deployment, output_format="webp")).convert("RGBA").getpixel((9, 9))[3] == 0  # type: ignore[index]  # a tuple
+    assert returned_image(generate(deployment, output_format="webp")).convert("RGBA").getpixel((9, 9))[3] == 0  # type: ignore[index]  # a tuple
 
 
-def test_no_metadata_is_left(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
+def test_a_converted_image_has_no_metadata(deployment: "Deployment", use_image: Callable[[bytes], None]) -> None:
     """Engines write prompts and workflows into their images."""
     info = PngImagePlugin.PngInfo()
     info.add_text("parameters", "a planted prompt")
@@ -188,40 +200,44 @@ def test_no_metadata_is_left(deployment: "Deployment", answering: Callable[[byte
     exif[0x010E] = "a planted description"
     out = io.BytesIO()
     Image.new("RGB", (64, 64)).save(out, "PNG", pnginfo=info, exif=exif)
-    answering(out.getvalue())
+    use_image(out.getvalue())
 
-    found = image_of(generate(deployment, output_format="webp"))
+    converted = returned_image(generate(deployment, output_format="webp"))
 
-    assert not found.getexif()
-    assert "planted" not in str(found.info)
+    assert not converted.getexif()
+    assert "planted" not in str(converted.info)
 
 
-def test_the_operator_has_the_last_word(deployment: "Deployment", answering: Callable[[bytes], None]) -> None:
-    """What the parameters say of the format is not undone by a conversion."""
-    answering(encoded())
+def test_operator_parameters_for_the_format_are_not_converted_away(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
+) -> None:
+    """The operator's format overrides the request, with a warning."""
+    use_image(encoded())
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"output_format": "png"})
 
     response = generate(deployment, output_format="webp")
 
-    assert image_of(response).format == "PNG"
+    assert returned_image(response).format == "PNG"
     assert "output_format was set to 'png' by the operator" in response.headers[WARNINGS_HEADER]
 
 
-def test_what_the_engine_honoured_is_not_encoded_again(openai_deployment: "Deployment", openai: SandboxState) -> None:
-    """Its bytes are stored as they came."""
+def test_an_image_in_the_requested_format_is_not_encoded_again(
+    openai_deployment: "Deployment", openai: SandboxState
+) -> None:
+    """The engine's bytes are stored unchanged."""
     response = generate(openai_deployment, size="64x64", output_format="webp", output_compression=30)
 
     assert openai.record[-1].json["output_compression"] == 30
-    assert image_of(response).format == "WEBP"
+    assert returned_image(response).format == "WEBP"
 
 
-def test_an_image_that_cannot_be_converted_is_given_as_it_is(
-    deployment: "Deployment", answering: Callable[[bytes], None]
+def test_a_damaged_image_is_returned_unconverted_with_a_warning(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
 ) -> None:
-    """It is paid for; a warning says why."""
+    """It may have been paid for."""
     broken = bytearray(noise())
     broken[200:400] = bytes(200)
-    answering(bytes(broken))
+    use_image(bytes(broken))
 
     response = generate(deployment, output_format="jpeg")
 
@@ -229,11 +245,11 @@ def test_an_image_that_cannot_be_converted_is_given_as_it_is(
     assert "output_format could not be jpeg: it is damaged" in response.headers[WARNINGS_HEADER]
 
 
-def test_an_image_with_too_many_pixels_is_given_as_it_is(
-    deployment: "Deployment", answering: Callable[[bytes], None]
+def test_an_image_with_too_many_pixels_is_returned_unconverted_with_a_warning(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
 ) -> None:
-    """To convert it would need more memory than there is."""
-    answering(encoded(size=(6000, 4001)))
+    """A conversion would need more memory than the function has."""
+    use_image(encoded(size=(6000, 4001)))
 
     response = generate(deployment, output_format="jpeg")
 
@@ -241,9 +257,11 @@ def test_an_image_with_too_many_pixels_is_given_as_it_is(
     assert "more than 24 megapixels" in response.headers[WARNINGS_HEADER]
 
 
-def test_formats_that_there_are_not(deployment: "Deployment", generating_with: Callable[[str], None]) -> None:
-    """The other channel takes any word, and says what it can do."""
-    generating_with("automatic1111")
+def test_an_unknown_format_is_ignored_with_a_warning_in_the_images_api(
+    deployment: "Deployment", use_png_engine: Callable[[str], None]
+) -> None:
+    """It accepts any text, and the warning lists the supported formats."""
+    use_png_engine("automatic1111")
 
     body = {"prompt": "a fox", "output_format": "bmp"}
     response = deployment.call("POST", "/api/v1/images/generations", body, role="user")
@@ -253,28 +271,29 @@ def test_formats_that_there_are_not(deployment: "Deployment", generating_with: C
 
 
 def noise(side: int = 256) -> bytes:
+    """Return a PNG that compresses badly."""
     out = io.BytesIO()
     Image.effect_noise((side, side), 90).convert("RGB").save(out, "PNG")
     return out.getvalue()
 
 
-def test_an_image_that_the_format_cannot_hold_is_given_as_it_is(
-    deployment: "Deployment", answering: Callable[[bytes], None]
+def test_an_image_too_large_for_the_format_is_returned_unconverted_with_a_warning(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
 ) -> None:
-    """A webp has at most 16,383 pixels a side: an image that is paid for is not lost for that."""
-    answering(encoded(size=(16_384, 8)))
+    """A WebP has at most 16,383 pixels per side; an image that was paid for is not lost."""
+    use_image(encoded(size=(16_384, 8)))
 
     response = generate(deployment, output_format="webp")
 
-    assert (image_of(response).format, image_of(response).size) == ("PNG", (16_384, 8))
+    assert (returned_image(response).format, returned_image(response).size) == ("PNG", (16_384, 8))
     assert "output_format could not be webp: 16384x8 pixels are too many for it" in response.headers[WARNINGS_HEADER]
 
 
-def test_how_an_engine_is_to_answer_is_no_callers_field(
-    deployment: "Deployment", answering: Callable[[bytes], None]
+def test_operator_parameters_for_the_engines_response_do_not_affect_the_caller(
+    deployment: "Deployment", use_image: Callable[[bytes], None]
 ) -> None:
-    """Some servers must be told a `response_format` by the operator: the caller still gets the one asked for."""
-    answering(encoded())
+    """Some servers need a `response_format`; the caller gets the requested one."""
+    use_image(encoded())
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"response_format": "b64_json", "stream": False})
 
     response = generate(deployment, response_format="url", stream=False)

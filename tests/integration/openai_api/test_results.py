@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_a_slow_job_s_result_is_an_answer_of_this_channel(queue_deployment: "Deployment") -> None:
-    """The 303 leads to it, and it is as the request wanted it."""
-    sent_on = generate(queue_deployment, response_format="url", foo=1)
+def test_an_unfinished_job_redirects_to_its_result_in_openais_shape(queue_deployment: "Deployment") -> None:
+    """The result has the response format and the warnings of the request."""
+    redirect = generate(queue_deployment, response_format="url", foo=1)
     queue_deployment.work()
 
-    location = urljoin(PATH, sent_on.headers["location"])
+    location = urljoin(PATH, redirect.headers["location"])
     response = queue_deployment.call("GET", location, role="user")
 
-    assert sent_on.status == 303
-    assert sent_on.json["error"]["code"] == "not_done"
+    assert redirect.status == 303
+    assert redirect.json["error"]["code"] == "not_done"
     assert location.startswith("/v1/images/jobs/")
     assert parsed_images(response)[0].url
     assert '"foo is not' in response.headers[WARNINGS_HEADER]
 
 
-def test_a_result_of_another_channel_and_in_another_form(queue_deployment: "Deployment") -> None:
-    """Any job can be read as OpenAI answers it, as base64 or as URLs."""
+def test_a_job_of_another_channel_can_be_read_in_both_formats(queue_deployment: "Deployment") -> None:
+    """Any job's result can be read in OpenAI's shape, as base64 or as URLs."""
     queue_deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}, role="user")
     queue_deployment.work()
     path = f"/v1/images/jobs/{queue_deployment.jobs()[0].id}/result"
@@ -44,8 +44,8 @@ def test_a_result_of_another_channel_and_in_another_form(queue_deployment: "Depl
     assert base64.b64decode(as_base64[0].b64_json or "") == httpx.get(as_url[0].url or "").content
 
 
-def test_the_wish_for_urls_travels(queue_deployment: "Deployment") -> None:
-    """Who is sent on once more still gets what was asked for."""
+def test_the_response_format_is_kept_in_further_redirects(queue_deployment: "Deployment") -> None:
+    """A client that is redirected again gets the format that it requested."""
     generate(queue_deployment)
     job = queue_deployment.jobs()[0].id
 
@@ -56,8 +56,8 @@ def test_the_wish_for_urls_travels(queue_deployment: "Deployment") -> None:
     assert response.headers["location"] == "result?wait=0&redirects=4&response_format=url"
 
 
-def test_hops_end_with_an_error_that_names_the_job(queue_deployment: "Deployment") -> None:
-    """One redirect fewer than in the images channel: the response itself may be stored in the bucket."""
+def test_too_many_redirects_end_with_a_504_that_names_the_job(queue_deployment: "Deployment") -> None:
+    """There is one redirect fewer than in the images API, as a large response is a redirect itself."""
     generate(queue_deployment)
     job = queue_deployment.jobs()[0].id
 
@@ -70,8 +70,8 @@ def test_hops_end_with_an_error_that_names_the_job(queue_deployment: "Deployment
     assert over.headers["x-should-retry"] == "false"
 
 
-def test_a_failed_job_s_result_is_its_error(queue_deployment: "Deployment") -> None:
-    """In OpenAI's shape, with the status it would have had."""
+def test_the_result_of_a_failed_job_is_its_error(queue_deployment: "Deployment") -> None:
+    """It has OpenAI's shape and the status that the request would have had."""
     generate(queue_deployment, prompt="a forbidden thing")
     queue_deployment.work()
 
@@ -80,8 +80,8 @@ def test_a_failed_job_s_result_is_its_error(queue_deployment: "Deployment") -> N
     assert (response.status, response.json["error"]["code"]) == (400, "content_blocked")
 
 
-def test_others_results_do_not_exist(queue_deployment: "Deployment") -> None:
-    """To a stranger they are a 404."""
+def test_a_result_of_another_owner_is_not_found(queue_deployment: "Deployment") -> None:
+    """Another user gets a 404."""
     generate(queue_deployment)
 
     response = queue_deployment.call("GET", f"/v1/images/jobs/{queue_deployment.jobs()[0].id}/result", role="stranger")
@@ -89,27 +89,27 @@ def test_others_results_do_not_exist(queue_deployment: "Deployment") -> None:
     assert (response.status, response.json["error"]["code"]) == (404, "not_found")
 
 
-def test_not_waiting(queue_deployment: "Deployment") -> None:
-    """`respond-async` answers the job; its Location is the result at this channel."""
+def test_respond_async_returns_the_job(queue_deployment: "Deployment") -> None:
+    """The `Location` of the 202 is the result in OpenAI's shape."""
     response = generate(queue_deployment, {"Prefer": "respond-async"})
 
     assert response.status == 202
     assert response.headers["location"] == f"jobs/{response.json['id']}/result"
 
 
-def test_an_sdk_s_retry_is_not_paid_again(openai_deployment: "Deployment", openai: "SandboxState") -> None:
+def test_an_sdk_retry_returns_the_same_job(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """The same body with a retry count above 0 is the same job."""
-    first, again = (generate(openai_deployment, {"X-Stainless-Retry-Count": str(count)}) for count in (0, 1))
+    first, retried = (generate(openai_deployment, {"X-Stainless-Retry-Count": str(count)}) for count in (0, 1))
 
-    assert parsed_response(first).data == parsed_response(again).data
+    assert parsed_response(first).data == parsed_response(retried).data
     assert len(openai.record) == 1
 
 
-def test_the_function_s_own_url_serves_results_too(queue_deployment: "Deployment") -> None:
-    """A relative Location holds under the host of a function URL, which has no routes of other functions."""
-    sent_on = generate(queue_deployment)
+def test_a_function_url_serves_results(queue_deployment: "Deployment") -> None:
+    """A relative `Location` is valid under a function URL, which has no routes of other functions."""
+    redirect = generate(queue_deployment)
     queue_deployment.work()
-    path, _, query = urljoin(PATH, sent_on.headers["location"]).partition("?")
+    path, _, query = urljoin(PATH, redirect.headers["location"]).partition("?")
     host = "abc123.lambda-url.eu-central-1.on.aws"
     event = {
         "version": "2.0",
