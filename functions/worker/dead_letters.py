@@ -1,6 +1,6 @@
 """The dead-letter function: fails jobs that were given up, and keeps all other messages in the bucket.
 
-For a request file that was begun, the lines that are not queued fail too, so that the other lines get their results.
+For a request file whose lines are partly queued, the other lines fail too, so that the file gets its results.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The composition of a deployment: what its parts share, and what they do not."""
+"""The composition root: what the parts of a deployment share."""
 
 from collections.abc import Callable
 
@@ -12,20 +12,20 @@ from image_gateway.models.config import ImagesConfig
 
 
 class CookieSetter:
-    """An engine that gives a cookie with every answer, and remembers those that it gets."""
+    """An engine that sets a cookie in every response, and records the cookies that it receives."""
 
     def __init__(self) -> None:
-        self.got: list[str | None] = []
+        self.received: list[str | None] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.got.append(Request(scope).headers.get("cookie"))
+        self.received.append(Request(scope).headers.get("cookie"))
         headers = {"set-cookie": "session=of-one-engine; Path=/"}
         await JSONResponse({"data": []}, headers=headers)(scope, receive, send)
 
 
 @pytest.mark.anyio
-async def test_engines_share_no_cookies(gateway: Gateway, serve: Callable[[ASGIApp], str]) -> None:
-    """A cookie that an engine sets is sent neither to another engine of that host nor to itself."""
+async def test_cookies_of_engines_are_never_sent(gateway: Gateway, serve: Callable[[ASGIApp], str]) -> None:
+    """A cookie that an engine sets is sent neither to another engine on the same host nor back to that engine."""
     engines = [CookieSetter(), CookieSetter()]
     urls = [serve(engine) for engine in engines]
 
@@ -33,5 +33,5 @@ async def test_engines_share_no_cookies(gateway: Gateway, serve: Callable[[ASGIA
         config = ImagesConfig(IMAGES_OPENAI_API_BASE_URL=url, IMAGES_OPENAI_API_KEY="key")
         await gateway.engine("openai", config).models()
 
-    assert [engine.got for engine in engines] == [[None, None]] * 2
+    assert [engine.received for engine in engines] == [[None, None]] * 2
     await gateway.aclose()

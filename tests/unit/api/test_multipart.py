@@ -1,4 +1,4 @@
-"""Forms with files, as clients write them."""
+"""Parsing of forms with files, as clients send them."""
 
 import httpx
 import pytest
@@ -11,17 +11,17 @@ from image_gateway.errors import InvalidRequest
 FORM = "multipart/form-data; boundary=xyz"
 
 
-def sent(**request: object) -> tuple[str, bytes]:
-    """What httpx makes of a form: the content type and the body."""
-    built = httpx.Request("POST", "http://gateway.example", **request)  # type: ignore[arg-type]  # passed on
+def encode_form(**request: object) -> tuple[str, bytes]:
+    """Return the content type and the body that httpx sends for a form."""
+    built = httpx.Request("POST", "http://gateway.example", **request)  # type: ignore[arg-type]  # passed through
     return built.headers["content-type"], built.read()
 
 
-def test_texts_and_files_in_their_order() -> None:
-    """Fields come with their bytes; those with a file's name are files."""
+def test_texts_and_files_are_returned_in_order() -> None:
+    """Fields have their bytes. Fields with a file name are files."""
     files = [("image[]", ("a.png", b"\x89PNG\r\n\x1a\n", "image/png")), ("image[]", ("b.png", b"", "image/png"))]
 
-    parts = read_form(*sent(data={"prompt": "a hät"}, files=files))
+    parts = read_form(*encode_form(data={"prompt": "a hät"}, files=files))
 
     assert parts == [
         Part("prompt", "a hät".encode(), is_file=False),
@@ -32,15 +32,15 @@ def test_texts_and_files_in_their_order() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=5))
-def test_any_bytes_arrive_as_they_were_sent(contents: list[bytes]) -> None:
-    """Line ends, hyphens and zeros in a file are no part of the form."""
+def test_the_bytes_of_files_are_unchanged(contents: list[bytes]) -> None:
+    """Line ends, hyphens and zeros in a file are not taken for parts of the form."""
     files = [("image", ("x", content, "image/png")) for content in contents]
 
-    assert [part.data for part in read_form(*sent(files=files))] == contents
+    assert [part.data for part in read_form(*encode_form(files=files))] == contents
 
 
-def test_a_boundary_in_quotes_and_blanks_after_it() -> None:
-    """Both are allowed by RFC 2046, as is a preamble."""
+def test_a_quoted_boundary_followed_by_blanks_is_accepted() -> None:
+    """RFC 2046 allows both, and a preamble."""
     body = b'ignored\r\n--x y \t\r\nContent-Disposition: form-data; name="n"\r\n\r\n2\r\n--x y--\r\nignored'
 
     assert read_form('multipart/form-data; boundary="x y"', body) == [Part("n", b"2", is_file=False)]
@@ -57,8 +57,8 @@ def test_a_boundary_in_quotes_and_blanks_after_it() -> None:
         ('form-data; name="n"\r\nContent-Type: text/plain', Part("n", b"2", is_file=False)),
     ],
 )
-def test_how_parts_are_named(disposition: str, expected: Part) -> None:
-    """Names may be quoted, a file's name may be encoded or empty, or left out where the type is an image's."""
+def test_names_and_file_names_of_parts(disposition: str, expected: Part) -> None:
+    """Names may be quoted. A file name may be encoded or empty, and may be missing if the type is an image's."""
     body = f"--xyz\r\nContent-Disposition: {disposition}\r\n\r\n2\r\n--xyz--\r\n".encode()
 
     assert read_form(FORM, body) == [expected]
@@ -72,8 +72,8 @@ def test_how_parts_are_named(disposition: str, expected: Part) -> None:
         ('form-data; name="n"; filename="a.png"', True),
     ],
 )
-def test_a_file_that_was_not_chosen_is_none(headers: str, is_file: bool) -> None:
-    """Browsers send one without a name and without a byte; an empty one that has a name was chosen."""
+def test_an_empty_file_field_is_not_a_file(headers: str, is_file: bool) -> None:
+    """Browsers send such a field without a file name and without content. An empty file with a name is a file."""
     body = f"--xyz\r\nContent-Disposition: {headers}\r\n\r\n\r\n--xyz--\r\n".encode()
 
     assert read_form(FORM, body) == [Part("n", b"", is_file=is_file)]
@@ -94,8 +94,8 @@ def test_a_file_that_was_not_chosen_is_none(headers: str, is_file: bool) -> None
         b"--xyz\r\nContent-Disposition: form-data; name=n; a=" + b"a" * 10_000 + b"\r\n\r\n2\r\n--xyz--",
     ],
 )
-def test_what_is_no_form(body: bytes) -> None:
-    """A form that was cut off, or whose parts cannot be told, is refused; an empty one is just empty."""
+def test_truncated_and_malformed_forms_are_refused(body: bytes) -> None:
+    """A form that is truncated, or whose parts cannot be recognised, is refused. An empty form has no parts."""
     if body == b"--xyz--":
         assert read_form(FORM, body) == []
     else:
@@ -106,14 +106,14 @@ def test_what_is_no_form(body: bytes) -> None:
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=ä"]
 )
-def test_a_form_without_a_boundary(content_type: str) -> None:
-    """Whoever sets the header by hand is told what is missing."""
+def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
+    """The error names what is missing, for callers who set the header themselves."""
     with pytest.raises(InvalidRequest, match="boundary"):
         read_form(content_type, b"")
 
 
-def test_parts_are_counted() -> None:
-    """A hundred parts are read, one more is refused."""
+def test_the_number_of_parts_is_limited() -> None:
+    """A hundred parts are accepted, and one more is refused."""
     part = b'--xyz\r\nContent-Disposition: form-data; name="n"\r\n\r\n2\r\n'
 
     assert len(read_form(FORM, part * MAX_PARTS + b"--xyz--")) == MAX_PARTS
@@ -131,15 +131,15 @@ def test_parts_are_counted() -> None:
         ("multipart/mixed; boundary=x", False),
     ],
 )
-def test_what_says_it_is_a_form(content_type: str, expected: bool) -> None:
-    """The content type decides, in any case."""
+def test_the_content_type_decides_whether_a_body_is_a_form(content_type: str, expected: bool) -> None:
+    """The case of the content type does not matter."""
     assert is_form(content_type) is expected
 
 
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("filling", [";", '";', '"; a', "; n*1*=a"])
-def test_hostile_headers_are_refused_quickly(filling: str) -> None:
-    """A hundred parts whose headers the standard library would take half a minute for cost nothing to speak of."""
+def test_malicious_headers_are_refused_quickly(filling: str) -> None:
+    """A hundred parts whose headers would take the standard library half a minute take negligible time."""
     header = f'Content-Disposition: form-data; name="n"; x="{filling * (8_000 // len(filling))}'.encode()
 
     with pytest.raises(InvalidRequest, match="no name"):

@@ -1,4 +1,4 @@
-"""The OpenAPI document is that of all functions, current, and true about who may do what."""
+"""The OpenAPI document covers all functions, is current, and states the access rules of the routes."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from sandbox import openapi
 from sandbox.template import Template
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.TARGET.read_text())
-FORMS: tuple[type[BaseModel], ...] = (
+MODELS: tuple[type[BaseModel], ...] = (
     ImagesConfig, CreateImageForm, EditImageForm, VerifyForm, ImageGenerateParams, ImageEditParams,
     ImagesResponse, OpenAIError, OpenAIModels, ImageInfo, Problem,
 )  # fmt: skip
@@ -43,10 +43,10 @@ ROUTES = list(guarded_routes())
 """Every documented route of every function."""
 
 
-def errors(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
-    for error in kind.__subclasses__():
+def error_classes(base: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    for error in base.__subclasses__():
         yield error
-        yield from errors(error)
+        yield from error_classes(error)
 
 
 def operation(route: APIRoute) -> dict[str, Any]:
@@ -54,27 +54,27 @@ def operation(route: APIRoute) -> dict[str, Any]:
     return methods[next(iter(route.methods or ())).lower()]
 
 
-def test_it_is_an_openapi_document() -> None:
-    """The document has the form of an OpenAPI document."""
+def test_the_document_is_valid() -> None:
+    """The document conforms to the OpenAPI specification."""
     assert OpenAPI.model_validate(DOCUMENT).openapi.startswith("3.")
     validate(DOCUMENT)
 
 
-def test_references_lead_somewhere() -> None:
-    """Every `$ref` names a part of the document."""
+def test_all_references_resolve() -> None:
+    """Every `$ref` points to a part of the document."""
     for reference in set(re.findall(r'"\$ref": "#/([^"]+)"', openapi.TARGET.read_text())):
         part = DOCUMENT
         for name in reference.split("/"):
             part = part[name]
 
 
-def test_it_is_current() -> None:
-    """The document in the layer is the one that the routes make."""
+def test_the_document_in_the_layer_is_current() -> None:
+    """The file is what the routes generate now."""
     assert openapi.main(["--check"]) == 0
 
 
-def test_it_has_every_route() -> None:
-    """The document has the functions' routes, each with a summary of what it does, and no other."""
+def test_the_document_has_exactly_the_routes_of_the_functions() -> None:
+    """Every route is documented with a description, and no other route is."""
     documented = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
 
     assert documented == {(method.lower(), route.path_format) for route in ROUTES for method in route.methods or ()}
@@ -82,8 +82,8 @@ def test_it_has_every_route() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.name} {route.path}")
-def test_who_may_use_a_route(route: GuardedRoute) -> None:
-    """A route that needs a token has a bearer's security and says 401 and 403; a public one has none of it."""
+def test_access_rules_are_documented(route: GuardedRoute) -> None:
+    """A route that requires a token documents bearer authentication, 401 and 403; a public route does not."""
     documented = operation(route)
 
     secured = route.rule is not Access.PUBLIC
@@ -91,38 +91,40 @@ def test_who_may_use_a_route(route: GuardedRoute) -> None:
     assert ({"401", "403"} <= set(documented["responses"])) is secured
 
 
-def test_errors_have_the_shape_of_their_channel() -> None:
-    """Every error answer is documented as a problem document; those of the OpenAI channel as that API has them."""
+def test_error_responses_have_the_format_of_their_channel() -> None:
+    """Error responses are documented as problem documents, and in the OpenAI channel in the format of that API."""
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     openai = {"application/json": {"schema": {"$ref": "#/components/schemas/OpenAIError"}}}
     for route in ROUTES:
-        for status, answer in operation(route)["responses"].items():
+        for status, response in operation(route)["responses"].items():
             if status >= "400":
-                assert answer["content"] == (openai if route.path.startswith("/v1/") else problem)
+                assert response["content"] == (openai if route.path.startswith("/v1/") else problem)
 
 
-def test_headers_are_documented_where_they_are_sent() -> None:
-    """Every answer has its request's id; errors say whether to send it again, and when; `/v1` has warnings."""
-    warned = set()
+def test_response_headers_are_documented() -> None:
+    """All responses have the request id, errors have the retry headers, and `/v1` has warnings."""
+    with_warnings = set()
     for route in ROUTES:
-        for status, answer in operation(route)["responses"].items():
-            names = set(answer["headers"])
+        for status, response in operation(route)["responses"].items():
+            names = set(response["headers"])
             assert "x-request-id" in names
             assert ("x-should-retry" in names) is (status >= "400")
             assert ("Retry-After" in names) is (status in {"429", "502", "503"})
             if "x-image-gateway-warnings" in names:
-                warned.add((route.path, status))
-    images = ("/v1/images/generations", "/v1/images/edits", "/v1/images/jobs/{id}/result")
-    assert warned == {(path, status) for path in images for status in ("200", "303")} | {("/v1/models", "200")}
+                with_warnings.add((route.path, status))
+    image_paths = ("/v1/images/generations", "/v1/images/edits", "/v1/images/jobs/{id}/result")
+    assert with_warnings == {(path, status) for path in image_paths for status in ("200", "303")} | {
+        ("/v1/models", "200")
+    }
 
 
-def test_it_says_what_errors_look_like() -> None:
-    """Those of the two kinds of channels differ."""
+def test_the_description_states_the_error_formats() -> None:
+    """The formats of the gateway's own routes and of the OpenAI channel differ."""
     assert "RFC 9457 problem documents, except those of paths under `/v1`" in DOCUMENT["info"]["description"]
 
 
-def test_both_bodies_of_an_edit_have_an_example() -> None:
-    """A form's has the fields of a form."""
+def test_both_request_bodies_of_an_openai_edit_have_an_example() -> None:
+    """The example of the form has only fields of the form."""
     body = DOCUMENT["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]
 
     example = body["multipart/form-data"]["example"]
@@ -132,22 +134,22 @@ def test_both_bodies_of_an_edit_have_an_example() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.name} {route.path}")
-def test_errors_name_their_codes(route: GuardedRoute) -> None:
-    """Every error answer says which codes it may come with, and each code is documented under its own status."""
-    statuses = {error.code: error.status for error in errors(GatewayError)}
+def test_error_responses_list_their_codes(route: GuardedRoute) -> None:
+    """Every error response lists its possible codes, and each code is documented under its own status."""
+    statuses = {error.code: error.status for error in error_classes(GatewayError)}
     openai = route.path.startswith("/v1/")
-    for status, answer in operation(route)["responses"].items():
+    for status, response in operation(route)["responses"].items():
         if "400" <= status < "600":
-            codes = re.findall(r"`(\w+)`", answer["description"])
+            codes = re.findall(r"`(\w+)`", response["description"])
             assert codes
             assert {400 if openai and statuses[code] == 422 else statuses[code] for code in codes} == {int(status)}
 
 
-def test_examples_are_valid() -> None:
-    """Every example is one that its form or answer takes, and those that are sent and answered most have one."""
+def test_examples_validate() -> None:
+    """Every example validates against its own model, and the most important models have an example."""
     documented = DOCUMENT["components"]["schemas"]
-    assert [form.__name__ for form in FORMS[1:] if not documented[form.__name__].get("examples")] == ["VerifyForm"]
-    for form in FORMS:
+    assert [form.__name__ for form in MODELS[1:] if not documented[form.__name__].get("examples")] == ["VerifyForm"]
+    for form in MODELS:
         schema = DOCUMENT["components"]["schemas"].get(form.__name__, {})
         for example in schema.get("examples", []):
             form.model_validate(example)
@@ -156,10 +158,10 @@ def test_examples_are_valid() -> None:
                 form.__pydantic_validator__.validate_assignment(form.model_construct(), name, example)
 
 
-def test_check_tells_what_is_not_current(
+def test_check_reports_an_outdated_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A document that is missing or old is named together with the command that makes it; nothing is written."""
+    """`--check` names a missing or outdated document and the command that generates it, and writes nothing."""
     monkeypatch.setattr(openapi, "ROOT", tmp_path)
     monkeypatch.setattr(openapi, "TARGET", tmp_path / "openapi.json")
 
@@ -168,8 +170,8 @@ def test_check_tells_what_is_not_current(
     assert not openapi.TARGET.exists()
 
 
-def test_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without `--check` the document is written, and is current then."""
+def test_the_document_is_written_without_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `--check` the document is generated, and is current afterwards."""
     monkeypatch.setattr(openapi, "TARGET", tmp_path / "openapi.json")
 
     assert openapi.main([]) == 0

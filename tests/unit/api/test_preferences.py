@@ -1,4 +1,4 @@
-"""What a `Prefer` header says."""
+"""Parsing of `Prefer` headers."""
 
 import pytest
 
@@ -39,19 +39,19 @@ from image_gateway.api.preferences import Preferences
         (["no-respond-async, waiting=4"], False, None),
     ],
 )
-def test_a_prefer_header_is_read(headers: list[str], respond_async: bool, wait: int | None) -> None:
-    """As RFC 7240 has it: lists and several headers, any case, the first of a name; what is odd is ignored."""
+def test_prefer_headers_are_parsed(headers: list[str], respond_async: bool, wait: int | None) -> None:
+    """As in RFC 7240: lists, several headers, any case, the first of a name. Malformed preferences are ignored."""
     assert Preferences.parse(headers) == Preferences(respond_async=respond_async, wait=wait)
 
 
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("text", ['"' * 8_000, "a=" * 4_000, '\\"' * 4_000, "a;" * 4_000, 'a="\\' * 2_000, " " * 8_000])
-def test_a_hostile_header_is_read_quickly(text: str) -> None:
-    """A header of the longest kind that API Gateway lets through costs nothing to speak of."""
+def test_a_malicious_header_is_parsed_quickly(text: str) -> None:
+    """A header of the maximum length that API Gateway accepts takes negligible time."""
     assert Preferences.parse([text]) == Preferences()
 
 
 @pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="', 'a"a\\"'])
-def test_a_long_header_takes_no_longer_than_its_length(filling: str) -> None:
-    """What is between preferences is read once: else this would take an hour."""
+def test_parsing_time_is_linear_in_the_length_of_the_header(filling: str) -> None:
+    """Text between preferences is read once. With quadratic time this header would take an hour."""
     assert Preferences.parse(["respond-async", filling * 200_000]).respond_async

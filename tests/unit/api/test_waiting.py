@@ -25,13 +25,13 @@ def event(**context: Any) -> dict[str, Any]:
         ("on.aws", 25),
     ],
 )
-def test_the_channel_says_how_long_a_request_waits(domain: str, seconds: float) -> None:
-    """API Gateway cuts what takes longer; a function URL does not."""
+def test_maximum_wait_depends_on_the_host_name(domain: str, seconds: float) -> None:
+    """API Gateway cuts off long requests; a function URL does not."""
     assert max_wait_seconds(event(domainName=domain), SETTINGS) == seconds
 
 
-def test_without_an_event_a_request_waits_as_behind_api_gateway() -> None:
-    """The application can be served by itself."""
+def test_without_an_event_the_maximum_wait_is_that_of_api_gateway() -> None:
+    """The application also runs outside Lambda."""
     assert max_wait_seconds({}, SETTINGS) == 25
     assert remaining_seconds({}, 25, lambda: NOW) == 25
 
@@ -39,10 +39,18 @@ def test_without_an_event_a_request_waits_as_behind_api_gateway() -> None:
 @pytest.mark.parametrize(
     ("ago", "allowed", "left"),
     [(0, 25, 25), (3, 25, 22), (25, 25, 0), (40, 25, 0), (3, 10, 7), (3, 0, 0), (-5, 25, 25)],
-    ids=["at once", "cold start", "just over", "long over", "wished", "no wish to wait", "clocks apart"],
+    ids=[
+        "at once",
+        "cold start",
+        "just over",
+        "long over",
+        "caller waits 10 s",
+        "caller does not wait",
+        "clocks differ",
+    ],
 )
-def test_waiting_counts_from_the_arrival_at_aws(ago: float, allowed: float, left: float) -> None:
-    """What a cold start took is gone; a clock that is behind AWS's gives no more than is allowed."""
+def test_remaining_time_counts_from_the_arrival_at_aws(ago: float, allowed: float, left: float) -> None:
+    """The time of a cold start is used up. With a clock behind AWS's clock, no more than the allowed time is left."""
     arrived = event(timeEpoch=int((NOW - ago) * 1000))
 
     assert remaining_seconds(arrived, allowed, lambda: NOW) == left

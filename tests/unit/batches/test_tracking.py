@@ -1,4 +1,4 @@
-"""Batches in the table, against moto's server: what is counted, and when results are written."""
+"""Batches in moto's table: which ends are counted, and when the results are written."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from image_gateway.settings import Settings
 pytestmark = pytest.mark.anyio
 
 BATCH = "01a20491-7f2e-7c11-9c36-5b7d3ac1d0aa"
-RESULTS = "results/a.json"
+RESULTS_KEY = "results/a.json"
 
 
-class Parts:
-    """The stores of one deployment."""
+class BatchParts:
+    """The stores and the tracker of one deployment."""
 
     def __init__(self, settings: Settings, aws: Aws) -> None:
         self.jobs = JobStore(aws, settings)
@@ -35,38 +35,45 @@ class Parts:
         self.batches = BatchTracker(aws, settings, self.store, self.objects)
         self._bucket = settings.bucket
 
-    async def begin(self, *numbers: int) -> list[Job]:
-        """Open a batch whose lines of these numbers are jobs, which run."""
-        made = [
+    async def open_batch(self, *numbers: int) -> list[Job]:
+        """Open a batch whose lines with these numbers are running jobs, and return the jobs."""
+        jobs = [
             Job(id=new_job_id(), kind="generation", owner="event:s3", batch=BATCH, line=number) for number in numbers
         ]
-        lines: list[dict[str, Any]] = [{"line": job.line, "job": job.id} for job in made]
-        await self.batches.open(BATCH, RESULTS, "requests/a.jsonl", lines)
-        await asyncio.gather(*(self.jobs.create(job, lease_seconds=60, holder="a") for job in made))
-        return made
+        lines: list[dict[str, Any]] = [{"line": job.line, "job": job.id} for job in jobs]
+        await self.batches.open(BATCH, RESULTS_KEY, "requests/a.jsonl", lines)
+        await asyncio.gather(*(self.jobs.create(job, lease_seconds=60, holder="a") for job in jobs))
+        return jobs
 
     async def end(self, job: Job) -> None:
-        """End a job as the worker does."""
+        """End a job and record it in the batch, as the worker does."""
         job.status = "succeeded"
         assert await self.jobs.finish(job, "a")
         await self.batches.record_job_end(job)
 
     def results(self) -> Any:
-        """The results, where they are written."""
-        found = boto3.client("s3").list_objects_v2(Bucket=self._bucket, Prefix="results/")
-        if not found["KeyCount"]:
+        """Return the results document, or None if it is not written."""
+        listing = boto3.client("s3").list_objects_v2(Bucket=self._bucket, Prefix="results/")
+        if not listing["KeyCount"]:
             return None
-        return json.loads(boto3.client("s3").get_object(Bucket=self._bucket, Key=RESULTS)["Body"].read())
+        return json.loads(boto3.client("s3").get_object(Bucket=self._bucket, Key=RESULTS_KEY)["Body"].read())
+
+
+class FailingAws(Aws):
+    """Fails every call."""
+
+    async def call(self, service: str, operation: str, **_parameters: Any) -> dict[str, Any]:  # noqa: ARG002 - as Aws
+        raise AwsError("InternalServerError", status=500)
 
 
 @pytest.fixture
-def parts(settings: Settings, aws: Aws) -> Parts:
-    return Parts(settings, aws)
+def parts(settings: Settings, aws: Aws) -> BatchParts:
+    return BatchParts(settings, aws)
 
 
-async def test_the_last_end_brings_the_results(parts: Parts) -> None:
-    """Not an earlier one, nor one that comes twice or thrice."""
-    first, second = await parts.begin(2, 7)
+async def test_the_end_of_the_last_job_writes_the_results(parts: BatchParts) -> None:
+    """Earlier ends do not, even if they are recorded several times."""
+    first, second = await parts.open_batch(2, 7)
 
     await parts.end(first)
     for _ in range(3):
@@ -77,9 +84,9 @@ async def test_the_last_end_brings_the_results(parts: Parts) -> None:
     assert [line["line"] for line in parts.results()["lines"]] == [2, 7]
 
 
-async def test_what_has_not_ended_is_not_counted(parts: Parts) -> None:
-    """A message of a job that was put back, or that another does, counts nothing; the job is read anew."""
-    (job,) = await parts.begin(1)
+async def test_a_job_that_has_not_ended_is_not_counted(parts: BatchParts) -> None:
+    """The job is read again, because its message may belong to a job that was put back or that another worker runs."""
+    (job,) = await parts.open_batch(1)
     before = job.model_copy()
 
     await parts.batches.record_job_end(before)
@@ -91,13 +98,15 @@ async def test_what_has_not_ended_is_not_counted(parts: Parts) -> None:
     assert parts.results()["succeeded"] == 1
 
 
-async def test_a_job_of_no_file_is_not_counted(parts: Parts) -> None:
-    """Most jobs are lines of nothing: nothing is read or written for them."""
-    await BatchTracker.record_job_end(parts.batches, Job(id="1", kind="generation", owner="event:sqs", status="succeeded"))
+async def test_a_job_without_a_batch_causes_no_calls(settings: Settings) -> None:
+    """Most jobs belong to no request file: nothing is read or written for them."""
+    parts = BatchParts(settings, FailingAws())
+
+    await parts.batches.record_job_end(Job(id="1", kind="generation", owner="event:sqs", status="succeeded"))
 
 
-async def test_a_batch_that_is_forgotten_is_not_counted(parts: Parts) -> None:
-    """A message that comes after its batch was removed is done with."""
+async def test_the_end_of_a_job_whose_batch_has_expired_is_ignored(parts: BatchParts) -> None:
+    """The message of such a job is processed, and no batch is created."""
     job = Job(id=new_job_id(), kind="generation", owner="event:s3", batch=BATCH, line=1, status="succeeded")
 
     await parts.batches.record_job_end(job)
@@ -105,21 +114,21 @@ async def test_a_batch_that_is_forgotten_is_not_counted(parts: Parts) -> None:
     assert await parts.store.get(BATCH) is None
 
 
-async def test_results_are_written_once(parts: Parts) -> None:
-    """Whatever comes afterwards leaves them alone: somebody may have taken them, and put a note there."""
-    (job,) = await parts.begin(1)
+async def test_results_are_written_only_once(parts: BatchParts) -> None:
+    """Later messages do not overwrite them: their reader may have replaced the object."""
+    (job,) = await parts.open_batch(1)
     await parts.end(job)
-    await parts.objects.put_json(RESULTS, {"taken": True})
+    await parts.objects.put_json(RESULTS_KEY, {"replaced": True})
 
     await parts.batches.record_job_end(job)
     await parts.batches.write_results_if_done(BATCH)
 
-    assert parts.results() == {"taken": True}
+    assert parts.results() == {"replaced": True}
 
 
-async def test_lines_far_apart_are_counted(parts: Parts) -> None:
-    """Numbers are those of the file, blank and bad lines included, and may all fall into one group."""
-    jobs = await parts.begin(*range(3, 3 + 150 * 1000, 1000))
+async def test_lines_with_distant_numbers_are_counted(parts: BatchParts) -> None:
+    """Blank and invalid lines have numbers too, so the numbers of the jobs may all fall into one group."""
+    jobs = await parts.open_batch(*range(3, 3 + 150 * 1000, 1000))
 
     for job in jobs[1:]:
         job.status = "succeeded"
@@ -133,8 +142,8 @@ async def test_lines_far_apart_are_counted(parts: Parts) -> None:
     assert parts.results()["succeeded"] == 150
 
 
-class Contended(httpx.AsyncBaseTransport):
-    """DynamoDB as it is and moto is not: what is in a transaction is not written by others, who are told so.
+class TransactionConflicts(httpx.AsyncBaseTransport):
+    """Adds DynamoDB's transaction conflicts to moto: a write to an item in a running transaction is refused.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-conflict-handling
     """
@@ -146,61 +155,61 @@ class Contended(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         operation = request.headers.get("x-amz-target", "").rpartition(".")[2]
-        body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]  # it is asynchronous
-        keys = _written(operation, json.loads(body)) if operation else set()
+        body = b"".join([part async for part in request.stream])  # type: ignore[union-attr]  # the stream is asynchronous
+        keys = _written_keys(operation, json.loads(body)) if operation else set()
         self.writes += len(keys)
         if keys & self._in_transaction:
-            return _refused(operation, len(keys))
+            return _conflict(operation, len(keys))
         if operation != "TransactWriteItems":
-            return await self._done(request, body)
+            return await self._forward(request, body)
         self._in_transaction |= keys
         try:
-            await asyncio.sleep(0.008)  # moto's are too quick to meet
-            return await self._done(request, body)
+            await asyncio.sleep(0.008)  # moto's transactions are too short to overlap
+            return await self._forward(request, body)
         finally:
             self._in_transaction -= keys
 
-    async def _done(self, request: httpx.Request, body: bytes) -> httpx.Response:
-        again = httpx.Request(request.method, request.url, headers=request.headers, content=body)
-        again.extensions = request.extensions
-        return await self._transport.handle_async_request(again)
+    async def _forward(self, request: httpx.Request, body: bytes) -> httpx.Response:
+        copy = httpx.Request(request.method, request.url, headers=request.headers, content=body)
+        copy.extensions = request.extensions
+        return await self._transport.handle_async_request(copy)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _written(operation: str, requested: Any) -> set[str]:
-    """The keys of the items that a request writes."""
-    one = [requested] if operation in ("PutItem", "UpdateItem") else []
-    writes = [next(iter(each.values())) for each in requested.get("TransactItems", [])] or one
+def _written_keys(operation: str, body: Any) -> set[str]:
+    """Return the keys of the items that a request writes."""
+    single = [body] if operation in ("PutItem", "UpdateItem") else []
+    writes = [next(iter(item.values())) for item in body.get("TransactItems", [])] or single
     return {(write.get("Item") or write["Key"])["pk"]["S"] for write in writes}
 
 
-def _refused(operation: str, number: int) -> httpx.Response:
+def _conflict(operation: str, number: int) -> httpx.Response:
     if operation != "TransactWriteItems":
         return httpx.Response(400, json={"__type": "x#TransactionConflictException"})
     reasons = [{"Code": "TransactionConflict"}] * number
     return httpx.Response(400, json={"__type": "x#TransactionCanceledException", "CancellationReasons": reasons})
 
 
-async def test_120_lines_that_end_at_once_are_each_counted(settings: Settings, tls: ssl.SSLContext) -> None:
-    """No end is lost or late because others end as well, and two writes are enough for each."""
-    line = Contended(tls)
-    parts = Parts(settings, Aws(lambda: line))
-    jobs = await parts.begin(*range(1, 121))
-    line.writes = 0
+async def test_120_jobs_that_end_concurrently_are_all_counted(settings: Settings, tls: ssl.SSLContext) -> None:
+    """No end is lost or delayed because other jobs end at the same moment, and each end takes two writes."""
+    transport = TransactionConflicts(tls)
+    parts = BatchParts(settings, Aws(lambda: transport))
+    jobs = await parts.open_batch(*range(1, 121))
+    transport.writes = 0
 
     await asyncio.gather(*(parts.end(job) for job in jobs))
 
     assert parts.results()["succeeded"] == 120
-    # And one for each group of lines, and the note that the results are written.
-    assert line.writes == 2 * 120 + 2 + 1
-    await line.aclose()
+    # Two writes for each job, one for each of the two groups of lines, and the mark that the results are written.
+    assert transport.writes == 2 * 120 + 2 + 1
+    await transport.aclose()
 
 
-async def test_who_is_further_is_not_set_back(parts: Parts) -> None:
-    """Of two deliveries of one file the slower one changes nothing, and goes on."""
-    await parts.begin(1, 2, 3)
+async def test_the_number_of_queued_jobs_never_decreases(parts: BatchParts) -> None:
+    """The slower of two deliveries of a file changes nothing, and may continue."""
+    await parts.open_batch(1, 2, 3)
 
     assert await parts.store.set_queued(BATCH, 3)
     assert await parts.store.set_queued(BATCH, 2)
@@ -210,23 +219,23 @@ async def test_who_is_further_is_not_set_back(parts: Parts) -> None:
     assert batch.queued == batch.jobs == 3
 
 
-async def test_what_was_given_up_is_not_queued_further(parts: Parts) -> None:
-    """Whoever is still at it is told; the first reason stays, and there must be something to give up."""
-    await parts.begin(1, 2, 3)
+async def test_a_batch_that_was_given_up_is_not_queued_further(parts: BatchParts) -> None:
+    """A concurrent delivery is told to stop, the first reason is kept, and a batch that does not exist gives None."""
+    await parts.open_batch(1, 2, 3)
     await parts.store.set_queued(BATCH, 1)
 
     await parts.store.give_up(BATCH, "It is gone")
-    again = await parts.store.give_up(BATCH, "It came back too often")
+    batch = await parts.store.give_up(BATCH, "It came back too often")
 
     assert not await parts.store.set_queued(BATCH, 2)
-    assert again is not None
-    assert (again.queued, again.given_up) == (1, "It is gone")
+    assert batch is not None
+    assert (batch.queued, batch.given_up) == (1, "It is gone")
     assert await parts.store.give_up("another", "It is gone") is None
 
 
-async def test_a_line_that_was_given_up_and_runs_is_waited_for(parts: Parts) -> None:
-    """Somebody who was told of the file too has queued it just then: its own end brings the results."""
-    (job,) = await parts.begin(1)
+async def test_results_wait_for_a_running_job_whose_line_was_given_up(parts: BatchParts) -> None:
+    """A concurrent delivery may have queued the job just then. The end of that job writes the results."""
+    (job,) = await parts.open_batch(1)
     batch = await parts.store.give_up(BATCH, "It is gone")
     assert batch is not None
 
@@ -237,16 +246,9 @@ async def test_a_line_that_was_given_up_and_runs_is_waited_for(parts: Parts) -> 
     assert parts.results()["succeeded"] == 1
 
 
-class Failing(Aws):
-    """A table that does not answer."""
-
-    async def call(self, service: str, operation: str, **_parameters: Any) -> dict[str, Any]:  # noqa: ARG002 - as Aws
-        raise AwsError("InternalServerError", status=500)
-
-
-async def test_a_table_that_fails_has_the_message_come_back(settings: Settings) -> None:
-    """Neither reading jobs nor counting them fails in silence."""
-    parts = Parts(settings, Failing())
+async def test_a_failing_table_raises_storage_unavailable(settings: Settings) -> None:
+    """Both reading jobs and recording their ends raise the error, so that the message is redelivered."""
+    parts = BatchParts(settings, FailingAws())
     job = Job(id=new_job_id(), kind="generation", owner="event:s3", batch=BATCH, line=1)
 
     for status in ("queued", "succeeded"):

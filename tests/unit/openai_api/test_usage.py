@@ -1,4 +1,4 @@
-"""Token counts in the OpenAI API's own words, whatever of them an engine tells."""
+"""Token counts in the format of the OpenAI API, from the counts that an engine reports."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from openai.types.images_response import Usage as OpenAIUsage
 from image_gateway.openai_api.usage import complete_usage
 
 
-def counted(reported: dict[str, Any] | None, *, edit: bool = False) -> dict[str, Any] | None:
-    found = complete_usage(reported, edit=edit)
-    return found.model_dump(exclude_none=True) if found else None
+def completed(reported: dict[str, Any] | None, *, edit: bool = False) -> dict[str, Any] | None:
+    result = complete_usage(reported, edit=edit)
+    return result.model_dump(exclude_none=True) if result else None
 
 
-def usage(taken: int, given: int, total: int, text: int, image: int, **more: Any) -> dict[str, Any]:
+def usage(input_tokens: int, output_tokens: int, total: int, text: int, image: int, **more: Any) -> dict[str, Any]:
     details = {"text_tokens": text, "image_tokens": image}
     return {
-        "input_tokens": taken,
-        "output_tokens": given,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
         "total_tokens": total,
         "input_tokens_details": details,
         **more,
@@ -37,10 +37,10 @@ def usage(taken: int, given: int, total: int, text: int, image: int, **more: Any
         ({"input_tokens": -7, "output_tokens": 20, "total_tokens": float("nan")}, usage(0, 20, 20, 0, 0)),
     ],
 )
-def test_what_is_not_told_is_worked_out(reported: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Of the rest, as far as that goes, and 0 elsewhere: the SDK's own type has all of it."""
-    assert counted(reported) == expected
-    assert OpenAIUsage.model_validate(counted(reported), strict=True)
+def test_missing_counts_are_calculated_from_the_others(reported: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A count that cannot be calculated is 0. The result is valid for the SDK's own type, which requires all counts."""
+    assert completed(reported) == expected
+    assert OpenAIUsage.model_validate(completed(reported), strict=True)
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_what_is_not_told_is_worked_out(reported: dict[str, Any], expected: dict
         ({"text_tokens": 4, "image_tokens": 5}, 4, 5),
     ],
 )
-def test_what_an_edit_is_made_of(details: Any, text: int, image: int) -> None:
-    """Nobody knows how much of it is images where the engine does not say."""
+def test_the_text_and_image_tokens_of_an_edit(details: Any, text: int, image: int) -> None:
+    """If the engine does not report the image tokens, both counts are 0."""
     reported = {"input_tokens": 10, "output_tokens": 20, "input_tokens_details": details}
 
-    assert counted(reported, edit=True) == usage(10, 20, 30, text, image)
+    assert completed(reported, edit=True) == usage(10, 20, 30, text, image)
 
 
-def test_what_came_out_is_told_where_the_engine_does() -> None:
-    """The API need not have it, so nothing is made up."""
+def test_output_details_are_returned_if_the_engine_reports_them() -> None:
+    """The details are optional in the API, so they are not calculated."""
     reported = {"input_tokens": 1, "output_tokens": 20, "output_tokens_details": {"image_tokens": 19}}
 
-    assert counted(reported) == usage(1, 20, 21, 1, 0, output_tokens_details={"text_tokens": 1, "image_tokens": 19})
+    assert completed(reported) == usage(1, 20, 21, 1, 0, output_tokens_details={"text_tokens": 1, "image_tokens": 19})
 
 
 @pytest.mark.parametrize("reported", [None, {}, {"cost": 1}, {"total_tokens": "many"}, {"input_tokens": None}])
-def test_without_a_count_there_is_none(reported: dict[str, Any] | None) -> None:
-    """Zeros would say that nothing was used."""
-    assert counted(reported) is None
+def test_an_engine_without_counts_has_no_usage(reported: dict[str, Any] | None) -> None:
+    """Zeros would mean that nothing was used."""
+    assert completed(reported) is None

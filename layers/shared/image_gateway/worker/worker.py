@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from image_gateway.batches.tracking import BatchTracker
 from image_gateway.config.engine_choice import engine_for_job
-from image_gateway.config.merge import max_engine_seconds, timeout_problem
+from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, GatewayError, Interrupted, NotConfigured
 from image_gateway.jobs.attempt import finish_with_retries
@@ -173,7 +173,7 @@ class Worker:
         """Store a job's completion and publish it. Return False if it could not be published."""
         if await finish_with_retries(self._jobs, job, holder, self._sleep):
             return await self._events.publish_completion(job)
-        logger.warning("a job ended otherwise meanwhile", extra={"job_id": job.id, "outcome": job.status})
+        logger.warning("another process ended the job first", extra={"job_id": job.id, "outcome": job.status})
         return True
 
     async def _fail(self, job: Job, error: GatewayError) -> bool:
