@@ -112,7 +112,7 @@ def _sam_problems(command: str, words: list[str]) -> list[str]:
     given = dict(word.split("=", 1) for word in words if "=" in word and word not in options)
     unknown = given.keys() - Template().document["Parameters"].keys()
     problems += [f"the template has no parameter {name}" for name in sorted(unknown)]
-    return problems or Template(parameters=given).refusals()
+    return problems or Template(parameters=given).failed_assertions()
 
 
 @cache

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from sandbox.template import ROOT
-from tests.manual.pages import Block, blocks_that_run
+from tests.manual.pages import Block, Page, blocks_that_run, tables
 
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
@@ -50,6 +50,15 @@ def _problems(statement: str) -> list[str]:
 def test_make_commands_are_in_the_makefile(block: Block) -> None:
     """The targets are in its list, it uses the variables, and `make -n` accepts both."""
     assert make_problems(block) == []
+
+
+def test_the_table_of_targets_has_every_target() -> None:
+    """The page on development lists what `make help` lists."""
+    table = tables(Page.read("docs/development.md").section("Commands"))[0]
+
+    targets = re.findall(r"^([a-z]+):.*## ", MAKEFILE, re.MULTILINE)
+
+    assert sorted(table.names()) == sorted(f"make {target}" for target in targets if target != "help")
 
 
 @pytest.mark.parametrize(
