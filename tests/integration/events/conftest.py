@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def editor(deployment: "Deployment", use_edit_engine: Callable[[str], Any]) -> Iterator[tuple[WorkerDeployment, Any]]:
+def edit_worker(
+    deployment: "Deployment", use_edit_engine: Callable[[str], Any]
+) -> Iterator[tuple[WorkerDeployment, Any]]:
     """A worker whose deployment edits with the sandbox's openai engine, and that engine."""
     engine = use_edit_engine("openai")
-    made = deploy_worker(deployment.gateway)
-    yield made, engine
-    run(made.gateway.aclose())
+    worker = deploy_worker(deployment.gateway)
+    yield worker, engine
+    run(worker.gateway.aclose())

@@ -1,4 +1,4 @@
-"""The dead-letter function: jobs are failed, other messages are kept."""
+"""The dead-letter function: it fails jobs and stores other messages."""
 
 import boto3
 import pytest
@@ -14,7 +14,7 @@ GENERATION = {"kind": "generation", "request": FOX}
 
 
 def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -> None:
-    """A job whose message was given up ends, and the account is told."""
+    """The job of a dead letter ends as `interrupted`, and an event is sent."""
     (job_id,) = enqueue_jobs(worker)
 
     assert worker.dead_letter(*(message.record for message in worker.drain())) == []
@@ -26,7 +26,7 @@ def test_a_dead_letter_fails_its_job_with_the_reason(worker: WorkerDeployment) -
 
 
 def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: WorkerDeployment) -> None:
-    """A running job without a living holder fails too."""
+    """A running job whose lease has expired fails as well."""
     job_id = orphaned_job(worker, "openai")
 
     assert worker.dead_letter(record({"job": job_id})) == []
@@ -36,8 +36,8 @@ def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: Worke
     assert (job.status, job.error.may_have_cost) == ("failed", True)
 
 
-def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> None:
-    """A job that somebody is doing right now is not taken from them; an ended or unknown one is left alone."""
+def test_a_dead_letter_of_a_leased_job_is_returned(worker: WorkerDeployment) -> None:
+    """A job with a valid lease is left to its holder; a finished or unknown job is left unchanged."""
     (job_id,) = enqueue_jobs(worker)
     lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))
     assert lease
@@ -48,8 +48,8 @@ def test_a_dead_letter_waits_for_a_living_holder(worker: WorkerDeployment) -> No
     assert worker.dead_letter(record({"job": job_id}), record({"job": new_job_id()})) == []
 
 
-def test_a_dead_letter_of_a_request_fails_the_job_it_became(worker: WorkerDeployment) -> None:
-    """A request whose message was given up after its job was recorded is found by the message's id."""
+def test_a_dead_letter_of_a_request_fails_its_job(worker: WorkerDeployment) -> None:
+    """The job that was recorded for a request is found by the message's id."""
     message = record(GENERATION)
     worker.deliver(message, seconds=10)
     (job,) = worker.jobs()
@@ -60,10 +60,10 @@ def test_a_dead_letter_of_a_request_fails_the_job_it_became(worker: WorkerDeploy
 
 
 @pytest.mark.parametrize("attribute", ["Reason", "ERROR_MESSAGE"])
-def test_any_other_dead_letter_is_kept(
+def test_any_other_dead_letter_is_stored(
     worker: WorkerDeployment, caplog: pytest.LogCaptureFixture, attribute: str
 ) -> None:
-    """The body is kept with its reason; the log has the reason alone."""
+    """The body is stored with its reason; the log has only the reason."""
     messages = [record("planted", "m1", {attribute: "Not JSON"}), record(GENERATION, "m2")]
 
     assert worker.dead_letter(*messages) == []
@@ -74,11 +74,11 @@ def test_any_other_dead_letter_is_kept(
         "body": "planted",
     }
     assert worker.document("dead-letters/m2.json")["reason"] == "It came back too often"
-    assert "planted" not in str([one.__dict__ for one in caplog.records])
+    assert "planted" not in str([entry.__dict__ for entry in caplog.records])
 
 
-def test_a_dead_letter_that_cannot_be_kept_comes_back(worker: WorkerDeployment) -> None:
-    """Nothing is lost while the bucket does not answer."""
+def test_a_dead_letter_that_cannot_be_stored_is_returned(worker: WorkerDeployment) -> None:
+    """Nothing is lost while the bucket fails."""
     boto3.client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
 
     assert worker.dead_letter(record("x", "m1")) == ["m1"]

@@ -1,4 +1,4 @@
-"""Edits that the worker does: their input images."""
+"""Edits that the worker does: where their input images come from."""
 
 import base64
 from collections.abc import Callable
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_an_edit_by_event_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
-    """Its images are read by the worker and kept as inputs, not in the table."""
-    worker, engine = editor
+def test_an_edit_by_event_is_done(edit_worker: tuple[WorkerDeployment, Any]) -> None:
+    """The worker reads the images and stores them as inputs in the bucket, not in the table."""
+    worker, engine = edit_worker
     images = [data_url(encoded(RED)), data_url(encoded(GREEN))]
 
     worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": images, "mask": right_half()}}))
@@ -36,21 +36,21 @@ def test_an_edit_by_event_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
     assert (job.status, job.request) == ("succeeded", {"prompt": "a hat"})
     assert job.inputs == [f"inputs/{job.id}/{number}.png" for number in range(2)]
     assert job.mask == f"inputs/{job.id}/mask.png"
-    assert [one["name"] for one in engine.state.record[0].files] == ["image[]", "image[]", "mask"]
+    assert [file["name"] for file in engine.state.record[0].files] == ["image[]", "image[]", "mask"]
 
 
 def test_a_retried_edit_fetches_its_images_once(
-    editor: tuple[WorkerDeployment, Any], serve: Callable[..., str], deployment: "Deployment"
+    edit_worker: tuple[WorkerDeployment, Any], serve: Callable[..., str], deployment: "Deployment"
 ) -> None:
-    """The second attempt takes the images that the first one kept."""
-    fetched = []
+    """The second attempt uses the images that the first one stored."""
+    fetched: list[str] = []
 
     async def respond(request: Request) -> Response:
         fetched.append(request.url.path)
         return Response(encoded())
 
     url = serve(Starlette(routes=[Route("/red.png", respond)]))
-    worker, engine = editor
+    worker, engine = edit_worker
     settings = worker.gateway.settings.model_copy(
         update={"fetch_allowed_hosts": frozenset([url.removeprefix("http://")])}
     )
@@ -74,9 +74,9 @@ def test_a_retried_edit_fetches_its_images_once(
         ("http://127.0.0.1/x", "invalid_url"),
     ],
 )
-def test_bad_images_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any], image: str, code: str) -> None:
-    """The job says what is wrong with which image; the engine is not asked."""
-    worker, engine = editor
+def test_invalid_images_fail_an_edit_by_event(edit_worker: tuple[WorkerDeployment, Any], image: str, code: str) -> None:
+    """The job names the field and the reason; the engine is not called."""
+    worker, engine = edit_worker
 
     worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": image}}))
 
@@ -86,22 +86,22 @@ def test_bad_images_fail_an_edit_by_event(editor: tuple[WorkerDeployment, Any], 
     assert engine.state.record == []
 
 
-def test_an_edit_by_event_may_use_images_of_its_own_source_only(editor: tuple[WorkerDeployment, Any]) -> None:
-    """An image made for the same owner is an input; another owner's does not exist."""
-    worker, _engine = editor
+def test_an_edit_by_event_may_use_only_images_of_its_own_source(edit_worker: tuple[WorkerDeployment, Any]) -> None:
+    """An image of the same owner is an input; one of another owner is not found."""
+    worker, _engine = edit_worker
     worker.deliver(record(event({"prompt": "a hat", "image": data_url(encoded())}, "Image Edit Requested", "shop")))
     (first,) = worker.jobs()
 
     for source in ("shop", "thief"):
         worker.deliver(record(event({"prompt": "b", "image": f"{first.id}-0"}, "Image Edit Requested", source)))
 
-    ends = {job.owner: job.status for job in worker.jobs() if job.id != first.id}
-    assert ends == {"event:shop": "succeeded", "event:thief": "failed"}
+    statuses = {job.owner: job.status for job in worker.jobs() if job.id != first.id}
+    assert statuses == {"event:shop": "succeeded", "event:thief": "failed"}
 
 
-def test_a_queued_edit_of_a_caller_is_done(editor: tuple[WorkerDeployment, Any]) -> None:
-    """Images that an HTTP request left as inputs are loaded, with their mask."""
-    worker, engine = editor
+def test_a_queued_edit_over_http_is_done(edit_worker: tuple[WorkerDeployment, Any]) -> None:
+    """The inputs and the mask that the HTTP request stored are loaded."""
+    worker, engine = edit_worker
     image = InputImage(encoded(), "image/png", 64, 64)
     mask = InputImage(base64.b64decode(right_half()), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
@@ -111,14 +111,14 @@ def test_a_queued_edit_of_a_caller_is_done(editor: tuple[WorkerDeployment, Any])
     worker.work_off()
 
     assert worker.job(job.id).status == "succeeded"
-    assert [one["name"] for one in engine.state.record[0].files] == ["image", "mask"]
+    assert [file["name"] for file in engine.state.record[0].files] == ["image", "mask"]
 
 
-def test_inputs_that_cannot_be_read_are_tried_again(
-    editor: tuple[WorkerDeployment, Any], monkeypatch: pytest.MonkeyPatch
+def test_inputs_that_cannot_be_read_are_retried(
+    edit_worker: tuple[WorkerDeployment, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bucket that fails before the engine is asked costs an attempt, not the job."""
-    worker, engine = editor
+    """A bucket that fails before the engine is called costs an attempt, not the job."""
+    worker, engine = edit_worker
     image = InputImage(encoded(), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
     job = run(worker.gateway.submission.submit(form, Principal("1", "", Role.USER), images=[image], queue=True))

@@ -15,7 +15,7 @@ from tests.integration.worker_deployment import WorkerDeployment
 
 
 @pytest.mark.parametrize(
-    ("message", "words"),
+    ("message", "reason"),
     [
         (record({"kind": "generation", "request": {"n": 3}}), "request.prompt: Field required"),
         (record({"kind": "generation", "request": FOX, "prompt": "x"}), "prompt: Extra inputs"),
@@ -23,16 +23,16 @@ from tests.integration.worker_deployment import WorkerDeployment
         (record(event({"prompt": "x"}, "Image Edit Requested")), "request.image: Field required"),
     ],
 )
-def test_a_request_that_does_not_validate_is_a_failed_job(
-    worker: WorkerDeployment, openai: SandboxState, message: Any, words: str
+def test_an_invalid_request_is_a_failed_job(
+    worker: WorkerDeployment, openai: SandboxState, message: Any, reason: str
 ) -> None:
-    """Its owner finds it with the reason, and the account is told; nothing is asked or sent round."""
+    """The job has the reason, and an event is sent; the engine is not called, and no message is sent."""
     assert worker.deliver(message, message) == []
 
     (job,) = worker.jobs()
     assert job.error
     assert (job.status, job.error.code) == ("failed", "invalid_request")
-    assert words in job.error.detail
+    assert reason in job.error.detail
     assert [kind for kind, _detail in worker.reported()] == ["Image Job Failed"]
     assert openai.record == []
     assert worker.drain() == worker.drain("dead") == []
@@ -55,8 +55,10 @@ def test_a_request_that_does_not_validate_is_a_failed_job(
         (event({"bucket": {"name": "other"}, "object": {"key": "requests/a.json"}}, "Object Created", "aws.s3"), "own"),
     ],
 )
-def test_what_cannot_be_parsed_is_buried_with_its_reason(worker: WorkerDeployment, body: Any, reason: str) -> None:
-    """It goes to the dead letters as it came, once, and not round and round."""
+def test_a_message_that_cannot_be_parsed_is_dead_lettered_with_its_reason(
+    worker: WorkerDeployment, body: Any, reason: str
+) -> None:
+    """Its body is unchanged, and it is not returned to the queue."""
     message = record(body)
 
     assert worker.deliver(message) == []
@@ -67,22 +69,22 @@ def test_what_cannot_be_parsed_is_buried_with_its_reason(worker: WorkerDeploymen
     assert worker.jobs() == []
 
 
-def test_without_a_dead_letter_queue_a_message_comes_back(worker: WorkerDeployment) -> None:
-    """SQS's own redrive is left to deal with it."""
-    alone = WorkerDeployment(
+def test_without_a_dead_letter_queue_an_invalid_message_is_returned(worker: WorkerDeployment) -> None:
+    """SQS's own redrive policy applies."""
+    without_dead_letters = WorkerDeployment(
         Gateway(worker.gateway.settings.model_copy(update={"dead_letter_queue_url": ""}), worker.gateway.aws), "x"
     )
 
-    assert alone.deliver(record("not json", "m1")) == ["m1"]
+    assert without_dead_letters.deliver(record("not json", "m1")) == ["m1"]
 
 
-def test_a_record_of_another_version_fails_its_job(worker: WorkerDeployment) -> None:
-    """A request in the table that is no form any more ends its job instead of staying for ever."""
+def test_a_stored_request_that_is_no_longer_valid_fails_its_job(worker: WorkerDeployment) -> None:
+    """A job of another version ends instead of staying in the queue."""
     job = Job(id=new_job_id(), kind="generation", owner="token:1", request={"prompt": ""})
     run(worker.gateway.jobs.create(job))
 
     assert worker.deliver(record({"job": job.id})) == []
 
-    found = worker.job(job.id)
-    assert found.error
-    assert (found.status, found.error.code) == ("failed", "internal_error")
+    stored = worker.job(job.id)
+    assert stored.error
+    assert (stored.status, stored.error.code) == ("failed", "internal_error")

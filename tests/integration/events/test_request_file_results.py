@@ -17,15 +17,15 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, openai: "SandboxState") -> None:
-    """Each invocation queues at least ten lines; the rest follows, and no line runs twice."""
+    """Each invocation queues at least ten lines and sends a message for the rest; no line runs twice."""
     message: Record | None = record(worker.upload("requests/a.jsonl", [line(n) for n in range(35)]))
     rounds, queued = 0, []
     while message:
         worker.deliver(message, seconds=5)
         rounds += 1
         messages = worker.drain()
-        queued += [one.body["job"] for one in messages if "job" in one.body]
-        message = next((one.record for one in messages if "detail" in one.body), None)
+        queued += [sent.body["job"] for sent in messages if "job" in sent.body]
+        message = next((sent.record for sent in messages if "detail" in sent.body), None)
 
     assert rounds == 4
     assert len(set(queued)) == len(queued) == 35
@@ -33,13 +33,13 @@ def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, 
         run(worker.gateway.queue.send(job_id))
     worker.work_off()
     assert worker.results()["succeeded"] == 35
-    assert sum(one.method == "POST" for one in openai.record) == 35
+    assert sum(request.method == "POST" for request in openai.record) == 35
 
 
-def test_a_file_whose_jobs_were_not_all_queued_is_finished(
+def test_a_file_whose_jobs_could_not_be_queued_is_continued(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A queue that fails brings the file's message back, and what was recorded is queued then."""
+    """If the queue fails, the file's message is returned, and the recorded jobs are queued with its next delivery."""
     message = record(worker.upload("requests/a.jsonl", [line()]), "m1")
     settings = worker.gateway.settings
     broken = WorkerDeployment(
@@ -55,18 +55,18 @@ def test_a_file_whose_jobs_were_not_all_queued_is_finished(
 
 
 @pytest.mark.parametrize("step", ["record_job_end", "_finalize"])
-def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again(
+def test_the_next_delivery_writes_a_manifest_that_a_crash_prevented(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The last job ended and its holder died before it was counted, or before the manifest: its message comes back."""
+    """The last job's holder died before it counted the job, or before it wrote the manifest."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
     (message,) = worker.drain()
 
-    async def die(*_: object) -> None:
+    async def crash(*_: object) -> None:
         raise RuntimeError
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"image_gateway.batches.tracking.BatchTracker.{step}", die)
+        patched.setattr(f"image_gateway.batches.tracking.BatchTracker.{step}", crash)
         assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.keys("results/") == []
     assert worker.deliver(message.record) == []
@@ -74,22 +74,24 @@ def test_a_manifest_that_a_crash_prevented_is_written_when_a_message_comes_again
     assert worker.results()["succeeded"] == 1
 
 
-def test_results_do_not_wait_for_the_event(worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bus is not told of the last job's end, so that its message comes back; the results are there all the same."""
+def test_the_manifest_is_written_even_if_the_event_fails(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last job's message is returned because its event could not be sent."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
     (message,) = worker.drain()
 
-    async def untold(_job: object) -> bool:
+    async def fail(_job: object) -> bool:
         return False
 
-    monkeypatch.setattr(worker.gateway.events, "ended", untold)
+    monkeypatch.setattr(worker.gateway.events, "ended", fail)
 
     assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.results()["succeeded"] == 1
 
 
-def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) -> None:
-    """Whoever ends the last job, the manifest comes; it shows no images of what did not succeed."""
+def test_canceled_and_dead_lettered_lines_complete_a_batch(worker: WorkerDeployment) -> None:
+    """The manifest lists no images for lines that did not succeed."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
     first, second = worker.drain()
     job = worker.job(first.body["job"])
@@ -100,12 +102,12 @@ def test_canceled_and_given_up_lines_complete_a_batch(worker: WorkerDeployment) 
     assert worker.keys("results/") == []
     worker.dead_letter(second.record)
 
-    assert sorted(one["status"] for one in worker.results()["lines"]) == ["canceled", "failed"]
-    assert all(one["keys"] == [] for one in worker.results()["lines"])
+    assert sorted(entry["status"] for entry in worker.results()["lines"]) == ["canceled", "failed"]
+    assert all(entry["keys"] == [] for entry in worker.results()["lines"])
 
 
-def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> None:
-    """A manifest names every line, also one whose job is not in the table any more."""
+def test_a_job_that_was_deleted_is_reported_as_failed(worker: WorkerDeployment) -> None:
+    """The manifest has every line, even if its job is not in the table any more."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
     first, second = worker.drain()
     worker.deliver(first.record)
@@ -114,10 +116,10 @@ def test_a_job_that_is_forgotten_is_told_as_failed(worker: WorkerDeployment) -> 
     )
     worker.deliver(second.record)
 
-    assert sorted(one["status"] for one in worker.results()["lines"]) == ["failed", "succeeded"]
+    assert sorted(entry["status"] for entry in worker.results()["lines"]) == ["failed", "succeeded"]
 
 
-def test_a_batch_that_was_never_opened_is_nothing_to_complete(worker: WorkerDeployment) -> None:
+def test_an_unknown_batch_has_no_manifest(worker: WorkerDeployment) -> None:
     """Nothing is written for it."""
     run(worker.gateway._batch_tracker.write_results_if_done("none"))
 

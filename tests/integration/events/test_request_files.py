@@ -1,4 +1,4 @@
-"""Request files in the bucket, which S3's events announce: their lines, their results, and files that are refused."""
+"""Request files in the bucket, which S3's events announce: their lines, and files that are refused."""
 
 import json
 import tracemalloc
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "SandboxState") -> None:
-    """190 succeed, 10 are reported by number, and there is one manifest, though every message comes three times."""
-    bad = {
+def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """190 succeed, and 10 are reported by number in one manifest, though every message comes three times."""
+    invalid = {
         number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
     }
-    created = worker.upload("requests/summer/foxes.jsonl", [bad.get(n, line(n)) for n in range(1, 201)])
+    created = worker.upload("requests/summer/foxes.jsonl", [invalid.get(n, line(n)) for n in range(1, 201)])
 
     worker.deliver(record(created), record(created), record(created))
     worker.work_off(batch=20)
@@ -35,19 +35,19 @@ def test_200_lines_of_which_ten_are_bad(worker: WorkerDeployment, openai: "Sandb
     assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
         "total": 200, "succeeded": 190, "failed": 0, "canceled": 0, "invalid": 10,
     }  # fmt: skip
-    assert [one["line"] for one in found["lines"]] == list(range(1, 201))
-    assert [one["line"] for one in found["lines"] if one["status"] == "invalid"] == list(bad)
-    assert {one["error"]["detail"] for one in found["lines"] if one["status"] == "invalid"} == {
+    assert [entry["line"] for entry in found["lines"]] == list(range(1, 201))
+    assert [entry["line"] for entry in found["lines"] if entry["status"] == "invalid"] == list(invalid)
+    assert {entry["error"]["detail"] for entry in found["lines"] if entry["status"] == "invalid"} == {
         "Not JSON", "request.prompt: Field required",
     }  # fmt: skip
-    assert sum(one.method == "POST" for one in openai.record) == 190
+    assert sum(request.method == "POST" for request in openai.record) == 190
     assert worker.keys("results/") == [f"results/summer/foxes-{found['batch']}.json"]
     assert "http" not in json.dumps(found)
     assert len(worker.keys("images/")) == 190
 
 
-def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
-    """A `.json` file, indented and with a byte order mark, is one job with a manifest; its id is repeated."""
+def test_a_json_file_is_a_single_request(worker: WorkerDeployment) -> None:
+    """It may be indented and have a byte order mark; the manifest repeats its id."""
     data = b"\xef\xbb\xbf" + json.dumps(line(id="order 7"), indent=2).encode()
 
     worker.deliver(record(worker.upload("requests/one.json", data)))
@@ -61,10 +61,10 @@ def test_a_single_request_is_done(worker: WorkerDeployment) -> None:
     }  # fmt: skip
 
 
-def test_edits_come_by_file(worker: WorkerDeployment, openai_deployment: "Deployment") -> None:
-    """A line may be an edit; its images wait in the bucket."""
-    engine = openai_deployment.gateway
-    configured = run(engine.configs.read()).config
+def test_a_line_may_be_an_edit(worker: WorkerDeployment, openai_deployment: "Deployment") -> None:
+    """Its images are stored in the bucket."""
+    gateway = openai_deployment.gateway
+    configured = run(gateway.configs.read()).config
     openai_deployment.configure(
         ENABLE_IMAGE_EDIT=True,
         IMAGE_EDIT_ENGINE="openai",
@@ -77,32 +77,32 @@ def test_edits_come_by_file(worker: WorkerDeployment, openai_deployment: "Deploy
     worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, line()])))
     worker.work_off()
 
-    assert [one["status"] for one in worker.results()["lines"]] == ["succeeded", "succeeded"]
+    assert [entry["status"] for entry in worker.results()["lines"]] == ["succeeded", "succeeded"]
 
 
-def test_blank_lines_and_carriage_returns_do_not_count(worker: WorkerDeployment) -> None:
-    """Lines keep the numbers that an editor shows; a line that is not UTF-8 is bad alone."""
+def test_blank_lines_and_carriage_returns_are_ignored(worker: WorkerDeployment) -> None:
+    """Line numbers are those of an editor; only the line that is not UTF-8 is invalid."""
     good = json.dumps(line()).encode()
 
     worker.deliver(record(worker.upload("requests/a.jsonl", b"\r\n" + good + b"\r\n\n\xff\xfe\n" + good + b"\n")))
     worker.work_off()
 
-    assert [(one["line"], one["status"]) for one in worker.results()["lines"]] == [
+    assert [(entry["line"], entry["status"]) for entry in worker.results()["lines"]] == [
         (2, "succeeded"), (4, "invalid"), (5, "succeeded"),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"nonsense\n"])
-def test_a_file_without_requests_has_its_manifest_at_once(worker: WorkerDeployment, data: bytes) -> None:
-    """Nothing is queued."""
+def test_a_file_without_requests_has_its_manifest_immediately(worker: WorkerDeployment, data: bytes) -> None:
+    """No message is queued."""
     assert worker.deliver(record(worker.upload("requests/a.jsonl", data))) == []
 
     assert worker.results()["total"] == worker.results()["invalid"] == len(data.split())
     assert worker.drain() == []
 
 
-def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerDeployment) -> None:
-    """Its owner finds it, the account is told, and the manifest says why."""
+def test_an_invalid_single_request_is_a_failed_job(worker: WorkerDeployment) -> None:
+    """An event is sent, and the manifest has the reason."""
     created = record(worker.upload("requests/a.json", json.dumps(line(request={})).encode()))
 
     worker.deliver(created, created)
@@ -116,8 +116,8 @@ def test_a_single_request_that_does_not_validate_is_a_failed_job(worker: WorkerD
 
 
 @pytest.mark.parametrize(("data", "reason"), [(b"\xff\xfe", "Not UTF-8"), (b"[]", "object"), (b"{}", "no kind")])
-def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, data: bytes, reason: str) -> None:
-    """It goes to the dead letters with its reason, and the manifest says so too."""
+def test_a_json_file_that_is_no_request_is_dead_lettered(worker: WorkerDeployment, data: bytes, reason: str) -> None:
+    """The dead letter and the manifest have the reason."""
     assert worker.deliver(record(worker.upload("requests/a.json", data))) == []
 
     (letter,) = worker.drain("dead")
@@ -126,8 +126,8 @@ def test_a_single_file_that_is_no_request_is_buried(worker: WorkerDeployment, da
     assert worker.jobs() == []
 
 
-def test_a_file_of_millions_of_lines_is_not_read_to_its_end(worker: WorkerDeployment) -> None:
-    """What is known to be too long takes no more memory than what is allowed."""
+def test_a_file_with_too_many_lines_is_not_read_to_its_end(worker: WorkerDeployment) -> None:
+    """It takes no more memory than an allowed file."""
     upload = worker.upload("requests/a.jsonl", ["1"] * 1_000_000)
 
     tracemalloc.start()
@@ -141,10 +141,10 @@ def test_a_file_of_millions_of_lines_is_not_read_to_its_end(worker: WorkerDeploy
 
 
 @pytest.mark.parametrize(("limit", "reason"), [("MAX_FILE_BYTES", "over 1 bytes"), ("MAX_LINES", "over 1 lines")])
-def test_a_file_over_a_limit_is_buried(
+def test_a_file_over_a_limit_is_dead_lettered(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
 ) -> None:
-    """Nothing of it is done."""
+    """None of its lines is done."""
     monkeypatch.setattr(ingestion, limit, 1)
 
     worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
@@ -155,8 +155,8 @@ def test_a_file_over_a_limit_is_buried(
     assert worker.drain() == []
 
 
-def test_a_file_that_is_gone_is_buried(worker: WorkerDeployment) -> None:
-    """Removed, or overwritten with another: the event speaks of a file that is not there."""
+def test_a_missing_or_overwritten_file_is_dead_lettered(worker: WorkerDeployment) -> None:
+    """The event names a version of the file that does not exist any more."""
     removed = worker.upload("requests/a.jsonl", [line()])
     boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
     overwritten = worker.upload("requests/b.jsonl", [line()])
@@ -169,8 +169,8 @@ def test_a_file_that_is_gone_is_buried(worker: WorkerDeployment) -> None:
 
 
 @pytest.mark.parametrize("key", ["requests/a.txt", "images/a.json"])
-def test_other_files_are_no_requests(worker: WorkerDeployment, key: str) -> None:
-    """Only `.json` and `.jsonl` below `requests/` are read."""
+def test_other_files_are_dead_lettered(worker: WorkerDeployment, key: str) -> None:
+    """Only `.json` and `.jsonl` files under `requests/` are read."""
     worker.deliver(record(worker.upload(key, [line()])))
 
     assert len(worker.drain("dead")) == 1

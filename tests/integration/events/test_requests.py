@@ -1,4 +1,4 @@
-"""Queued jobs and requests by SQS and EventBridge, done by the worker function."""
+"""Queued jobs and requests from SQS and EventBridge, done by the worker function."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ GENERATION = {"kind": "generation", "request": FOX}
 
 
 def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
-    """A message with a job's id makes its images, and the account is told without URL or prompt."""
+    """A message with a job's id makes its images; the event contains neither URL nor prompt."""
     (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
@@ -37,7 +37,7 @@ def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
 
 
 def test_a_request_by_sqs_is_done(worker: WorkerDeployment) -> None:
-    """An envelope is a job of `event:sqs`, done in the same invocation."""
+    """An envelope becomes a job of `event:sqs`, which is done in the same invocation."""
     assert worker.deliver(record(GENERATION)) == []
 
     (job,) = worker.jobs()
@@ -47,7 +47,7 @@ def test_a_request_by_sqs_is_done(worker: WorkerDeployment) -> None:
 
 @pytest.mark.parametrize("detail", [FOX, {"request": FOX}], ids=["form", "envelope"])
 def test_a_request_by_eventbridge_is_done(worker: WorkerDeployment, detail: Any) -> None:
-    """The detail is the form, or the envelope; the source is the owner, the event's time that of the job."""
+    """The detail is the form or the envelope; the source is the owner, and the event's time is the job's."""
     assert worker.deliver(record(event(detail, source="shop.orders"))) == []
 
     (job,) = worker.jobs()
@@ -55,46 +55,44 @@ def test_a_request_by_eventbridge_is_done(worker: WorkerDeployment, detail: Any)
     assert job.images[0].key.startswith("images/2026/01/02/")
 
 
-def test_everything_delivered_three_times_out_of_order_runs_once(
-    worker: WorkerDeployment, openai: SandboxState
-) -> None:
-    """Queued jobs, envelopes and events: one engine call and one event each, however often and together they come."""
+def test_messages_delivered_three_times_out_of_order_run_once(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """Queued jobs, envelopes and events: one call of the engine and one event for each."""
     enqueue_jobs(worker, 5)
     records = [message.record for message in worker.drain()]
     records += [record(GENERATION) for _ in range(5)] + [record(event(FOX)) for _ in range(5)]
-    pile = records * 3
-    random.Random(7).shuffle(pile)
+    deliveries = records * 3
+    random.Random(7).shuffle(deliveries)
 
-    again = {message for first in range(0, 45, 10) for message in worker.deliver(*pile[first : first + 10])}
-    assert worker.deliver(*(one for one in records if one["messageId"] in again)) == []
+    returned = {message for first in range(0, 45, 10) for message in worker.deliver(*deliveries[first : first + 10])}
+    assert worker.deliver(*(message for message in records if message["messageId"] in returned)) == []
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 15
     assert count_requests(openai) == 15
     assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"] * 15
 
 
-def test_a_batch_is_done_at_once(
+def test_the_jobs_of_a_batch_run_in_parallel(
     worker: WorkerDeployment, openai_deployment: "Deployment", openai: SandboxState
 ) -> None:
-    """Ten jobs of one batch are at the engine at the same time: they are paid for as one invocation."""
+    """Ten jobs call the engine at the same time, so that they cost one invocation."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     openai.knobs.latency = LONG
     enqueue_jobs(worker, 10)
     records = [message.record for message in worker.drain()]
 
-    def let_go() -> None:
+    def release_all() -> None:
         wait_until(lambda: openai.in_flight == 10)
         openai.knobs.latency = 0
 
-    with meanwhile(let_go):
+    with meanwhile(release_all):
         assert worker.deliver(*records) == []
 
     assert openai.max_in_flight == 10
     assert {job.status for job in worker.jobs()} == {"succeeded"}
 
 
-def test_the_same_id_is_the_same_job(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """A sender's own id, in two messages, makes one job; with another request it fails the second one's."""
+def test_messages_with_the_same_id_are_one_job(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """A sender's own id in two messages makes one job; with another request it makes a failed job."""
     worker.deliver(record({**GENERATION, "id": "order 1"}))
     worker.deliver(record({**GENERATION, "id": "order 1"}))
     worker.deliver(record({"kind": "generation", "id": "order 1", "request": {"prompt": "a hen"}}))
@@ -103,8 +101,10 @@ def test_the_same_id_is_the_same_job(worker: WorkerDeployment, openai: SandboxSt
     assert sorted(job.status for job in worker.jobs()) == ["failed", "succeeded"]
 
 
-def test_each_message_of_a_batch_fails_alone(worker: WorkerDeployment, caplog: pytest.LogCaptureFixture) -> None:
-    """A record that defies handling comes back, named in the log without what it holds; the others are done."""
+def test_a_message_that_fails_does_not_affect_the_rest_of_the_batch(
+    worker: WorkerDeployment, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is returned to the queue and logged without its body; the others are done."""
     broken = record("planted body", "broken")
     del broken["attributes"]
 
@@ -112,18 +112,18 @@ def test_each_message_of_a_batch_fails_alone(worker: WorkerDeployment, caplog: p
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 2
     assert "a message comes back" in caplog.text
-    assert "planted" not in str([one.__dict__ for one in caplog.records])
+    assert "planted" not in str([entry.__dict__ for entry in caplog.records])
 
 
 @pytest.mark.parametrize("make", [make_handler, make_dead_letters], ids=["worker", "dead letters"])
-def test_addresses_are_in_no_log(
+def test_urls_are_not_logged(
     worker: WorkerDeployment, caplog: pytest.LogCaptureFixture, make: Callable[..., Any]
 ) -> None:
-    """On Lambda the root logger has the level INFO, by which httpx tells each URL: that of a link may be signed."""
+    """On Lambda the root logger's level is INFO, at which httpx logs every URL, which may be presigned."""
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.INFO, logger="httpx")
 
     handler = make(lambda: worker.gateway)
     handler({"Records": [record(GENERATION)]}, Context())
 
-    assert {found.name for found in caplog.records if found.name.startswith("httpx")} == set()
+    assert {entry.name for entry in caplog.records if entry.name.startswith("httpx")} == set()

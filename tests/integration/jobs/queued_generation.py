@@ -1,4 +1,4 @@
-"""Submitting a generation that is queued, and reading what comes of it."""
+"""Submitting a generation that is queued, and reading its job."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ JOBS = f"{IMAGES}/jobs"
 
 
 def submit(deployment: "Deployment", role: str = "user", **fields: Any) -> str:
-    """Queue a job; gives its id."""
+    """Queue a generation; return the job's id."""
     form = {"prompt": "a fox", "size": "64x64", **fields}
     response = deployment.call("POST", f"{IMAGES}/generations", form, role=role, headers={"Prefer": "respond-async"})
     assert response.status == 202, response.text
@@ -21,4 +21,5 @@ def submit(deployment: "Deployment", role: str = "user", **fields: Any) -> str:
 
 
 def get(deployment: "Deployment", path: str, role: str = "user") -> "ApiResponse":
+    """Send a GET request."""
     return deployment.call("GET", path, role=role)

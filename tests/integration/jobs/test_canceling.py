@@ -1,4 +1,4 @@
-"""Canceling over HTTP: before a job begins, while it runs, after it has ended."""
+"""Canceling over HTTP: queued, running and finished jobs."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def cancel(deployment: "Deployment", job: str, role: str = "user") -> "ApiResponse":
+    """Cancel a job."""
     return deployment.call("DELETE", f"{JOBS}/{job}", role=role)
 
 
-def test_a_job_that_is_canceled_before_never_runs(queue_deployment: "Deployment", openai: SandboxState) -> None:
-    """Its message finds nothing to do, and its result is that it was canceled."""
+def test_a_queued_job_that_is_canceled_never_runs(queue_deployment: "Deployment", openai: SandboxState) -> None:
+    """Its message is dropped, and its result is the error `canceled`."""
     job = submit(queue_deployment)
 
     response = cancel(queue_deployment, job)
@@ -34,15 +35,15 @@ def test_a_job_that_is_canceled_before_never_runs(queue_deployment: "Deployment"
     assert openai.record == []
 
 
-def test_an_admin_can_cancel_anybodys_job(queue_deployment: "Deployment") -> None:
+def test_an_admin_can_cancel_the_job_of_another_owner(queue_deployment: "Deployment") -> None:
     """For instance to empty a queue."""
     assert cancel(queue_deployment, submit(queue_deployment), "admin").json["status"] == "canceled"
 
 
-def test_images_that_come_after_the_cancellation_are_not_shown(
+def test_images_of_a_canceled_job_are_not_shown(
     queue_deployment: "Deployment", openai: SandboxState, running_worker: None
 ) -> None:
-    """An engine that cannot be stopped is waited for, and what it made stays out of sight."""
+    """An engine that cannot be stopped finishes its work, and its images are hidden."""
     openai.knobs.latency = LONG
     job = submit(queue_deployment)
     wait_until(lambda: len(openai.record) == 1)
@@ -57,10 +58,10 @@ def test_images_that_come_after_the_cancellation_are_not_shown(
     assert get(queue_deployment, f"{IMAGES}/{job}-0").status == 404
 
 
-def test_a_running_comfyui_job_is_stopped_on_the_server(
+def test_canceling_stops_a_run_on_comfyui(
     queue_deployment: "Deployment", serve: Callable[..., str], running_worker: None
 ) -> None:
-    """The server works at nothing any more, and no image is stored."""
+    """The server is idle afterwards, and no image is stored."""
     comfyui = SandboxState()
     comfyui.knobs.latency = LONG
     url = serve(create_comfyui(comfyui))
@@ -68,18 +69,18 @@ def test_a_running_comfyui_job_is_stopped_on_the_server(
     queue_deployment.configure(IMAGE_GENERATION_ENGINE="comfyui", IMAGE_ENGINE_TIMEOUT=30, **fields)
     job = submit(queue_deployment, size="64x64")
 
-    def works() -> bool:
+    def is_running() -> bool:
         return bool(httpx.get(f"{url}/queue").json()["queue_running"])
 
-    wait_until(works)
+    wait_until(is_running)
 
     assert cancel(queue_deployment, job).json["status"] == "canceled"
-    wait_until(lambda: not works())
+    wait_until(lambda: not is_running())
     assert queue_deployment.stored() == []
 
 
-def test_a_job_that_has_ended_cannot_be_canceled(queue_deployment: "Deployment") -> None:
-    """409, and it stays what it is."""
+def test_a_finished_job_cannot_be_canceled(queue_deployment: "Deployment") -> None:
+    """The 409 leaves its status unchanged."""
     job = submit(queue_deployment)
     queue_deployment.work()
 
@@ -87,26 +88,26 @@ def test_a_job_that_has_ended_cannot_be_canceled(queue_deployment: "Deployment")
 
     assert (response.status, response.json["code"]) == (409, "conflict")
     assert get(queue_deployment, f"{JOBS}/{job}").json["status"] == "succeeded"
-    again = submit(queue_deployment)
-    cancel(queue_deployment, again)
-    assert cancel(queue_deployment, again).status == 409
+    canceled = submit(queue_deployment)
+    cancel(queue_deployment, canceled)
+    assert cancel(queue_deployment, canceled).status == 409
 
 
-def test_a_cancellation_is_told(queue_deployment: "Deployment") -> None:
-    """`Image Job Canceled` on the bus, without the prompt."""
+def test_a_cancellation_sends_an_event(queue_deployment: "Deployment") -> None:
+    """The event `Image Job Canceled` does not contain the prompt."""
     name = queue_deployment.gateway.settings.table
     sqs, events = boto3.client("sqs"), boto3.client("events")
-    reported = sqs.create_queue(QueueName=f"{name}-told")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=reported, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue_url = sqs.create_queue(QueueName=f"{name}-reported")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
-    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "told", "Arn": arn}])
+    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "reported", "Arn": arn}])
     queue_deployment.redeploy(event_bus=name)
     job = submit(queue_deployment)
 
     cancel(queue_deployment, job)
 
-    (message,) = sqs.receive_message(QueueUrl=reported)["Messages"]
+    (message,) = sqs.receive_message(QueueUrl=queue_url)["Messages"]
     assert "Image Job Canceled" in message["Body"]
     assert job in message["Body"]
     assert "a fox" not in message["Body"]

@@ -1,4 +1,4 @@
-"""Requests that are the same request: by their key, or as an SDK's own retry."""
+"""Repeated requests that are the same job: by their `Idempotency-Key`, or as an SDK's retry."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_the_same_key_is_the_same_job(queue_deployment: "Deployment", openai: "SandboxState") -> None:
-    """Before and after its end."""
+    """Before and after the job has finished."""
     key = {"Idempotency-Key": "my-key"}
     generate(queue_deployment, key)
     generate(queue_deployment, key)
@@ -31,7 +31,7 @@ def test_the_same_key_is_the_same_job(queue_deployment: "Deployment", openai: "S
 
 
 def test_the_same_key_with_another_body_is_refused(queue_deployment: "Deployment") -> None:
-    """A mistake of the caller's."""
+    """It is a mistake of the caller."""
     generate(queue_deployment, {"Idempotency-Key": "my-key"})
 
     response = generate(queue_deployment, {"Idempotency-Key": "my-key"}, n=2)
@@ -40,8 +40,8 @@ def test_the_same_key_with_another_body_is_refused(queue_deployment: "Deployment
     assert len(queue_deployment.jobs()) == 1
 
 
-def test_keys_of_two_owners_are_two_jobs(queue_deployment: "Deployment") -> None:
-    """A key is its owner's."""
+def test_the_same_key_of_two_owners_is_two_jobs(queue_deployment: "Deployment") -> None:
+    """A key is valid for its owner only."""
     for role in ("user", "stranger"):
         queue_deployment.call(
             "POST", GENERATIONS, {"prompt": "a fox"}, role=role, headers={"Idempotency-Key": "my-key"}
@@ -52,11 +52,11 @@ def test_keys_of_two_owners_are_two_jobs(queue_deployment: "Deployment") -> None
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("inline_seconds", [0, 24], ids=["queued", "inline"])
-async def test_one_key_from_twenty_requests_at_once_is_one_job(
+async def test_twenty_parallel_requests_with_one_key_are_one_job(
     queue_deployment: "Deployment", openai: "SandboxState", inline_seconds: float
 ) -> None:
-    """One of them makes it, the engine is asked once, and all get the same answer."""
-    # A gateway of this test's own event loop.
+    """The engine is called once, and all requests get the same response."""
+    # A gateway for this test's own event loop.
     settings = queue_deployment.gateway.settings.model_copy(
         update={"inline_seconds": inline_seconds, "wait_seconds": 20}
     )
@@ -67,30 +67,30 @@ async def test_one_key_from_twenty_requests_at_once_is_one_job(
     transport = httpx.ASGITransport(generate_app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60) as client:
 
-        async def ask() -> None:
+        async def send() -> None:
             responses.append(await client.post(GENERATIONS, json={"prompt": "a fox"}, headers=headers))
 
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
-                tasks.start_soon(ask)
+                tasks.start_soon(send)
             if not inline_seconds:
-                tasks.start_soon(work_once, queue_deployment)
+                tasks.start_soon(do_first_job, queue_deployment)
     await queue_deployment.gateway.aclose()
 
     assert {response.status_code for response in responses} == {200}
     assert len({response.json()[0]["id"] for response in responses}) == len(openai.record) == 1
 
 
-async def work_once(deployment: "Deployment") -> None:
-    """Do the first job that is queued, when there is one."""
+async def do_first_job(deployment: "Deployment") -> None:
+    """Wait for the first queued job and do it."""
     sqs, queue_url = boto3.client("sqs"), deployment.gateway.settings.queue_url
     await anyio.to_thread.run_sync(lambda: sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=20))
     (job,) = (await deployment.gateway.jobs.page(owner=None))[0]
     assert await deployment.gateway.worker.process(job.id, lambda: 900.0)
 
 
-def test_an_sdks_own_retry_is_the_same_job(queue_deployment: "Deployment", openai: "SandboxState") -> None:
-    """The first request was cut off; the second one finds its job."""
+def test_an_sdk_retry_is_the_same_job(queue_deployment: "Deployment", openai: "SandboxState") -> None:
+    """The first request was cut off; the retry finds its job."""
     generate(queue_deployment, {"X-Stainless-Retry-Count": "0"})
     queue_deployment.work()
 
@@ -100,8 +100,8 @@ def test_an_sdks_own_retry_is_the_same_job(queue_deployment: "Deployment", opena
     assert len(queue_deployment.jobs()) == len(openai.record) == 1
 
 
-def test_an_sdks_next_request_is_another_job(queue_deployment: "Deployment") -> None:
-    """Two first requests with the same body are meant to be two."""
+def test_two_first_requests_of_an_sdk_are_two_jobs(queue_deployment: "Deployment") -> None:
+    """The same body with a retry count of 0 is a new request."""
     for _ in range(2):
         generate(queue_deployment, {"X-Stainless-Retry-Count": "0"})
 
@@ -109,10 +109,10 @@ def test_an_sdks_next_request_is_another_job(queue_deployment: "Deployment") -> 
 
 
 @pytest.mark.parametrize("headers", [{"X-Stainless-Retry-Count": "1"}, {"Idempotency-Key": "my-key"}])
-def test_a_retry_of_what_was_turned_away_is_a_new_job(
+def test_a_retry_after_a_rejection_without_cost_is_a_new_job(
     queue_deployment: "Deployment", openai: "SandboxState", headers: dict[str, str]
 ) -> None:
-    """An engine that was busy may have time now; the old error helps nobody."""
+    """An engine that was busy may have time now."""
     queue_deployment.redeploy(queue_url="")
     openai.knobs.faults.append(Fault(429, {"error": {"message": "slow down"}}, {"Retry-After": "17"}, times=-1))
     first = generate(queue_deployment, {**headers, "X-Stainless-Retry-Count": "0"})
@@ -124,8 +124,10 @@ def test_a_retry_of_what_was_turned_away_is_a_new_job(
     assert [job.status for job in queue_deployment.jobs()] == ["succeeded", "failed"]
 
 
-def test_a_retry_of_what_may_have_cost_is_the_old_error(queue_deployment: "Deployment", openai: "SandboxState") -> None:
-    """Nobody pays twice for an SDK that tries again."""
+def test_a_retry_after_a_failure_that_may_have_cost_returns_the_first_error(
+    queue_deployment: "Deployment", openai: "SandboxState"
+) -> None:
+    """Nobody pays twice because an SDK retries."""
     queue_deployment.redeploy(queue_url="")
     openai.knobs.faults.append(Fault(500, "broken"))
     first = generate(queue_deployment, {"X-Stainless-Retry-Count": "0"})
@@ -136,8 +138,8 @@ def test_a_retry_of_what_may_have_cost_is_the_old_error(queue_deployment: "Deplo
     assert len(queue_deployment.jobs()) == 1
 
 
-def test_keys_are_forgotten_by_the_table(queue_deployment: "Deployment") -> None:
-    """Job and key have a time to live."""
+def test_jobs_and_keys_expire(queue_deployment: "Deployment") -> None:
+    """Their items in the table have a time to live."""
     generate(queue_deployment, {"Idempotency-Key": "my-key"})
 
     items = boto3.client("dynamodb").scan(TableName=queue_deployment.gateway.settings.table)["Items"]

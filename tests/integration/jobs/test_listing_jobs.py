@@ -17,42 +17,43 @@ if TYPE_CHECKING:
 
 
 def ids(response: "ApiResponse") -> list[str]:
+    """Return the ids of the listed jobs."""
     assert response.status == 200, response.text
     return [job["id"] for job in response.json["jobs"]]
 
 
-def test_a_list_has_ones_own_jobs_and_an_admins_has_all(queue_deployment: "Deployment") -> None:
-    """The newest first."""
-    mine, theirs = submit(queue_deployment), submit(queue_deployment, "stranger")
+def test_users_list_their_own_jobs_and_admins_list_all(queue_deployment: "Deployment") -> None:
+    """The newest is first."""
+    own, strangers = submit(queue_deployment), submit(queue_deployment, "stranger")
 
-    assert ids(get(queue_deployment, JOBS)) == [mine]
-    assert ids(get(queue_deployment, JOBS, "stranger")) == [theirs]
-    assert ids(get(queue_deployment, JOBS, "admin")) == [theirs, mine]
+    assert ids(get(queue_deployment, JOBS)) == [own]
+    assert ids(get(queue_deployment, JOBS, "stranger")) == [strangers]
+    assert ids(get(queue_deployment, JOBS, "admin")) == [strangers, own]
 
 
-def test_an_admin_can_ask_for_one_owners_jobs(queue_deployment: "Deployment") -> None:
-    """By the owner that a job tells administrators."""
-    mine = submit(queue_deployment)
+def test_an_admin_can_list_the_jobs_of_one_owner(queue_deployment: "Deployment") -> None:
+    """A user may name only itself as `owner`."""
+    own = submit(queue_deployment)
     submit(queue_deployment, "stranger")
-    owner = get(queue_deployment, f"{JOBS}/{mine}", "admin").json["owner"]
+    owner = get(queue_deployment, f"{JOBS}/{own}", "admin").json["owner"]
 
-    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}", "admin")) == [mine]
-    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}")) == [mine]
+    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}", "admin")) == [own]
+    assert ids(get(queue_deployment, f"{JOBS}?owner={owner}")) == [own]
     assert get(queue_deployment, f"{JOBS}?owner={owner}", "stranger").status == 403
 
 
-def test_a_list_can_be_of_one_state(queue_deployment: "Deployment") -> None:
-    """What is done, or what is left."""
+def test_jobs_can_be_listed_by_status(queue_deployment: "Deployment") -> None:
+    """The status of finished and of queued jobs is selected."""
     done = submit(queue_deployment)
     queue_deployment.work()
-    left = submit(queue_deployment)
+    waiting = submit(queue_deployment)
 
     assert ids(get(queue_deployment, f"{JOBS}?status=succeeded")) == [done]
-    assert ids(get(queue_deployment, f"{JOBS}?status=queued")) == [left]
+    assert ids(get(queue_deployment, f"{JOBS}?status=queued")) == [waiting]
     assert ids(get(queue_deployment, f"{JOBS}?status=failed")) == []
 
 
-def put(deployment: "Deployment", dynamodb: "DynamoDBClient", jobs: list[Job]) -> None:
+def put_jobs(deployment: "Deployment", dynamodb: "DynamoDBClient", jobs: list[Job]) -> None:
     """Put jobs into the table."""
     table = deployment.gateway.settings.table
     puts = [{"PutRequest": {"Item": deployment.gateway.jobs._item(job)}} for job in jobs]
@@ -61,10 +62,10 @@ def put(deployment: "Deployment", dynamodb: "DynamoDBClient", jobs: list[Job]) -
         list(pool.map(lambda batch: dynamodb.batch_write_item(RequestItems={table: batch}), batches))
 
 
-def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDBClient") -> None:
-    """Every job once, the newest first, and no cursor after the last."""
+def test_a_thousand_jobs_are_listed_in_pages(deployment: "Deployment", dynamodb: "DynamoDBClient") -> None:
+    """Every job is listed once, newest first; the last page has no cursor."""
     jobs = [Job(id=new_job_id(), kind="generation", owner="event:s3") for _ in range(1_000)]
-    put(deployment, dynamodb, jobs)
+    put_jobs(deployment, dynamodb, jobs)
 
     found: list[str] = []
     cursor, pages = "", 0
@@ -79,14 +80,14 @@ def test_a_thousand_jobs_are_paged(deployment: "Deployment", dynamodb: "DynamoDB
 
 
 @pytest.mark.parametrize("status", ["", "&status=queued"])
-def test_a_page_ends_before_it_is_too_long(
+def test_a_page_of_long_prompts_is_shorter_than_the_limit(
     queue_deployment: "Deployment", dynamodb: "DynamoDBClient", status: str
 ) -> None:
-    """Lambda answers 6 MB at most: a page of jobs with long prompts has fewer, and its cursor leads on."""
+    """Lambda's limit is 6 MB: the page has fewer jobs than requested, and its cursor continues the list."""
     owner = get(queue_deployment, f"{JOBS}/{submit(queue_deployment)}", "admin").json["owner"]
     request = {"prompt": '"' * 32_000}
     jobs = [Job(id=new_job_id(), kind="generation", owner=owner, request=request) for _ in range(100)]
-    put(queue_deployment, dynamodb, jobs)
+    put_jobs(queue_deployment, dynamodb, jobs)
     found: list[str] = []
     cursor, pages = "", 0
 
@@ -116,8 +117,8 @@ def test_a_page_ends_before_it_is_too_long(
         "owner=x",
     ],
 )
-def test_what_no_list_can_be_made_of_is_refused(deployment: "Deployment", query: str) -> None:
-    """422, naming the parameter."""
+def test_an_invalid_list_parameter_is_named(deployment: "Deployment", query: str) -> None:
+    """It is a 422."""
     response = get(deployment, f"{JOBS}?{query}", "admin")
 
     assert (response.status, response.json["field"]) == (422, query.partition("=")[0])

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_respond_async_is_answered_with_the_job(queue_deployment: "Deployment") -> None:
-    """202, where it is, and that the preference was honoured."""
+def test_respond_async_returns_the_job(queue_deployment: "Deployment") -> None:
+    """The 202 has the job, its `Location` and `Preference-Applied`."""
     queue_deployment.redeploy(wait_seconds=100)
 
     response = generate(queue_deployment, {"Prefer": "respond-async"})
@@ -23,10 +23,10 @@ def test_respond_async_is_answered_with_the_job(queue_deployment: "Deployment") 
     assert follow(queue_deployment, GENERATIONS, response).json["status"] == "succeeded"
 
 
-def test_respond_async_queues_what_would_be_done_at_once(
+def test_respond_async_queues_a_job_that_would_be_done_inline(
     queue_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
-    """However quick the engine is."""
+    """The engine is not called during the request."""
     queue_deployment.redeploy(inline_seconds=24)
 
     response = generate(queue_deployment, {"Prefer": "respond-async"})
@@ -35,8 +35,8 @@ def test_respond_async_queues_what_would_be_done_at_once(
     assert openai.record == []
 
 
-def test_wait_bounds_the_waiting(queue_deployment: "Deployment") -> None:
-    """And the answer says that it was honoured."""
+def test_wait_limits_the_wait(queue_deployment: "Deployment") -> None:
+    """`Preference-Applied` says that it was honoured."""
     queue_deployment.redeploy(wait_seconds=100)
 
     response = generate(queue_deployment, {"Prefer": "wait=0"})
@@ -45,15 +45,15 @@ def test_wait_bounds_the_waiting(queue_deployment: "Deployment") -> None:
     assert response.headers["preference-applied"] == "wait=0"
 
 
-def test_wait_and_respond_async_together_are_a_202_after_the_waiting(queue_deployment: "Deployment") -> None:
-    """As RFC 7240 has it: the images if they are there by then."""
+def test_wait_with_respond_async_is_a_202_after_the_wait(queue_deployment: "Deployment") -> None:
+    """As RFC 7240 defines it: a job that finishes in time returns its images."""
     response = generate(queue_deployment, {"Prefer": "respond-async, wait=0"})
 
     assert response.status == 202
     assert response.headers["preference-applied"] == "respond-async, wait=0"
 
 
-def test_more_than_the_channel_allows_is_not_said_to_be_honoured(queue_deployment: "Deployment") -> None:
+def test_a_wait_over_the_limit_is_not_reported_as_honoured(queue_deployment: "Deployment") -> None:
     """The request waits as long as it can."""
     response = generate(queue_deployment, {"Prefer": "wait=600"})
 
@@ -61,8 +61,8 @@ def test_more_than_the_channel_allows_is_not_said_to_be_honoured(queue_deploymen
     assert "preference-applied" not in response.headers
 
 
-def test_images_too_say_that_wait_was_honoured(queue_deployment: "Deployment", running_worker: None) -> None:
-    """The header is on every answer that waited."""
+def test_a_200_reports_that_wait_was_honoured(queue_deployment: "Deployment", running_worker: None) -> None:
+    """`Preference-Applied` is on every response that waited."""
     queue_deployment.redeploy(wait_seconds=20)
 
     response = generate(queue_deployment, {"Prefer": "wait=15"})

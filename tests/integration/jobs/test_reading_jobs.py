@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_a_queued_job_is_described_to_its_owner(queue_deployment: "Deployment") -> None:
-    """What was asked for, and no images yet."""
+def test_the_owner_of_a_queued_job_sees_its_request(queue_deployment: "Deployment") -> None:
+    """The job has the parameters of its request and no images yet."""
     job = submit(queue_deployment)
 
     response = get(queue_deployment, f"{JOBS}/{job}")
@@ -34,8 +34,8 @@ def test_a_queued_job_is_described_to_its_owner(queue_deployment: "Deployment") 
     }
 
 
-def test_a_job_that_succeeded_has_fresh_urls(queue_deployment: "Deployment") -> None:
-    """Images are as the result answers them, with the times and the model."""
+def test_a_succeeded_job_has_new_presigned_urls(queue_deployment: "Deployment") -> None:
+    """Images have the same fields as in the result; the job has its times and the model."""
     job = submit(queue_deployment, zoom=3)
     queue_deployment.work()
 
@@ -47,8 +47,8 @@ def test_a_job_that_succeeded_has_fresh_urls(queue_deployment: "Deployment") -> 
     assert any("zoom" in warning for warning in response["warnings"])
 
 
-def test_a_failed_job_tells_its_error(queue_deployment: "Deployment") -> None:
-    """As its result would be answered."""
+def test_a_failed_job_contains_its_error(queue_deployment: "Deployment") -> None:
+    """It is the same error as that of its result."""
     job = submit(queue_deployment, size="65x65")
     queue_deployment.work()
 
@@ -60,8 +60,8 @@ def test_a_failed_job_tells_its_error(queue_deployment: "Deployment") -> None:
     assert result.status == response["error"]["status"]
 
 
-def test_an_admin_sees_whose_a_job_is_and_not_what_was_asked(queue_deployment: "Deployment") -> None:
-    """A prompt is its owner's; the owner is for administrators."""
+def test_an_admin_sees_the_owner_and_not_the_request(queue_deployment: "Deployment") -> None:
+    """The prompt is shown to the owner only; the owner is shown to administrators only."""
     job = submit(queue_deployment)
 
     response = get(queue_deployment, f"{JOBS}/{job}", "admin").json
@@ -70,21 +70,21 @@ def test_an_admin_sees_whose_a_job_is_and_not_what_was_asked(queue_deployment: "
     assert "request" not in response
 
 
-def test_an_admin_is_not_told_in_passing_what_quotes_a_prompt(queue_deployment: "Deployment") -> None:
-    """Engines quote prompts: others' warnings are left out, and errors say where an administrator finds the words."""
+def test_an_admin_sees_no_warning_or_error_text_that_may_quote_the_prompt(queue_deployment: "Deployment") -> None:
+    """Warnings are left out, and the error says that its text is in the job's result."""
     job = submit(queue_deployment, size="65x65", zoom=3)
     queue_deployment.work()
 
-    mine, others = (get(queue_deployment, f"{JOBS}/{job}", role).json for role in ("user", "admin"))
+    owners, admins = (get(queue_deployment, f"{JOBS}/{job}", role).json for role in ("user", "admin"))
     result = get(queue_deployment, f"{JOBS}/{job}/result", "admin").json
 
-    assert others["warnings"] == []
-    assert {**others["error"], "detail": mine["error"]["detail"]} == mine["error"]
-    assert "in the job's result" in others["error"]["detail"]
-    assert result["detail"] == mine["error"]["detail"]
+    assert admins["warnings"] == []
+    assert {**admins["error"], "detail": owners["error"]["detail"]} == owners["error"]
+    assert "in the job's result" in admins["error"]["detail"]
+    assert result["detail"] == owners["error"]["detail"]
 
 
-UNKNOWN = [
+INVALID_IDS = [
     "x",
     "%20",
     "..",
@@ -97,13 +97,13 @@ UNKNOWN = [
 ]
 
 
-@pytest.mark.parametrize("job", UNKNOWN, ids=lambda job: job[:40])
+@pytest.mark.parametrize("job", INVALID_IDS, ids=lambda job: job[:40])
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", JOBS + "/{}"), ("GET", JOBS + "/{}/result"), ("DELETE", JOBS + "/{}"), ("GET", IMAGES + "/{}")],
 )
-def test_what_is_no_id_leads_nowhere(deployment: "Deployment", method: str, path: str, job: str) -> None:
-    """404, never a 500, and DynamoDB is not asked what it would refuse."""
+def test_an_invalid_job_id_is_not_found(deployment: "Deployment", method: str, path: str, job: str) -> None:
+    """It is a 404, never a 500, even if DynamoDB would reject the key."""
     response = deployment.call(method, path.format(job))
 
     assert (response.status, response.json["code"]) == (404, "not_found")
@@ -112,16 +112,16 @@ def test_what_is_no_id_leads_nowhere(deployment: "Deployment", method: str, path
 @pytest.mark.parametrize(
     "image", ["00000000-0000-7000-8000-000000000000-0", "00000000-0000-7000-8000-000000000000-99999", "x-0", "-0"]
 )
-def test_what_is_no_image_leads_nowhere(deployment: "Deployment", image: str) -> None:
-    """404 as well."""
+def test_an_invalid_image_id_is_not_found(deployment: "Deployment", image: str) -> None:
+    """It is a 404."""
     assert get(deployment, f"{IMAGES}/{image}").status == 404
 
 
-def test_somebody_elses_job_is_one_that_does_not_exist(queue_deployment: "Deployment") -> None:
-    """The same status and words, whatever is asked; nothing is canceled."""
+def test_a_job_of_another_owner_is_not_found(queue_deployment: "Deployment") -> None:
+    """Status and error text are those of an unknown job for every route; nothing is canceled."""
     job = submit(queue_deployment)
     queue_deployment.work()
-    none = "00000000-0000-7000-8000-000000000000"
+    unknown_id = "00000000-0000-7000-8000-000000000000"
 
     for method, path in [
         ("GET", JOBS + "/{}"),
@@ -129,13 +129,15 @@ def test_somebody_elses_job_is_one_that_does_not_exist(queue_deployment: "Deploy
         ("DELETE", JOBS + "/{}"),
         ("GET", IMAGES + "/{}-0"),
     ]:
-        theirs, unknown = (queue_deployment.call(method, path.format(one), role="stranger") for one in (job, none))
-        assert theirs.status == unknown.status == 404
-        assert theirs.json["detail"] == unknown.json["detail"]
+        other_owners, unknown = (
+            queue_deployment.call(method, path.format(job_id), role="stranger") for job_id in (job, unknown_id)
+        )
+        assert other_owners.status == unknown.status == 404
+        assert other_owners.json["detail"] == unknown.json["detail"]
 
 
-def test_an_images_address_does_not_age(queue_deployment: "Deployment") -> None:
-    """It leads to a URL signed now, and nobody keeps where."""
+def test_an_image_route_redirects_to_a_new_presigned_url(queue_deployment: "Deployment") -> None:
+    """The redirect must not be cached."""
     job = submit(queue_deployment, n=2)
     queue_deployment.work()
 
@@ -146,8 +148,8 @@ def test_an_images_address_does_not_age(queue_deployment: "Deployment") -> None:
     assert get(queue_deployment, f"{IMAGES}/{job}-2").status == 404
 
 
-def test_a_failure_that_no_engine_caused_is_answered_too(deployment: "Deployment") -> None:
-    """A job that a dead letter ended has its reason as its result."""
+def test_the_result_of_an_interrupted_job_is_its_error(deployment: "Deployment") -> None:
+    """The error that a dead letter gave the job is its result."""
     reason = JobError(status=502, code="interrupted", title="Interrupted", detail="it broke", may_have_cost=True)
     job = Job(id=new_job_id(), kind="generation", owner="event:sqs", status="failed", error=reason)
     run(deployment.gateway.jobs.create(job))

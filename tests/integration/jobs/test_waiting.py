@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def job_id(deployment: "Deployment") -> str:
+    """Return the id of the newest job."""
     return deployment.jobs()[0].id
 
 
-def test_a_job_that_is_not_done_in_time_is_a_redirect_to_its_result(queue_deployment: "Deployment") -> None:
-    """303 with a relative Location; the body names the job for clients that do not follow."""
+def test_an_unfinished_job_redirects_to_its_result(queue_deployment: "Deployment") -> None:
+    """The 303 has a relative `Location`; its body names the job for clients that do not follow."""
     queue_deployment.redeploy(wait_seconds=0.2)
 
     response = generate(queue_deployment)
@@ -34,10 +35,10 @@ def test_a_job_that_is_not_done_in_time_is_a_redirect_to_its_result(queue_deploy
 
 @pytest.mark.parametrize("prefix", ["https://x.example", "https://x.example/prod", "https://x.example/base/path"])
 @pytest.mark.parametrize("path", [GENERATIONS, "/api/v1/images/edit"])
-def test_locations_hold_under_every_host_stage_and_base_path(
+def test_redirects_are_valid_under_every_host_stage_and_base_path(
     queue_deployment: "Deployment", prefix: str, path: str
 ) -> None:
-    """Resolved against the request's own URL, every redirect leads to the job's result."""
+    """Resolved against the request's URL, every `Location` is the job's result."""
     location = generate(queue_deployment).headers["location"]
     first = urljoin(prefix + path, location)
     second = queue_deployment.call(
@@ -49,8 +50,8 @@ def test_locations_hold_under_every_host_stage_and_base_path(
     assert urljoin(first, second) == f"{results}?wait=0&redirects=2"
 
 
-def test_who_follows_gets_the_images(queue_deployment: "Deployment") -> None:
-    """The result is what the request would have been answered."""
+def test_following_the_redirect_returns_the_images(queue_deployment: "Deployment") -> None:
+    """The result is the response that the request would have had."""
     response = generate(queue_deployment, n=2)
     queue_deployment.work()
 
@@ -61,8 +62,8 @@ def test_who_follows_gets_the_images(queue_deployment: "Deployment") -> None:
     assert httpx.get(result.json[0]["url"]).status_code == 200
 
 
-def test_a_job_that_ends_in_time_is_a_200(queue_deployment: "Deployment", running_worker: None) -> None:
-    """While a worker does it, the request waits for it."""
+def test_a_job_that_finishes_in_time_is_a_200(queue_deployment: "Deployment", running_worker: None) -> None:
+    """The request waits while a worker does the job."""
     queue_deployment.redeploy(wait_seconds=20)
 
     response = generate(queue_deployment)
@@ -71,8 +72,8 @@ def test_a_job_that_ends_in_time_is_a_200(queue_deployment: "Deployment", runnin
     assert len(response.json) == 1
 
 
-def test_an_edit_waits_and_is_sent_on_in_the_same_way(queue_deployment: "Deployment") -> None:
-    """Its inputs wait in the bucket."""
+def test_an_edit_redirects_to_its_result_as_well(queue_deployment: "Deployment") -> None:
+    """Its inputs are stored in the bucket until the worker reads them."""
     config = queue_deployment.call("GET", "/api/v1/images/config").json
     url = config["IMAGES_OPENAI_API_BASE_URL"]
     queue_deployment.configure(
@@ -85,8 +86,8 @@ def test_an_edit_waits_and_is_sent_on_in_the_same_way(queue_deployment: "Deploym
     assert follow(queue_deployment, "/api/v1/images/edit", response).status == 200
 
 
-def test_the_error_of_a_job_is_the_results_error(queue_deployment: "Deployment", openai: "SandboxState") -> None:
-    """With its own status, code, words and headers."""
+def test_the_result_of_a_failed_job_is_its_error(queue_deployment: "Deployment", openai: "SandboxState") -> None:
+    """It has the error's status, code, text and headers."""
     openai.knobs.faults.append(Fault(400, {"error": {"message": "blocked", "code": "moderation_blocked"}}, times=-1))
     response = generate(queue_deployment)
     queue_deployment.work()
@@ -97,17 +98,17 @@ def test_the_error_of_a_job_is_the_results_error(queue_deployment: "Deployment",
     assert result.headers["x-should-retry"] == "false"
 
 
-def test_after_nine_hops_the_job_is_named_and_waiting_ends(queue_deployment: "Deployment") -> None:
-    """Some clients stop at ten redirects; what follows must not make an SDK pay again."""
+def test_after_nine_redirects_a_504_names_the_job(queue_deployment: "Deployment") -> None:
+    """Some clients stop at ten redirects; the error must not make an SDK pay again."""
     path = GENERATIONS
     response = generate(queue_deployment)
-    hops = 0
+    redirects = 0
     while response.status == 303:
-        hops += 1
+        redirects += 1
         path = urljoin(path, response.headers["location"])
         response = queue_deployment.call("GET", path, role="user")
 
-    assert hops == 9
+    assert redirects == 9
     assert (response.status, response.json["code"]) == (504, "engine_timeout")
     assert response.headers["x-should-retry"] == "false"
     assert job_id(queue_deployment) in response.json["detail"]
@@ -117,8 +118,8 @@ def test_after_nine_hops_the_job_is_named_and_waiting_ends(queue_deployment: "De
     "query",
     ["wait=soon", "wait=-1", "wait=1.5", "wait=nan", "redirects=x", "redirects=-1", "redirects=10", "redirects="],
 )
-def test_what_is_no_number_of_seconds_or_hops_is_refused(queue_deployment: "Deployment", query: str) -> None:
-    """422, naming the parameter."""
+def test_an_invalid_wait_or_redirects_parameter_is_named(queue_deployment: "Deployment", query: str) -> None:
+    """It is a 422."""
     generate(queue_deployment)
 
     response = queue_deployment.call(
@@ -128,8 +129,8 @@ def test_what_is_no_number_of_seconds_or_hops_is_refused(queue_deployment: "Depl
     assert (response.status, response.json["field"]) == (422, query.partition("=")[0])
 
 
-def test_a_cold_start_is_part_of_the_waiting(queue_deployment: "Deployment") -> None:
-    """A request that arrived long ago is answered at once: API Gateway's time is nearly up."""
+def test_a_cold_start_shortens_the_wait(queue_deployment: "Deployment") -> None:
+    """A request that arrived long ago is answered immediately, as API Gateway's time limit is near."""
     queue_deployment.redeploy(wait_seconds=100)
     form = {"prompt": "a fox"}
 
@@ -139,8 +140,8 @@ def test_a_cold_start_is_part_of_the_waiting(queue_deployment: "Deployment") -> 
     assert response.headers["location"].endswith("wait=100&redirects=1")
 
 
-def test_a_function_url_waits_longer(queue_deployment: "Deployment") -> None:
-    """API Gateway does not stand before it."""
+def test_a_function_url_has_its_own_wait(queue_deployment: "Deployment") -> None:
+    """API Gateway's time limit does not apply."""
     queue_deployment.redeploy(wait_seconds=0, wait_seconds_url=0.1)
     context = {"domainName": "abc.lambda-url.eu-central-1.on.aws"}
 
