@@ -73,7 +73,7 @@ def test_any_other_dead_letter_is_stored(
         "sent_at": "2025-06-15T15:06:40.123000+00:00",
         "body": "planted",
     }
-    assert worker.document("dead-letters/m2.json")["reason"] == "It came back too often"
+    assert worker.document("dead-letters/m2.json")["reason"] == "It was delivered too often"
     assert "planted" not in str([entry.__dict__ for entry in caplog.records])
 
 

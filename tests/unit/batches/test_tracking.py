@@ -225,7 +225,7 @@ async def test_a_batch_that_was_given_up_is_not_queued_further(parts: BatchParts
     await parts.store.set_queued(BATCH, 1)
 
     await parts.store.give_up(BATCH, "It is gone")
-    batch = await parts.store.give_up(BATCH, "It came back too often")
+    batch = await parts.store.give_up(BATCH, "It was delivered too often")
 
     assert not await parts.store.set_queued(BATCH, 2)
     assert batch is not None
