@@ -21,14 +21,14 @@ from tests.integration.worker_thread import WorkerThread
 
 @pytest.fixture
 def deployment(gateway: Gateway) -> Iterator[Deployment]:
-    """A deployment with one admin's and one user's token."""
-    made = Deployment(gateway)
+    """A deployment with tokens of an admin, a user, another user (`stranger`), and an invalid one (`garbage`)."""
+    deployment = Deployment(gateway)
     for role in Role:
-        made.tokens[role.name.lower()] = made.token(f"the {role.name.lower()}", role)
-    made.tokens["stranger"] = made.token("another user", Role.USER)
-    made.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
-    yield made
-    run(made.gateway.aclose())
+        deployment.tokens[role.name.lower()] = deployment.token(f"the {role.name.lower()}", role)
+    deployment.tokens["stranger"] = deployment.token("another user", Role.USER)
+    deployment.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
+    yield deployment
+    run(deployment.gateway.aclose())
 
 
 @pytest.fixture
@@ -60,14 +60,14 @@ def queue_deployment(openai_deployment: Deployment) -> Deployment:
 
 @pytest.fixture
 def running_worker(queue_deployment: Deployment) -> Iterator[None]:
-    """A worker does what is queued."""
+    """A worker does the queued jobs while the test runs."""
     with WorkerThread(queue_deployment.gateway.settings, queue_deployment.gateway.aws):
         yield
 
 
 @pytest.fixture
 def use_edit_engine(deployment: Deployment, serve: Callable[..., str]) -> Callable[[str], SandboxEngine]:
-    """Serve an engine of the sandbox by its name, and have the deployment edit with it."""
+    """Serve a sandbox engine by its name, and let the deployment edit with it."""
 
     def start(name: str) -> SandboxEngine:
         state = SandboxState()

@@ -30,7 +30,7 @@ from tests.integration.sample_images import RED, encoded, text
 
 FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
     (config_app, config_handler),
-    # Before the two functions that serve results as well, for those who come by their own URLs.
+    # Before the two functions that serve results as well, for requests to their function URLs.
     (jobs_app, jobs_handler),
     (generate_app, generate_handler),
     (edit_app, edit_handler),
@@ -38,14 +38,14 @@ FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
 
 
 def handler_of(scope: Scope) -> Handler:
-    """The handler of the function whose route fits a request best; the first one's where none does."""
+    """Return the handler of the function whose route matches a request best; the first function's if none does."""
     best = max(FUNCTIONS, key=lambda function: max(route.matches(scope)[0].value for route in function[0].routes))
     return best[1]
 
 
 @dataclass
 class ApiResponse:
-    """What a handler answered."""
+    """A handler's response."""
 
     status: int
     headers: dict[str, str]
@@ -76,12 +76,19 @@ class Deployment:
     ) -> ApiResponse:
         """Call the function that has the route.
 
-        `body` is sent as JSON, `raw` as it is; `context` changes the event's `requestContext`.
+        Args:
+            method: the HTTP method.
+            path: the path with its query.
+            body: sent as JSON.
+            role: the name of the token to send, or None.
+            headers: further request headers.
+            raw: a body that is sent unchanged, instead of `body`.
+            context: changes to the event's `requestContext`.
         """
-        sent = {"content-type": "application/json"} if body is not None else {}
+        request_headers = {"content-type": "application/json"} if body is not None else {}
         if role:
-            sent["authorization"] = f"Bearer {self.tokens[role]}"
-        sent.update({name.lower(): value for name, value in (headers or {}).items()})
+            request_headers["authorization"] = f"Bearer {self.tokens[role]}"
+        request_headers.update({name.lower(): value for name, value in (headers or {}).items()})
         content = raw if raw is not None else json.dumps(body).encode() if body is not None else b""
         path, _, query = path.partition("?")
         scope = {
@@ -89,14 +96,14 @@ class Deployment:
             "method": method,
             "path": path,
             "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+            "headers": [(name.encode(), value.encode()) for name, value in request_headers.items()],
             "client": ("192.0.2.1", 1),
             "server": ("gateway.example", 443),
             "scheme": "https",
         }
         event = http_event(Request(scope), content, {}, f"{method} {path}")
         event["requestContext"].update(context or {})
-        self.take_over()
+        self.activate()
         response = handler_of(scope)(event, None)
         text = response.get("body") or ""
         if response["isBase64Encoded"]:
@@ -104,11 +111,11 @@ class Deployment:
         return ApiResponse(response["statusCode"], response["headers"], text)
 
     def token(self, name: str, role: Role = Role.USER, **options: Any) -> str:
-        """Make a token."""
+        """Create a token; return its secret."""
         return run(self.gateway.token_registry.create(name, role, **options)).token
 
     def configure(self, **fields: Any) -> Any:
-        """Update the configuration as an administrator."""
+        """Update the configuration as an administrator; return it."""
         response = self.call("POST", "/api/v1/images/config/update", fields)
         assert response.status == 200, response.text
         return response.json
@@ -119,30 +126,30 @@ class Deployment:
         return self.call("POST", "/api/v1/images/edit", form, role=role)
 
     def stored(self, prefix: str = "images/") -> list[str]:
-        """The keys that begin with `prefix`, by default those of all images."""
+        """Return the keys that begin with `prefix`, by default those of all images."""
         found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
         return [item["Key"] for item in found.get("Contents", [])]
 
     def jobs(self) -> list[Job]:
-        """All jobs that are recorded, the newest first."""
+        """Return all recorded jobs, newest first."""
         return run(self.gateway.jobs.page(owner=None))[0]
 
-    def take_over(self) -> None:
-        """Have the functions of this process be this deployment's."""
+    def activate(self) -> None:
+        """Let the functions of this process serve this deployment."""
         for app, _handler in FUNCTIONS:
             app.state.gateway = lambda: self.gateway
 
     def redeploy(self, aws: Aws | None = None, **settings: Any) -> None:
-        """Deploy anew with other settings."""
+        """Deploy again with other settings."""
         run(self.gateway.aclose())
         self.gateway = Gateway(self.gateway.settings.model_copy(update=settings), aws or self.gateway.aws)
 
     def allow_hosts(self, *urls: str) -> None:
-        """Deploy anew, with the hosts of these URLs as ones that may be fetched from although they are not public."""
+        """Deploy again and allow fetches from the hosts of these URLs, although they are not public."""
         self.redeploy(fetch_allowed_hosts=frozenset(url.removeprefix("http://") for url in urls))
 
     def work(self) -> None:
-        """Have the worker do all that is queued."""
+        """Let the worker do all queued jobs."""
         sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

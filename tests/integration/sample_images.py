@@ -1,4 +1,4 @@
-"""Images that tests of edits send and get back."""
+"""Sample images that tests send to edits and compare with what comes back."""
 
 import base64
 import io
@@ -8,28 +8,30 @@ from PIL import Image
 
 RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 SIDE = 64
-"""Width and height of an image where nothing else is said."""
+"""Default width and height of an image, in pixels."""
 
 Colour = tuple[int, ...]
 
 
 def encoded(colour: Colour = RED, format: str = "PNG", size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> bytes:
-    """An image of one colour; with four numbers the last is alpha."""
+    """Return an image of one colour; with four numbers the last is alpha."""
     out = io.BytesIO()
     Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(out, format, **options)
     return out.getvalue()
 
 
 def text(data: bytes) -> str:
+    """Return data as base64."""
     return base64.b64encode(data).decode()
 
 
 def data_url(data: bytes) -> str:
+    """Return data as a data URL."""
     return f"data:image/png;base64,{text(data)}"
 
 
 def right_half(size: tuple[int, int] = (SIDE, SIDE)) -> str:
-    """A mask whose right half is transparent: that half is to be edited."""
+    """Return a mask in base64 whose right half is transparent, which is the part to be edited."""
     mask = Image.new("RGBA", size, (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (size[0] // 2, 0, *size))
     out = io.BytesIO()
@@ -38,8 +40,10 @@ def right_half(size: tuple[int, int] = (SIDE, SIDE)) -> str:
 
 
 def opened(data: bytes | str) -> Image.Image:
+    """Return the decoded image of a file, or of a file in base64."""
     return Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data))
 
 
 def colours(image: Image.Image, box: tuple[int, int, int, int]) -> set[Any]:
+    """Return the colours within a box of an image."""
     return {colour for _count, colour in image.convert("RGB").crop(box).getcolors(10_000_000) or ()}

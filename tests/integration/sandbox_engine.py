@@ -10,13 +10,15 @@ from sandbox.engines.state import SandboxState
 
 @dataclass
 class SandboxEngine:
-    """One of the sandbox's engines while it is served: `state` has its knobs and its record."""
+    """A sandbox engine while it is served; `state` has its knobs and its record."""
 
     name: str
     app: Starlette
     state: SandboxState
     url: str
 
-    def requested(self, ending: str) -> list[Any]:
-        """The JSON bodies, or form fields, of what was posted to paths with that ending, in order."""
-        return [one.json for one in self.state.record if one.method == "POST" and one.path.endswith(ending)]
+    def posted(self, ending: str) -> list[Any]:
+        """Return the JSON bodies, or form fields, of the POST requests on paths with this ending, in order."""
+        return [
+            request.json for request in self.state.record if request.method == "POST" and request.path.endswith(ending)
+        ]

@@ -10,7 +10,7 @@ Record = dict[str, Any]
 
 
 def record(body: Any, message_id: str | None = None, attributes: dict[str, str] | None = None) -> Record:
-    """A record as SQS hands it to Lambda; `body` is sent as JSON where it is no text."""
+    """Return a record as SQS hands it to Lambda; `body` is sent as JSON unless it is a text."""
     return {
         "messageId": message_id or str(uuid.uuid4()),
         "receiptHandle": "MessageReceiptHandle",
@@ -33,7 +33,7 @@ def record(body: Any, message_id: str | None = None, attributes: dict[str, str] 
 
 
 def event(detail: Any, detail_type: str = "Image Generation Requested", source: str = "shop", **fields: Any) -> Record:
-    """An event as EventBridge puts it into a queue."""
+    """Return an event as EventBridge puts it into a queue."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -49,5 +49,5 @@ def event(detail: Any, detail_type: str = "Image Generation Requested", source: 
 
 
 def line(number: int = 1, **fields: Any) -> dict[str, Any]:
-    """A line of a request file."""
+    """Return a line of a request file."""
     return {"kind": "generation", "request": {"prompt": f"fox {number}", "size": "64x64"}, **fields}

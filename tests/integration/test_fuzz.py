@@ -126,7 +126,7 @@ def served(serve_long: Callable[..., str]) -> str:
 @pytest.fixture
 def front(deployment: Deployment, served: str) -> str:
     """The base URL of the front of the deployment."""
-    deployment.take_over()
+    deployment.activate()
     return served
 
 

@@ -20,7 +20,7 @@ from tests.integration.sqs_records import Record, event, record
 
 @dataclass
 class Context:
-    """What Lambda tells of an invocation: `seconds` are left of it."""
+    """The context of a Lambda invocation of which `seconds` remain."""
 
     seconds: float = 300.0
     begun: float = field(default_factory=time.monotonic)
@@ -31,7 +31,7 @@ class Context:
 
 @dataclass
 class Queued:
-    """A message that lies in a queue, and the seconds it was delayed by."""
+    """A message in a queue, with its delay in seconds."""
 
     record: Record
     delay: float
@@ -44,23 +44,23 @@ class Queued:
 
 @dataclass
 class WorkerDeployment:
-    """A deployment's worker, its queues, and what it has told the event bus."""
+    """A deployment's worker, its queues, and the events that it has sent."""
 
     gateway: Gateway
     name: str
 
     def deliver(self, *records: Record, seconds: float = 300.0) -> list[str]:
-        """Hand a batch to the worker; gives the ids of the messages that come back."""
+        """Deliver a batch to the worker; return the ids of the messages that are returned to the queue."""
         response = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def dead_letter(self, *records: Record) -> list[str]:
-        """Hand a batch to the dead-letter function; gives the ids of the messages that come back."""
+        """Deliver a batch to the dead-letter function; return the ids of the messages that go back to the queue."""
         response = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def drain(self, queue: str = "jobs") -> list[Queued]:
-        """Take everything out of a queue, delayed or not."""
+        """Remove and return all messages of a queue, delayed or not."""
         messages = get_backend("sqs")["123456789012"][REGION].queues[f"{self.name}-{queue}"]._messages
         found = [
             Queued(
@@ -74,30 +74,31 @@ class WorkerDeployment:
         return found
 
     def work_off(self, *, copies: int = 1, batch: int = 10) -> None:
-        """Deliver what is queued until nothing is left, each message so often."""
+        """Deliver what is queued, each message `copies` times, until nothing is left."""
         for _ in range(100):
             records = [queued.record for queued in self.drain() for _ in range(copies)]
             if not records:
                 return
             for first in range(0, len(records), batch):
                 self.deliver(*records[first : first + batch])
-        raise AssertionError("the queue is never empty")
+        raise AssertionError("the queue does not become empty")
 
     def job(self, job_id: str) -> Job:
+        """Return a job, which must exist."""
         found = run(self.gateway.jobs.get(job_id))
         assert found
         return found
 
     def jobs(self) -> list[Job]:
-        """All jobs, the newest first."""
+        """Return all jobs, newest first."""
         return run(self.gateway.jobs.page(owner=None, limit=1000))[0]
 
     def reported(self) -> list[Any]:
-        """The events that were sent, without EventBridge's envelope: their type and their detail."""
+        """Return type and detail of the events that were sent since the last call."""
         return [(queued.body["detail-type"], queued.body["detail"]) for queued in self.drain("reported")]
 
     def upload(self, key: str, data: bytes | Sequence[Any]) -> Record:
-        """Put a request file into the bucket; gives S3's event of it as it comes by EventBridge."""
+        """Put a request file into the bucket; return S3's event of it as EventBridge sends it."""
         if not isinstance(data, bytes):
             data = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in data).encode()
         bucket = self.gateway.settings.bucket
@@ -119,20 +120,22 @@ class WorkerDeployment:
         return event(detail, "Object Created", "aws.s3", resources=[f"arn:aws:s3:::{bucket}"])
 
     def keys(self, prefix: str) -> list[str]:
+        """Return the keys of the bucket that begin with `prefix`."""
         found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
         return [item["Key"] for item in found.get("Contents", [])]
 
     def document(self, key: str) -> Any:
+        """Return a JSON document of the bucket."""
         return run(self.gateway.objects.get_json(key))
 
     def results(self) -> Any:
-        """The one document under `results/`."""
+        """Return the only document under `results/`."""
         (key,) = self.keys("results/")
         return self.document(key)
 
 
 def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:
-    """Give a deployment queues, and a bus whose events end in a queue."""
+    """Give a deployment queues, and a bus whose events go to a queue."""
     name = gateway.settings.bucket
     sqs, events = boto3.client("sqs"), boto3.client("events")
     urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "reported")}

@@ -1,4 +1,4 @@
-"""A worker that polls the queue in a thread of its own, with a gateway and an event loop of its own."""
+"""A worker that polls the queue in its own thread, with its own gateway and event loop."""
 
 import asyncio
 import json
@@ -10,38 +10,38 @@ from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.settings import Settings
 
-_PAUSE = 0.02
+_PAUSE_SECONDS = 0.02
 
 
 class WorkerThread:
-    """Does what is queued, for the life of a `with` block."""
+    """Do the queued jobs for the life of a `with` block."""
 
     def __init__(self, settings: Settings, aws: Aws) -> None:
         self._gateway = Gateway(settings, aws)
         self._queue_url = settings.queue_url
-        self._ending = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._poll()))
 
     def __enter__(self) -> Self:
-        """Begin to poll."""
+        """Start to poll."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish what was begun."""
-        self._ending.set()
+        """Finish the jobs that were started."""
+        self._stopping.set()
         self._thread.join()
 
     async def _poll(self) -> None:
         aws, queue = self._gateway.aws, {"QueueUrl": self._queue_url}
-        begun = set()
-        while not self._ending.is_set():
+        tasks = set()
+        while not self._stopping.is_set():
             for message in (await aws.call("sqs", "ReceiveMessage", **queue)).get("Messages", []):
                 await aws.call("sqs", "DeleteMessage", ReceiptHandle=message["ReceiptHandle"], **queue)
                 job_id = json.loads(message["Body"])["job"]
-                begun.add(asyncio.create_task(self._gateway.worker.process(job_id, lambda: 900.0)))
-            await asyncio.sleep(_PAUSE)
-        await asyncio.gather(*begun)
+                tasks.add(asyncio.create_task(self._gateway.worker.process(job_id, lambda: 900.0)))
+            await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.gather(*tasks)
         await self._gateway.aclose()

@@ -87,7 +87,7 @@ def test_two_authorization_headers_are_refused(
     deployment: "Deployment", serve: "Callable[[ASGIApp], str]", second: str
 ) -> None:
     """A server that passes on both leaves open which one counts: neither does. API Gateway joins them with a comma."""
-    deployment.take_over()
+    deployment.activate()
     url = serve(config_app) + CONFIG
     token = deployment.tokens["admin"]
     pair = [("Authorization", f"Bearer {token}"), ("Authorization", second.replace("{token}", token))]

@@ -183,7 +183,7 @@ def test_the_model_list_is_limited_to_the_token(openai_deployment: "Deployment")
 def test_parallel_creation_and_revocation_leave_a_consistent_list(deployment: "Deployment") -> None:
     """Fifty requests create tokens while fifty others revoke some."""
     old = [create(deployment, name=f"old {number}").json for number in range(50)]
-    deployment.take_over()
+    deployment.activate()
 
     async def send_all() -> list[httpx.Response]:
         transport = httpx.ASGITransport(config_app)

@@ -82,5 +82,5 @@ def test_edits_have_their_own_default_size_and_model(deployment: "Deployment", u
     deployment.edit()
     deployment.edit(size="256x256", model="gpt-image-2.6-sunburst")
 
-    sent = [(fields["model"], fields.get("size")) for fields in engine.requested("/edits")]
+    sent = [(fields["model"], fields.get("size")) for fields in engine.posted("/edits")]
     assert sent == [("gpt-image-2", None), ("gpt-image-2", "384x256"), ("gpt-image-2.6-sunburst", "256x256")]

@@ -63,7 +63,7 @@ def test_operator_parameters_override_an_openai_edit_with_a_warning(
 
     response = deployment.edit(quality="high", n=1)
 
-    assert engine.requested("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
+    assert engine.posted("/edits")[0] == {"prompt": "a hat", "model": "gpt-image-2", "n": 2, "quality": "low"}
     assert len(response.json) == 2
     assert "quality was set to 'low'" in warnings(response)
 
@@ -76,7 +76,7 @@ def test_gemini_receives_the_inputs_as_parts_with_their_types(
 
     deployment.edit([text(encoded(RED)), text(encoded(GREEN, "JPEG")), text(encoded(BLUE, "WEBP"))])
 
-    (body,) = engine.requested(":generateContent")
+    (body,) = engine.posted(":generateContent")
     prompt, *parts = body["contents"][0]["parts"]
     blobs = [part["inline_data"] for part in parts]
     assert prompt == {"text": "a hat"}
@@ -91,7 +91,7 @@ def test_gemini_is_called_once_for_each_image(deployment: "Deployment", use_edit
 
     response = deployment.edit(n=3, size="1536x1024")
 
-    bodies = engine.requested(":generateContent")
+    bodies = engine.posted(":generateContent")
     assert [len(body["contents"][0]["parts"]) for body in bodies] == [2, 2, 2]
     assert bodies[0]["generationConfig"]["imageConfig"] == {"aspectRatio": "3:2", "imageSize": "1K"}
     assert len(response.json) == 3
@@ -104,14 +104,14 @@ def test_gemini_ignores_a_mask_with_a_warning(deployment: "Deployment", use_edit
 
     response = deployment.edit(mask=right_half(), background="transparent")
 
-    assert len(engine.requested(":generateContent")[0]["contents"][0]["parts"]) == 2
+    assert len(engine.posted(":generateContent")[0]["contents"][0]["parts"]) == 2
     assert "mask is not supported" in warnings(response)
     assert "background is not supported" in warnings(response)
 
 
 def loaded_files(engine: "SandboxEngine") -> list[tuple[Any, str]]:
     """Return what the image nodes and the mask node of the run load: a pixel of each file, and its name."""
-    (body,) = engine.requested("/prompt")
+    (body,) = engine.posted("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
     files = engine.app.state.run_queue.files
     return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
@@ -139,7 +139,7 @@ def test_comfyui_receives_mask_number_of_images_and_size(
 
     deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, model="sd_xl_base_1.0.safetensors")
 
-    (body,) = engine.requested("/prompt")
+    (body,) = engine.posted("/prompt")
     nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
     name = loaded_files(engine)[3][1]
     mask = opened(engine.app.state.run_queue.files["input", "", name])
@@ -170,7 +170,7 @@ def test_automatic1111_receives_the_first_input(deployment: "Deployment", use_ed
 
     response = deployment.edit([text(encoded(RED)), text(encoded(GREEN))])
 
-    (body,) = engine.requested("/img2img")
+    (body,) = engine.posted("/img2img")
     (init,) = body["init_images"]
     assert opened(init).getpixel((0, 0)) == RED
     assert (body["prompt"], body["width"], body["height"], body["n_iter"]) == ("a hat", SIDE, SIDE, 1)
@@ -187,7 +187,7 @@ def test_automatic1111_receives_an_inverted_mask_and_the_parameters(
 
     response = deployment.edit(mask=right_half(), n=3, size="384x256", seed=7, negative_prompt="rain")
 
-    (body,) = engine.requested("/img2img")
+    (body,) = engine.posted("/img2img")
     mask = opened(body["mask"])
     assert (mask.mode, mask.getpixel((0, 0)), mask.getpixel((SIDE - 1, 0))) == ("L", 0, 255)
     expected = {"n_iter": 3, "batch_size": 1, "width": 384, "height": 256, "seed": 7, "negative_prompt": "rain"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def received_input(engine: "SandboxEngine") -> Image.Image:
     """Return the input of the last edit as the engine received it."""
-    return opened(engine.requested("/img2img")[-1]["init_images"][0])
+    return opened(engine.posted("/img2img")[-1]["init_images"][0])
 
 
 ENCODINGS: dict[str, Callable[[bytes], str]] = {

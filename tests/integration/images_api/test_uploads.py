@@ -66,7 +66,7 @@ def test_an_uploaded_file_is_an_input(deployment: "Deployment", engine: "Sandbox
 
     assert deployment.edit(upload_id).status == 200
 
-    assert opened(engine.requested("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
+    assert opened(engine.posted("/img2img")[0]["init_images"][0]).getpixel((0, 0)) == GREEN
 
 
 def test_an_uploaded_file_is_a_mask(deployment: "Deployment", engine: "SandboxEngine") -> None:
@@ -75,7 +75,7 @@ def test_an_uploaded_file_is_a_mask(deployment: "Deployment", engine: "SandboxEn
 
     assert deployment.edit(mask=upload_id).status == 200
 
-    assert opened(engine.requested("/img2img")[0]["mask"]).getpixel((0, 0)) == 255
+    assert opened(engine.posted("/img2img")[0]["mask"]).getpixel((0, 0)) == 255
 
 
 @pytest.mark.parametrize("role", ["stranger", "admin"])

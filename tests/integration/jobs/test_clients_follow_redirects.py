@@ -60,7 +60,7 @@ def url(
     openai.knobs.latency = LONG
     queue_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     queue_deployment.redeploy(wait_seconds=0.1)
-    queue_deployment.take_over()
+    queue_deployment.activate()
     yield serve(handlers.front())
     # The worker waits for the jobs that it has started.
     openai.knobs.latency = 0

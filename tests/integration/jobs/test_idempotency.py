@@ -61,7 +61,7 @@ async def test_twenty_parallel_requests_with_one_key_are_one_job(
         update={"inline_seconds": inline_seconds, "wait_seconds": 20}
     )
     queue_deployment.gateway = type(queue_deployment.gateway)(settings)
-    queue_deployment.take_over()
+    queue_deployment.activate()
     headers = {"Authorization": f"Bearer {queue_deployment.tokens['user']}", "Idempotency-Key": "my-key"}
     responses: list[httpx.Response] = []
     transport = httpx.ASGITransport(generate_app)

@@ -65,7 +65,7 @@ def large_image_deployment(deployment: "Deployment", serve: Callable[..., str], 
 @pytest.fixture
 def base_url(large_image_deployment: "Deployment", serve: Callable[..., str]) -> str:
     """The gateway over HTTP, with the template's routes."""
-    large_image_deployment.take_over()
+    large_image_deployment.activate()
     return serve(Handlers().front())
 
 

@@ -120,7 +120,7 @@ def test_a_function_url_serves_results(queue_deployment: "Deployment") -> None:
         "requestContext": {"domainName": host, "http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"}},
         "isBase64Encoded": False,
     }
-    queue_deployment.take_over()
+    queue_deployment.activate()
 
     response = generate_handler(event, None)
 

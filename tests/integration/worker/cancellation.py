@@ -6,12 +6,12 @@ from tests.integration.worker_deployment import WorkerDeployment
 
 
 async def cancel(worker: WorkerDeployment, job_id: str) -> None:
-    """Cancel a job as the jobs function does: in another process."""
-    other = Gateway(worker.gateway.settings, worker.gateway.aws)
+    """Cancel a job as the jobs function does, with a gateway of its own."""
+    gateway = Gateway(worker.gateway.settings, worker.gateway.aws)
     cancellation = Cancellation(
-        jobs=other.jobs, configs=other.configs, engine=other.engine, events=other.events, queue=other.queue
+        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
     )
-    job = await other.jobs.get(job_id)
+    job = await gateway.jobs.get(job_id)
     assert job
     await cancellation.cancel(job)
-    await other.aclose()
+    await gateway.aclose()

@@ -1,4 +1,4 @@
-"""Engines that the worker can stop."""
+"""Engines whose work the worker can stop."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ Serve = Callable[[ASGIApp], str]
 
 
 @pytest.fixture
-def a1111(openai_deployment: "Deployment", serve: Serve) -> SandboxState:
+def automatic1111(openai_deployment: "Deployment", serve: Serve) -> SandboxState:
     """An AUTOMATIC1111 server that the deployment generates with."""
     return generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=20)
 
@@ -30,6 +30,6 @@ def comfyui(openai_deployment: "Deployment", serve: Serve) -> SandboxState:
 
 
 @pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has a cancellation be seen in no time."""
+def fast_cancel_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the worker's cancel watch poll every 50 ms."""
     monkeypatch.setattr("image_gateway.worker.cancel_watch.POLL_SECONDS", 0.05)

@@ -1,4 +1,4 @@
-"""Jobs in the table and the queue, and an engine to do them."""
+"""Jobs in the table and the queue, and an engine that the deployment generates with."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -18,12 +18,12 @@ FOX = {"prompt": "a fox", "size": "64x64"}
 
 
 def count_requests(state: SandboxState, ending: str = "/images/generations") -> int:
-    """How often the engine was asked for images."""
-    return sum(one.method == "POST" and one.path.endswith(ending) for one in state.record)
+    """Return the number of POST requests that the engine received on paths with this ending."""
+    return sum(request.method == "POST" and request.path.endswith(ending) for request in state.record)
 
 
 def enqueue_jobs(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str]:
-    """Jobs that are in the table and in the queue."""
+    """Store jobs in the table and queue them; return their ids."""
     jobs = [Job(id=new_job_id(), kind="generation", owner="token:1", request=FOX, **fields) for _ in range(number)]
     for job in jobs:
         run(worker.gateway.jobs.create(job))
@@ -32,16 +32,16 @@ def enqueue_jobs(worker: WorkerDeployment, number: int = 1, **fields: Any) -> li
 
 
 def orphaned_job(worker: WorkerDeployment, engine: str) -> str:
-    """A running job whose holder died, and whose lease has run out."""
+    """Queue a running job whose holder died and whose lease has expired; return its id."""
     (job_id,) = enqueue_jobs(worker)
-    assert run(worker.gateway.jobs.lease(job_id, "the dead", -10, engine))
+    assert run(worker.gateway.jobs.lease(job_id, "a dead holder", -10, engine))
     return job_id
 
 
 def generate_with(deployment: "Deployment", serve: Callable[..., str], name: str, **fields: Any) -> SandboxState:
-    """Have a deployment generate with another engine of the sandbox."""
+    """Generate with another engine of the sandbox; return its knobs and record."""
     state = SandboxState()
     url = serve(import_module(f"sandbox.engines.{name}").create_app(state))
-    where = {f"{name.upper()}_BASE_URL": url}
-    deployment.configure(IMAGE_GENERATION_ENGINE=name, IMAGE_GENERATION_MODEL="", **where, **fields)
+    url_field = {f"{name.upper()}_BASE_URL": url}
+    deployment.configure(IMAGE_GENERATION_ENGINE=name, IMAGE_GENERATION_MODEL="", **url_field, **fields)
     return state

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_a_job_canceled_while_it_runs_stays_canceled(
     worker: WorkerDeployment, openai_deployment: "Deployment", openai: SandboxState
 ) -> None:
-    """Its images are not shown, and nobody is told that it succeeded."""
+    """Its images are not shown, and there is no event of its success."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     openai.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
@@ -41,7 +41,7 @@ def test_a_job_canceled_while_it_runs_stays_canceled(
 
 
 def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """The message of a job that was canceled in the queue is done with."""
+    """The message of a job that was canceled in the queue is dropped."""
     (job_id,) = enqueue_jobs(worker)
     job = worker.job(job_id)
     job.status = "canceled"

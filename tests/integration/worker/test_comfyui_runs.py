@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 Serve = Callable[[ASGIApp], str]
 
 
-def deliver(worker: WorkerDeployment) -> None:
+def deliver_once(worker: WorkerDeployment) -> None:
     """Deliver what is queued, once."""
     worker.deliver(*(message.record for message in worker.drain()))
 
 
-async def away(*_: Any, **__: Any) -> None:
-    """An S3 that does not answer."""
+async def fail_to_put(*_: Any, **__: Any) -> None:
+    """Fail as S3 does while it is unavailable."""
     raise AwsError("ServiceUnavailable", status=503)
 
 
-def test_a_job_canceled_before_its_run_is_asked_for_has_none(
+def test_a_job_canceled_before_its_run_starts_no_run(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While its images are being fetched, for instance: nothing is paid for it."""
+    """For instance while its inputs are loaded: nothing is paid for it."""
     (job_id,) = enqueue_jobs(worker)
     inputs = worker.gateway._job_inputs
     load = inputs.load
 
-    async def load_long(job: Any) -> Any:
+    async def cancel_and_load(job: Any) -> Any:
         await cancel(worker, job.id)
         return await load(job)
 
-    monkeypatch.setattr(inputs, "load", load_long)
+    monkeypatch.setattr(inputs, "load", cancel_and_load)
     worker.work_off()
 
     assert worker.job(job_id).status == "canceled"
@@ -55,12 +55,12 @@ def test_a_job_canceled_before_its_run_is_asked_for_has_none(
     assert worker.keys("images/") == []
 
 
-@pytest.mark.usefixtures("soon")
-def test_a_run_that_begins_after_the_cancellation_is_taken_off(
+@pytest.mark.usefixtures("fast_cancel_watch")
+def test_a_run_that_starts_after_the_cancellation_is_interrupted(
     worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
 ) -> None:
-    """Who cancels finds no run to stop; the holder of the job sees it in the record, and stops what it has begun."""
-    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=240)  # no test lasts that long
+    """The cancellation finds no run to stop; the job's holder sees the record and interrupts the run."""
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=240)  # longer than this test
     comfyui.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
     jobs = Gateway(worker.gateway.settings, worker.gateway.aws).jobs
@@ -71,20 +71,20 @@ def test_a_run_that_begins_after_the_cancellation_is_taken_off(
         job.status = "canceled"
         assert await jobs.end(job, expected_status="running")
 
-    def cancel_it() -> None:
+    def cancel_running_job() -> None:
         wait_until(lambda: count_requests(comfyui, "/prompt") == 1)
         asyncio.run(record())
 
-    with meanwhile(cancel_it):
-        deliver(worker)
+    with meanwhile(cancel_running_job):
+        deliver_once(worker)
 
     assert worker.job(job_id).status == "canceled"
-    assert [one.json for one in comfyui.record if one.path == "/interrupt"] == [{"prompt_id": job_id}]
+    assert [request.json for request in comfyui.record if request.path == "/interrupt"] == [{"prompt_id": job_id}]
     assert worker.drain() == []
 
 
-class Losing:
-    """A server whose answer to the first `/prompt` is lost on its way."""
+class LosingFirstPromptResponse:
+    """A server whose response to the first `/prompt` is lost."""
 
     def __init__(self, server: ASGIApp) -> None:
         self._server = server
@@ -103,11 +103,11 @@ class Losing:
         await send({"type": "http.response.body", "body": b""})
 
 
-def test_a_run_whose_beginning_was_not_told_is_found_again(
+def test_a_run_whose_first_response_was_lost_is_found_again(
     worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState, serve: Serve
 ) -> None:
-    """The next attempt asks for it by the job's id, and starts no second one."""
-    openai_deployment.configure(COMFYUI_BASE_URL=serve(Losing(create_comfyui(comfyui))))
+    """The next attempt looks it up by the job's id and starts no second run."""
+    openai_deployment.configure(COMFYUI_BASE_URL=serve(LosingFirstPromptResponse(create_comfyui(comfyui))))
     (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
@@ -120,11 +120,11 @@ def test_a_run_whose_beginning_was_not_told_is_found_again(
 def test_images_that_could_not_be_stored_are_fetched_again(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are on the server still: S3's absence costs an attempt, not the job, and no second run."""
+    """They are still on the server: an unavailable S3 costs an attempt, not the job, and no second run."""
     (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
     with monkeypatch.context() as patched:
-        patched.setattr(worker.gateway.images._bucket, "put", away)
+        patched.setattr(worker.gateway.images._bucket, "put", fail_to_put)
         worker.deliver(message.record)
     assert worker.job(job_id).status == "queued"
 
@@ -135,11 +135,11 @@ def test_images_that_could_not_be_stored_are_fetched_again(
     assert count_requests(comfyui, "/prompt") == 1
 
 
-def test_images_that_can_never_be_stored_fail_the_job(
+def test_images_that_cannot_be_stored_fail_the_job_after_the_last_attempt(
     worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the last attempt it says that it may have cost, and a dead letter tells of it; one run was paid for."""
-    monkeypatch.setattr(worker.gateway.images._bucket, "put", away)
+    """The error may have cost, a dead letter is sent, and one run was paid for."""
+    monkeypatch.setattr(worker.gateway.images._bucket, "put", fail_to_put)
     (job_id,) = enqueue_jobs(worker)
 
     worker.work_off()
@@ -152,10 +152,10 @@ def test_images_that_can_never_be_stored_fail_the_job(
     assert len(worker.drain("dead")) == 1
 
 
-def test_a_run_that_took_too_long_is_not_paid_twice(
+def test_a_run_that_timed_out_is_not_paid_twice(
     worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
 ) -> None:
-    """It was stopped, so there is nothing to be found, and the job fails."""
+    """It was interrupted, so that there is nothing to find again, and the job fails."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=1)
     comfyui.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)

@@ -1,4 +1,4 @@
-"""Jobs whose holder died, or is at work."""
+"""Jobs whose holder died, or that another holder has a lease of."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_a_crash_on_an_engine_that_may_have_been_paid_fails_the_job(
-    worker: WorkerDeployment, openai: SandboxState
-) -> None:
-    """The job of a dead holder ends as interrupted; the engine is not asked again."""
+def test_a_crashed_job_on_an_engine_that_charges_is_interrupted(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """The engine may have been paid, and is not called again."""
     job_id = orphaned_job(worker, "openai")
 
     worker.work_off()
@@ -31,16 +29,16 @@ def test_a_crash_on_an_engine_that_may_have_been_paid_fails_the_job(
     assert count_requests(openai) == 0
 
 
-def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
+def test_a_crashed_job_on_comfyui_continues_with_its_run(
     worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
     """The run that the dead holder started is not started twice, and its image is the job's."""
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     job_id = orphaned_job(worker, "comfyui")
-    dead = run(worker.gateway.jobs.get(job_id))
-    assert dead
-    form = run(worker.gateway._job_inputs.load(dead))[0]
-    run(worker.gateway.executor.execute(dead, form))
+    orphaned = run(worker.gateway.jobs.get(job_id))
+    assert orphaned
+    form = run(worker.gateway._job_inputs.load(orphaned))[0]
+    run(worker.gateway.executor.execute(orphaned, form))
     assert count_requests(comfyui, "/prompt") == 1
 
     worker.work_off()
@@ -51,22 +49,22 @@ def test_a_crash_on_comfyui_is_taken_up_and_finds_its_own_run(
     assert len(worker.keys("images/")) == 1
 
 
-def test_an_edit_that_died_where_it_came_in_is_interrupted(worker: WorkerDeployment) -> None:
-    """It kept no images to begin again with, also where the engine finds its run again."""
+def test_a_crashed_inline_edit_is_interrupted(worker: WorkerDeployment) -> None:
+    """It stored no inputs to start again with, even on an engine that finds its runs again."""
     job = Job(id=new_job_id(), kind="edit", owner="token:1", request={"prompt": "a hat"}, engine="comfyui")
-    run(worker.gateway.jobs.create(job, lease_seconds=-10, holder="the dead"))
+    run(worker.gateway.jobs.create(job, lease_seconds=-10, holder="a dead holder"))
 
     assert worker.deliver(record({"job": job.id})) == []
 
-    found = worker.job(job.id)
-    assert found.error
-    assert (found.status, found.error.code, found.error.may_have_cost) == ("failed", "interrupted", True)
+    stored = worker.job(job.id)
+    assert stored.error
+    assert (stored.status, stored.error.code, stored.error.may_have_cost) == ("failed", "interrupted", True)
 
 
-def test_a_job_that_keeps_killing_its_holders_fails(
+def test_a_job_whose_holders_keep_dying_fails_after_the_last_attempt(
     worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
-    """Also where runs are found again there is an end to it."""
+    """Attempts are limited even on an engine that finds its runs again."""
     generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     job_id = orphaned_job(worker, "comfyui")
     for _ in range(MAX_ATTEMPTS - 1):
@@ -79,8 +77,10 @@ def test_a_job_that_keeps_killing_its_holders_fails(
     assert (job.status, job.error.code) == ("failed", "interrupted")
 
 
-def test_a_job_that_another_holds_comes_back_until_it_has_ended(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """The message is not lost while the holder lives, and done with when it has finished."""
+def test_the_message_of_a_leased_job_is_returned_until_the_job_has_ended(
+    worker: WorkerDeployment, openai: SandboxState
+) -> None:
+    """The message is kept while another holder works on the job, and dropped afterwards."""
     (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
     lease = run(worker.gateway.jobs.lease(job_id, "another", 60, "openai"))

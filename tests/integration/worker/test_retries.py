@@ -20,42 +20,44 @@ if TYPE_CHECKING:
 GENERATION = {"kind": "generation", "request": FOX}
 
 
-def test_503_twice_then_an_image(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """Succeeded at the third attempt; between them the queue waits at least as long as the engine asked for."""
+def test_a_503_is_retried_after_the_time_that_the_engine_requested(
+    worker: WorkerDeployment, openai: SandboxState
+) -> None:
+    """The job succeeds at the third attempt; the queue delays each retry by at least `Retry-After`."""
     openai.knobs.faults += [Fault(503, headers={"Retry-After": "20"}), Fault(503, headers={"Retry-After": "40"})]
     (job_id,) = enqueue_jobs(worker)
-    waits = []
+    delays = []
 
     for _ in range(3):
         (message,) = worker.drain()
-        waits.append(message.delay)
+        delays.append(message.delay)
         assert worker.deliver(message.record) == []
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, job.error) == ("succeeded", 3, None)
-    assert waits[0] == 0
-    assert 20 <= waits[1] <= 25
-    assert 40 <= waits[2] <= 50
+    assert delays[0] == 0
+    assert 20 <= delays[1] <= 25
+    assert 40 <= delays[2] <= 50
     assert worker.drain() == []
 
 
-def test_an_engine_that_is_down_for_good_fails_the_job(
+def test_an_engine_that_stays_down_fails_the_job_after_the_last_attempt(
     worker: WorkerDeployment, openai_deployment: "Deployment"
 ) -> None:
-    """After so many attempts, ever further apart, the job fails in the engine's words and a dead letter is sent."""
+    """Delays increase; the job has the engine's error, and a dead letter is sent."""
     openai_deployment.configure(IMAGES_OPENAI_API_BASE_URL="http://127.0.0.1:9/v1", IMAGES_OPENAI_API_KEY="x")
     (job_id,) = enqueue_jobs(worker)
-    waits = []
+    delays = []
 
     while messages := worker.drain():
-        waits.append(messages[0].delay)
+        delays.append(messages[0].delay)
         worker.deliver(messages[0].record)
 
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", MAX_ATTEMPTS, "engine_unavailable")
-    assert waits == sorted(waits)
-    assert len(set(waits)) == MAX_ATTEMPTS
+    assert delays == sorted(delays)
+    assert len(set(delays)) == MAX_ATTEMPTS
     (letter,) = worker.drain("dead")
     assert letter.body == {"job": job_id}
     assert worker.dead_letter(letter.record) == []
@@ -72,10 +74,10 @@ def test_an_engine_that_is_down_for_good_fails_the_job(
         (Fault(0), "engine_unavailable"),
     ],
 )
-def test_what_may_have_cost_or_is_refused_is_not_tried_again(
+def test_rejections_and_failures_that_may_have_cost_are_not_retried(
     worker: WorkerDeployment, openai: SandboxState, fault: Fault, code: str
 ) -> None:
-    """Refusals, content blocks, 502s and broken connections end the job at once."""
+    """Rejections, content blocks, 502s, 504s and broken connections end the job."""
     openai.knobs.faults.append(Fault(**{**vars(fault), "times": -1}))
     (job_id,) = enqueue_jobs(worker)
 
@@ -86,18 +88,16 @@ def test_what_may_have_cost_or_is_refused_is_not_tried_again(
     assert (job.status, job.attempts, job.error.code, count_requests(openai)) == ("failed", 1, code, 1)
 
 
-def test_an_engine_that_is_too_slow_is_not_asked_again(
-    worker: WorkerDeployment, openai: SandboxState, handlers_time: LoopTime
-) -> None:
+def test_a_timeout_is_not_retried(worker: WorkerDeployment, openai: SandboxState, handlers_time: LoopTime) -> None:
     """A timeout after the request was sent may have cost money."""
     openai.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
 
-    def run_out_of_time() -> None:
+    def advance_past_timeout() -> None:
         wait_until(lambda: openai.in_flight == 1)
         handlers_time.advance(5)
 
-    with meanwhile(run_out_of_time):
+    with meanwhile(advance_past_timeout):
         worker.work_off()
 
     job = worker.job(job_id)
@@ -105,8 +105,8 @@ def test_an_engine_that_is_too_slow_is_not_asked_again(
     assert (job.error.code, job.error.may_have_cost, count_requests(openai)) == ("engine_timeout", True, 1)
 
 
-def test_a_table_that_fails_brings_the_message_back(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """Nothing is asked of the engine that could not be recorded."""
+def test_messages_are_returned_while_the_table_fails(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """The engine is not called for what cannot be recorded."""
     boto3.client("dynamodb").delete_table(TableName=worker.gateway.settings.table)
 
     assert worker.deliver(record(GENERATION, "m1"), record({"job": new_job_id()}, "m2")) == ["m1", "m2"]

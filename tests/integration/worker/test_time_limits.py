@@ -1,4 +1,4 @@
-"""The time of an invocation, and engines that do one job at a time."""
+"""The time limit of an invocation, and engines that do one job at a time."""
 
 import itertools
 from collections.abc import Callable
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 
-def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
+def test_a_run_on_comfyui_continues_after_the_invocation_and_is_found_again(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",
     serve: Callable[..., str],
     handlers_time: LoopTime,
 ) -> None:
-    """The job goes back to the queue, the run goes on at the engine, and its image is the job's."""
+    """The job returns to the queue, the run goes on, and the next attempt stores its image."""
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
     comfyui.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
 
-    def run_out_of_time() -> None:
+    def advance_time() -> None:
         wait_until(lambda: count_requests(comfyui, "/prompt") == 1 and comfyui.record[-1].path != "/prompt")
         handlers_time.advance(300)
 
-    with meanwhile(run_out_of_time):
+    with meanwhile(advance_time):
         assert worker.deliver(message.record) == []
     assert worker.job(job_id).status == "queued"
     comfyui.knobs.latency = 0
@@ -47,8 +47,8 @@ def test_a_worker_whose_time_is_up_leaves_its_run_and_finds_it_again(
     assert count_requests(comfyui, "/interrupt") == 0
 
 
-def test_too_little_time_leaves_a_job_unharmed(worker: WorkerDeployment, openai: SandboxState) -> None:
-    """It goes back to the queue as it was, for an invocation with more time."""
+def test_a_job_is_not_started_without_enough_time(worker: WorkerDeployment, openai: SandboxState) -> None:
+    """It returns to the queue unchanged, for an invocation with more time."""
     (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
 
@@ -59,10 +59,10 @@ def test_too_little_time_leaves_a_job_unharmed(worker: WorkerDeployment, openai:
     assert worker.job(job_id).status == "succeeded"
 
 
-def test_a_timeout_that_no_invocation_has_fails_the_job(
+def test_an_engine_timeout_longer_than_an_invocation_fails_the_job(
     worker: WorkerDeployment, openai_deployment: "Deployment"
 ) -> None:
-    """It would go back to the queue for ever; instead the job names the field."""
+    """It would return to the queue for ever; the error names the configuration field."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=100)
     settings = worker.gateway.settings.model_copy(update={"function_timeout_seconds": 110})
     worker.gateway = Gateway(settings, worker.gateway.aws)
@@ -75,10 +75,10 @@ def test_a_timeout_that_no_invocation_has_fails_the_job(
     assert (job.error.code, job.error.field) == ("not_configured", "IMAGE_ENGINE_TIMEOUT")
 
 
-def test_a_run_that_waits_longer_than_the_worker_can_is_put_back(
+def test_a_run_that_waits_in_comfyuis_queue_is_retried(
     worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
 ) -> None:
-    """ComfyUI's own queue may be long: the job waits for another invocation instead of failing."""
+    """The job waits for another invocation instead of failing."""
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=2)
     comfyui.knobs.latency = 0.9
     job_ids = enqueue_jobs(worker, 4)
@@ -89,24 +89,24 @@ def test_a_run_that_waits_longer_than_the_worker_can_is_put_back(
     assert [(job.status, job.error and job.error.detail) for job in jobs] == [("succeeded", None)] * 4
 
 
-def test_work_that_outlasts_the_invocation_ends_before_it(
+def test_a_job_that_outlasts_the_invocation_fails_before_its_end(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",
     openai: SandboxState,
     handlers_time: LoopTime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The job is failed while there is time to say so, and may have cost."""
+    """The failure is recorded while there is time, and may have cost."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
     monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 270)
     openai.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
 
-    def run_out_of_time() -> None:
+    def advance_time() -> None:
         wait_until(lambda: openai.in_flight == 1)
         handlers_time.advance(30)
 
-    with meanwhile(run_out_of_time):
+    with meanwhile(advance_time):
         worker.work_off()
 
     job = worker.job(job_id)
@@ -115,14 +115,14 @@ def test_work_that_outlasts_the_invocation_ends_before_it(
 
 
 @pytest.mark.parametrize("batch", [10, 3])
-def test_jobs_of_an_engine_that_does_one_at_a_time_run_one_after_another(
+def test_jobs_on_automatic1111_run_one_after_another(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",
     serve: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ) -> None:
-    """Ten jobs, in one invocation or in several at once: none overlaps, and none fails for having waited."""
+    """Ten jobs in one invocation or in parallel ones: none overlaps, and none fails because it waited."""
     a1111 = generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
     a1111.knobs.latency = 0.15
     monkeypatch.setattr("image_gateway.worker.slots._MAX_LOCK_WAIT_SECONDS", 0.5)
