@@ -137,7 +137,7 @@ def test_aws_commands_are_well_formed(block: Block, folder: Path) -> None:
 
 
 def test_every_command_that_needs_aws_is_in_the_manual() -> None:
-    """The list has no command that nobody is told to type."""
+    """The list has no command that the manual does not use."""
     used = {_command(statement) for block in AWS_BLOCKS for statement in block.statements()}
 
     assert used - {None} == NEEDS_AWS.keys()
