@@ -1,1 +1,1 @@
-"""The shared layer of image-gateway: one image API over several engines, on AWS Lambda."""
+"""The shared layer of image-gateway: one image API for several engines, on AWS Lambda."""

@@ -1,4 +1,4 @@
-"""Every error the gateway raises on purpose, and the problem document each becomes.
+"""The exceptions of the gateway, each with the HTTP status and the code of its response.
 
     GatewayError
     ├── InvalidRequest          422 invalid_request
@@ -26,24 +26,24 @@
         ├── EngineTimeout       504 engine_timeout
         └── Interrupted         502 interrupted
 
-`status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` says that the engine
-may have been paid for the failed attempt: such an answer carries `x-should-retry: false`. `outstanding` says that what
-the engine was asked for did not arrive, though the engine may have made it, or be making it still: one that finds its
-runs again can give it after all.
+`status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` means that the failed
+attempt may have been charged by the engine: such a response has the header `x-should-retry: false`. `outstanding` means
+that the result did not arrive, but the engine may have made it or may still be making it: an engine that finds earlier
+runs again can return it later.
 """
 
 from typing import Any, ClassVar
 
 
 class GatewayError(Exception):
-    """Base of the tree. `detail` is written for the caller: what was tried, what is wrong, what to do.
+    """Base class of the gateway's exceptions.
 
     Args:
-        detail: one or two sentences, free of secrets.
-        field: the form or configuration field at fault, where there is one.
+        detail: one or two sentences for the caller, without secrets: what was tried, what is wrong, what to do.
+        field: the form or configuration field with the error, if there is one.
         retry_after: seconds after which the same request may succeed.
-        may_have_cost: overrides the class's own answer to "may the engine have been paid?".
-        outstanding: whether it can have made, or be making, what did not arrive.
+        may_have_cost: whether the engine may have charged for the failed attempt.
+        outstanding: whether the engine may have made, or may still be making, the result that did not arrive.
     """
 
     status: ClassVar[int] = 500
@@ -69,82 +69,85 @@ class GatewayError(Exception):
 
 
 class InvalidRequest(GatewayError):
-    """The body, a field or a parameter does not validate."""
+    """The body, a field or a parameter is invalid."""
 
-    status, code, title = 422, "invalid_request", "The request does not validate"
+    status, code, title = 422, "invalid_request", "The request is invalid"
 
 
 class InvalidSize(InvalidRequest):
-    """A size that is not `WIDTHxHEIGHT` or `auto`, or out of bounds."""
+    """A size is not `WIDTHxHEIGHT` or `auto`, or is out of bounds."""
 
     status, code, title = 400, "invalid_size", "The size cannot be used"
 
 
 class InvalidImage(InvalidRequest):
-    """An input image that cannot be read or used."""
+    """An input image cannot be read or used."""
 
     status, code, title = 400, "invalid_image", "The image cannot be used"
 
 
 class InvalidUrl(InvalidRequest):
-    """A URL that is malformed, or that the gateway will not fetch."""
+    """A URL is malformed, or the gateway does not fetch it."""
 
     status, code, title = 400, "invalid_url", "The URL cannot be used"
 
 
 class Unauthorized(GatewayError):
-    """No credentials. `challenge` is the `WWW-Authenticate` header of the answer (RFC 6750, section 3)."""
+    """The request has no credentials.
+
+    `challenge` is the `WWW-Authenticate` header of the response (RFC 6750, section 3).
+    """
 
     status, code, title = 401, "unauthorized", "Authentication is required"
     challenge: ClassVar[str] = "Bearer"
 
 
 class InvalidToken(Unauthorized):
-    """A token that is nobody's: unknown, malformed, expired or revoked."""
+    """The token is unknown, malformed, expired or revoked."""
 
     challenge = 'Bearer error="invalid_token"'
 
 
 class Forbidden(GatewayError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but not allowed to do this."""
 
     status, code, title = 403, "forbidden", "Not allowed"
 
 
 class Disabled(Forbidden):
-    """The operator has switched this operation off."""
+    """The operator has disabled this operation."""
 
-    code, title = "disabled", "Switched off"
+    code, title = "disabled", "Disabled"
 
 
 class NotFound(GatewayError):
-    """No such thing, or somebody else's."""
+    """The resource does not exist, or has another owner."""
 
     status, code, title = 404, "not_found", "Not found"
 
 
 class PreconditionFailed(GatewayError):
-    """`If-Match` names another version than the current one."""
+    """`If-Match` names a version that is not the current one."""
 
-    status, code, title = 412, "precondition_failed", "Changed meanwhile"
+    status, code, title = 412, "precondition_failed", "The resource has changed"
 
 
 class TooLarge(GatewayError):
-    """Something sent, or configured, is over a limit."""
+    """A request or a configured value is over a limit."""
 
     status, code, title = 413, "too_large", "Too large"
 
 
 class NotConfigured(GatewayError):
-    """The operator has not set a field this request needs; `field` names it."""
+    """The request needs a configuration field that the operator has not set; `field` names it."""
 
     status, code, title = 409, "not_configured", "Not configured"
 
 
 class Conflict(GatewayError):
-    """What is asked for no longer makes sense in the state a thing is in."""
+    """The request is not possible in the current state of the resource."""
 
-    status, code, title = 409, "conflict", "Not possible any more"
+    status, code, title = 409, "conflict", "Not possible in the current state"
 
 
 class Canceled(GatewayError):
@@ -154,31 +157,31 @@ class Canceled(GatewayError):
 
 
 class NotQueued(GatewayError):
-    """A line of a request file whose file could not be read to its end; nothing was paid."""
+    """A line of a request file was not queued, because the file could not be read to its end; nothing was charged."""
 
     status, code, title = 409, "not_queued", "Not queued"
 
 
 class Busy(GatewayError):
-    """Another writer holds what this request needs; nothing was changed."""
+    """Another writer holds a lock that this request needs; nothing was changed."""
 
     status, code, title, should_retry = 503, "busy", "Busy", True
 
 
 class StorageUnavailable(GatewayError):
-    """Parameter Store, S3 or DynamoDB did not answer as it should."""
+    """Parameter Store, S3 or DynamoDB failed or did not respond."""
 
     status, code, title = 503, "storage_unavailable", "Storage is unavailable"
 
 
 class EngineError(GatewayError):
-    """The engine behind the gateway failed or refused; `detail` carries its own words."""
+    """The engine failed or refused the request; `detail` contains its error text."""
 
 
 class EngineRejected(EngineError):
-    """The engine refuses this request, or the gateway's credentials.
+    """The engine refuses the request, or the gateway's credentials.
 
-    `engine_code` and `param` are the engine's own code and the parameter it names, where it does.
+    `engine_code` and `param` are the engine's error code and the parameter that it names, or None.
     """
 
     status, code, title = 400, "engine_rejected", "The engine refuses the request"
@@ -192,19 +195,19 @@ class EngineRejected(EngineError):
 
 
 class ContentBlocked(EngineRejected):
-    """The engine refuses for its content policy."""
+    """The engine refuses the request because of its content policy."""
 
     code, title = "content_blocked", "Blocked by the engine's content policy"
 
 
 class EngineRateLimited(EngineError):
-    """The engine asks to slow down."""
+    """The engine limits the rate of requests."""
 
     status, code, title, should_retry = 429, "engine_rate_limited", "The engine is rate limited", True
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be reached, or answers what it should not."""
+    """The engine cannot be reached, or its response is invalid."""
 
     status, code, title = 502, "engine_unavailable", "The engine is unavailable"
 
@@ -216,6 +219,6 @@ class EngineTimeout(EngineError):
 
 
 class Interrupted(EngineError):
-    """The function ended while the engine was at work: the images may have been paid for, and are lost."""
+    """The function ended while the engine worked: the images are lost, and may have been charged."""
 
     status, code, title = 502, "interrupted", "Interrupted"

@@ -1,7 +1,7 @@
-"""The one event loop of the process.
+"""The event loop of the process.
 
-A Lambda environment handles one event after another, and connections kept by a shared `httpx.AsyncClient` die with the
-loop they were made on. So there is one loop, made on import, for the life of the process.
+A Lambda environment handles one event after another, and the connections of a shared `httpx.AsyncClient` are bound to
+the loop that they were opened on. So the process has one loop, which is created at its first use and is never closed.
 """
 
 import asyncio
@@ -12,17 +12,17 @@ Result = TypeVar("Result")
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """The process's loop, made when first asked for, and set as the current one of this thread."""
-    global _loop  # noqa: PLW0603 - one for the process is the point
+    """Return the loop of the process, created at the first call, and set it as the current loop of this thread."""
+    global _loop  # noqa: PLW0603 - one loop per process
     if _loop is None:
         _loop = asyncio.new_event_loop()
     asyncio.set_event_loop(_loop)
     return _loop
 
 
-def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run `work` on the process's loop to its end."""
-    return event_loop().run_until_complete(work)
+def run(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run `coroutine` to its end on the loop of the process, and return its result."""
+    return event_loop().run_until_complete(coroutine)
 
 
 _loop: asyncio.AbstractEventLoop | None = None

@@ -1,4 +1,4 @@
-"""Figures of a job: one log line, and the same numbers as CloudWatch embedded metrics.
+"""Metrics of a job: a log line, and the same numbers in CloudWatch's embedded metric format.
 
 Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -19,13 +19,13 @@ _UNITS = {"engine_ms": "Milliseconds", "store_ms": "Milliseconds", "total_ms": "
 
 
 def quiet_httpx() -> None:
-    """Keep out of the log which URLs are asked for, as httpx says by itself: links, for one, may be signed."""
+    """Disable httpx's log of requested URLs, because some URLs contain signatures."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(slots=True)
 class JobMetrics:
-    """What one job took and gave. Times are in milliseconds, sizes in bytes."""
+    """Durations, sizes and the outcome of one job. Times are in milliseconds, sizes in bytes."""
 
     job_id: str
     kind: str
@@ -42,7 +42,7 @@ class JobMetrics:
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Add what the block takes to the figure `name`."""
+        """Add the duration of the block to the metric `name`."""
         started = time.perf_counter()
         try:
             yield
@@ -50,16 +50,16 @@ class JobMetrics:
             setattr(self, name, round(getattr(self, name) + (time.perf_counter() - started) * 1000, 1))
 
     def succeeded(self) -> None:
-        """Note that the job ended well; until then it counts as failed, whatever breaks it off."""
+        """Record success. Without this call the job counts as failed, whatever interrupted it."""
         self.outcome, self.code = "succeeded", ""
 
     def emit(self) -> None:
-        """Write the log line and the metrics, once, when the job has ended."""
+        """Write the log line and the metrics; call it once, when the job has ended."""
         self.total_ms = round((time.perf_counter() - self._started) * 1000, 1)
         numbers = {name: getattr(self, name) for name in _UNITS}
-        words = {"job_id": self.job_id, "kind": self.kind, "engine": self.engine, "model": self.model,
+        properties = {"job_id": self.job_id, "kind": self.kind, "engine": self.engine, "model": self.model,
                  "outcome": self.outcome, "code": self.code}  # fmt: skip
-        logger.info("job", extra={**words, **numbers})
+        logger.info("job", extra={**properties, **numbers})
         metrics = {
             "_aws": {
                 "Timestamp": int(time.time() * 1000),
@@ -75,6 +75,6 @@ class JobMetrics:
             "outcome": self.outcome,
             **numbers,
         }
-        # CloudWatch reads metrics from lines that are JSON themselves, so this one passes the logger by.
+        # CloudWatch reads metrics from lines that are JSON objects, so this line is not written by the logger.
         sys.stdout.write(json.dumps(metrics) + "\n")
         sys.stdout.flush()

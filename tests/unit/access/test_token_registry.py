@@ -145,7 +145,7 @@ async def test_the_last_lasting_admin_stays(registry: TokenRegistry) -> None:
     """Refused, with the remedy; which then helps."""
     first = await admin(registry)
     await registry.create("a user", Role.USER)
-    with pytest.raises(Conflict, match="make another one first"):
+    with pytest.raises(Conflict, match="create another one first"):
         await registry.delete(first.id)
     assert first.id in await ids(registry)
 
@@ -168,7 +168,7 @@ async def test_an_admin_that_expires_is_none_to_rely_on(registry: TokenRegistry)
 
 
 async def test_an_admin_that_expires_stays_without_a_lasting_one(registry: TokenRegistry) -> None:
-    """Nor are administrators removed where all that would be left will expire."""
+    """Nor are administrators removed where all that would remain will expire."""
     first, _second = await admin(registry, expires_at=soon()), await admin(registry, expires_at=soon())
 
     with pytest.raises(Conflict):

@@ -211,7 +211,7 @@ async def test_an_answer_that_is_no_json(client: Aws, answered: Callable[..., Se
     """A proxy's page is a failure like others, not a defect."""
     answered(Response(b"<html>"))
 
-    with pytest.raises(AwsError, match="InvalidAnswer"):
+    with pytest.raises(AwsError, match="InvalidResponse"):
         await client.call("ssm", "GetParameter")
 
 

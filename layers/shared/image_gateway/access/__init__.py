@@ -1,1 +1,1 @@
-"""Who may do what: principals, bearer tokens and their registry."""
+"""Authentication and permissions: principals, bearer tokens and their registry."""

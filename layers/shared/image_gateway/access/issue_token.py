@@ -1,6 +1,6 @@
-"""`python -m image_gateway.access.issue_token --stack NAME`: makes a token of a deployment, for instance its first one.
+"""`python -m image_gateway.access.issue_token --stack NAME`: creates a token for a deployment, such as its first one.
 
-Needs AWS credentials that may describe the stack and write its table; no route of the gateway is involved.
+Needs AWS credentials that may describe the stack and write to its table. It does not call the gateway.
 """
 
 import argparse
@@ -19,15 +19,15 @@ from image_gateway.settings import Settings
 
 
 def issue(stack: str, role: Role, name: str) -> str:
-    """Make a token in the table of a stack and give its text, which nothing can show again.
+    """Create a token in the table of a stack and return its secret, which cannot be shown again.
 
     Raises:
         LookupError: the stack is not a deployment of the gateway.
         StorageUnavailable: the table cannot be written.
-        botocore.exceptions.ClientError: there is no such stack, or no permission to see it.
+        botocore.exceptions.ClientError: the stack does not exist, or the credentials may not describe it.
     """
-    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
+    description = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
     if "TableName" not in outputs:
         raise LookupError(f"The stack {stack} has no output TableName: it is not a deployment of image-gateway")
     settings = Settings(
@@ -42,18 +42,18 @@ async def _create(settings: Settings, role: Role, name: str) -> str:
 
 
 def main() -> None:
-    """Read the command line and print the token."""
+    """Parse the command line, create a token and print its secret."""
     parser = argparse.ArgumentParser(prog="python -m image_gateway.access.issue_token", description=__doc__)
     parser.add_argument("--stack", required=True, help="name of the CloudFormation stack")
     parser.add_argument("--role", choices=[role.name.lower() for role in Role], default="admin")
-    parser.add_argument("--name", default="first", help="for people")
+    parser.add_argument("--name", default="first", help="name of the token, for people")
     options = parser.parse_args()
     if not options.stack:
         parser.error("name the stack: make token STACK=image-gateway")
     try:
         token = issue(options.stack, Role[options.role.upper()], options.name)
     except (LookupError, GatewayError, BotoCoreError, ClientError) as error:
-        sys.exit(f"No token was made: {error}")
+        sys.exit(f"No token was created: {error}")
     sys.stdout.write(f"{token}\n")
 
 

@@ -1,4 +1,4 @@
-"""Who calls, and what they may do."""
+"""Authenticated callers and their permissions."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from image_gateway.errors import Forbidden
 
 
 class Role(IntEnum):
-    """What a token may do; a higher role may do all that a lower one may."""
+    """The role of a token. A higher role includes the permissions of a lower one."""
 
     USER = 1
     ADMIN = 2
@@ -15,9 +15,15 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is calling. `expires_at` is in seconds since 1970, None for never.
+    """An authenticated caller.
 
-    `engines` and `models` are those it may use; None for all.
+    Attributes:
+        id: id of the token.
+        name: name of the token, for people.
+        role: what the caller may do.
+        expires_at: in seconds since 1970; None: never.
+        engines: engines that the caller may use; None: all.
+        models: models that the caller may use; None: all.
     """
 
     id: str
@@ -29,39 +35,39 @@ class Principal:
 
     @property
     def owner(self) -> str:
-        """What jobs and images of this caller are owned by."""
+        """Owner of the caller's jobs and images."""
         return f"token:{self.id}"
 
     def require(self, engine: str, model: str | None) -> None:
-        """Return if this caller may use the engine with the model, which is None where the engine chooses it.
+        """Check that this caller may use the engine with the model. None is the engine's default model.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the caller may not.
         """
         self.require_engine(engine)
         if self.models is not None and (model or "") not in self.models:
             raise Forbidden(f"This token may only use these models: {', '.join(sorted(self.models))}", field="model")
 
     def require_engine(self, engine: str) -> None:
-        """Return if this caller may use the engine with one model or another.
+        """Check that this caller may use the engine, with any model.
 
         Raises:
-            Forbidden: it may not.
+            Forbidden: the caller may not.
         """
         if self.engines is not None and engine not in self.engines:
             raise Forbidden(f"This token may not use the engine {engine}", field="model")
 
     def may_use_model(self, model: str) -> bool:
-        """Whether this caller may use the model, of an engine that it may use."""
+        """Return whether this caller may use the model of an engine that it may use."""
         return self.models is None or model in self.models
 
 
 class EventPrincipal(Principal):
-    """Who asks by event. Its id is the owner itself, which no token's id is."""
+    """The sender of a request by message or file. Its id is the owner itself, such as `event:s3`."""
 
     __slots__ = ()
 
     @property
     def owner(self) -> str:
-        """What its jobs are owned by."""
+        """Owner of the sender's jobs."""
         return self.id

@@ -1,10 +1,10 @@
-"""Tokens as administrators see them: made, listed and revoked.
+"""The token registry: creates, lists and revokes tokens.
 
-A token is two items of the table, written together and removed together, and never changed in between but for the last
-use. `token#{hash}` is what authentication looks up. `token-id#{id}` is what is listed and revoked by; ids sort by time.
-A third item counts the administrators' tokens that never expire. Each change is one transaction, so what happens at
-once leaves neither half a token nor a wrong count. The list is a query of an index, which is up to a second late;
-nothing is decided by it.
+A token is two items of the table, which are created together and deleted together. Only the time of the last use
+changes in between. `token#{hash}` is the item for authentication. `token-id#{id}` is the item for listing and revoking;
+ids sort by time. A third item counts the administrators' tokens that never expire. Each change is one transaction, so
+concurrent changes leave neither half a token nor a wrong count. The list is a query of an index, which lags by up to a
+second, so no decision depends on it.
 """
 
 import asyncio
@@ -23,28 +23,28 @@ from image_gateway.models.tokens import NewToken, TokenInfo, TokenPage
 from image_gateway.settings import Settings
 
 _LISTED: Final = "token"
-_COUNT: Final = {"pk": {"S": "token-count#admin"}}
-_KEPT_SECONDS: Final = 7 * 86_400
-"""How long an expired token is still listed."""
-_TRIES: Final = 8
+_ADMIN_COUNT_KEY: Final = {"pk": {"S": "token-count#admin"}}
+_RETENTION_SECONDS: Final = 7 * 86_400
+"""How long an expired token stays listed."""
+_MAX_ATTEMPTS: Final = 8
 _NOT_READ: Final = "The tokens cannot be read"
 
 _Item = Mapping[str, Any]
 
 
 def new_token() -> str:
-    """A token nobody has seen."""
+    """Return a new random token."""
     return f"igw_{secrets.token_urlsafe(32)}"
 
 
 class TokenRegistry:
-    """All tokens of a deployment.
+    """The tokens of a deployment.
 
     Args:
-        aws: clients; DynamoDB.
+        aws: DynamoDB.
         settings: names the table.
-        now: seconds since 1970.
-        sleep: waits, in seconds.
+        now: returns the time in seconds since 1970.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -68,49 +68,49 @@ class TokenRegistry:
         engines: Collection[str] | None = None,
         models: Collection[str] | None = None,
     ) -> NewToken:
-        """Store a token and give it with its secret, which nothing can show again.
+        """Create a token and return it with its secret, which cannot be shown again.
 
         Args:
-            name: for people.
-            role: what it may do.
-            token: a secret chosen by the caller; by default a new one.
-            expires_at: with its zone; None for never.
-            engines: those it may use; None for all.
-            models: those it may use; None for all.
+            name: a name for people.
+            role: what the token may do.
+            token: the secret; by default a new one.
+            expires_at: with a time zone; None: never.
+            engines: engines that the token may use; None: all.
+            models: models that the token may use; None: all.
 
         Raises:
-            ValueError: `token` has not the form of a token.
-            Conflict: the secret is another token's.
-            Busy: others change administrators' tokens all the while.
+            ValueError: `token` does not have the form of a token.
+            Conflict: another token has this secret.
+            Busy: every attempt conflicted with another change of administrators' tokens.
             StorageUnavailable: the table cannot be written.
         """
         token = token or new_token()
         if not TOKEN_PATTERN.fullmatch(token):
             raise ValueError("a token is 1 to 256 printable ASCII characters without spaces")
         token_id = uuid7(int(self._now() * 1000), secrets.randbits(80))
-        shared: dict[str, Any] = {"name": {"S": name}, "role": {"S": role.name.lower()}}
+        common: dict[str, Any] = {"name": {"S": name}, "role": {"S": role.name.lower()}}
         if expires_at is not None:
-            shared["token_expires_at"] = {"N": str(expires_at.timestamp())}
-            shared["expires_at"] = {"N": str(int(expires_at.timestamp()) + _KEPT_SECONDS)}
+            common["token_expires_at"] = {"N": str(expires_at.timestamp())}
+            common["expires_at"] = {"N": str(int(expires_at.timestamp()) + _RETENTION_SECONDS)}
         limits = {"engines": engines, "models": models}
-        shared |= {limit: {"SS": sorted(names)} for limit, names in limits.items() if names is not None}
-        looked_up = {**lookup_key(token), **shared, "token_id": {"S": token_id}}
-        listed = {
+        common |= {limit: {"SS": sorted(names)} for limit, names in limits.items() if names is not None}
+        lookup_item = {**lookup_key(token), **common, "token_id": {"S": token_id}}
+        listing_item = {
             **listing_key(token_id),
-            **shared,
-            "token_pk": looked_up["pk"],
+            **common,
+            "token_pk": lookup_item["pk"],
             "created_at": {"N": str(int(self._now()))},
             "listed": {"S": _LISTED},
         }
-        writes = [self._put(looked_up), self._put(listed)]
+        writes = [self._put(lookup_item), self._put(listing_item)]
         if role is Role.ADMIN and expires_at is None:
-            writes.append(self._count(1))
+            writes.append(self._change_count(1))
         if CONDITION_FAILED in await self._transact(writes):
-            raise Conflict("There is a token with this secret already")
-        return NewToken(**_info(listed).model_dump(), token=token)
+            raise Conflict("A token with this secret already exists")
+        return NewToken(**_info(listing_item).model_dump(), token=token)
 
     async def page(self, *, limit: int = 20, cursor: str | None = None) -> TokenPage:
-        """Tokens, the newest first, from the one after `cursor`, which is the id that ended the last page.
+        """Return a page of tokens, the newest first. `cursor` is the id of the last token of the previous page.
 
         Raises:
             StorageUnavailable: the table cannot be read.
@@ -119,52 +119,52 @@ class TokenRegistry:
         tokens: list[TokenInfo] = []
         while True:
             position = {"ExclusiveStartKey": start} if start else {}
-            found = await self._table.call(
+            response = await self._table.call(
                 "Query",
                 _NOT_READ,
                 IndexName="listed",
                 KeyConditionExpression="listed = :listed",
                 ExpressionAttributeValues={":listed": {"S": _LISTED}},
                 ScanIndexForward=False,
-                # One more than is left tells whether there is another page.
+                # One more token than the page needs shows whether there is a next page.
                 Limit=limit - len(tokens) + 1,
                 **position,
             )
-            tokens += [_info(item) for item in found["Items"]]
-            start = found.get("LastEvaluatedKey")
+            tokens += [_info(item) for item in response["Items"]]
+            start = response.get("LastEvaluatedKey")
             if len(tokens) > limit:
                 return TokenPage(tokens=tokens[:limit], cursor=tokens[limit - 1].id)
             if not start:
                 return TokenPage(tokens=tokens)
 
     async def delete(self, token_id: str) -> None:
-        """Remove a token: it is nobody's as soon as lookups of it are no longer trusted.
+        """Revoke a token. Requests with it are refused when the caches of its lookup have expired.
 
-        An administrator's token can be removed only while there is another one that never expires, or when it has
-        expired itself. In a table where none was ever made by this class there is no count, which is a count of none.
+        An administrator's token can be revoked only if it has expired, or if another one that never expires remains. A
+        table without the count has no such token.
 
         Raises:
-            NotFound: there is no such token.
-            Conflict: no administrator's token that never expires would be left.
-            Busy: others change administrators' tokens all the while.
+            NotFound: the token does not exist.
+            Conflict: no administrator's token that never expires would remain.
+            Busy: every attempt conflicted with another change of administrators' tokens.
             StorageUnavailable: the table cannot be written.
         """
-        found = await self._table.get(listing_key(token_id), _NOT_READ)
-        if found is None:
+        item = await self._table.get(listing_key(token_id), _NOT_READ)
+        if item is None:
             raise NotFound("There is no such token")
-        token = _info(found)
-        there = {"ConditionExpression": "attribute_exists(pk)"}
-        writes = [self._delete({"pk": found["token_pk"]}), self._delete(listing_key(token_id), **there)]
+        token = _info(item)
+        exists = {"ConditionExpression": "attribute_exists(pk)"}
+        writes = [self._delete({"pk": item["token_pk"]}), self._delete(listing_key(token_id), **exists)]
         if token.role == "admin" and token.expires_at is None:
-            writes.append(self._count(-1, leaving=1))
+            writes.append(self._change_count(-1, min_remaining=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():
-            writes.append({"ConditionCheck": self._at_least(1)})
-        _, gone, *guard = await self._transact(writes) or ("", "")
-        if gone == CONDITION_FAILED:
+            writes.append({"ConditionCheck": self._count_condition(1)})
+        _, listing_reason, *count_reasons = await self._transact(writes) or ("", "")
+        if listing_reason == CONDITION_FAILED:
             raise NotFound("There is no such token")
-        if CONDITION_FAILED in guard:
+        if CONDITION_FAILED in count_reasons:
             raise Conflict(
-                "No administrator's token that never expires would be left: make another one first "
+                "No administrator's token that never expires would remain: create another one first "
                 "(POST /api/v1/images/tokens with the role admin and without expires_at)"
             )
 
@@ -174,25 +174,27 @@ class TokenRegistry:
     def _delete(self, key: _Item, **condition: str) -> dict[str, Any]:
         return {"Delete": {"TableName": self._table.name, "Key": key, **condition}}
 
-    def _at_least(self, least: int) -> dict[str, Any]:
-        """The condition on the count of administrators' tokens that never expire."""
+    def _count_condition(self, minimum: int) -> dict[str, Any]:
+        """Return the condition that at least `minimum` administrators' tokens never expire."""
         return {
             "TableName": self._table.name,
-            "Key": _COUNT,
+            "Key": _ADMIN_COUNT_KEY,
             "ConditionExpression": "lasting >= :least",
-            "ExpressionAttributeValues": {":least": {"N": str(least)}},
+            "ExpressionAttributeValues": {":least": {"N": str(minimum)}},
         }
 
-    def _count(self, change: int, *, leaving: int | None = None) -> dict[str, Any]:
-        """Change that count; with `leaving`, only where so many are left."""
-        update = {} if leaving is None else self._at_least(leaving - change)
+    def _change_count(self, change: int, *, min_remaining: int | None = None) -> dict[str, Any]:
+        """Return the write that changes the count; with `min_remaining`, only if at least that many remain."""
+        update = {} if min_remaining is None else self._count_condition(min_remaining - change)
         values = {**update.get("ExpressionAttributeValues", {}), ":change": {"N": str(change)}}
-        key = {"TableName": self._table.name, "Key": _COUNT, "UpdateExpression": "ADD lasting :change"}
+        key = {"TableName": self._table.name, "Key": _ADMIN_COUNT_KEY, "UpdateExpression": "ADD lasting :change"}
         return {"Update": {**update, **key, "ExpressionAttributeValues": values}}
 
     async def _transact(self, writes: list[dict[str, Any]]) -> tuple[str, ...]:
-        contended = Busy("Others are changing tokens: nothing was changed", retry_after=1)
-        return await self._table.transact(writes, "The token was not changed", tries=_TRIES, contended=contended)
+        contended = Busy("Other requests are changing tokens: nothing was changed", retry_after=1)
+        return await self._table.transact(
+            writes, "The token was not changed", max_attempts=_MAX_ATTEMPTS, contended=contended
+        )
 
 
 def _info(item: _Item) -> TokenInfo:
@@ -200,13 +202,13 @@ def _info(item: _Item) -> TokenInfo:
         id=item["pk"]["S"].partition("#")[2],
         name=item["name"]["S"],
         role=item["role"]["S"],
-        created_at=_time(item["created_at"]),
-        expires_at=_time(item["token_expires_at"]) if "token_expires_at" in item else None,
-        last_used_at=_time(item["last_used_at"]) if "last_used_at" in item else None,
+        created_at=_datetime(item["created_at"]),
+        expires_at=_datetime(item["token_expires_at"]) if "token_expires_at" in item else None,
+        last_used_at=_datetime(item["last_used_at"]) if "last_used_at" in item else None,
         engines=sorted(item["engines"]["SS"]) if "engines" in item else None,
         models=sorted(item["models"]["SS"]) if "models" in item else None,
     )
 
 
-def _time(number: _Item) -> datetime:
+def _datetime(number: _Item) -> datetime:
     return datetime.fromtimestamp(float(number["N"]), UTC)

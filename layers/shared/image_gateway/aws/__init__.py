@@ -1,4 +1,4 @@
-"""AWS as the gateway uses it: asynchronous, small, and quick to load."""
+"""Asynchronous clients for the AWS services that the gateway uses, small and fast to import."""
 
 from image_gateway.aws.bucket import Bucket
 from image_gateway.aws.client import Aws, create_transport

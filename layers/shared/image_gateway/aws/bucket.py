@@ -1,4 +1,4 @@
-"""A bucket of S3: objects put and read, and what others may do with them by presigned URLs and forms."""
+"""An S3 bucket: reads and writes objects, and creates presigned URLs and POST forms."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,8 @@ class Bucket:
     """One bucket in the region of the environment.
 
     Args:
-        aws: sends and signs.
-        name: of the bucket.
+        aws: S3.
+        name: the bucket's name.
     """
 
     def __init__(self, aws: Aws, name: str) -> None:
@@ -23,9 +23,10 @@ class Bucket:
 
     @property
     def base_url(self) -> str:
-        """The URL under which all keys lie, with a slash at its end: regional and, on AWS, with the bucket as host.
+        """The URL of the bucket, with a slash at its end. Keys are appended to it.
 
-        Newer regions serve presigned URLs in no other form. A name with dots has no certificate as a host.
+        On AWS the host is regional and starts with the bucket's name, because newer regions serve presigned URLs in
+        no other form. A bucket with dots in its name is part of the path: no certificate is valid for it as a host.
         """
         if endpoint := environment.custom_endpoint("s3"):
             return f"{endpoint}/{self._name}/"
@@ -35,55 +36,55 @@ class Bucket:
     async def put(
         self, key: str, data: bytes | memoryview, content_type: str, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Store an object whole; S3 refuses it where the bytes that arrive are not these.
+        """Store an object. S3 checks the hash of the content, and refuses other bytes.
 
         Args:
-            key: where.
-            data: its bytes.
-            content_type: what it will be given out as.
-            metadata: kept with the object; printable ASCII.
+            key: the object's key.
+            data: the content.
+            content_type: the content type that S3 serves the object with.
+            metadata: user-defined metadata of the object, in printable ASCII.
 
         Raises:
-            AwsError: S3 does not take it.
+            AwsError: S3 did not store the object.
         """
-        kept = {f"x-amz-meta-{name.lower()}": value for name, value in (metadata or {}).items()}
-        headers = {"content-type": content_type, **kept}
+        metadata_headers = {f"x-amz-meta-{name.lower()}": value for name, value in (metadata or {}).items()}
+        headers = {"content-type": content_type, **metadata_headers}
         await self._aws.send("s3", "PUT", self._url(key), headers=headers, body=data)
 
     async def get(self, key: str, *, version_id: str = "", etag: str = "", max_bytes: int | None = None) -> bytes:
-        """The bytes of an object.
+        """Return the content of an object.
 
         Args:
-            key: which one.
-            version_id: in a bucket with versions, of this version.
-            etag: only while it is this one.
-            max_bytes: bytes; a larger object is not read.
+            key: the object's key.
+            version_id: read this version, in a bucket with versioning.
+            etag: read the object only if it has this ETag.
+            max_bytes: do not read a larger object.
 
         Raises:
-            AwsError: S3 does not give it; its code is `TOO_LARGE` where it is over `max_bytes`.
+            AwsError: S3 did not return the object; the code is `TOO_LARGE` if it is larger than `max_bytes`.
         """
         query = f"?versionId={quote(version_id, safe='')}" if version_id else ""
         headers = {"if-match": etag} if etag else {}
         return await self._aws.send("s3", "GET", self._url(key) + query, headers=headers, max_bytes=max_bytes)
 
     def presigned_url(self, key: str, seconds: int) -> str:
-        """A URL by which anybody may read the object for so many seconds. Nothing is asked of S3."""
+        """Return a URL with which anybody may read the object for `seconds`. This sends no request."""
         return self._aws.signer("s3").presigned_url(self._url(key), seconds)
 
     def presigned_post(
         self, key: str, fields: Mapping[str, str], conditions: list[Any], seconds: int
     ) -> dict[str, str]:
-        """The fields of a form by which anybody may post an object to `address` for so many seconds.
+        """Return the fields of a form with which anybody may POST an object to `base_url`. This sends no request.
 
         Args:
-            key: where it will lie.
-            fields: what else the form sends; each needs a condition.
-            conditions: in the words of S3's policies.
-            seconds: how long the form can be used.
+            key: the object's key.
+            fields: other fields of the form; each needs a condition.
+            conditions: conditions of the S3 POST policy.
+            seconds: how long the form is valid.
         """
         expiration = datetime.now(UTC) + timedelta(seconds=seconds)
-        own = [{"bucket": self._name}, {"key": key}]
-        return self._aws.signer("s3").presigned_post(expiration, {**fields, "key": key}, [*conditions, *own])
+        target = [{"bucket": self._name}, {"key": key}]
+        return self._aws.signer("s3").presigned_post(expiration, {**fields, "key": key}, [*conditions, *target])
 
     def _url(self, key: str) -> str:
         return self.base_url + quote(key, safe="/-_.~")

@@ -1,7 +1,7 @@
-"""Signed requests to AWS over a transport of `httpx`.
+"""Signed requests to AWS over an `httpx` transport.
 
-botocore would do the same in threads, at 270 ms of every cold start and some milliseconds of CPU for each call. What
-`httpx.AsyncClient` does for a request (cookies, redirects, authentication) is of no use here, and 0.2 ms.
+botocore would do the same in threads, but adds 270 ms to every cold start and some milliseconds of CPU to each call.
+`httpx.AsyncClient` adds 0.2 ms per request for cookies, redirects and authentication, none of which AWS needs.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from image_gateway.aws.signing import Signer
 from image_gateway.net.transport import Transport
 
 ATTEMPTS = 4
-"""How often a request is sent at most."""
-_LONGEST_WAIT = 20.0
+"""Maximum number of times that a request is sent."""
+_MAX_WAIT_SECONDS = 20.0
 _TIMEOUT = {"connect": 3.0, "read": 10.0, "write": 10.0, "pool": None}
-# Connections outlive the pause between two invocations, but not what services let an idle one live.
+# Longer than most pauses between two invocations, and shorter than the time after which services close connections.
 _IDLE_SECONDS = 20
-_SLICE = 256 * 1024
-_XML = re.compile(rb"<Error>.*?<Code>([^<]+)</Code>(?:\s*<Message>([^<]*)</Message>)?", re.DOTALL)
-# The version of JSON, and what the names of operations begin with.
+_SLICE_BYTES = 256 * 1024
+_XML_ERROR = re.compile(rb"<Error>.*?<Code>([^<]+)</Code>(?:\s*<Message>([^<]*)</Message>)?", re.DOTALL)
+# The version of the JSON protocol, and the prefix of operation names in `x-amz-target`.
 _PROTOCOLS = {
     "dynamodb": ("1.0", "DynamoDB_20120810"),
     "events": ("1.1", "AWSEvents"),
@@ -42,15 +42,15 @@ _PROTOCOLS = {
 
 
 def create_transport(tls: ssl.SSLContext | None = None) -> httpx.AsyncBaseTransport:
-    """What sends requests to AWS; its connections live on one event loop.
+    """Create a transport for requests to AWS. Its connections belong to one event loop.
 
-    Where the environment names proxies, httpx finds its way through them.
+    If the environment sets proxies, requests go through httpx's client, which supports them.
     """
     tls = tls or ssl.create_default_context()
-    return _ThroughProxies(tls) if getproxies() else Transport(tls, _IDLE_SECONDS)
+    return _ProxyTransport(tls) if getproxies() else Transport(tls, _IDLE_SECONDS)
 
 
-class _ThroughProxies(httpx.AsyncBaseTransport):
+class _ProxyTransport(httpx.AsyncBaseTransport):
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._client = httpx.AsyncClient(verify=tls)
 
@@ -62,16 +62,16 @@ class _ThroughProxies(httpx.AsyncBaseTransport):
 
 
 class Aws:
-    """The AWS services the gateway uses, in the region and with the credentials of the environment.
+    """The AWS services that the gateway uses, in the region and with the credentials of the environment.
 
-    Requests are tried again as by botocore's "standard" mode: on failures that pass and on throttling, `ATTEMPTS`
-    times in all, after a random part of a time that doubles. A write whose first attempt did arrive can so be done
-    twice, or be told that its own condition does not hold any more: callers' writes must bear that. A clock that is
-    wrong is not corrected: Lambda's is right.
+    Requests are retried as in botocore's "standard" mode: after transient failures and throttling, up to `ATTEMPTS`
+    attempts in all, with exponential backoff and full jitter. So a write whose first response was lost may be done
+    twice, or may fail because its own condition no longer holds: callers must tolerate both. Clock skew is not
+    corrected, because Lambda's clock is right.
 
     Args:
-        transport: makes what sends the requests, when it is first needed.
-        sleep: waits, in seconds.
+        transport: creates the transport when the first request is sent.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -88,24 +88,24 @@ class Aws:
 
         Args:
             service: `dynamodb`, `events`, `sqs` or `ssm`.
-            operation: by its name in the API, such as `GetItem`.
-            parameters: as the API's reference has them; what it calls a blob would be base64 text.
+            operation: name of the operation in the API, such as `GetItem`.
+            parameters: parameters as in the API reference, with blobs as base64 strings.
 
         Returns:
-            The answer, as the reference has it. Its checksum is not looked at: TLS has done that.
+            The response as in the API reference. Its checksum is not verified, because TLS verifies the content.
 
         Raises:
-            AwsError: the service refused, failed or was not reached.
+            AwsError: the service refused the request, failed, or did not respond.
         """
         version, target = _PROTOCOLS[service]
         url = environment.custom_endpoint(service) or f"https://{environment.host(service)}"
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{target}.{operation}"}
         body = json.dumps(parameters, separators=(",", ":")).encode()
-        answer = await self.send(service, "POST", f"{url}/", headers=headers, body=body)
+        content = await self.send(service, "POST", f"{url}/", headers=headers, body=body)
         try:
-            return json.loads(answer) if answer else {}
+            return json.loads(content) if content else {}
         except ValueError:
-            raise AwsError("InvalidAnswer", f"{operation} was answered with something that is not JSON") from None
+            raise AwsError("InvalidResponse", f"the response to {operation} is not JSON") from None
 
     async def send(
         self,
@@ -117,36 +117,37 @@ class Aws:
         body: bytes | memoryview = b"",
         max_bytes: int | None = None,
     ) -> bytes:
-        """Send a signed request until there is an answer worth having; give its body.
+        """Send a signed request, retry it if necessary, and return the body of the response.
 
         Args:
-            service: what it is signed for.
-            method: of HTTP.
-            url: absolute and percent-encoded, its query sorted by name.
+            service: the service that the request is signed for.
+            method: the HTTP method.
+            url: absolute and percent-encoded, with its query sorted by name.
             headers: names in lower case.
-            body: what is sent; sent in slices, without a copy of the whole.
-            max_bytes: bytes; a longer answer is not read.
+            body: sent in slices, so that no second copy of it is in memory.
+            max_bytes: do not read a longer response.
 
         Raises:
-            AwsError: the service refused, failed or was not reached; `TOO_LARGE` where the answer is too long.
+            AwsError: the service refused the request, failed, or did not respond; the code is `TOO_LARGE` if the
+                response is longer than `max_bytes`.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                # Signed anew each time: a signature is good for minutes, credentials for their time.
-                return await self._answer(self._signed(service, method, url, headers, body), max_bytes)
+                # Signed for each attempt, because signatures and credentials expire.
+                return await self._attempt(self._signed(service, method, url, headers, body), max_bytes)
             except AwsError as error:
                 if attempt == ATTEMPTS or not error.transient:
                     raise
                 scale = 1.0 if error.throttled else 0.05
-            await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _LONGEST_WAIT))  # noqa: S311 - jitter, no secret
+            await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _MAX_WAIT_SECONDS))  # noqa: S311 - jitter, no secret
         raise AssertionError("unreachable")
 
     def signer(self, service: str) -> Signer:
-        """What signs for a service now."""
+        """Return a signer for a service with the current credentials and time."""
         return Signer(environment.credentials(), environment.region(), service, datetime.now(UTC))
 
     async def aclose(self) -> None:
-        """Close the connections that were opened."""
+        """Close all connections."""
         if "_transport" in self.__dict__:
             await self._transport.aclose()
 
@@ -158,23 +159,28 @@ class Aws:
         self, service: str, method: str, url: str, headers: Mapping[str, str], body: bytes | memoryview
     ) -> httpx.Request:
         signed = self.signer(service).headers(method, url, headers, body)
-        # What is not signed may be changed on the way. Answers are wanted as they are, never compressed.
-        extra = {"accept-encoding": "identity", "content-length": str(len(body))}
+        # Not signed, because proxies may change these headers. Responses must not be compressed.
+        unsigned = {"accept-encoding": "identity", "content-length": str(len(body))}
         parts = urlsplit(url)
-        # httpx would tidy a path with dots, which is then no longer the one that was signed.
+        # httpx would normalise a path with dots, and the signature would not match.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         extensions = {"target": target.encode(), "timeout": _TIMEOUT}
         origin = _origin(f"{parts.scheme}://{parts.netloc}")
-        return httpx.Request(method, origin, headers={**signed, **extra}, stream=_Sliced(body), extensions=extensions)
+        return httpx.Request(
+            method, origin, headers={**signed, **unsigned}, stream=_SlicedBody(body), extensions=extensions
+        )
 
-    async def _answer(self, request: httpx.Request, max_bytes: int | None) -> bytes:
+    async def _attempt(self, request: httpx.Request, max_bytes: int | None) -> bytes:
         try:
             response = await self._transport.handle_async_request(request)
             try:
                 length = int(response.headers.get("content-length", 0))
                 if max_bytes is not None and response.is_success and length > max_bytes:
-                    raise AwsError(TOO_LARGE, f"the answer has over {max_bytes} bytes", status=response.status_code)
-                # As it lies there: an object of S3 names an encoding by itself, and unpacked may be of any length.
+                    raise AwsError(
+                        TOO_LARGE, f"the response is longer than {max_bytes} bytes", status=response.status_code
+                    )
+                # The content is not decoded: the owner of an S3 object chose the encoding, so the decoded content may
+                # be of any length.
                 response.headers.pop("content-encoding", None)
                 content = await response.aread()
             finally:
@@ -182,37 +188,37 @@ class Aws:
         except httpx.TransportError as error:
             raise NoResponse(type(error).__name__, str(error)) from error
         if not response.is_success:
-            raise _refusal(response)
+            raise _error(response)
         return content
 
 
-class _Sliced(httpx.AsyncByteStream):
-    """A body in parts, so that no layer on the way to the socket has a copy of the whole."""
+class _SlicedBody(httpx.AsyncByteStream):
+    """A body in slices, so that no layer on the way to the socket copies it whole."""
 
     def __init__(self, body: bytes | memoryview) -> None:
         self._body = memoryview(body)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._body), _SLICE):
-            yield bytes(self._body[start : start + _SLICE])
+        for start in range(0, len(self._body), _SLICE_BYTES):
+            yield bytes(self._body[start : start + _SLICE_BYTES])
 
 
 @cache
 def _origin(url: str) -> httpx.URL:
-    """The URL of a server, parsed once."""
+    """Return the parsed URL of a server, from a cache."""
     return httpx.URL(url)
 
 
-def _refusal(response: httpx.Response) -> AwsError:
-    """The error that an answer tells of: in JSON, in S3's XML, or by nothing but its status."""
+def _error(response: httpx.Response) -> AwsError:
+    """Return the error of a response: from its JSON, from S3's XML, or only from its status."""
     status = response.status_code
-    if found := _XML.search(response.content):
-        code, message = (text.decode(errors="replace") for text in found.groups(default=b""))
+    if match := _XML_ERROR.search(response.content):
+        code, message = (text.decode(errors="replace") for text in match.groups(default=b""))
         return AwsError(code, html.unescape(message), status=status)
     try:
-        answer = json.loads(response.content)
-        # As in "com.amazonaws.sqs#QueueDoesNotExist", sometimes with an address behind it.
-        code = str(answer["__type"]).rpartition("#")[2].partition(":")[0]
-        return AwsError(code, answer.get("message") or answer.get("Message") or "", status=status, response=answer)
+        error = json.loads(response.content)
+        # Such as "com.amazonaws.sqs#QueueDoesNotExist", sometimes followed by a colon and a URL.
+        code = str(error["__type"]).rpartition("#")[2].partition(":")[0]
+        return AwsError(code, error.get("message") or error.get("Message") or "", status=status, response=error)
     except (ValueError, TypeError, KeyError, AttributeError):
         return AwsError(str(status), status=status)

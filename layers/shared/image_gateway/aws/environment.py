@@ -1,8 +1,7 @@
-"""What the environment says of AWS: the region, the endpoints of services, and the credentials.
+"""The AWS region, endpoints and credentials from the environment.
 
-Lambda sets variables for all that is needed. Where they are not set (a developer's profile, a container's role), boto3
-looks where it always does; only then is it loaded. Endpoints of FIPS are not chosen by themselves: name them by
-`AWS_ENDPOINT_URL_{SERVICE}`.
+Lambda sets all necessary variables. Where they are not set (a developer's profile, a container's role), boto3 is loaded
+and searches its usual sources. FIPS endpoints are not selected automatically: set `AWS_ENDPOINT_URL_{SERVICE}`.
 """
 
 import os
@@ -15,7 +14,7 @@ from image_gateway.aws.signing import Credentials
 if TYPE_CHECKING:
     import boto3
 
-# The most specific first; every other region is of the partition `aws` or `aws-us-gov` (botocore's partitions.json).
+# Prefixes of regions. All other regions are in the partition `aws` or `aws-us-gov` (botocore's partitions.json).
 _SUFFIXES = {
     "cn-": "amazonaws.com.cn",
     "eusc-": "amazonaws.eu",
@@ -27,42 +26,42 @@ _SUFFIXES = {
 
 
 def region() -> str:
-    """The region, by the variables that boto3 and Lambda know, or by the profile.
+    """Return the region: from the variables of boto3 and Lambda, or from the profile.
 
     Raises:
-        AwsError: nothing names one.
+        AwsError: no region is set.
     """
-    found = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or session().region_name
-    if not found:
+    name = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or session().region_name
+    if not name:
         raise AwsError("NoRegion", "set AWS_REGION")
-    return found
+    return name
 
 
 def custom_endpoint(service: str) -> str | None:
-    """The URL, without a slash at its end, that a variable sets for a service, or for all; None where none does."""
+    """Return the URL that a variable sets for a service, or for all services, without a trailing slash; else None."""
     name = {"events": "EVENTBRIDGE"}.get(service, service.upper())
-    found = os.environ.get(f"AWS_ENDPOINT_URL_{name}") or os.environ.get("AWS_ENDPOINT_URL")
-    return found.rstrip("/") if found else None
+    url = os.environ.get(f"AWS_ENDPOINT_URL_{name}") or os.environ.get("AWS_ENDPOINT_URL")
+    return url.rstrip("/") if url else None
 
 
 def host(service: str) -> str:
-    """The public host of a service in the region."""
-    where = region()
-    suffix = next((suffix for prefix, suffix in _SUFFIXES.items() if where.startswith(prefix)), "amazonaws.com")
-    return f"{service}.{where}.{suffix}"
+    """Return the public host name of a service in the region."""
+    name = region()
+    suffix = next((suffix for prefix, suffix in _SUFFIXES.items() if name.startswith(prefix)), "amazonaws.com")
+    return f"{service}.{name}.{suffix}"
 
 
 def credentials() -> Credentials:
-    """The credentials as they are now. Outside of Lambda, renewing a role's may block for as long as that takes.
+    """Return the current credentials. Outside Lambda this may block while boto3 renews a role's credentials.
 
     Raises:
-        AwsError: there are none.
+        AwsError: there are no credentials.
     """
     key, secret = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
     if key and secret:
         return Credentials(key, secret, os.environ.get("AWS_SESSION_TOKEN") or None)
-    found = session().get_credentials()
-    frozen = found.get_frozen_credentials() if found else None
+    renewable = session().get_credentials()
+    frozen = renewable.get_frozen_credentials() if renewable else None
     if frozen is None or not frozen.access_key or not frozen.secret_key:
         raise AwsError("NoCredentials", "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
@@ -70,7 +69,7 @@ def credentials() -> Credentials:
 
 @cache
 def session() -> "boto3.session.Session":
-    """boto3's session: it knows profiles and roles, and renews what expires."""
-    import boto3  # noqa: PLC0415 - 130 ms that a function on Lambda has no use for
+    """Return boto3's session, which reads profiles, assumes roles, and renews credentials that expire."""
+    import boto3  # noqa: PLC0415 - takes 130 ms, and no function on Lambda needs it
 
     return boto3.session.Session()

@@ -1,4 +1,4 @@
-"""What a call to AWS may raise, and the one mapping of it to the gateway's own errors."""
+"""Errors of calls to AWS, and their mapping to the gateway's errors."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,39 +24,39 @@ THROTTLED = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Codes by which services ask to slow down (botocore's `retries.standard`)."""
+"""Error codes of throttling (from botocore's `retries.standard`)."""
 TRANSIENT = frozenset(
     {
         "PriorRequestNotComplete",
         "RequestTimeout",
         "RequestTimeoutException",
-        # An item is in a transaction that is under way; not in botocore's list.
+        # The item is in a transaction that is in progress. Not in botocore's list.
         "TransactionConflictException",
     }
 )
-"""Codes of failures that pass by themselves, beside the statuses below."""
+"""Error codes of transient failures, in addition to the statuses below."""
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "AccessDenied", "PreconditionFailed", "404", "403", "412"})
-"""Codes of an object that does not exist: S3 answers 403 to those who may not list the bucket, and 412 where the object
-under the key has been replaced."""
+"""Error codes for an object that does not exist. S3 responds with 403 to callers that may not list the bucket, and with
+412 if the object under the key was replaced."""
 TOO_LARGE = "EntityTooLarge"
-"""The code where an object has more bytes than the caller takes."""
+"""The error code if an object is larger than the caller's `max_bytes`."""
 
 
 class AwsError(Exception):
-    """AWS refused a request, failed, or was not reached.
+    """AWS refused a request, failed, or did not respond.
 
     Attributes:
-        code: the service's own, such as `ParameterNotFound`; of an answer without one, its status (`404`); where there
-            was no answer, the kind of the failure (`ConnectTimeout`).
-        status: of HTTP; 0 where there was no answer.
-        response: the body of a JSON service's answer, such as a transaction's `CancellationReasons`.
+        code: the service's error code, such as `ParameterNotFound`; for a response without a code, its status (`404`);
+            without a response, the kind of failure (`ConnectTimeout`).
+        status: the HTTP status; 0 without a response.
+        response: the body of a JSON service's response, for instance with a transaction's `CancellationReasons`.
     """
 
     def __init__(
         self, code: str, message: str = "", *, status: int = 0, response: Mapping[str, Any] | None = None
     ) -> None:
-        # What a service says of a value that does not validate can quote the value.
+        # A validation message may quote the invalid value, which can be a secret.
         super().__init__(f"{code}: {message}" if message and "Validation" not in code else code)
         self.code = code
         self.status = status
@@ -64,43 +64,43 @@ class AwsError(Exception):
 
     @property
     def throttled(self) -> bool:
-        """Whether the service asks to slow down."""
+        """Whether the service throttles requests."""
         return self.code in THROTTLED
 
     @property
     def gone(self) -> bool:
-        """Whether S3 says that the object does not exist, or not any more."""
+        """Whether S3 reports that the object does not exist, or no longer exists."""
         return self.code in GONE
 
     @property
     def transient(self) -> bool:
-        """Whether the same request may succeed a moment later."""
+        """Whether the same request may succeed if it is sent again."""
         return self.throttled or self.code in TRANSIENT or self.status in TRANSIENT_STATUSES
 
 
 class NoResponse(AwsError):
-    """There was no whole answer, so nobody knows whether the request arrived."""
+    """There was no complete response, so it is unknown whether the request arrived."""
 
     @property
     def transient(self) -> bool:
-        """The next connection may do better."""
+        """Always true, because another connection may work."""
         return True
 
 
 def unavailable(failure: str, error: AwsError, **options: Any) -> StorageUnavailable:
-    """The gateway's error for a call to AWS that failed.
+    """Return the gateway's error for a failed call to AWS.
 
     Args:
-        failure: what was not done, as a sentence without its full stop, for the caller.
-        error: why; only its code is shown.
-        options: of `StorageUnavailable`; `retry_after` is one second where nothing else is said.
+        failure: what was not done, as a sentence for the caller, without its full stop.
+        error: the cause; only its code is shown.
+        options: options of `StorageUnavailable`; `retry_after` is one second by default.
     """
     return StorageUnavailable(f"{failure}: {error.code}", **{"retry_after": 1, **options})
 
 
 @contextmanager
 def storage_errors(failure: str, **options: Any) -> Iterator[None]:
-    """Raise `StorageUnavailable` in place of an `AwsError` of the block; arguments as those of `unavailable`."""
+    """Replace an `AwsError` of the block by `StorageUnavailable`; the arguments are those of `unavailable`."""
     try:
         yield
     except AwsError as error:

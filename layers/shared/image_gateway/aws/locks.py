@@ -1,4 +1,4 @@
-"""Locks in the table, for writers of things that have no compare-and-swap."""
+"""Locks in the table, for data that has no compare-and-swap."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ from image_gateway.settings import Settings
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30
-"""A holder that has not let go by then is taken for dead."""
+"""Default lease: after it, a lock that was not released is free."""
 MAX_WAIT_SECONDS = 15.0
 
 
 class Locks:
-    """Named locks, each an item that one conditional put makes and one conditional delete removes.
+    """Named locks. A lock is an item, created by a conditional put and removed by a conditional delete.
 
     Args:
         aws: DynamoDB.
         settings: names the table.
-        now: seconds since 1970.
-        sleep: waits, in seconds.
+        now: returns the time in seconds since 1970.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -51,23 +51,23 @@ class Locks:
         lease_seconds: float = LEASE_SECONDS,
         max_wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> AsyncIterator[None]:
-        """Hold the lock `name` while the block runs; waits for its turn.
+        """Acquire the lock `name`, hold it while the block runs, and release it.
 
         Args:
             name: what is locked.
-            slots: how many may hold it at once.
-            lease_seconds: a holder that has not let go by then is taken for dead.
-            max_wait_seconds: how long to wait for a place.
+            slots: how many holders the lock may have at once.
+            lease_seconds: after this time, a slot that was not released is free.
+            max_wait_seconds: how long to wait for a free slot.
 
         Raises:
-            Busy: others held it all the while.
+            Busy: no slot became free in time.
             StorageUnavailable: the table cannot be written.
         """
         holder = uuid.uuid4().hex
-        give_up = self._now() + max_wait_seconds
+        deadline = self._now() + max_wait_seconds
         wait = 0.02
-        while (slot := await self._slot(name, slots, holder, lease_seconds)) is None:
-            if self._now() > give_up:
+        while (slot := await self._acquire_slot(name, slots, holder, lease_seconds)) is None:
+            if self._now() > deadline:
                 raise Busy(f"The {name} is held by others: try again", retry_after=1)
             await self._sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
             wait = min(wait * 1.5, 0.5)
@@ -76,25 +76,25 @@ class Locks:
         finally:
             await self._release(slot, holder)
 
-    async def _slot(self, name: str, slots: int, holder: str, seconds: float) -> str | None:
+    async def _acquire_slot(self, name: str, slots: int, holder: str, seconds: float) -> str | None:
         for number in range(slots):
             slot = f"{name}#{number}" if slots > 1 else name
-            if await self._take(slot, holder, seconds):
+            if await self._try_acquire(slot, holder, seconds):
                 return slot
         return None
 
-    async def _take(self, name: str, holder: str, seconds: float) -> bool:
+    async def _try_acquire(self, name: str, holder: str, seconds: float) -> bool:
         now = self._now()
         try:
             await self._table.call(
                 "PutItem",
-                "The lock cannot be taken",
+                "The lock cannot be acquired",
                 Item={
                     "pk": {"S": f"lock#{name}"},
                     "holder": {"S": holder},
                     "expires_at": {"N": str(int(now + seconds))},
                 },
-                # Where the response to this was lost, it is sent again, and finds that this holder has the lock.
+                # If the response is lost, the request is sent again and finds that this holder has the lock.
                 ConditionExpression="attribute_not_exists(pk) OR expires_at < :now OR holder = :holder",
                 ExpressionAttributeValues={":now": {"N": str(int(now))}, ":holder": {"S": holder}},
             )
@@ -111,8 +111,8 @@ class Locks:
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": holder}},
             )
-        # The work under the lock is done and the lock expires by itself: an error now would report a write that
-        # succeeded as failed.
+        # The work under the lock is done, and the lock expires by itself. An error would report a successful write as
+        # failed.
         except ConditionFailed:
             logger.warning("a lock outlived its lease", extra={"lock": name})
         except StorageUnavailable:

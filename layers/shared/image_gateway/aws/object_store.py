@@ -9,7 +9,7 @@ from image_gateway.settings import Settings
 
 
 class ObjectStore:
-    """Objects of the bucket that are not images.
+    """Objects in the bucket that are not images.
 
     Args:
         aws: S3.
@@ -23,34 +23,34 @@ class ObjectStore:
         """Store a document as JSON.
 
         Raises:
-            StorageUnavailable: the bucket does not take it.
+            StorageUnavailable: S3 did not store it.
         """
         body = json.dumps(document, ensure_ascii=False).encode(errors="backslashreplace")
         with storage_errors(f"{key} was not stored"):
             await self._bucket.put(key, body, "application/json")
 
     async def get_json(self, key: str) -> Any:
-        """A document that was put.
+        """Return a document that `put_json` stored.
 
         Raises:
-            NotFound: there is none.
-            StorageUnavailable: the bucket does not give it.
+            NotFound: it does not exist.
+            StorageUnavailable: S3 did not return it.
         """
         return json.loads(await self.get_bytes(key))
 
     async def get_bytes(self, key: str, *, version_id: str = "", etag: str = "", max_bytes: int | None = None) -> bytes:
-        """The bytes of an object.
+        """Return the content of an object.
 
         Args:
-            key: which one.
-            version_id: in a bucket with versions, of this version.
-            etag: only while it is this one.
-            max_bytes: bytes that are read at most.
+            key: the object's key.
+            version_id: read this version, in a bucket with versioning.
+            etag: without `version_id`: read the object only if it has this ETag.
+            max_bytes: do not read a larger object.
 
         Raises:
-            NotFound: there is none, or another by now.
-            TooLarge: it has more than `max_bytes` bytes.
-            StorageUnavailable: the bucket does not give it.
+            NotFound: the object does not exist, or was replaced.
+            TooLarge: the object is larger than `max_bytes`.
+            StorageUnavailable: S3 did not return it.
         """
         try:
             return await self._bucket.get(
@@ -58,7 +58,7 @@ class ObjectStore:
             )
         except AwsError as error:
             if error.code == TOO_LARGE:
-                raise TooLarge(f"The file is over {max_bytes} bytes") from None
+                raise TooLarge(f"The file is larger than {max_bytes} bytes") from None
             if error.gone:
-                raise NotFound(f"{key} is gone, or another by now") from error
+                raise NotFound(f"{key} does not exist, or was replaced") from error
             raise unavailable(f"{key} cannot be read", error) from error

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, as botocore does it: in headers, in a URL, and in the fields of an HTML form.
+"""AWS Signature Version 4 for headers, presigned URLs and POST forms, with the same results as botocore.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -19,7 +19,7 @@ _UNRESERVED = "-_.~"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Whose requests these are. A role's credentials have a token, a user's have none."""
+    """AWS credentials. `token` is the session token of a role; a user's credentials have none."""
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -28,7 +28,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs what is asked of one service in one region at one moment (UTC)."""
+    """Signs requests to one service in one region at one moment (UTC)."""
 
     credentials: Credentials
     region: str
@@ -36,13 +36,13 @@ class Signer:
     moment: datetime
 
     def headers(self, method: str, url: str, headers: Mapping[str, str], body: bytes | memoryview) -> dict[str, str]:
-        """The headers of a request with those that sign it, their names in lower case.
+        """Return the headers of a request with its signature, with names in lower case.
 
         Args:
-            method: of HTTP.
-            url: absolute, percent-encoded as it will be sent, its query sorted by name.
-            headers: to be signed, their names in lower case; no `host`.
-            body: its hash is signed too, so what arrives is what was sent.
+            method: the HTTP method.
+            url: absolute, percent-encoded as it will be sent, with its query sorted by name.
+            headers: headers to sign, with names in lower case, without `host`.
+            body: its hash is part of the signature, so AWS refuses a changed body.
         """
         parts = urlsplit(url)
         digest = hashlib.sha256(body).hexdigest()
@@ -59,7 +59,7 @@ class Signer:
         return signed
 
     def presigned_url(self, url: str, seconds: int) -> str:
-        """A presigned URL: whoever has it may GET the object of S3 at `url`, for so many seconds."""
+        """Return a presigned URL, with which anybody may GET the S3 object at `url` for `seconds`."""
         parts = urlsplit(url)
         query = {
             "X-Amz-Algorithm": ALGORITHM,
@@ -74,11 +74,11 @@ class Signer:
         return f"{url}?{'&'.join(pairs)}&X-Amz-Signature={self._sign(canonical)}"
 
     def presigned_post(self, expiration: datetime, fields: Mapping[str, str], conditions: list[Any]) -> dict[str, str]:
-        """A presigned POST: the fields a form must send to S3 until `expiration`, under these conditions.
+        """Return the fields of a presigned POST: a form with them may be sent to S3 until `expiration`.
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
         """
-        own = {
+        signing = {
             "x-amz-algorithm": ALGORITHM,
             "x-amz-credential": self._credential,
             "x-amz-date": self._time,
@@ -86,10 +86,10 @@ class Signer:
         }
         policy = {
             "expiration": f"{expiration:%Y-%m-%dT%H:%M:%SZ}",
-            "conditions": [*conditions, *({name: value} for name, value in own.items())],
+            "conditions": [*conditions, *({name: value} for name, value in signing.items())],
         }
         encoded = base64.b64encode(json.dumps(policy).encode()).decode()
-        return {**fields, **own, "policy": encoded, "x-amz-signature": self._hmac(encoded)}
+        return {**fields, **signing, "policy": encoded, "x-amz-signature": self._hmac(encoded)}
 
     @property
     def _time(self) -> str:

@@ -1,4 +1,4 @@
-"""The deployment's table in DynamoDB: calls, transactions, and the one mapping of what can go wrong."""
+"""The deployment's DynamoDB table: calls, transactions, and the mapping of their errors."""
 
 import asyncio
 import random
@@ -11,9 +11,9 @@ from image_gateway.aws.errors import AwsError, unavailable
 from image_gateway.errors import GatewayError
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
-"""What a transaction says of a write whose condition does not hold."""
-_MOST_AT_ONCE = 100
-_TRIES = 5
+"""The reason that a transaction reports for a write whose condition does not hold."""
+_MAX_BATCH_KEYS = 100
+_MAX_ATTEMPTS = 5
 
 Item = Mapping[str, Any]
 """An item, or its key: attribute names with values in DynamoDB's JSON, such as `{"pk": {"S": "job#1"}}`."""
@@ -23,7 +23,7 @@ class ConditionFailed(Exception):
     """The condition of a write does not hold, so nothing was written.
 
     Attributes:
-        item: the item that is stored, where the write requested it by `ReturnValuesOnConditionCheckFailure`.
+        item: the stored item, if the write requested it with `ReturnValuesOnConditionCheckFailure`.
     """
 
     def __init__(self, item: Item | None) -> None:
@@ -32,12 +32,12 @@ class ConditionFailed(Exception):
 
 
 class Table:
-    """One table. Every method takes as `failure` what was not done, for the message of `StorageUnavailable`.
+    """A table. Every method has a parameter `failure`: what was not done, for the message of `StorageUnavailable`.
 
     Args:
         aws: DynamoDB.
-        name: of the table.
-        sleep: waits, in seconds.
+        name: the table's name.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(self, aws: Aws, name: str, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -46,16 +46,16 @@ class Table:
         self._sleep = sleep
 
     async def call(self, operation: str, failure: str, **parameters: Any) -> Any:
-        """The response of an operation on this table.
+        """Call an operation on this table and return its response.
 
         Args:
-            operation: such as `PutItem` or `Query`.
-            failure: what was not done where this fails.
-            parameters: those of the operation but for `TableName`.
+            operation: name of the operation, such as `PutItem` or `Query`.
+            failure: what was not done if the call fails.
+            parameters: the operation's parameters, without `TableName`.
 
         Raises:
             ConditionFailed: the condition of the write does not hold.
-            StorageUnavailable: the table does not answer.
+            StorageUnavailable: the call failed.
         """
         try:
             return await self._aws.call("dynamodb", operation, TableName=self.name, **parameters)
@@ -65,57 +65,58 @@ class Table:
             raise unavailable(failure, error) from error
 
     async def get(self, key: Item, failure: str) -> Any | None:
-        """The item under a key as it is now (a consistent read), or None.
+        """Return the item with a key, by a consistent read, or None.
 
         Raises:
-            StorageUnavailable: the table does not answer.
+            StorageUnavailable: the call failed.
         """
         return (await self.call("GetItem", failure, Key=key, ConsistentRead=True)).get("Item")
 
     async def get_many(self, keys: Sequence[Item], failure: str) -> list[Any]:
-        """The items under these keys that exist, as they are now, in any order.
+        """Return the existing items with these keys, by consistent reads, in any order.
 
         Raises:
-            StorageUnavailable: the table does not answer.
+            StorageUnavailable: a call failed.
         """
-        found: list[Any] = []
-        for first in range(0, len(keys), _MOST_AT_ONCE):
-            wanted: Any = {self.name: {"Keys": keys[first : first + _MOST_AT_ONCE], "ConsistentRead": True}}
-            while wanted:
+        items: list[Any] = []
+        for first in range(0, len(keys), _MAX_BATCH_KEYS):
+            unread: Any = {self.name: {"Keys": keys[first : first + _MAX_BATCH_KEYS], "ConsistentRead": True}}
+            while unread:
                 try:
-                    answer = await self._aws.call("dynamodb", "BatchGetItem", RequestItems=wanted)
+                    response = await self._aws.call("dynamodb", "BatchGetItem", RequestItems=unread)
                 except AwsError as error:
                     raise unavailable(failure, error) from error
-                found += answer["Responses"].get(self.name, ())
-                wanted = answer.get("UnprocessedKeys")
-        return found
+                items += response["Responses"].get(self.name, ())
+                unread = response.get("UnprocessedKeys")
+        return items
 
     async def transact(
         self,
         writes: Iterable[Mapping[str, Any]],
         failure: str,
         *,
-        tries: int = _TRIES,
+        max_attempts: int = _MAX_ATTEMPTS,
         contended: GatewayError | None = None,
     ) -> tuple[str, ...]:
-        """Do all writes or none.
+        """Execute all writes, or none.
 
-        Conflicts with other transactions pass: the transaction is then sent again, after a random pause that grows.
+        After a conflict with another transaction, the transaction is sent again, with exponential backoff and jitter.
 
         Args:
             writes: the transaction's items, such as `{"Put": {…}}`, each with its `TableName`.
-            failure: what was not done where this fails.
-            tries: how often the transaction is sent at most.
-            contended: raised where it met other transactions each time; `StorageUnavailable` by default.
+            failure: what was not done if the transaction fails.
+            max_attempts: how often the transaction is sent at most.
+            contended: the error if every attempt had a conflict; by default `StorageUnavailable`.
 
         Returns:
-            Nothing where it was done; else what DynamoDB says of each write, `CONDITION_FAILED` for at least one.
+            An empty tuple if the transaction was executed, else DynamoDB's reason for each write, at least one of
+            which is `CONDITION_FAILED`.
 
         Raises:
-            StorageUnavailable: the table does not answer.
+            StorageUnavailable: the call failed.
         """
-        for attempt in range(tries):
-            # By its token, a transaction that is sent again because its response was lost is done once.
+        for attempt in range(max_attempts):
+            # The token makes the request idempotent: if its response is lost and it is sent again, it is executed once.
             token = str(uuid.uuid4())
             try:
                 await self._aws.call(
@@ -127,7 +128,7 @@ class Table:
                     return reasons
                 if "TransactionConflict" not in reasons:
                     raise unavailable(failure, error) from error
-                if attempt == tries - 1:
+                if attempt == max_attempts - 1:
                     raise contended or unavailable(failure, error) from error
                 await self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
             else:

@@ -1,1 +1,1 @@
-"""HTTP to other servers: the transport under httpx, and the guard that keeps callers' links to public addresses."""
+"""HTTP to other servers: the transport for httpx, and the guard that restricts callers' links to public addresses."""

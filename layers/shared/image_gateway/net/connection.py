@@ -1,4 +1,4 @@
-"""One TCP connection, with or without TLS, on asyncio's own transports."""
+"""A TCP connection, with or without TLS, on an asyncio transport."""
 
 import asyncio
 import select
@@ -8,26 +8,26 @@ from typing import Any
 
 import httpx
 
-_READ = 64 * 1024
-_AHEAD = 4 * _READ
-"""Bytes that are read before they are asked for, at most."""
-_NEXT_ADDRESS_SECONDS = 0.25
-"""How long a host's first address may take before the next one is tried too (RFC 8305)."""
+_BUFFER_BYTES = 64 * 1024
+_MAX_UNREAD_BYTES = 4 * _BUFFER_BYTES
+"""Receiving pauses when this many bytes wait to be read."""
+_HAPPY_EYEBALLS_SECONDS = 0.25
+"""Delay before a connection attempt to the host's next address starts in parallel (RFC 8305)."""
 
 
 async def connect(host: str, port: int, tls: ssl.SSLContext | None, name: str, seconds: float | None) -> "Stream":
-    """Connect to the first of a host's addresses that answers.
+    """Connect to the first address of a host that accepts the connection.
 
     Args:
-        host: a name or an address.
-        port: of TCP.
-        tls: how to speak TLS; None for none.
-        name: whose certificate it must be.
-        seconds: for all of it, TLS included.
+        host: a host name or an IP address.
+        port: the TCP port.
+        tls: the TLS settings; None for a connection without TLS.
+        name: the host name that the certificate must be valid for.
+        seconds: timeout for the connection with its TLS handshake; None for no limit.
 
     Raises:
-        httpx.ConnectTimeout: nobody answers in time.
-        httpx.ConnectError: nobody answers, or not who should.
+        httpx.ConnectTimeout: the connection was not established in time.
+        httpx.ConnectError: the connection was refused, or the certificate is not valid.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -37,7 +37,7 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, name: str, s
                 port,
                 ssl=tls,
                 server_hostname=name if tls else None,
-                happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS,
+                happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
             )
     except TimeoutError as error:
         raise httpx.ConnectTimeout(str(error)) from error
@@ -47,39 +47,39 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, name: str, s
 
 
 class Stream(asyncio.BufferedProtocol):
-    """What is read and written; made by `connect`.
+    """A connection that was made by `connect`: reads and writes bytes.
 
-    What arrives is decrypted 64 KB at a time and read ahead of being asked for, so that reading sets no timer where
-    something is there: 1.4 MB take 23 rounds.
+    asyncio decrypts arriving data in chunks of 64 KB and queues them here. A read needs no timer if a chunk is queued:
+    1.4 MB take 23 iterations of the event loop.
     """
 
     def __init__(self) -> None:
         self._transport: Any = None
-        self._buffer = memoryview(bytearray(_READ))
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._chunks: deque[bytes] = deque()
-        self._ahead = 0
+        self._unread = 0
         self._ended = False
         self._lost = False
         self._failure: Exception | None = None
-        self._full = False
-        self._news: asyncio.Future[None] | None = None
+        self._paused = False
+        self._waiter: asyncio.Future[None] | None = None
 
     async def read(self, seconds: float | None) -> bytes:
-        """What has arrived, as soon as there is something; nothing at the end.
+        """Return the next bytes as soon as some have arrived, or empty bytes at the end of the stream.
 
         Raises:
-            httpx.ReadTimeout: nothing came for so many seconds.
-            httpx.ReadError: the connection broke.
+            httpx.ReadTimeout: no data arrived for `seconds`.
+            httpx.ReadError: the connection failed.
         """
         if not self._chunks and not self._ended:
             try:
-                await self._something(seconds)
+                await self._wait(seconds)
             except TimeoutError:
-                raise httpx.ReadTimeout(f"nothing came for {seconds:g} s") from None
+                raise httpx.ReadTimeout(f"no data arrived for {seconds:g} s") from None
         if self._chunks:
             chunk = self._chunks.popleft()
-            self._ahead -= len(chunk)
-            if self._ahead < _AHEAD <= self._ahead + len(chunk) and not self._lost:
+            self._unread -= len(chunk)
+            if self._unread < _MAX_UNREAD_BYTES <= self._unread + len(chunk) and not self._lost:
                 self._transport.resume_reading()
             return chunk
         if self._failure:
@@ -87,86 +87,87 @@ class Stream(asyncio.BufferedProtocol):
         return b""
 
     async def write(self, data: bytes, seconds: float | None) -> None:
-        """Send; waits while much is on its way already.
+        """Send bytes. Wait while asyncio's send buffer is full.
 
         Raises:
-            httpx.WriteTimeout: nothing went for so many seconds.
-            httpx.WriteError: the connection has ended.
+            httpx.WriteTimeout: the send buffer stayed full for `seconds`.
+            httpx.WriteError: the connection was closed.
         """
         if not self._ended:
             self._transport.write(data)
-        while self._full and not self._ended:
+        while self._paused and not self._ended:
             try:
-                await self._something(seconds)
+                await self._wait(seconds)
             except TimeoutError:
-                raise httpx.WriteTimeout(f"nothing went for {seconds:g} s") from None
+                raise httpx.WriteTimeout(f"no data was sent for {seconds:g} s") from None
         if self._ended:
             raise httpx.WriteError(str(self._failure or "the connection was closed")) from self._failure
 
     def close(self) -> None:
-        """Close at once, without a word to the other side; the socket goes in the event loop's next round."""
+        """Close at once, without a TLS shutdown. The event loop closes the socket in its next iteration."""
         if not self._lost:
             self._transport.abort()
 
     def is_idle(self) -> bool:
-        """Whether nothing came since it was read last, as it must be between two answers: not even an end.
+        """Whether nothing has arrived since the last read, neither data nor the end of the stream.
 
-        What happened while the loop stood still, as it does on Lambda, only the socket knows.
+        A connection between two responses must be idle. The socket itself is polled, because the event loop does not
+        yet know what arrived while it was stopped, as it is on Lambda between invocations.
         """
-        connected = self._transport.get_extra_info("socket")
-        # Under TLS, a connection that broke has no socket for a moment before it is known to be lost.
-        if self._ended or self._chunks or connected is None or connected.fileno() < 0:
+        open_socket = self._transport.get_extra_info("socket")
+        # A TLS connection that failed has no socket for a moment before `connection_lost` is called.
+        if self._ended or self._chunks or open_socket is None or open_socket.fileno() < 0:
             return False
         poll = select.poll()
-        poll.register(connected.fileno(), select.POLLIN)
+        poll.register(open_socket.fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    async def _something(self, seconds: float | None) -> None:
-        self._news = asyncio.get_running_loop().create_future()
+    async def _wait(self, seconds: float | None) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(seconds):
-                await self._news
+                await self._waiter
         finally:
-            self._news = None
+            self._waiter = None
 
-    def _tell(self) -> None:
-        if self._news and not self._news.done():
-            self._news.set_result(None)
+    def _notify(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    # What asyncio calls.
+    # The methods that asyncio calls:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is there."""
+        """The connection is established."""
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - a part of asyncio's protocol
-        """Where the next bytes go."""
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        """Return the buffer for the next bytes."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes came."""
+        """Queue the bytes that arrived in the buffer."""
         self._chunks.append(bytes(self._buffer[:nbytes]))
-        self._ahead += nbytes
-        if self._ahead - nbytes < _AHEAD <= self._ahead:
+        self._unread += nbytes
+        if self._unread - nbytes < _MAX_UNREAD_BYTES <= self._unread:
             self._transport.pause_reading()
-        self._tell()
+        self._notify()
 
     def eof_received(self) -> None:
-        """No more will come."""
+        """The peer sends no more data."""
         self._ended = True
-        self._tell()
+        self._notify()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """No more will come or go."""
+        """The connection is closed; `exc` is the failure, if there was one."""
         self._ended = self._lost = True
         self._failure = exc
-        self._tell()
+        self._notify()
 
     def pause_writing(self) -> None:
-        """Enough is on its way."""
-        self._full = True
+        """The send buffer is full."""
+        self._paused = True
 
     def resume_writing(self) -> None:
-        """Most of it has gone."""
-        self._full = False
-        self._tell()
+        """The send buffer has room again."""
+        self._paused = False
+        self._notify()

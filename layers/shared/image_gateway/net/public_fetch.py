@@ -1,8 +1,8 @@
-"""Fetches images from URLs that callers give, and from where engines' answers point: public addresses only.
+"""Fetches images from URLs of callers and of engines' responses, from public addresses only.
 
-A name is resolved once per request, its addresses are checked, and the connection goes to one that passed, by number:
-a DNS answer that changes afterwards changes nothing. The `Host` header and the certificate check stay on the name. Any
-port is allowed: all that can be sent is a GET without credentials, and image servers do live on unusual ports.
+A name is resolved once per request, its addresses are checked, and the connection is made to a checked IP address: a
+later change of the DNS record has no effect. The `Host` header and the certificate check use the name. Any port is
+allowed, because only a GET without credentials can be sent, and some image servers use unusual ports.
 """
 
 import asyncio
@@ -20,21 +20,22 @@ from image_gateway.errors import InvalidUrl, TooLarge
 from image_gateway.net.transport import Transport, no_cookies
 
 MAX_BYTES = 50_000_000
-"""Longest image in bytes."""
+"""Largest image in bytes."""
 
 MAX_REDIRECTS = 3
 
 Resolver = Callable[[str, int], Awaitable[Iterable[str]]]
-"""Turns a host name and a port into IP addresses, in order of preference; raises `OSError` where there are none."""
+"""Resolves a host name and a port to IP addresses, in order of preference; raises `OSError` if there are none."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAX_ADDRESSES = 4
 _CONNECT_SECONDS = 5.0
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
-# What IANA's special-purpose registry does not call globally reachable, multicast, and the retired 6to4 relay anycast.
+# The networks that IANA's special-purpose registry lists as not globally reachable, multicast, and the retired anycast
+# network of 6to4 relays.
 _BLOCKED_V4 = tuple(
     ipaddress.IPv4Network(network)
     for networks in (
@@ -44,28 +45,28 @@ _BLOCKED_V4 = tuple(
     )
     for network in networks
 )
-# Only global unicast counts as public: that leaves out loopback, unique local (with fd00:ec2::254), link-local,
-# site-local, multicast, and IPv4-mapped, IPv4-compatible and NAT64 addresses. Within it Teredo (in 2001::/23) and 6to4
-# go wholly, like those: they all carry an IPv4 address that a server of public images also has under its own form.
+# Only global unicast is public. This excludes loopback, unique local (with fd00:ec2::254), link-local, site-local,
+# multicast, IPv4-mapped, IPv4-compatible and NAT64 addresses. Teredo (in 2001::/23) and 6to4 are blocked completely.
+# Like the last three, they embed an IPv4 address, and a public image server is reachable at that address directly.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _BLOCKED_V6 = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether `address` is one that anybody on the internet could reach."""
+    """Return whether `address` is reachable from the public internet."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _BLOCKED_V4)
     return address in _GLOBAL_V6 and not any(address in network for network in _BLOCKED_V6)
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Ask the operating system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(entry[4][0]) for entry in found]
+    """Resolve a host name with the operating system's resolver."""
+    entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in entries]
 
 
 class PublicTransport(httpx.AsyncBaseTransport):
-    """Passes requests on to `inner`, with the URL's host replaced by an address that was checked.
+    """Sends requests through `inner`, with the URL's host replaced by a checked address.
 
     Raises:
         InvalidUrl: the host is malformed or has no public address.
@@ -77,7 +78,7 @@ class PublicTransport(httpx.AsyncBaseTransport):
         self._allowed = {_host_and_port(entry) for entry in allowed_hosts if entry.strip()}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request` to the first of its host's addresses that takes the connection."""
+        """Send `request` to the first address of its host that accepts the connection."""
         host = _host(request.url)
         failure: httpx.TransportError | None = None
         for address in await self._addresses(host, request.url):
@@ -97,17 +98,17 @@ class PublicTransport(httpx.AsyncBaseTransport):
     async def _addresses(self, host: str, url: httpx.URL) -> list[Address]:
         port = url.port or (443 if url.scheme == "https" else 80)
         try:
-            found: list[Address] = [ipaddress.ip_address(host)]
+            addresses: list[Address] = [ipaddress.ip_address(host)]
         except ValueError:
             try:
-                # An address with a zone id is link-local: never public, and not for an allow-list either.
+                # An address with a zone id is link-local: never public, and not permitted for an allowed host either.
                 texts = [text for text in await self._resolve(host, port) if "%" not in text]
             except (OSError, UnicodeError):
                 texts = []
-            found = [ipaddress.ip_address(text) for text in dict.fromkeys(texts)]
+            addresses = [ipaddress.ip_address(text) for text in dict.fromkeys(texts)]
         if (host, None) not in self._allowed and (host, port) not in self._allowed:
-            found = [address for address in found if is_public(address)]
-        return found[:_MAX_ADDRESSES]
+            addresses = [address for address in addresses if is_public(address)]
+        return addresses[:_MAX_ADDRESSES]
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -115,15 +116,15 @@ class PublicTransport(httpx.AsyncBaseTransport):
 
 
 class PublicFetcher:
-    """Fetches by http(s), under caps on bytes, redirects and time. Made once per process; keeps no cookies.
+    """Fetches http(s) URLs, with limits on bytes, redirects and time. Created once per process; keeps no cookies.
 
     Args:
-        ssl_context: shared with the engines' client; None makes one.
-        allowed_hosts: the operator's `host` or `host:port` (IPv6 in brackets) entries, which may have any address.
-        max_bytes: longest body, also after its content encoding is undone.
-        timeout: seconds for one fetch in all, redirects included.
-        resolve: turns names into addresses.
-        transport: connects to the addresses that passed; None makes one.
+        ssl_context: shared with the engines' client; by default a new one.
+        allowed_hosts: the operator's entries `host` or `host:port` (IPv6 in brackets), which may have any address.
+        max_bytes: longest body, also after its content encoding is decoded.
+        timeout: seconds for a fetch, redirects included.
+        resolve: resolves names to addresses.
+        transport: connects to checked addresses; by default a new one.
 
     Raises:
         ValueError: an entry of `allowed_hosts` is malformed.
@@ -139,7 +140,8 @@ class PublicFetcher:
         resolve: Resolver = resolve,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        # A connection kept alive belongs to an address, and would serve another name without a look at its certificate.
+        # Connections are not reused: an idle connection to an address could serve another name, whose certificate would
+        # not be checked.
         inner = transport or Transport(ssl_context or ssl.create_default_context(), idle_seconds=0)
         self._max_bytes = max_bytes
         self._timeout = timeout
@@ -152,24 +154,24 @@ class PublicFetcher:
         )
 
     async def fetch(self, url: str, *, field: str | None = None) -> bytes:
-        """Return the body that `url` answers with.
+        """Return the body of the response to a GET of `url`.
 
         Args:
-            url: as the caller or the engine gave it.
-            field: the form field that holds it, for the error.
+            url: the URL from the caller or the engine.
+            field: the form field with the URL, for the error.
 
         Raises:
-            InvalidUrl: malformed, not allowed, unreachable, too slow, or answered with anything but a 2xx.
-            TooLarge: the body is over `max_bytes`.
+            InvalidUrl: the URL is malformed, not allowed, unreachable or too slow, or the status is not 2xx.
+            TooLarge: the body is longer than `max_bytes`.
         """
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._follow(_parse(url))
         except TimeoutError:
-            raise InvalidUrl(f"The URL did not deliver within {self._timeout:g} s", field=field) from None
+            raise InvalidUrl(f"The URL's server did not respond within {self._timeout:g} s", field=field) from None
         except httpx.HTTPError:
-            raise InvalidUrl("The URL's server cannot be reached, or broke off", field=field) from None
-        # httpx reads a redirect's target before `_follow` does, and a host that only looks like IDNA when it is told.
+            raise InvalidUrl("The URL's server cannot be reached, or closed the connection", field=field) from None
+        # httpx parses a redirect's target before `_follow` does, and it decodes IDNA hosts only when they are used.
         except (httpx.InvalidURL, UnicodeError):
             raise InvalidUrl("The URL is malformed, or redirects to one that is", field=field) from None
         except (InvalidUrl, TooLarge) as error:
@@ -195,27 +197,27 @@ class PublicFetcher:
         async for chunk in _decoded(response, self._max_bytes):
             body += chunk
             if len(body) > self._max_bytes:
-                raise TooLarge(f"{response.url.host} answered more than {self._max_bytes / 1_000_000:g} MB")
+                raise TooLarge(f"The response of {response.url.host} is larger than {self._max_bytes / 1_000_000:g} MB")
         return bytes(body)
 
 
 async def _decoded(response: httpx.Response, limit: int) -> AsyncIterator[bytes]:
-    """The body in pieces of at most `limit` + 1 bytes, with a gzip or deflate encoding undone that nobody asked for."""
+    """Yield the body in chunks of at most `limit` + 1 bytes. Decode gzip and deflate, although neither is requested."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip", "x-gzip", "deflate"):
         raise InvalidUrl(
-            f"{response.url.host} answered with content encoding {encoding[:40]!r}, which was not asked for"
+            f"{response.url.host} responded with content encoding {encoding[:40]!r}, which was not requested"
         )
     decoder = None if encoding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)
     async for chunk in response.aiter_raw():
         try:
             yield decoder.decompress(chunk, limit + 1) if decoder else chunk
         except zlib.error:
-            raise InvalidUrl(f"{response.url.host} answered with a broken content encoding") from None
+            raise InvalidUrl(f"{response.url.host} responded with a broken content encoding") from None
 
 
 def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
-    """Read a URL, or a redirect's target relative to `base`, and check all that needs no network."""
+    """Parse a URL, or a redirect's target relative to `base`, and make all checks that need no network."""
     try:
         url = base.join(text) if base else httpx.URL(text.strip())
     except (httpx.InvalidURL, ValueError, UnicodeError):
@@ -223,24 +225,24 @@ def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
     if url.scheme not in ("http", "https"):
         raise InvalidUrl("Only http:// and https:// URLs are fetched")
     if url.userinfo:
-        raise InvalidUrl("The URL must not hold credentials")
+        raise InvalidUrl("The URL must not contain credentials")
     if url.port is not None and not 0 < url.port < 65_536:
         raise InvalidUrl("The URL's port must be 1 to 65535")
     return url.copy_with(host=_host(url))
 
 
 def _host(url: httpx.URL) -> str:
-    """The host in its one spelling: lower case, IDNA, without a trailing dot.
+    """Return the host in canonical form: lower case, IDNA, without a trailing dot.
 
-    Numbers other than four decimal ones are refused, as they are read differently from program to program.
+    Numeric hosts other than four decimal numbers are refused, because programs interpret them differently.
     """
     host = url.raw_host.decode("ascii").lower()
     if ":" in host and "%" not in host:
         return str(ipaddress.IPv6Address(host))
     host = host.removesuffix(".")
-    if not _HOST.fullmatch(host):
+    if not _HOST_NAME.fullmatch(host):
         raise InvalidUrl("The URL has no valid host")
-    if _NUMBER.fullmatch(host.rpartition(".")[2]):
+    if _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:

@@ -1,6 +1,6 @@
-"""HTTP/1.1 for `httpx`: the protocol by h11, as httpcore does it, without what httpcore and anyio put around it.
+"""An HTTP/1.1 transport for `httpx` that uses h11, as httpcore does, but without httpcore and anyio.
 
-Of a request that costs 1.1 ms of CPU through httpx and httpcore, signature and all, 0.7 are httpcore's and 0.1 h11's.
+Through httpx and httpcore, a signed request takes 1.1 ms of CPU: 0.7 ms are httpcore's, and 0.1 ms are h11's.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from image_gateway.net.connection import Stream, connect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_GATHERED = 64 * 1024
-_LONGEST_HEADERS = 100 * 1024
-_PORTS = {"http": 80, "https": 443}
+_MIN_WRITE_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 100 * 1024
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def no_cookies() -> CookieJar:
-    """A jar for a client that talks to many servers: it takes no cookie, as what one sets is no other's to see."""
+    """Return a cookie jar that accepts no cookies, for a client of many servers: no server may see another one's."""
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
@@ -37,13 +37,13 @@ class _Origin(NamedTuple):
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends requests over connections that are kept for the next ones. As many are opened as requests come at once.
+    """Sends requests over connections that are reused. The number of connections is not limited.
 
-    Takes httpx's extensions `timeout` (without its `pool`), `target` and `sni_hostname`.
+    Supports httpx's request extensions `timeout` (except `pool`), `target` and `sni_hostname`.
 
     Args:
-        tls: how to speak TLS.
-        idle_seconds: how long a connection is kept; 0 keeps none.
+        tls: the TLS settings.
+        idle_seconds: how long an idle connection is kept; 0: connections are not reused.
     """
 
     def __init__(self, tls: ssl.SSLContext, idle_seconds: float) -> None:
@@ -53,14 +53,14 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: defaultdict[_Origin, deque[_Connection]] = defaultdict(deque)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and read the head of its answer.
+        """Send a request and read the head of its response.
 
         Raises:
-            httpx.TransportError: it could not be sent, or was not answered.
+            httpx.TransportError: the request could not be sent, or there was no valid response.
         """
         origin = _origin(request)
         timeouts: Mapping[str, float | None] = request.extensions.get("timeout", {})
-        connection = self._kept(origin)
+        connection = self._reuse(origin)
         if connection is None:
             tls = self._tls if origin.scheme == "https" else None
             stream = await connect(origin.host, origin.port, tls, origin.name, timeouts.get("connect"))
@@ -78,32 +78,32 @@ class Transport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close the connections that are kept."""
+        """Close all idle connections."""
         while self._idle:
             for connection in self._idle.popitem()[1]:
                 connection.close()
-        # The loop closes their sockets in its next round.
+        # The event loop closes the sockets in its next iteration.
         await asyncio.sleep(0)
 
     def release(self, origin: _Origin, connection: "_Connection") -> None:
-        """Keep a connection whose answer has been read to its end; close any other, and those kept too long."""
+        """Keep a connection whose response was read to its end, else close it. Close idle connections that expired."""
         now = asyncio.get_running_loop().time()
-        for kept in self._idle.values():
-            while kept and kept[0].expires < now:
-                kept.popleft().close()
-        if self._idle_seconds and connection.ready():
+        for idle in self._idle.values():
+            while idle and idle[0].expires < now:
+                idle.popleft().close()
+        if self._idle_seconds and connection.start_next_cycle():
             connection.expires = now + self._idle_seconds
             self._idle[origin].append(connection)
         else:
             connection.close()
 
-    def _kept(self, origin: _Origin) -> "_Connection | None":
-        """The connection of that origin that was used last, if it still stands."""
-        # Not by its key, which would keep a word of every origin there ever was.
-        kept = self._idle.get(origin)
+    def _reuse(self, origin: _Origin) -> "_Connection | None":
+        """Return the most recently used idle connection to an origin that is still open, or None."""
+        # `get`, because `[]` would add an entry for every origin.
+        idle = self._idle.get(origin)
         now = asyncio.get_running_loop().time()
-        while kept:
-            connection = kept.pop()
+        while idle:
+            connection = idle.pop()
             if connection.expires >= now and connection.stream.is_idle():
                 return connection
             connection.close()
@@ -111,41 +111,41 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _Connection:
-    """A stream that speaks HTTP/1.1."""
+    """An HTTP/1.1 connection over a stream."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
         self.expires = 0.0
-        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEADERS)
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEADER_BYTES)
 
     async def exchange(self, request: httpx.Request, timeouts: "Mapping[str, float | None]") -> h11.Response:
-        """Send a request; give the head of its answer."""
-        # A server that does not want all of a body may have answered before it hung up.
+        """Send a request and return the head of its response."""
+        # A server may respond and close the connection before it has read the whole body.
         with suppress(httpx.WriteError):
             await self._send(request, timeouts.get("write"))
         while True:
-            event = await self.event(timeouts.get("read"))
+            event = await self.next_event(timeouts.get("read"))
             if isinstance(event, h11.Response):
                 return event
 
     async def _send(self, request: httpx.Request, seconds: float | None) -> None:
         target = request.extensions.get("target", request.url.raw_path)
-        with _by_the_protocol():
+        with _httpx_errors():
             head = h11.Request(method=request.method.encode(), target=target, headers=request.headers.raw)
-            # What is short goes in one piece.
-            waiting = self._protocol.send(head) or b""
+            # Small parts are collected, so that a short request is one write.
+            pending = self._protocol.send(head) or b""
             async for part in cast("httpx.AsyncByteStream", request.stream):
-                waiting += self._protocol.send(h11.Data(data=part)) or b""
-                if len(waiting) >= _GATHERED:
-                    await self.stream.write(waiting, seconds)
-                    waiting = b""
-            waiting += self._protocol.send(h11.EndOfMessage()) or b""
-        if waiting:
-            await self.stream.write(waiting, seconds)
+                pending += self._protocol.send(h11.Data(data=part)) or b""
+                if len(pending) >= _MIN_WRITE_BYTES:
+                    await self.stream.write(pending, seconds)
+                    pending = b""
+            pending += self._protocol.send(h11.EndOfMessage()) or b""
+        if pending:
+            await self.stream.write(pending, seconds)
 
-    async def event(self, seconds: float | None) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """What comes next of an answer."""
-        with _by_the_protocol():
+    async def next_event(self, seconds: float | None) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Return the next event of the response."""
+        with _httpx_errors():
             while True:
                 event = self._protocol.next_event()
                 if event is not h11.NEED_DATA:
@@ -155,8 +155,8 @@ class _Connection:
                     raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
                 self._protocol.receive_data(data)
 
-    def ready(self) -> bool:
-        """Whether both sides have said all, and the next request can be sent; makes it so."""
+    def start_next_cycle(self) -> bool:
+        """Prepare for the next request, if both sides have finished the last one; return whether they have."""
         protocol = self._protocol
         if protocol.our_state is not h11.DONE or protocol.their_state is not h11.DONE or protocol.trailing_data[0]:
             return False
@@ -168,7 +168,7 @@ class _Connection:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer. Its connection is free when it is closed, which httpx sees to."""
+    """The body of a response. Closing it, as httpx always does, releases its connection."""
 
     def __init__(self, pool: Transport, origin: _Origin, connection: _Connection, timeout: float | None) -> None:
         self._pool = pool
@@ -178,7 +178,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while self._connection:
-            event = await self._connection.event(self._timeout)
+            event = await self._connection.next_event(self._timeout)
             if not isinstance(event, h11.Data):
                 break
             yield bytes(event.data)
@@ -191,14 +191,17 @@ class _Body(httpx.AsyncByteStream):
 
 def _origin(request: httpx.Request) -> _Origin:
     url = request.url
-    if url.scheme not in _PORTS:
+    if url.scheme not in _DEFAULT_PORTS:
         raise httpx.UnsupportedProtocol(f"{url.scheme or 'no scheme'} is neither http nor https")
     host = url.raw_host.decode("ascii")
-    return _Origin(url.scheme, host, url.port or _PORTS[url.scheme], request.extensions.get("sni_hostname", host))
+    return _Origin(
+        url.scheme, host, url.port or _DEFAULT_PORTS[url.scheme], request.extensions.get("sni_hostname", host)
+    )
 
 
 @contextmanager
-def _by_the_protocol() -> "Iterator[None]":
+def _httpx_errors() -> "Iterator[None]":
+    """Replace h11's errors by httpx's."""
     try:
         yield
     except h11.LocalProtocolError as error:
