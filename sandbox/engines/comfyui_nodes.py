@@ -1,7 +1,7 @@
 """The node types of the ComfyUI sandbox: their inputs, outputs and functions.
 
-Inputs are declared as in ComfyUI's `/object_info`. Values passed between nodes: a latent is an image that is not painted
-yet, an image is a list of Pillow images, a mask is a grey image whose white pixels are edited.
+Inputs are declared as in ComfyUI's `/object_info`. Values passed between nodes: a latent is an image not yet painted,
+an image is a list of Pillow images, a mask is a grey image whose white pixels are edited.
 """
 
 import io

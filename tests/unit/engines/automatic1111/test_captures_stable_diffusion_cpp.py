@@ -146,7 +146,7 @@ async def test_a_recorded_edit_gives_its_image(start: Start, capture: str, field
 
 
 @pytest.mark.parametrize(
-    ("capture", "error", "words"),
+    ("capture", "error", "text"),
     [
         ("sdapi_txt2img_no_prompt", EngineRejected, "answered 400: prompt required"),
         ("sdapi_txt2img_width_neg", EngineRejected, "answered 400: width and height must be positive"),
@@ -157,11 +157,11 @@ async def test_a_recorded_edit_gives_its_image(start: Start, capture: str, field
     ],
 )
 async def test_a_recorded_refusal_keeps_the_servers_words(
-    start: Start, capture: str, error: type[GatewayError], words: str
+    start: Start, capture: str, error: type[GatewayError], text: str
 ) -> None:
     """The server's `error`, and its `message` where there is one, reach the caller."""
     engine, _seen = start(capture)
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=text):
         await (engine.edit(requested(images=(INPUT,))) if "edits" in capture else engine.generate(requested()))
 
 
