@@ -55,14 +55,14 @@ def test_an_engines_failure_has_the_documented_code_and_the_engines_text(
 
 
 def test_an_engine_timeout_is_a_504_that_must_not_be_retried(
-    openai_deployment: "Deployment", openai: "SandboxState", handlers_time: LoopTime
+    openai_deployment: "Deployment", openai: "SandboxState", event_loop_time: LoopTime
 ) -> None:
     """A timeout after the request was sent may have cost money: clients must not retry by themselves."""
     openai.knobs.latency = LONG
 
     def advance_past_timeout() -> None:
         wait_until(lambda: openai.in_flight == 1)
-        handlers_time.advance(5)
+        event_loop_time.advance(5)
 
     with meanwhile(advance_past_timeout):
         response = generate(openai_deployment)

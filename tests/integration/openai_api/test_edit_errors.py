@@ -126,8 +126,12 @@ def test_a_gif_is_refused_before_inputs_are_read_if_the_engine_makes_none(
     ("content_type", "body", "reason"),
     [
         ("multipart/form-data", b"--x--", "boundary"),
-        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc", "cut off"),
-        ("multipart/form-data; boundary=x", b"", "cut off"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\nabc",
+            "truncated",
+        ),
+        ("multipart/form-data; boundary=x", b"", "truncated"),
         ("application/x-www-form-urlencoded", b"prompt=x", "a JSON object, sent with Content-Type: application/json"),
         ("application/x-www-form-urlencoded", b'{"prompt": "x", "image": "a"}', "or a form (multipart/form-data)"),
         ("text/plain", b'{"prompt": "x", "image": "a"}', "a JSON object, sent with Content-Type: application/json"),

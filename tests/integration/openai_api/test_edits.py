@@ -87,7 +87,7 @@ def test_every_form_parameter_reaches_the_engine(
     assert engine.state.record[-1].json == {"prompt": "a hat", **expected, **output}
     assert [httpx.get(image["url"]).headers["content-type"] for image in response.json["data"]] == ["image/jpeg"] * 2
     # gpt-image-2 does not support input_fidelity.
-    assert '"input_fidelity is not known' in response.headers[WARNINGS_HEADER]
+    assert '"input_fidelity is not supported' in response.headers[WARNINGS_HEADER]
 
 
 @pytest.mark.parametrize(

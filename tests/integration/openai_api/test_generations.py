@@ -146,4 +146,4 @@ def test_warnings_are_formatted_for_a_header() -> None:
 
     long = format_warnings([f"{number} {'x' * 500}" for number in range(20)])
     assert len(long) < 2_200
-    assert long.endswith('"and 17 more, in the answer\'s body"')
+    assert long.endswith('"and 17 more, in the response body"')

@@ -88,14 +88,14 @@ def test_rejections_and_failures_that_may_have_cost_are_not_retried(
     assert (job.status, job.attempts, job.error.code, count_requests(openai)) == ("failed", 1, code, 1)
 
 
-def test_a_timeout_is_not_retried(worker: WorkerDeployment, openai: SandboxState, handlers_time: LoopTime) -> None:
+def test_a_timeout_is_not_retried(worker: WorkerDeployment, openai: SandboxState, event_loop_time: LoopTime) -> None:
     """A timeout after the request was sent may have cost money."""
     openai.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
 
     def advance_past_timeout() -> None:
         wait_until(lambda: openai.in_flight == 1)
-        handlers_time.advance(5)
+        event_loop_time.advance(5)
 
     with meanwhile(advance_past_timeout):
         worker.work_off()

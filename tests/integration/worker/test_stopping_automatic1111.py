@@ -19,7 +19,7 @@ def deliver_once(worker: WorkerDeployment) -> None:
 
 
 def test_a_timeout_interrupts_the_server_before_the_next_job_starts(
-    worker: WorkerDeployment, automatic1111: SandboxState, handlers_time: LoopTime
+    worker: WorkerDeployment, automatic1111: SandboxState, event_loop_time: LoopTime
 ) -> None:
     """Later jobs neither wait inside the server nor fail because of the slow one."""
     automatic1111.knobs.latency = LONG
@@ -27,7 +27,7 @@ def test_a_timeout_interrupts_the_server_before_the_next_job_starts(
 
     def advance_time() -> None:
         wait_until(lambda: count_requests(automatic1111, "/txt2img") == 1)
-        handlers_time.advance(20)
+        event_loop_time.advance(20)
 
     with meanwhile(advance_time):
         worker.work_off()
@@ -85,7 +85,7 @@ def test_canceling_an_orphaned_job_does_not_interrupt_another(
 
 
 def test_a_worker_without_time_does_not_wait_for_the_server_to_become_idle(
-    worker: WorkerDeployment, automatic1111: SandboxState, handlers_time: LoopTime, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment, automatic1111: SandboxState, event_loop_time: LoopTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job's end must be recorded in time, so that fewer progress requests are sent."""
     monkeypatch.setattr("image_gateway.worker.worker._COMPLETION_SECONDS", 290)
@@ -95,9 +95,9 @@ def test_a_worker_without_time_does_not_wait_for_the_server_to_become_idle(
 
     def advance_time() -> None:
         wait_until(lambda: count_requests(automatic1111, "/txt2img") == 1)
-        handlers_time.advance(10)
+        event_loop_time.advance(10)
         wait_until(count_progress_requests)
-        handlers_time.advance(5)
+        event_loop_time.advance(5)
 
     def count_progress_requests() -> int:
         return sum(request.path.endswith("/progress") for request in automatic1111.record)

@@ -22,7 +22,7 @@ def test_a_run_on_comfyui_continues_after_the_invocation_and_is_found_again(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",
     serve: Callable[..., str],
-    handlers_time: LoopTime,
+    event_loop_time: LoopTime,
 ) -> None:
     """The job returns to the queue, the run goes on, and the next attempt stores its image."""
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
@@ -32,7 +32,7 @@ def test_a_run_on_comfyui_continues_after_the_invocation_and_is_found_again(
 
     def advance_time() -> None:
         wait_until(lambda: count_requests(comfyui, "/prompt") == 1 and comfyui.record[-1].path != "/prompt")
-        handlers_time.advance(300)
+        event_loop_time.advance(300)
 
     with meanwhile(advance_time):
         assert worker.deliver(message.record) == []
@@ -93,7 +93,7 @@ def test_a_job_that_outlasts_the_invocation_fails_before_its_end(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",
     openai: SandboxState,
-    handlers_time: LoopTime,
+    event_loop_time: LoopTime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The failure is recorded while there is time, and may have cost."""
@@ -104,7 +104,7 @@ def test_a_job_that_outlasts_the_invocation_fails_before_its_end(
 
     def advance_time() -> None:
         wait_until(lambda: openai.in_flight == 1)
-        handlers_time.advance(30)
+        event_loop_time.advance(30)
 
     with meanwhile(advance_time):
         worker.work_off()
