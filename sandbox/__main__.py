@@ -1,4 +1,4 @@
-"""`python -m sandbox run` keeps the gateway running; `python -m sandbox demo` makes one image and ends."""
+"""`python -m sandbox run` keeps the gateway running; `python -m sandbox demo` makes one image and exits."""
 
 import argparse
 import asyncio
@@ -20,9 +20,8 @@ from sandbox.errors import SandboxError
 from sandbox.gateway import ENGINE_KEY, KEYED, Sandbox
 from sandbox.template import STACK
 
-INLINE_BYTES = 4_000_000
-"""Longest photo that is sent in the request itself: in base64 it still fits into what Lambda takes (6 MB)."""
-
+MAX_INLINE_BYTES = 4_000_000
+"""Size of the largest photo that is sent in the request itself: as base64 it fits into Lambda's event limit (6 MB)."""
 
 STARTING = "Starting the gateway: embedded AWS, sandbox engines, functions, HTTP front …"
 
@@ -38,7 +37,7 @@ class Photo(NamedTuple):
         """Read the file.
 
         Raises:
-            SandboxError: it cannot be read.
+            SandboxError: the file cannot be read.
         """
         try:
             return cls(path, await asyncio.to_thread(path.read_bytes))
@@ -47,7 +46,7 @@ class Photo(NamedTuple):
 
 
 async def run(port: int, admin_token: str, user_token: str) -> None:
-    """Run until cancelled."""
+    """Run the gateway until the task is cancelled."""
     print(STARTING, flush=True)
     log = sys.stderr.fileno()
     sandbox = Sandbox(log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK)
@@ -65,23 +64,26 @@ async def run(port: int, admin_token: str, user_token: str) -> None:
 
 
 async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Path) -> None:
-    """Make one image through the front, a real handler and the engine, and write it to `out`.
+    """Make one image through the HTTP front, a real handler and an engine, and write it to `out`.
 
     Args:
-        prompt: what it shows, or what is to change.
-        engine: which engine makes it.
+        prompt: what the image shows, or what to change in the photo.
+        engine: the engine's name.
         size: `WIDTHxHEIGHT` in pixels.
         photo: an image to edit; None generates one.
         out: the file to write.
+
+    Raises:
+        SandboxError: the photo cannot be read, or the gateway refuses the request.
     """
-    read = await Photo.read(photo) if photo else None
+    input_photo = await Photo.read(photo) if photo else None
     function = "EditFunction" if photo else "GenerateFunction"
     with tempfile.TemporaryFile() as log:
         try:
             print(STARTING, flush=True)
             warm = ("ConfigFunction", function, "WorkerFunction")
             async with Sandbox(log=log, stack=STACK, warm=warm) as sandbox:
-                await show(sandbox, prompt, out, engine=engine, size=size, photo=read)
+                await make_image(sandbox, prompt, out, engine=engine, size=size, photo=input_photo)
         except SandboxError:
             raise
         except Exception:
@@ -90,17 +92,19 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
             raise
 
 
-async def show(gateway: GatewayClient, prompt: str, out: Path, *, engine: str, size: str, photo: Photo | None) -> None:
-    """Do what `demo` does, with a gateway that is there.
+async def make_image(
+    gateway: GatewayClient, prompt: str, out: Path, *, engine: str, size: str, photo: Photo | None
+) -> None:
+    """Make one image with a running gateway, write it to `out` and report each step on stdout.
 
     Raises:
-        SandboxError: the gateway refuses it.
+        SandboxError: the gateway refuses the request.
     """
     await gateway.use(engine)
     path = "/api/v1/images/edit" if photo else "/api/v1/images/generations"
     form = {"prompt": prompt, "size": size}
     if photo:
-        form["image"] = await _input(gateway, photo)
+        form["image"] = await _input_image(gateway, photo)
     print(f"POST {gateway.url}{path}  ({engine}, {size}: {prompt})", flush=True)
     image = (await _post(gateway, path, form))[0]
     await _download(image["url"], out)
@@ -111,47 +115,50 @@ async def show(gateway: GatewayClient, prompt: str, out: Path, *, engine: str, s
 
 
 async def _post(gateway: GatewayClient, path: str, form: dict[str, Any]) -> Any:
-    answer = await gateway.request("POST", path, token=gateway.user_token, json=form, follow_redirects=True)
-    if answer.is_client_error:
-        raise SandboxError(f"The gateway answered {answer.status_code}: {answer.text}")
-    return answer.raise_for_status().json()
+    response = await gateway.request("POST", path, token=gateway.user_token, json=form, follow_redirects=True)
+    if response.is_client_error:
+        raise SandboxError(f"The gateway responded with {response.status_code}: {response.text}")
+    return response.raise_for_status().json()
 
 
-async def _input(gateway: GatewayClient, photo: Photo) -> str:
-    """The photo as an input of an edit: in the request itself, or uploaded where it is too large for that."""
+async def _input_image(gateway: GatewayClient, photo: Photo) -> str:
+    """Return the photo as an edit's input: base64, or the id of an upload if it is too large for the request."""
     length = len(photo.data)
-    if length <= INLINE_BYTES:
+    if length <= MAX_INLINE_BYTES:
         return base64.b64encode(photo.data).decode()
-    kind = mimetypes.guess_type(photo.path)[0] or "image/jpeg"
-    upload = await _post(gateway, "/api/v1/images/uploads", {"content_type": kind, "bytes": length})
+    content_type = mimetypes.guess_type(photo.path)[0] or "image/jpeg"
+    upload = await _post(gateway, "/api/v1/images/uploads", {"content_type": content_type, "bytes": length})
     print(f"POST {upload['url']}  ({photo.path}: {length} bytes, too large for the API)", flush=True)
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.post(upload["url"], data=upload["fields"], files={"file": photo.data})
-        answer.raise_for_status()
-    reference: str = upload["id"]
-    return reference
+        response = await client.post(upload["url"], data=upload["fields"], files={"file": photo.data})
+        response.raise_for_status()
+    upload_id: str = upload["id"]
+    return upload_id
 
 
 async def _download(url: str, out: Path) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(url)
-    await asyncio.to_thread(out.write_bytes, answer.raise_for_status().content)
+        response = await client.get(url)
+    await asyncio.to_thread(out.write_bytes, response.raise_for_status().content)
 
 
-async def until_signalled(work: Coroutine[None, None, None]) -> bool:
-    """Run `work` to its end, or cancel it at SIGINT or SIGTERM so that it ends what it started; says whether it ended.
+async def run_until_signalled(work: Coroutine[None, None, None]) -> bool:
+    """Run `work`, and cancel it at SIGINT or SIGTERM so that it stops what it started.
 
-    Further signals change nothing: what is being ended is not abandoned.
+    Further signals are ignored, so that they do not interrupt the cleanup.
+
+    Returns:
+        Whether `work` completed before a signal.
     """
     signalled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, signalled.set)
-    working, waiting = asyncio.create_task(work), asyncio.create_task(signalled.wait())
-    await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    working.cancel()
+    work_task, signal_task = asyncio.create_task(work), asyncio.create_task(signalled.wait())
+    await asyncio.wait({work_task, signal_task}, return_when=asyncio.FIRST_COMPLETED)
+    signal_task.cancel()
+    work_task.cancel()
     try:
-        await working
+        await work_task
     except asyncio.CancelledError:
         return False
     return True
@@ -173,7 +180,11 @@ def _curl(sandbox: Sandbox) -> str:
 
 
 def _tokens() -> tuple[str, str]:
-    """The tokens that the environment asks for, in the order admin, user; empty: none is asked for."""
+    """Return the admin's and the user's token from the environment; an empty string where a variable is not set.
+
+    Raises:
+        SandboxError: the tokens are equal, or one is malformed.
+    """
     admin, user = (os.environ.get(name, "") for name in ("ADMIN_TOKEN", "USER_TOKEN"))
     if admin and admin == user:
         raise SandboxError("ADMIN_TOKEN and USER_TOKEN must differ")
@@ -184,27 +195,27 @@ def _tokens() -> tuple[str, str]:
 
 
 def main() -> None:
-    """Read the command line."""
+    """Run the command that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    running = commands.add_parser("run")
-    running.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="0 takes a free one")
-    showing = commands.add_parser("demo")
-    showing.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
-    showing.add_argument("--engine", choices=ENGINES, default="openai")
-    showing.add_argument("--size", default="1024x1024")
-    showing.add_argument("--edit", type=Path, metavar="PHOTO", help="an image to edit")
-    showing.add_argument("--out", type=Path, default=Path("demo.png"))
+    run_options = commands.add_parser("run")
+    run_options.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="0: any free port")
+    demo_options = commands.add_parser("demo")
+    demo_options.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
+    demo_options.add_argument("--engine", choices=ENGINES, default="openai")
+    demo_options.add_argument("--size", default="1024x1024")
+    demo_options.add_argument("--edit", type=Path, metavar="PHOTO", help="an image to edit")
+    demo_options.add_argument("--out", type=Path, default=Path("demo.png"))
     options = parser.parse_args()
     try:
         if options.command == "run":
             work = run(options.port, *_tokens())
         else:
             work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
-        ended = asyncio.run(until_signalled(work))
+        completed = asyncio.run(run_until_signalled(work))
     except SandboxError as error:
         raise SystemExit(str(error)) from None
-    if options.command == "demo" and not ended:
+    if options.command == "demo" and not completed:
         raise SystemExit("interrupted")
 
 

@@ -1,20 +1,20 @@
-"""What a sandbox's gateway is asked over HTTP, as its administrator or its user."""
+"""An HTTP client of the sandbox's gateway, with the tokens of an administrator and a user."""
 
 from typing import Any
 
 import httpx
 
 ENGINES = {"openai": "gpt-image-2", "automatic1111": "", "comfyui": "", "gemini": "gemini-sandbox-image"}
-"""The sandbox engines, by the names of their modules, and the model each is used with; empty: its own default."""
+"""The sandbox engines by module name, each with the model to use; empty: the engine's default model."""
 
 
 class GatewayClient:
     """A gateway and the tokens of its administrator and its user.
 
     Args:
-        url: where it is, without a slash at the end.
-        admin_token: the administrator's.
-        user_token: the user's.
+        url: the gateway's base URL, without a slash at the end.
+        admin_token: the administrator's token.
+        user_token: the user's token.
     """
 
     def __init__(self, url: str, admin_token: str, user_token: str) -> None:
@@ -23,20 +23,20 @@ class GatewayClient:
         self.user_token = user_token
 
     async def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
-        """Send a request; as an administrator unless another token is given."""
+        """Send a request, with the administrator's token unless another one is given."""
         headers = {"Authorization": f"Bearer {token or self.admin_token}", **options.pop("headers", {})}
         async with httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client:
             return await client.request(method, path, headers=headers, **options)
 
     async def configure(self, **fields: Any) -> dict[str, Any]:
         """Update the configuration through the gateway's own route, as an administrator would."""
-        answer = await self.request("POST", "/api/v1/images/config/update", json=fields)
-        answer.raise_for_status()
-        updated: dict[str, Any] = answer.json()
+        response = await self.request("POST", "/api/v1/images/config/update", json=fields)
+        response.raise_for_status()
+        updated: dict[str, Any] = response.json()
         return updated
 
     async def use(self, engine: str) -> None:
-        """Make `engine` the one that generates and edits, with a model it has."""
+        """Use `engine` for generations and edits, with a model that it has."""
         model = ENGINES[engine]
         await self.configure(
             IMAGE_GENERATION_ENGINE=engine,

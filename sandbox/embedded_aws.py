@@ -1,4 +1,4 @@
-"""AWS on a laptop: moto's server over HTTP, with the resources of the template in it."""
+"""AWS on a laptop: moto's server over HTTP, with the template's resources."""
 
 import json
 import logging
@@ -18,15 +18,15 @@ _QUEUE_ATTRIBUTES: Final = ("VisibilityTimeout", "MessageRetentionPeriod", "SqsM
 
 
 class EmbeddedAws:
-    """moto's server, for the life of a `with` block; meanwhile it is the only AWS that this process knows.
+    """Runs moto's server for the duration of a `with` block; in the block, this process can reach no other AWS.
 
-    moto keeps what it holds for the life of the process, so a second server finds what the first one was given.
+    moto keeps its data for the life of the process, so a second server has the resources and data of the first one.
     """
 
     def __init__(self) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._before: dict[str, str] = {}
+        self._saved_variables: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         """Start the server on a free port."""
@@ -35,15 +35,15 @@ class EmbeddedAws:
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
         # A developer's own profile or session token must neither be needed nor be sent.
-        self._before = _take_variables()
+        self._saved_variables = _remove_aws_variables()
         os.environ.update(self.variables)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it, and give the process its own AWS variables back."""
+        """Stop the server and restore the process's own AWS variables."""
         self._server.stop()
-        _take_variables()
-        os.environ.update(self._before)
+        _remove_aws_variables()
+        os.environ.update(self._saved_variables)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -59,35 +59,35 @@ class EmbeddedAws:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }
 
-    def deploy(self, template: Template, *kinds: str) -> None:
-        """Make the template's bucket, table, queues and rules; what is there already is left as it is or brought up.
+    def deploy(self, template: Template, *types: str) -> None:
+        """Create the template's bucket, table, queues and rules; existing queues and rules are updated.
 
         Args:
-            template: says what there is to be.
-            *kinds: makes resources of these types only.
+            template: the template to deploy.
+            *types: CloudFormation resource types to create, e.g. `AWS::S3::Bucket`; none given creates all.
         """
         resources = {
             name: resource
             for name, resource in template.document["Resources"].items()
-            if not kinds or resource["Type"] in kinds
+            if not types or resource["Type"] in types
         }
-        makers = {
-            "AWS::S3::Bucket": _make_bucket,
-            "AWS::DynamoDB::Table": _make_table,
-            "AWS::SQS::Queue": _make_queue,
-            # Each needs queues that may come after it in the template.
-            "AWS::Events::Rule": _make_rule,
+        create_functions = {
+            "AWS::S3::Bucket": _create_bucket,
+            "AWS::DynamoDB::Table": _create_table,
+            "AWS::SQS::Queue": _create_queue,
+            # Rules come last: their target queues may follow them in the template.
+            "AWS::Events::Rule": _create_rule,
         }
-        for kind, make in makers.items():
-            for name in [name for name, resource in resources.items() if resource["Type"] == kind]:
-                # moto keeps no time, and gives every event to a rule without a pattern.
-                if "ScheduleExpression" not in template.resource(name):
-                    make(template, name, template.resource(name))
+        for resource_type, create in create_functions.items():
+            for name in [name for name, resource in resources.items() if resource["Type"] == resource_type]:
+                # moto runs no schedules, and sends every event to the targets of a rule without a pattern.
+                if "ScheduleExpression" not in template.properties(name):
+                    create(template, name, template.properties(name))
         for name in [name for name, resource in resources.items() if resource["Type"] == "AWS::SQS::Queue"]:
-            _set_redrive(template, name, template.resource(name))
+            _set_redrive(template, name, template.properties(name))
 
 
-def _make_bucket(template: Template, name: str, properties: dict[str, Any]) -> None:
+def _create_bucket(template: Template, name: str, properties: dict[str, Any]) -> None:
     s3, bucket = _client("s3"), template.values[name]
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     if "EventBridgeConfiguration" in properties.get("NotificationConfiguration", {}):
@@ -96,14 +96,14 @@ def _make_bucket(template: Template, name: str, properties: dict[str, Any]) -> N
         )
 
 
-def _make_table(template: Template, name: str, properties: dict[str, Any]) -> None:
+def _create_table(template: Template, name: str, properties: dict[str, Any]) -> None:
     dynamodb, table = _client("dynamodb"), template.values[name]
-    known = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
-    dynamodb.create_table(TableName=table, **{key: properties[key] for key in known if key in properties})
+    supported = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+    dynamodb.create_table(TableName=table, **{key: properties[key] for key in supported if key in properties})
     dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=properties["TimeToLiveSpecification"])
 
 
-def _make_queue(template: Template, name: str, properties: dict[str, Any]) -> None:
+def _create_queue(template: Template, name: str, properties: dict[str, Any]) -> None:
     sqs = _client("sqs")
     queue = sqs.create_queue(QueueName=template.values[f"{name}.QueueName"])
     attributes = {key: template.resolve(properties[key]).lower() for key in _QUEUE_ATTRIBUTES if key in properties}
@@ -116,10 +116,10 @@ def _set_redrive(template: Template, name: str, properties: dict[str, Any]) -> N
         _client("sqs").set_queue_attributes(QueueUrl=template.values[name], Attributes={"RedrivePolicy": policy})
 
 
-def _make_rule(template: Template, name: str, properties: dict[str, Any]) -> None:
+def _create_rule(template: Template, name: str, properties: dict[str, Any]) -> None:
     events, rule = _client("events"), template.values[name]
     bus = template.resolve(properties.get("EventBusName", "default"))
-    if bus not in [known["Name"] for known in events.list_event_buses()["EventBuses"]]:
+    if bus not in [existing["Name"] for existing in events.list_event_buses()["EventBuses"]]:
         events.create_event_bus(Name=bus)
     pattern = json.dumps(template.resolve_within(properties["EventPattern"]))
     events.put_rule(Name=rule, EventBusName=bus, EventPattern=pattern)
@@ -127,15 +127,15 @@ def _make_rule(template: Template, name: str, properties: dict[str, Any]) -> Non
 
 
 def _client(service: str) -> Any:
-    """A client of the server that the environment names; made once, which takes longer than what it is asked."""
-    return _made(service, os.environ["AWS_ENDPOINT_URL"])
+    """Return a client of the server that the environment names."""
+    return _cached_client(service, os.environ["AWS_ENDPOINT_URL"])
 
 
-@cache
-def _made(service: Any, url: str) -> Any:
+@cache  # creating a client takes longer than its requests
+def _cached_client(service: Any, url: str) -> Any:
     return boto3.client(service, endpoint_url=url)
 
 
-def _take_variables() -> dict[str, str]:
-    """Remove all of AWS's variables from this process's environment, and give them."""
+def _remove_aws_variables() -> dict[str, str]:
+    """Remove all `AWS_` variables from this process's environment and return them."""
     return {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}

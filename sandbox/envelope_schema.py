@@ -1,4 +1,4 @@
-"""Makes the JSON schema of requests by message or file from their models; `--check` says whether it is current."""
+"""Write the JSON schema of requests in messages and files from their models; `--check` tests whether it is current."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ TARGET = ROOT / "layers/shared/image_gateway/envelope.schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """The schema, draft 2020-12."""
+    """Return the schema, draft 2020-12."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Request for images",
@@ -21,7 +21,11 @@ def schema() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schema, or say with `--check` that it is not current."""
+    """Write the schema; with `--check`, report whether the file is current.
+
+    Returns:
+        The exit status: 1 if `--check` found the file out of date.
+    """
     text = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
     if "--check" in arguments:
         current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""

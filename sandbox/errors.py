@@ -1,5 +1,5 @@
-"""What can go wrong before or beside the gateway itself."""
+"""Errors of the sandbox itself, as opposed to those of the gateway in it."""
 
 
 class SandboxError(Exception):
-    """Something that whoever started the sandbox can put right; its text says what."""
+    """An error that the user of the sandbox can correct; its message says how."""

@@ -1,37 +1,37 @@
-"""What Lambda's event source mappings do: messages of queues become events of functions. And who listens to the bus.
+"""Lambda's event source mappings: invoke functions with the messages of queues.
 
-moto has queues with redrive, rules with queues as their targets, and S3's notifications to EventBridge. It also has
-mappings, but these run functions in Docker containers; the ones here use the sandbox's own environments.
+moto has queues with redrive, rules with queues as targets, and S3's notifications to EventBridge. It also has event
+source mappings, but those run functions in Docker containers; these use the sandbox's own environments.
 """
 
 import asyncio
 import base64
-import json
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.lambda_environment import FunctionError, LambdaService
+from sandbox.lambda_environment import FunctionError
+from sandbox.lambda_service import LambdaService
 from sandbox.template import REGION, QueueMapping
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 _WAIT_SECONDS = 1
-"""How long a poll waits for messages, and so the longest time that the sandbox's end may have to wait for one."""
+"""Maximum wait of one poll for messages, and so the maximum time that stopping the sandbox waits for a poll."""
 
 
 class EventSources:
-    """Polls queues and invokes their functions while the `async with` block runs.
+    """Polls queues and invokes their functions during an `async with` block.
 
-    A message is deleted when its function has succeeded with it. One that failed, by itself (`batchItemFailures`) or
-    with its whole batch, comes back after the queue's visibility timeout.
+    A message that its function has handled is deleted. A message that failed, alone (`batchItemFailures`) or with its
+    whole batch, is received again after the queue's visibility timeout.
 
     Args:
         mappings: which queue's messages go to which function.
-        functions: what is invoked.
+        functions: the Lambda service with these functions.
     """
 
     def __init__(self, mappings: list[QueueMapping], functions: LambdaService) -> None:
@@ -39,7 +39,7 @@ class EventSources:
         self._functions = functions
         self._sqs = boto3.client("sqs")
         self._polling: list[asyncio.Task[None]] = []
-        self._delivering: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Start polling."""
@@ -49,28 +49,28 @@ class EventSources:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop; events that are under way are the functions' affair, their messages stay."""
-        ending = [*self._polling, *self._delivering]
-        for task in ending:
+        """Stop polling. Running invocations continue in the Lambda service; their messages stay in the queue."""
+        tasks = [*self._polling, *self._deliveries]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _poll(self, mapping: QueueMapping) -> None:
-        turns = asyncio.Semaphore(mapping.concurrency)
+        capacity = asyncio.Semaphore(mapping.concurrency)
         while True:
-            await turns.acquire()
+            await capacity.acquire()
             messages = await self._receive(mapping)
             if not messages:
-                turns.release()
+                capacity.release()
                 continue
-            delivering = asyncio.create_task(self._deliver(mapping, messages))
-            self._delivering.add(delivering)
-            delivering.add_done_callback(self._delivering.discard)
-            delivering.add_done_callback(lambda _: turns.release())
+            delivery = asyncio.create_task(self._deliver(mapping, messages))
+            self._deliveries.add(delivery)
+            delivery.add_done_callback(self._deliveries.discard)
+            delivery.add_done_callback(lambda _: capacity.release())
 
     async def _receive(self, mapping: QueueMapping) -> "list[MessageTypeDef]":
         try:
-            answer = await asyncio.to_thread(
+            response = await asyncio.to_thread(
                 self._sqs.receive_message,
                 QueueUrl=mapping.url,
                 MaxNumberOfMessages=mapping.batch_size,
@@ -79,57 +79,30 @@ class EventSources:
                 MessageAttributeNames=["All"],
             )
         except (BotoCoreError, ClientError):
-            # As on AWS a queue that cannot be read is tried again, for as long as the mapping exists.
+            # As on AWS, a queue that cannot be read is polled again for as long as the mapping exists.
             await asyncio.sleep(_WAIT_SECONDS)
             return []
-        return answer.get("Messages", [])
+        return response.get("Messages", [])
 
     async def _deliver(self, mapping: QueueMapping, messages: "list[MessageTypeDef]") -> None:
         try:
-            answer = await self._functions.invoke(mapping.function, sqs_event(messages, mapping.arn))
+            response = await self._functions.invoke(mapping.function, sqs_event(messages, mapping.arn))
         except FunctionError:
             return
-        failed = _failed(answer, {message["MessageId"] for message in messages})
-        done = [message for message in messages if message["MessageId"] not in failed]
-        if done:
+        failed = _failed_message_ids(response, {message["MessageId"] for message in messages})
+        handled = [message for message in messages if message["MessageId"] not in failed]
+        if handled:
             await asyncio.to_thread(
                 self._sqs.delete_message_batch,
                 QueueUrl=mapping.url,
-                Entries=[{"Id": one["MessageId"], "ReceiptHandle": one["ReceiptHandle"]} for one in done],
+                Entries=[
+                    {"Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"]} for message in handled
+                ],
             )
 
 
-class BusListener:
-    """Keeps the events of one source, from when it is made.
-
-    Args:
-        name: of the rule and of the queue that it makes.
-        bus: the event bus.
-        source: whose events.
-    """
-
-    def __init__(self, name: str, bus: str, source: str) -> None:
-        self._sqs = boto3.client("sqs")
-        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        self._heard: list[dict[str, Any]] = []
-        found = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
-        events = boto3.client("events")
-        events.put_rule(Name=name, EventBusName=bus, EventPattern=json.dumps({"source": [source]}))
-        events.put_targets(
-            Rule=name, EventBusName=bus, Targets=[{"Id": "listener", "Arn": found["Attributes"]["QueueArn"]}]
-        )
-
-    def events(self) -> list[dict[str, Any]]:
-        """All events until now, in the order they came."""
-        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for message in messages:
-                self._heard.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return list(self._heard)
-
-
 def sqs_event(messages: "list[MessageTypeDef]", queue_arn: str) -> dict[str, Any]:
-    """The event that Lambda makes of messages: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
+    """Return Lambda's event for messages: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     return {
         "Records": [
             {
@@ -151,16 +124,16 @@ def sqs_event(messages: "list[MessageTypeDef]", queue_arn: str) -> dict[str, Any
 
 
 def _attribute(value: Any) -> dict[str, Any]:
-    given = {"stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}
+    common = {"stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}
     if "StringValue" in value:
-        return {"stringValue": value["StringValue"], **given}
-    return {"binaryValue": base64.b64encode(value["BinaryValue"]).decode(), **given}
+        return {"stringValue": value["StringValue"], **common}
+    return {"binaryValue": base64.b64encode(value["BinaryValue"]).decode(), **common}
 
 
-def _failed(answer: Any, batch: set[str]) -> set[str]:
-    """The messages that a function says have failed; all of them where it does not say it as Lambda wants it."""
+def _failed_message_ids(response: Any, batch: set[str]) -> set[str]:
+    """Return the ids in a response's `batchItemFailures`; the whole batch if they are malformed, as Lambda does."""
     try:
-        failed = {item["itemIdentifier"] for item in (answer or {}).get("batchItemFailures") or []}
+        failed = {item["itemIdentifier"] for item in (response or {}).get("batchItemFailures") or []}
     except (AttributeError, KeyError, TypeError):
         return batch
     return batch if failed - batch else failed

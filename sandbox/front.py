@@ -12,24 +12,37 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.lambda_environment import MAX_PAYLOAD, FunctionError
+from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, FunctionError
 from sandbox.template import Route
 
-MAX_BODY = 10 * 2**20
-"""The longest body that API Gateway takes, in bytes (10 MB)."""
+MAX_BODY_BYTES = 10 * 2**20
+"""API Gateway's limit for a request body, in bytes (10 MB)."""
 MAX_WAIT_SECONDS = 30.0
-"""How long API Gateway waits for a function."""
+"""Maximum time that API Gateway waits for a function."""
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-"""What a server may be called in the header of that name."""
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/x-www-form-urlencoded")
+"""Valid values of the `Host` header."""
+_TEXT_TYPES = (
+    "text/",
+    "application/json",
+    "application/javascript",
+    "application/xml",
+    "application/x-www-form-urlencoded",
+)
 
 
 def http_event(request: Request, body: bytes, parameters: dict[str, str], route: str) -> dict[str, Any]:
-    """The event that API Gateway makes of a request: text as it is, any other body in base64."""
+    """Return API Gateway's event for a request: a text body as it is, any other body in base64.
+
+    Args:
+        request: the request; its body may have been read.
+        body: the request's body.
+        parameters: the path parameters.
+        route: the route key, e.g. `GET /images/{id}`.
+    """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    is_text = headers.get("content-type", "").startswith(_TEXT) and _is_utf8(body)
+    is_text = headers.get("content-type", "").startswith(_TEXT_TYPES) and _is_utf8(body)
     now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
@@ -68,10 +81,10 @@ def http_event(request: Request, body: bytes, parameters: dict[str, str], route:
 
 
 class Functions(Protocol):
-    """What runs functions by their names."""
+    """Invokes functions by name."""
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
-        """Run one event; gives the function's answer.
+        """Run a function with an event and return its response.
 
         Raises:
             FunctionError: the function failed.
@@ -79,50 +92,51 @@ class Functions(Protocol):
 
 
 def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
-    """The HTTP front: each route of the template calls its function; any other path is API Gateway's own 404."""
+    """Return an ASGI application that invokes each route's function; other paths get API Gateway's own 404."""
 
-    async def answer_to(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         if not _HOST.fullmatch(request.headers.get("host", "localhost")):
             return JSONResponse({"message": "Bad Request"}, 400)
-        found = _most_specific(routes, request.method, request.scope["path"])
-        if found is None:
+        match = _most_specific(routes, request.method, request.scope["path"])
+        if match is None:
             return JSONResponse({"message": "Not Found"}, 404)
-        route, parameters = found
+        route, parameters = match
         body = await request.body()
         event = http_event(request, body, parameters, f"{route.method} {route.path}")
-        if len(body) > MAX_BODY or len(event.get("body", "").encode()) > MAX_PAYLOAD:
+        if len(body) > MAX_BODY_BYTES or len(event.get("body", "").encode()) > MAX_PAYLOAD_BYTES:
             return JSONResponse({"message": "Request Entity Too Large"}, 413)
         try:
-            answer = await asyncio.wait_for(functions.invoke(route.function, event), MAX_WAIT_SECONDS)
+            output = await asyncio.wait_for(functions.invoke(route.function, event), MAX_WAIT_SECONDS)
         except TimeoutError:
             return JSONResponse({"message": "Service Unavailable"}, 503)
         except FunctionError:
             return JSONResponse({"message": "Internal Server Error"}, 500)
-        return _response(answer)
+        return _response(output)
 
-    # A framework's own routes would not take every path and method.
+    # Not Starlette's routing, which would not pass every path and method on.
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await answer_to(Request(scope, receive))
-        await answer(scope, receive, send)
+        response = await respond(Request(scope, receive))
+        await response(scope, receive, send)
 
     return front
 
 
 def _most_specific(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route that API Gateway chooses, with its path parameters: one without parameters wins over one with them."""
-    fitting = [
+    """Return the route that API Gateway selects, with its path parameters: the one with the fewest parameters."""
+    matches = [
         (route, parameters)
         for route in routes
         if route.method == method and (parameters := route.match(path)) is not None
     ]
-    return min(fitting, key=lambda found: len(found[1]), default=None)
+    return min(matches, key=lambda match: len(match[1]), default=None)
 
 
-def _response(answer: dict[str, Any]) -> Response:
-    body = answer.get("body") or ""
-    content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
-    response = Response(content, answer["statusCode"], answer.get("headers") or {})
-    for cookie in answer.get("cookies") or []:
+def _response(output: dict[str, Any]) -> Response:
+    """Return the HTTP response for a function's output (payload format 2.0)."""
+    body = output.get("body") or ""
+    content = base64.b64decode(body) if output.get("isBase64Encoded") else body.encode()
+    response = Response(content, output["statusCode"], output.get("headers") or {})
+    for cookie in output.get("cookies") or []:
         response.headers.append("set-cookie", cookie)
     return response
 

@@ -1,4 +1,4 @@
-"""The gateway with everything around it, for the life of an `async with` block."""
+"""The whole sandbox: the gateway with embedded AWS and sandbox engines, during an `async with` block."""
 
 import asyncio
 import uuid
@@ -16,41 +16,45 @@ from image_gateway.config.store import ConfigStore
 from image_gateway.jobs.events import SOURCE
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from sandbox.bus_listener import BusListener
 from sandbox.client import ENGINES, GatewayClient
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Knobs, SandboxState
-from sandbox.event_sources import BusListener, EventSources
+from sandbox.event_sources import EventSources
 from sandbox.front import create_front
-from sandbox.lambda_environment import LambdaService
+from sandbox.lambda_service import LambdaService
 from sandbox.servers import HttpServer
 from sandbox.template import STACK, Template
 
 ENGINE_KEY = "sandbox-key"
-"""The key of `KEYED` engines: a wrong one is refused as the real engines refuse it."""
+"""The API key of the engines in `KEYED`, which refuse other keys as the real engines do."""
 
 KEYED = ("openai", "gemini")
+"""The engines that require an API key."""
 
 PARAMETERS = {"ConfigTtlSeconds": "0", "WorkerMaximumConcurrency": "4"}
-"""Template parameters that differ here: an update of the configuration is seen at once by every function, and a
-machine has not the memory for many workers."""
+"""Template parameters that differ from the defaults: every function sees a configuration update at once, and the number
+of workers fits into a laptop's memory."""
 
 WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction")
-"""What people who try the gateway out should not have to wait for."""
+"""Functions that are started with the sandbox, so that no first request waits for a cold start."""
 
 
 class Sandbox(GatewayClient):
-    """Embedded AWS, sandbox engines, the functions of the template and the HTTP front, whose URL is known then.
+    """Embedded AWS, sandbox engines, the functions of the template and the HTTP front.
+
+    `url` and `engine_urls` are set when the `async with` block is entered.
 
     Args:
-        port: of the front; 0 takes a free one.
-        admin_token: its text, as `TokenRegistry.create` takes it; empty: a new one.
-        user_token: its text, another one than the admin's; empty: a new one.
-        log: where the functions write.
+        log: the file for the functions' stdout and stderr.
+        port: the front's port; 0 uses any free port.
+        admin_token: the administrator's token, valid for `TokenRegistry.create`; empty: a new token.
+        user_token: the user's token, different from the administrator's; empty: a new token.
         parameters: template parameters.
-        stack: the deployment's name; empty: a new one, since embedded AWS keeps earlier ones' things while the process
-            lives.
-        warm: the functions that are started at once; others are when their first event comes.
+        stack: the stack's name; empty: a new name, because embedded AWS keeps the resources of earlier stacks for the
+            life of the process.
+        warm: the functions to start at once; the others start with their first event.
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class Sandbox(GatewayClient):
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Start everything, make the two tokens and point the configuration at the sandbox engines."""
+        """Start everything, create the two tokens and configure the sandbox engines."""
         try:
             await self._start()
         except BaseException:
@@ -86,11 +90,11 @@ class Sandbox(GatewayClient):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End everything that was started."""
+        """Stop everything that was started."""
         await self._stack.aclose()
 
     async def events(self) -> list[dict[str, Any]]:
-        """The events that the gateway has put on its bus, in the order they came."""
+        """Return the events that the gateway has put on its bus, in the order of their arrival."""
         return await asyncio.to_thread(self._listener.events)
 
     async def _start(self) -> None:
@@ -101,7 +105,7 @@ class Sandbox(GatewayClient):
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service), self._port)
-        # The functions' processes load while the rest is made.
+        # The functions' processes load while the rest is set up.
         await service.warm(self._warm)
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)
@@ -110,13 +114,13 @@ class Sandbox(GatewayClient):
             app = import_module(f"sandbox.engines.{name}").create_app(state)
             server = await self._stack.enter_async_context(HttpServer(app))
             self.engine_urls[name] = server.url
-        await self._store()
+        await self._store_tokens_and_configuration()
         await self._stack.enter_async_context(EventSources(self.template.queue_mappings(), service))
         await self._stack.enter_async_context(front)
         self.url = front.url
 
-    async def _store(self) -> None:
-        """Make the two tokens and the configuration, without an event whose log would come before anything else."""
+    async def _store_tokens_and_configuration(self) -> None:
+        """Create the two tokens and the configuration directly, so that the log does not begin with such requests."""
         async with aclosing(Aws()) as client:
             tokens = TokenRegistry(client, self.settings)
             await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
@@ -125,7 +129,7 @@ class Sandbox(GatewayClient):
             await configs.update(ImagesConfig.model_validate(self._configuration()))
 
     def _configuration(self) -> dict[str, Any]:
-        """All four engines, reached where they are; `openai` is the one in use."""
+        """Return a configuration of all four engines that uses `openai`."""
         urls = self.engine_urls
         return {
             "ENABLE_IMAGE_GENERATION": True,

@@ -1,6 +1,6 @@
-"""moto, with what it lacks for a sandbox: transactions that leave others' writes alone, and speed.
+"""Fixes for moto: isolated DynamoDB transactions, and speed.
 
-moto offers no other way in than to put functions of ours into the place of its own.
+moto has no extension points for these, so functions of this module replace moto's own.
 """
 
 import copy
@@ -27,35 +27,36 @@ from moto.sqs import models as sqs
 from werkzeug.exceptions import InternalServerError
 from werkzeug.test import run_wsgi_app
 
-_TURN: Final = threading.RLock()
-_serve: Final = DynamoHandler.call_action
-_update: Final = DynamoDBBackend.update_item
-_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
+_LOCK: Final = threading.RLock()
+_call_action: Final = DynamoHandler.call_action
+_update_item: Final = DynamoDBBackend.update_item
+_cached_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
 def apply() -> None:
-    """Have moto, wherever this process serves it, behave so. Doing it again changes nothing."""
-    changes: tuple[tuple[Any, str, Any], ...] = (
-        # A transaction that fails goes back to copies of its tables, and undoes what others wrote meanwhile: requests
-        # take turns. The copies share their items with the tables, which updates must not change then.
-        (DynamoHandler, "call_action", _serve_in_turn),
-        (DynamoDBBackend, "update_item", _update_a_copy),
-        (Table, "__deepcopy__", _with_the_same_items),
-        # For every message that is sent all messages of its queue are asked for the time, by way of calendars.
-        (sqs, "unix_time_millis", _quick_milliseconds),
-        # For every request moto lists its own folders to see which services it has, and closes the connection after it.
-        (DomainDispatcherApplication, "get_backend_for_host", _backend_for_host),
+    """Apply the fixes to moto in this process. It can be called repeatedly."""
+    replacements: tuple[tuple[Any, str, Any], ...] = (
+        # A failed transaction restores copies of its tables, which would undo other requests' writes: requests run one
+        # at a time. The copies share their items with the tables, so an update must not change an item in place.
+        (DynamoHandler, "call_action", _call_action_locked),
+        (DynamoDBBackend, "update_item", _update_item_copy),
+        (Table, "__deepcopy__", _copy_table_sharing_items),
+        # For each message that is sent, moto computes the time once for every message in the queue, with datetimes.
+        (sqs, "unix_time_millis", _fast_unix_time_millis),
+        # For each request, moto lists its own folders to find its services, and then closes the connection.
+        (DomainDispatcherApplication, "get_backend_for_host", _cached_backend_for_host),
         (threaded_moto_server, "MotoRequestHandler", _KeepAliveHandler),
     )
-    for owner, name, ours in changes:
-        setattr(owner, name, ours)
+    for owner, name, replacement in replacements:
+        setattr(owner, name, replacement)
     _import_parameter_store()
 
 
 def _import_parameter_store() -> None:
-    """Import moto's Parameter Store without EC2, whose tables take longer to load than all that the sandbox uses.
+    """Import moto's Parameter Store without EC2, whose tables take longer to load than everything else in the sandbox.
 
-    It asks EC2 which servers a command is for; a sandbox has none. Whoever wants EC2 itself still gets it.
+    Parameter Store's module uses EC2 to find the servers that a command is for; the sandbox has none. EC2 itself can
+    still be imported afterwards.
     """
     if {"moto.ec2", "moto.ssm.models"} & sys.modules.keys():
         return
@@ -69,7 +70,7 @@ def _import_parameter_store() -> None:
 
 
 class _KeepAliveHandler(MotoRequestHandler):
-    """Reads a request whole and answers it whole, so that the next one can come by the same connection."""
+    """Reads the whole request and writes the whole response, so that the connection can be reused."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -82,11 +83,11 @@ class _KeepAliveHandler(MotoRequestHandler):
         environ = self.make_environ()
         length = environ.get("CONTENT_LENGTH")
         chunked = environ.get("wsgi.input_terminated", False)
-        sent = environ["wsgi.input"].read() if chunked else self.rfile.read(int(length or 0))
-        environ |= {"wsgi.input": BytesIO(sent), "CONTENT_LENGTH": str(len(sent))}
+        request_body = environ["wsgi.input"].read() if chunked else self.rfile.read(int(length or 0))
+        environ |= {"wsgi.input": BytesIO(request_body), "CONTENT_LENGTH": str(len(request_body))}
         try:
             parts, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
-        except Exception:  # noqa: BLE001 - as werkzeug's own: moto's defects are answers, and the server goes on
+        except Exception:  # noqa: BLE001 - as in werkzeug: a defect of moto is a 500, and the server continues
             self.server.log("error", format_exc())
             environ["wsgi.input"] = BytesIO()
             parts, status, headers = run_wsgi_app(InternalServerError(), environ, buffered=True)
@@ -101,32 +102,35 @@ class _KeepAliveHandler(MotoRequestHandler):
         self.wfile.write(body)
 
 
-def _serve_in_turn(handler: DynamoHandler) -> Any:
-    with _TURN:
-        return _serve(handler)
+def _call_action_locked(handler: DynamoHandler) -> Any:
+    with _LOCK:
+        return _call_action(handler)
 
 
-def _update_a_copy(backend: DynamoDBBackend, table_name: str, key: dict[str, Any], *rest: Any, **options: Any) -> Any:
+def _update_item_copy(
+    backend: DynamoDBBackend, table_name: str, key: dict[str, Any], *rest: Any, **options: Any
+) -> Any:
+    """Replace the item with a copy before moto updates it in place."""
     table = backend.get_table(table_name)
     names = [name for name in (table.hash_key_attr, table.range_key_attr) if name in key]
     parts: list[Any] = [DynamoType(key[name]) for name in names if name is not None]
     if parts and len(parts) == len(table.table_key_attrs) and (item := table.get_item(*parts)) is not None:
-        place: Any = table.items[parts[0]] if table.range_key_attr else table.items
-        place[parts[-1]] = copy.deepcopy(item)
-    return _update(backend, table_name, key, *rest, **options)
+        items: Any = table.items[parts[0]] if table.range_key_attr else table.items
+        items[parts[-1]] = copy.deepcopy(item)
+    return _update_item(backend, table_name, key, *rest, **options)
 
 
-def _with_the_same_items(table: Table, _memo: dict[int, Any]) -> Table:
-    # Not by `copy.copy`: moto remembers every table that is made in its way for ever.
-    kind: Any = Table
-    copied: Table = object.__new__(kind)
+def _copy_table_sharing_items(table: Table, _memo: dict[int, Any]) -> Table:
+    # Without `Table.__new__`, which `copy.copy` would call: moto keeps every instance that it creates for ever.
+    untyped_table: Any = Table
+    copied: Table = object.__new__(untyped_table)
     copied.__dict__.update(table.__dict__)
     items: Any = table.items
     if table.range_key_attr:
-        items = {key: dict(within) for key, within in items.items()}
+        items = {hash_key: dict(by_range_key) for hash_key, by_range_key in items.items()}
     copied.items = defaultdict(dict, items)
     return copied
 
 
-def _quick_milliseconds(moment: datetime | None = None) -> float:
+def _fast_unix_time_millis(moment: datetime | None = None) -> float:
     return time.time() * 1000 if moment is None else unix_time_millis(moment)

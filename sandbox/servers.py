@@ -1,4 +1,4 @@
-"""HTTP servers that live in the sandbox's own event loop."""
+"""HTTP servers that run in the sandbox's own event loop."""
 
 import asyncio
 import contextlib
@@ -13,43 +13,43 @@ from starlette.types import ASGIApp
 from sandbox.errors import SandboxError
 
 
-def listening(port: int = 0) -> socket.socket:
-    """A socket that takes connections on 127.0.0.1, for an event loop to accept them.
+def listening_socket(port: int = 0) -> socket.socket:
+    """Return a socket that listens on 127.0.0.1, for an event loop to accept its connections.
 
-    It is made with TCP's protocol number, which accepted sockets inherit: asyncio sets TCP_NODELAY only on sockets
-    that have it, and without TCP_NODELAY a response of two writes takes 40 ms longer.
+    The socket is created with TCP's protocol number, which accepted sockets inherit: asyncio sets TCP_NODELAY only on
+    sockets that have it, and without TCP_NODELAY a response of two writes takes 40 ms longer.
 
     Args:
-        port: 0 takes a free one.
+        port: the port number; 0 uses any free port.
 
     Raises:
         OSError: the port cannot be used.
-        OverflowError: there is no such port.
+        OverflowError: the number is not a port.
     """
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(("127.0.0.1", port))
-        made.listen(256)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(256)
     except BaseException:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener
 
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the sandbox, which ends all servers at once."""
+        """Leave signals to the sandbox, which stops all servers together."""
         yield
 
 
 class HttpServer:
-    """Serves an ASGI application on 127.0.0.1 while the `async with` block runs.
+    """Serves an ASGI application on 127.0.0.1 during an `async with` block.
 
     Args:
         app: the application.
-        port: 0 takes a free one.
+        port: the port number; 0 uses any free port.
 
     Raises:
         SandboxError: the port cannot be used.
@@ -57,7 +57,7 @@ class HttpServer:
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
         try:
-            self._socket = listening(port)
+            self._socket = listening_socket(port)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             raise SandboxError(f"Port {port} cannot be used ({reason}): choose another one, PORT=8123") from None
@@ -70,14 +70,14 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Start answering; what has connected before gets its answer now."""
+        """Start accepting connections, including those made since the port was opened."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, giving open requests a second."""
+        """Stop; open requests have one second to complete."""
         self._server.should_exit = True
         if self._task:
             await self._task

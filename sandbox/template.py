@@ -1,4 +1,4 @@
-"""Reads `template.yaml`: what is not in it does not exist in the sandbox either."""
+"""Reads `template.yaml`, which decides what exists in the sandbox."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ ACCOUNT: Final = "123456789012"
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML with CloudFormation's short forms: `!Ref x` reads as `{"Ref": "x"}`."""
+    """Loads YAML with CloudFormation's short forms: `!Ref x` becomes `{"Ref": "x"}`."""
 
 
 def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[
     elif isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
     else:
-        assert isinstance(node, yaml.MappingNode)  # noqa: S101 - the third kind of three
+        assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has no fourth kind of node
         value = loader.construct_mapping(node, deep=True)
     if suffix == "GetAtt" and isinstance(value, str):
         value = value.split(".")
@@ -38,7 +38,7 @@ _Loader.add_multi_constructor("!", _short_form)
 
 @cache
 def _document(path: Path) -> dict[str, Any]:
-    """A template as it is written, read once; nobody changes it."""
+    """Return a template as it is written; it is read once, so callers must not change it."""
     document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
     return document
 
@@ -52,23 +52,23 @@ class Route:
     function: str
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The path parameters if `path` is this route's, else None."""
+        """Return the path parameters if `path` matches this route, otherwise None."""
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
         pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", pattern)
-        found = re.fullmatch(pattern, path, re.DOTALL)
-        return found.groupdict() if found else None
+        match = re.fullmatch(pattern, path, re.DOTALL)
+        return match.groupdict() if match else None
 
 
 @dataclass(frozen=True)
 class QueueMapping:
-    """An event source mapping: a queue, and the function that gets its messages.
+    """An event source mapping: a queue, and the function that receives its messages.
 
     Attributes:
-        function: its name.
+        function: the function's name.
         url: the queue's URL.
         arn: the queue's ARN.
-        batch_size: the most messages in one event.
-        concurrency: the most events at once.
+        batch_size: the maximum number of messages in one event.
+        concurrency: the maximum number of events at a time.
     """
 
     function: str
@@ -80,7 +80,7 @@ class QueueMapping:
 
 @dataclass(frozen=True)
 class Function:
-    """A function: its handler, its limits (seconds, MB), its environment, its routes and its runtime's identifier."""
+    """A function: its handler, its limits (`timeout` in seconds, `memory` in MB), environment, routes and runtime."""
 
     name: str
     handler: str
@@ -92,13 +92,17 @@ class Function:
 
 
 class Template:
-    """The template, with its parameters' defaults and sandbox names for its resources.
+    """A template with values for its parameters and names for its resources.
 
     Args:
-        path: the file.
-        parameters: values in place of the parameters' defaults.
-        stack: the name that it is deployed under.
-        sqs_url: what queues' URLs begin with.
+        path: the template file.
+        parameters: values that replace the parameters' defaults.
+        stack: the stack's name, the prefix of the resources' names.
+        sqs_url: the prefix of the queues' URLs.
+
+    Attributes:
+        document: the template as it is written.
+        values: parameters, pseudo parameters (`AWS::…`), and resources by what `Ref` and `Fn::GetAtt` return.
     """
 
     def __init__(
@@ -123,43 +127,43 @@ class Template:
         for name, resource in self.document["Resources"].items():
             self.values |= _values(name, resource["Type"], f"{stack}-{name.lower()}", sqs_url)
 
-    def resource(self, name: str) -> dict[str, Any]:
-        """A resource's properties as they are written."""
+    def properties(self, name: str) -> dict[str, Any]:
+        """Return a resource's properties as they are written."""
         properties: dict[str, Any] = self.document["Resources"][name]["Properties"]
         return properties
 
     def resolve(self, value: Any) -> str:
-        """The text that a scalar or one of `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join` and `Fn::If` stands for.
+        """Resolve a scalar, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join` or `Fn::If` to text.
 
         Raises:
-            KeyError: it names what the template or the sandbox does not have.
+            KeyError: the function is not supported, or a name is not in the template.
         """
         if isinstance(value, dict) and "Ref" in value:
             return self.values[value["Ref"]]
         if isinstance(value, dict) and "Fn::GetAtt" in value:
             return self.values[".".join(value["Fn::GetAtt"])]
         if isinstance(value, dict) and "Fn::Sub" in value:
-            return re.sub(r"\$\{([^}]+)\}", lambda found: self.values[found[1]], value["Fn::Sub"])
+            return re.sub(r"\$\{([^}]+)\}", lambda match: self.values[match[1]], value["Fn::Sub"])
         if isinstance(value, dict) and "Fn::Join" in value:
-            separator, joined = value["Fn::Join"]
-            return str(separator).join(self.resolve(joined).split(","))
+            separator, items = value["Fn::Join"]
+            return str(separator).join(self.resolve(items).split(","))
         if isinstance(value, dict) and "Fn::If" in value:
             condition, then, otherwise = value["Fn::If"]
             return self.resolve(then if self.holds(condition) else otherwise)
         if isinstance(value, dict | list):
-            raise KeyError(f"the sandbox does not know how to resolve {value}")
+            raise KeyError(f"The sandbox cannot resolve {value}")
         return str(value)
 
     def holds(self, condition: str) -> bool:
-        """Whether one of the template's conditions is met.
+        """Return whether one of the template's conditions is true.
 
         Raises:
             KeyError: as `resolve`.
         """
         return self._is_true(self.document["Conditions"][condition])
 
-    def refusals(self) -> list[str]:
-        """Why CloudFormation would not deploy the template with these parameters: what its rules demand in vain.
+    def failed_assertions(self) -> list[str]:
+        """Return the descriptions of the rules' assertions that fail, for which CloudFormation would not deploy.
 
         Raises:
             KeyError: as `resolve`.
@@ -174,14 +178,14 @@ class Template:
 
     def _is_true(self, expression: Any) -> bool:
         match expression:
-            case {"Fn::Equals": [one, other]}:
-                return self.resolve(one) == self.resolve(other)
-            case {"Fn::Not": [contrary]}:
-                return not self._is_true(contrary)
-        raise KeyError(f"the sandbox does not know how to decide {expression}")
+            case {"Fn::Equals": [left, right]}:
+                return self.resolve(left) == self.resolve(right)
+            case {"Fn::Not": [negated]}:
+                return not self._is_true(negated)
+        raise KeyError(f"The sandbox cannot evaluate {expression}")
 
     def resolve_within(self, value: Any) -> Any:
-        """Lists and mappings with everything in them resolved that stands for something else.
+        """Return a value with all functions in its lists and mappings resolved; other scalars are unchanged.
 
         Raises:
             KeyError: as `resolve`.
@@ -195,7 +199,7 @@ class Template:
         return {name: self.resolve_within(item) for name, item in value.items()}
 
     def queue_mappings(self) -> list[QueueMapping]:
-        """Every queue whose messages a function gets."""
+        """Return the event source mapping of every queue whose messages a function receives."""
         mappings = [
             resource["Properties"]
             for resource in self.document["Resources"].values()
@@ -213,37 +217,37 @@ class Template:
         ]
 
     def functions(self) -> list[Function]:
-        """Every function, with the environment that the template gives it."""
-        shared = self.document["Globals"]["Function"]
-        found = []
+        """Return every function, with its environment variables resolved."""
+        defaults = self.document["Globals"]["Function"]
+        functions = []
         for name, resource in self.document["Resources"].items():
             if resource["Type"] != "AWS::Serverless::Function":
                 continue
-            own = {**shared, **resource["Properties"]}
+            properties = {**defaults, **resource["Properties"]}
             variables = {
-                **shared["Environment"]["Variables"],
+                **defaults["Environment"]["Variables"],
                 **resource["Properties"].get("Environment", {}).get("Variables", {}),
             }
             routes = [
                 Route(event["Properties"]["Method"], event["Properties"]["Path"], name)
-                for event in own.get("Events", {}).values()
+                for event in properties.get("Events", {}).values()
                 if event["Type"] == "HttpApi"
             ]
             environment = {key: self.resolve(value) for key, value in variables.items()}
-            timeout, memory = (int(self.resolve(own[limit])) for limit in ("Timeout", "MemorySize"))
-            runtime = self.resolve(own["Runtime"])
-            found.append(Function(name, own["Handler"], timeout, memory, environment, routes, runtime))
-        return found
+            timeout, memory = (int(self.resolve(properties[limit])) for limit in ("Timeout", "MemorySize"))
+            runtime = self.resolve(properties["Runtime"])
+            functions.append(Function(name, properties["Handler"], timeout, memory, environment, routes, runtime))
+        return functions
 
 
-def _values(name: str, kind: str, deployed: str, sqs_url: str) -> dict[str, str]:
-    """What `Ref` and `Fn::GetAtt` give of a resource that is named `deployed`."""
-    if kind in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Events::Rule"):
-        return {name: deployed}
-    if kind == "AWS::SQS::Queue":
-        url = f"{sqs_url}/{ACCOUNT}/{deployed}"
-        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{deployed}"
-        return {name: url, f"{name}.QueueUrl": url, f"{name}.QueueName": deployed, f"{name}.Arn": arn}
-    if kind == "AWS::Serverless::Function":
+def _values(name: str, resource_type: str, deployed_name: str, sqs_url: str) -> dict[str, str]:
+    """Return what `Ref` and `Fn::GetAtt` return for a resource: `{name: …, "name.Attribute": …}`."""
+    if resource_type in ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Events::Rule"):
+        return {name: deployed_name}
+    if resource_type == "AWS::SQS::Queue":
+        url = f"{sqs_url}/{ACCOUNT}/{deployed_name}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{deployed_name}"
+        return {name: url, f"{name}.QueueUrl": url, f"{name}.QueueName": deployed_name, f"{name}.Arn": arn}
+    if resource_type == "AWS::Serverless::Function":
         return {name: name}
     return {}

@@ -1,4 +1,4 @@
-"""An event loop's time, put forward by tests: no timeout has to be waited for, and none runs out by itself."""
+"""An event loop's time under a test's control, so that tests of timeouts do not wait for them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,30 +6,30 @@ from contextlib import contextmanager
 
 
 class LoopTime:
-    """The time of one event loop. Its timers run out when a test says so, long before they would by themselves."""
+    """The time of one event loop. A test advances it, so that the loop's timers fire early."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._real = loop.time
-        self._ahead = 0.0
+        self._real_time = loop.time
+        self._offset_seconds = 0.0
 
     def now(self) -> float:
-        """The loop's time, in seconds."""
-        return self._real() + self._ahead
+        """Return the loop's time in seconds."""
+        return self._real_time() + self._offset_seconds
 
     def advance(self, seconds: float) -> None:
-        """Put the time forward; called from any thread."""
-        self._ahead += seconds
-        # The loop may be waiting for a timer of before.
+        """Put the time forward. It may be called from any thread."""
+        self._offset_seconds += seconds
+        # Wakes the loop, which may be waiting for a timer by the old time.
         self._loop.call_soon_threadsafe(lambda: None)
 
 
 @contextmanager
-def time_of(loop: asyncio.AbstractEventLoop) -> Iterator[LoopTime]:
-    """Take over a loop's time for the life of the block."""
-    made = LoopTime(loop)
-    loop.time = made.now  # type: ignore[method-assign]  # what timers ask
+def controlled_time(loop: asyncio.AbstractEventLoop) -> Iterator[LoopTime]:
+    """Replace a loop's time for the duration of the block."""
+    loop_time = LoopTime(loop)
+    loop.time = loop_time.now  # type: ignore[method-assign]  # timers call it
     try:
-        yield made
+        yield loop_time
     finally:
-        del loop.time  # the class's own is there again
+        del loop.time  # restores the class's method

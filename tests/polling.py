@@ -10,29 +10,29 @@ DEADLINE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.005
 
 LONG = 600.0
-"""A latency in seconds that no test waits for."""
+"""An engine's latency in seconds that is longer than any test."""
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds, while this event loop goes on."""
+    """Wait until a condition is true, while this event loop continues to run."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition is still false"
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds, while this thread does nothing else."""
+    """Wait until a condition is true; blocks this thread."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "the condition is still false"
         time.sleep(_PAUSE_SECONDS)
 
 
 @contextmanager
 def meanwhile(action: Callable[[], object]) -> Iterator[None]:
-    """Do something in another thread, beside the block; what it raises is raised at the block's end."""
+    """Run `action` in another thread during the block; its exception is raised at the end of the block."""
     with ThreadPoolExecutor(1) as threads:
-        doing = threads.submit(action)
+        running_action = threads.submit(action)
         yield
-        doing.result()
+        running_action.result()

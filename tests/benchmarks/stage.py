@@ -69,7 +69,7 @@ class Stage:
     def gateway(self, function: str) -> Subject:
         """A function of the template as it was built."""
         layers = [*self._template.document["Globals"]["Function"]["Layers"]]
-        layers += self._template.resource(function).get("Layers", [])
+        layers += self._template.properties(function).get("Layers", [])
         path = [self._built / "build" / function]
         path += [self._built / "build" / layer["Ref"] / "python" for layer in layers]
         return Subject((*path, self._built / "runtime"), self.functions[function].handler)

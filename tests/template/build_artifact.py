@@ -32,7 +32,7 @@ class Artifact:
 
     def layers(self, function: str) -> list[Path]:
         """The folders of a function's layers, in the order in which modules are searched."""
-        names = [*TEMPLATE.document["Globals"]["Function"]["Layers"], *TEMPLATE.resource(function).get("Layers", [])]
+        names = [*TEMPLATE.document["Globals"]["Function"]["Layers"], *TEMPLATE.properties(function).get("Layers", [])]
         return [self.folder / name["Ref"] / "python" for name in names]
 
     def command(self, function: str, code: str) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def build(folder: Path, python: str, architecture: str) -> Path:
         text = text.replace(f"{ROOT}/layers/imaging", str(folder / "nothing"))
     template = folder / "template.yaml"
     template.write_text(text)
-    requirements = [f"{TEMPLATE.resource(layer)['ContentUri']}/requirements.txt" for layer in LAYERS]
+    requirements = [f"{TEMPLATE.properties(layer)['ContentUri']}/requirements.txt" for layer in LAYERS]
     current = [option for path in (".venv-template/.ready", *requirements) for option in ("-o", path)]
     variables = (f"TEMPLATE={template}", f"BUILD_DIR={folder / 'build'}", f"LAMBDA_PYTHON={python}")
     done = run("make", "-s", *current, "build", *variables, f"ARCHITECTURE={architecture}")

@@ -22,5 +22,5 @@ def apply_conditions(value: Any, template: Template) -> Any:
 
 def properties_of(name: str, template: Template) -> dict[str, Any]:
     """The properties of a resource, with conditions applied."""
-    applied: dict[str, Any] = apply_conditions(template.resource(name), template)
+    applied: dict[str, Any] = apply_conditions(template.properties(name), template)
     return applied

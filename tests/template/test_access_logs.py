@@ -23,7 +23,7 @@ LOGGED = {
 
 def test_access_logs_are_json() -> None:
     """Each request that reaches the API is logged as one line of JSON in a log group of its own."""
-    settings = TEMPLATE.resource("Api")["AccessLogSettings"]
+    settings = TEMPLATE.properties("Api")["AccessLogSettings"]
 
     line = json.loads(settings["Format"])
 
@@ -35,7 +35,7 @@ def test_access_logs_are_json() -> None:
 
 def test_access_logs_contain_no_secrets() -> None:
     """A line contains only these variables."""
-    text = TEMPLATE.resource("Api")["AccessLogSettings"]["Format"]
+    text = TEMPLATE.properties("Api")["AccessLogSettings"]["Format"]
 
     assert set(re.findall(r"\$[\w.]+", text)) == LOGGED
     assert set(json.loads(text).values()) == LOGGED

@@ -33,7 +33,7 @@ def test_only_functions_with_the_imaging_layer_can_import_pillow(artifact: Artif
 
     done = run(*artifact.command(function, code), cwd=artifact.folder)
 
-    has_layer = {"Ref": "ImagingLayer"} in TEMPLATE.resource(function).get("Layers", [])
+    has_layer = {"Ref": "ImagingLayer"} in TEMPLATE.properties(function).get("Layers", [])
     assert (done.returncode == 0) is has_layer, done.stderr
     assert has_layer or "No module named 'PIL'" in done.stderr
 
@@ -55,7 +55,7 @@ def test_a_function_has_only_its_own_folder(artifact: Artifact) -> None:
         packages = {
             path.relative_to(artifact.folder / function).parent for path in artifact.folder.glob(f"{function}/**/*.py")
         }
-        assert packages == {Path(TEMPLATE.resource(function)["CodeUri"])}
+        assert packages == {Path(TEMPLATE.properties(function)["CodeUri"])}
 
 
 def test_the_layer_is_small(artifact: Artifact, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ HTTP_FUNCTIONS = {function.name for function in TEMPLATE.functions() if function
 
 def test_the_api_is_throttled() -> None:
     """Parameters limit the rate and the burst of requests that the API accepts."""
-    assert TEMPLATE.resource("Api")["DefaultRouteSettings"] == {
+    assert TEMPLATE.properties("Api")["DefaultRouteSettings"] == {
         "ThrottlingRateLimit": {"Ref": "ApiRateLimit"},
         "ThrottlingBurstLimit": {"Ref": "ApiBurstLimit"},
     }
@@ -45,9 +45,9 @@ def test_http_functions_have_a_concurrency_parameter(function: str) -> None:
 )
 def test_function_urls_require_concurrency_limits(parameters: dict[str, str], missing: list[str]) -> None:
     """No API throttles a function URL, so CloudFormation rejects function URLs without a concurrency limit."""
-    refusals = Template(parameters=parameters).refusals()
+    failed = Template(parameters=parameters).failed_assertions()
 
-    assert [name for refusal in refusals for name in re.findall(r"\w+Concurrency", refusal)] == missing
+    assert [name for text in failed for name in re.findall(r"\w+Concurrency", text)] == missing
 
 
 @pytest.mark.parametrize("function", sorted({function.name for function in TEMPLATE.functions()} - HTTP_FUNCTIONS))
@@ -61,4 +61,4 @@ def test_queue_functions_are_limited_by_their_mapping(function: str) -> None:
     ]
 
     assert int(TEMPLATE.resolve(limit)) <= 10
-    assert "ReservedConcurrentExecutions" not in TEMPLATE.resource(function)
+    assert "ReservedConcurrentExecutions" not in TEMPLATE.properties(function)

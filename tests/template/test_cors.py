@@ -72,7 +72,7 @@ def test_an_origin_is_scheme_host_and_port(origins: str, valid: bool) -> None:
 
 def test_no_name_is_rewritten_by_sam() -> None:
     """SAM renames its CORS keys in all strings of a conditional CORS configuration, so no name there contains one."""
-    (condition, _then, _otherwise) = WITHOUT_ORIGINS.resource("Api")["CorsConfiguration"]["Fn::If"]
+    (condition, _then, _otherwise) = WITHOUT_ORIGINS.properties("Api")["CorsConfiguration"]["Fn::If"]
     keys = ("AllowOrigins", "AllowHeaders", "AllowMethods", "ExposeHeaders", "MaxAge", "AllowCredentials")
 
     assert not [key for key in keys if key in condition or key in ORIGINS["Fn::Split"][1]["Ref"]]

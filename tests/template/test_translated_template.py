@@ -37,7 +37,7 @@ def test_sam_adds_nothing_to_a_role(translated_resources: dict[str, Any], functi
     """SAM leaves a role as it is written: AWS's own policies for logs and traces would allow any log group."""
     role = translated_resources[f"{function}Role"]["Properties"]
 
-    assert role == TEMPLATE.resource(f"{function}Role")
+    assert role == TEMPLATE.properties(f"{function}Role")
     assert translated_resources[function]["Properties"]["TracingConfig"] == {"Mode": "Active"}
 
 

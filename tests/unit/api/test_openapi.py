@@ -120,7 +120,7 @@ def test_response_headers_are_documented() -> None:
 
 def test_the_description_states_the_error_formats() -> None:
     """The formats of the gateway's own routes and of the OpenAI channel differ."""
-    assert "RFC 9457 problem documents, except those of paths under `/v1`" in DOCUMENT["info"]["description"]
+    assert "RFC 9457 problem documents, except under `/v1`" in DOCUMENT["info"]["description"]
 
 
 def test_both_request_bodies_of_an_openai_edit_have_an_example() -> None:

@@ -1,4 +1,4 @@
-"""A connection for engines under test, and the parts that tests of the `openai` engine share."""
+"""A connection for engines under test, and fixtures for tests of the `openai` engine."""
 
 import asyncio
 import io
@@ -20,12 +20,12 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import SandboxState
-from tests.loop_time import LoopTime, time_of
+from tests.loop_time import LoopTime, controlled_time
 
 
 @dataclass
-class Waits:
-    """Stands for time: remembers every wait, in seconds, and takes none."""
+class RecordedSleeps:
+    """Replaces sleeping: records each wait, in seconds, and returns at once."""
 
     seconds: list[float] = field(default_factory=list)
 
@@ -36,32 +36,34 @@ class Waits:
 @pytest.fixture
 async def loop_time(anyio_backend: str) -> AsyncIterator[LoopTime]:
     """The time of the test's event loop: engines' timeouts end when it is put forward."""
-    with time_of(asyncio.get_running_loop()) as made:
+    with controlled_time(asyncio.get_running_loop()) as made:
         yield made
 
 
 @pytest.fixture
-def waits() -> Waits:
-    return Waits()
+def sleeps() -> RecordedSleeps:
+    return RecordedSleeps()
 
 
 @pytest.fixture
-async def connect(waits: Waits, tls: ssl.SSLContext, anyio_backend: str) -> AsyncIterator[Callable[..., Connection]]:
-    """Make a `Connection`; `timeout` in seconds and `secrets` can be given. Foreign URLs are refused."""
+async def connect(
+    sleeps: RecordedSleeps, tls: ssl.SSLContext, anyio_backend: str
+) -> AsyncIterator[Callable[..., Connection]]:
+    """Make a `Connection` with `timeout` in seconds and `secrets`. URLs of other origins are refused."""
     async with httpx.AsyncClient(trust_env=False, verify=tls) as client:
 
         async def refuse(url: str) -> bytes:
             raise InvalidUrl(f"{url} is not a public address")
 
         def make(timeout: float = 10.0, secrets: tuple[str, ...] = ()) -> Connection:
-            return Connection(client, refuse, timeout, secrets, waits.sleep)
+            return Connection(client, refuse, timeout, secrets, sleeps.sleep)
 
         yield make
 
 
 @pytest.fixture
 def png() -> Callable[[int], bytes]:
-    """Make a small PNG of one shade of grey, told by its number."""
+    """Make a small PNG of one shade of grey, which its number determines."""
 
     def make(shade: int = 0) -> bytes:
         out = io.BytesIO()
@@ -72,31 +74,31 @@ def png() -> Callable[[int], bytes]:
 
 
 @pytest.fixture
-def ask() -> Callable[..., ImageRequest]:
-    """Make a request for a small image, all of whose fields the caller set."""
+def make_request() -> Callable[..., ImageRequest]:
+    """Make a request for a small image in which the caller set every given field."""
 
     def make(**fields: Any) -> ImageRequest:
-        wanted = {"prompt": "a fox", "size": Size(64, 64), **fields}
-        return ImageRequest(job_id="job", requested=frozenset(wanted), **wanted)
+        fields_set = {"prompt": "a fox", "size": Size(64, 64), **fields}
+        return ImageRequest(job_id="job", requested=frozenset(fields_set), **fields_set)
 
     return make
 
 
 @pytest.fixture
 def openai_state() -> SandboxState:
-    """Knobs and record of the sandbox's OpenAI server."""
+    """The state of the sandbox's OpenAI server."""
     return SandboxState()
 
 
 @pytest.fixture
 def openai_url(serve: Callable[[ASGIApp], str], openai_state: SandboxState) -> str:
-    """Base URL of the sandbox's OpenAI server."""
+    """The base URL of the sandbox's OpenAI server."""
     return serve(create_app(openai_state)) + "/v1"
 
 
 @pytest.fixture
 def openai_engine(openai_url: str, connect: Callable[..., Connection]) -> Callable[..., OpenAIEngine]:
-    """Make an `openai` engine against the sandbox's server, or with the configuration given."""
+    """Make an `openai` engine for the sandbox's server, or for the given configuration."""
 
     def make(
         connection: Connection | None = None,

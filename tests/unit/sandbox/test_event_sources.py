@@ -13,9 +13,10 @@ from typing import Any
 import boto3
 import pytest
 
+from sandbox.bus_listener import BusListener
 from sandbox.embedded_aws import EmbeddedAws
-from sandbox.event_sources import BusListener, EventSources
-from sandbox.lambda_environment import LambdaService
+from sandbox.event_sources import EventSources
+from sandbox.lambda_service import LambdaService
 from sandbox.template import Function, QueueMapping
 
 pytestmark = pytest.mark.anyio

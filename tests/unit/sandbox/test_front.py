@@ -229,7 +229,9 @@ async def test_what_the_template_does_not_have_is_not_found(
 async def test_ten_megabytes_are_the_most_for_the_api(client: Client, functions: Functions) -> None:
     """A body of more than 10 MB is refused with 413, as API Gateway does."""
     async with client() as http:
-        answer = await http.post("/images", content=b"x" * (front.MAX_BODY + 1), headers={"content-type": "text/plain"})
+        answer = await http.post(
+            "/images", content=b"x" * (front.MAX_BODY_BYTES + 1), headers={"content-type": "text/plain"}
+        )
 
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
     assert functions.requested == []

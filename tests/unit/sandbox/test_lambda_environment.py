@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.lambda_environment import MAX_PAYLOAD, Environment, FunctionError, LambdaService
+from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, Environment, FunctionError
+from sandbox.lambda_service import LambdaService
 from sandbox.template import Function
 
 pytestmark = pytest.mark.anyio
@@ -209,18 +210,18 @@ async def test_time_runs_out(start: Start) -> None:
 
 async def test_the_longest_answer(start: Start) -> None:
     """An answer of 6 MB is taken."""
-    answer = await (await start("tiny.much")).invoke({"size": MAX_PAYLOAD - 2})
+    answer = await (await start("tiny.much")).invoke({"size": MAX_PAYLOAD_BYTES - 2})
 
-    assert len(answer) == MAX_PAYLOAD - 2
+    assert len(answer) == MAX_PAYLOAD_BYTES - 2
 
 
 async def test_a_response_is_not_escaped(start: Start) -> None:
     """Non-ASCII characters count as they do on Lambda: in UTF-8, two bytes for each of these."""
     environment = await start("tiny.umlauts")
 
-    assert len(await environment.invoke({"characters": MAX_PAYLOAD // 2 - 1})) == MAX_PAYLOAD // 2 - 1
+    assert len(await environment.invoke({"characters": MAX_PAYLOAD_BYTES // 2 - 1})) == MAX_PAYLOAD_BYTES // 2 - 1
     with pytest.raises(FunctionError, match="exceeded maximum allowed payload size"):
-        await environment.invoke({"characters": MAX_PAYLOAD // 2})
+        await environment.invoke({"characters": MAX_PAYLOAD_BYTES // 2})
 
 
 async def test_too_long_an_answer(start: Start) -> None:
@@ -228,7 +229,7 @@ async def test_too_long_an_answer(start: Start) -> None:
     environment = await start("tiny.much")
 
     with pytest.raises(FunctionError, match="exceeded maximum allowed payload size"):
-        await environment.invoke({"size": MAX_PAYLOAD})
+        await environment.invoke({"size": MAX_PAYLOAD_BYTES})
 
     assert not environment.alive
 
@@ -326,15 +327,15 @@ async def test_processes_at_work_are_known(service: Make, tmp_path: Path) -> Non
     event = {"folder": str(tmp_path / "met"), "count": 3}
     invocations = [asyncio.create_task(functions.invoke("meet", event)) for _ in range(2)]
     await eventually(lambda: len(list((tmp_path / "met").iterdir())) == 2)
-    first, second = functions.at_work("meet")
+    first, second = functions.busy_pids("meet")
 
     os.kill(first, signal.SIGKILL)
-    await eventually(lambda: functions.at_work("meet") == [second])
+    await eventually(lambda: functions.busy_pids("meet") == [second])
     (tmp_path / "met" / "third").touch()
     await asyncio.gather(*invocations, return_exceptions=True)
 
     assert sorted(path.name for path in (tmp_path / "met").iterdir()) == sorted([str(first), str(second), "third"])
-    assert functions.at_work("meet") == []
+    assert functions.busy_pids("meet") == []
 
 
 async def test_a_failed_event_leaves_its_environment_warm(service: Make) -> None:
@@ -349,7 +350,7 @@ async def test_a_failed_event_leaves_its_environment_warm(service: Make) -> None
     assert len(functions._started) == 1
 
 
-@pytest.mark.parametrize(("name", "event"), [("die", {"die": True}), ("much", {"size": MAX_PAYLOAD})])
+@pytest.mark.parametrize(("name", "event"), [("die", {"die": True}), ("much", {"size": MAX_PAYLOAD_BYTES})])
 async def test_a_new_environment_follows_a_dead_one(service: Make, name: str, event: dict[str, Any]) -> None:
     """After a death, or an answer that the runtime client dies of, the next event gets a new process."""
     functions = service(name)
@@ -382,7 +383,7 @@ async def test_a_function_goes_on_when_its_caller_gives_up(service: Make, tmp_pa
 
     (folder / "the second").touch()
 
-    await eventually(lambda: not functions._running)
+    await eventually(lambda: not functions._invocations)
     assert await functions.invoke("meet", event) == functions._started[0].pid
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox's OpenAI server refuses, and in which words."""
+"""Requests that the sandbox's OpenAI server refuses, with OpenAI's errors."""
 
 import io
 from collections.abc import Callable
@@ -24,9 +24,9 @@ def image(size: tuple[int, int] = (32, 32), mode: str = "RGB", format: str = "PN
     return out.getvalue()
 
 
-def refused(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
-    assert answer.status_code == status, answer.text
-    error = answer.json()["error"]
+def error_of(response: httpx.Response, status: int = 400) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     return dict(error)
 
@@ -64,28 +64,30 @@ def refused(answer: httpx.Response, status: int = 400) -> dict[str, Any]:
         ({"user": 7}, "user", "invalid_type"),
     ],
 )
-def test_generation_refuses(url: str, fields: dict[str, Any], param: str | None, code: str) -> None:
-    """Each field that OpenAI would not take is a 400 that names it, with OpenAI's code."""
-    error = refused(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", **fields}))
+def test_invalid_fields_of_a_generation_are_refused(
+    url: str, fields: dict[str, Any], param: str | None, code: str
+) -> None:
+    """The 400 names the field and has OpenAI's code."""
+    error = error_of(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", **fields}))
 
     assert (error["param"], error["code"]) == (param, code)
 
 
-def test_size_is_refused_in_openais_words(url: str) -> None:
-    """A size off the grid is refused with the words users of the API see."""
-    error = refused(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", "size": "65x65"}))
+def test_a_size_is_refused_with_openais_message(url: str) -> None:
+    """Width and height must be divisible by 16."""
+    error = error_of(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", "size": "65x65"}))
 
     assert error["message"] == "Invalid size '65x65'. Width and height must both be divisible by 16."
 
 
 @pytest.mark.parametrize("size", ["48x16", "16x48", "3840x2160", "2160x3840"])
 def test_sizes_at_the_limits_are_accepted(url: str, size: str) -> None:
-    """The ratios 1:3 and 3:1 and the largest resolution, upright too, are within the rules."""
+    """The ratios 1:3 and 3:1 and the largest resolution are valid in both orientations."""
     assert httpx.post(f"{url}/images/generations", json={"prompt": "a fox", "size": size}, timeout=30).is_success
 
 
-def test_later_model_knows_more_qualities(url: str) -> None:
-    """`xhigh` is a quality of the later model, and is said back."""
+def test_a_later_model_supports_more_qualities(url: str) -> None:
+    """`xhigh` is in the response."""
     fields = {"prompt": "a fox", "model": "gpt-image-2.6-sunburst", "quality": "xhigh", "size": "64x64"}
 
     assert httpx.post(f"{url}/images/generations", json=fields).json()["quality"] == "xhigh"
@@ -100,9 +102,9 @@ def test_later_model_knows_more_qualities(url: str) -> None:
         ("GET", "/models/dall-e-2", None),
     ],
 )
-def test_unknown_model_is_not_found(url: str, method: str, path: str, body: dict[str, Any] | None) -> None:
-    """A model that is not there, or not of that kind, is a 404 wherever it is named."""
-    error = refused(httpx.request(method, f"{url}{path}", json=body), 404)
+def test_an_unknown_model_is_not_found(url: str, method: str, path: str, body: dict[str, Any] | None) -> None:
+    """A model that does not exist or has another kind is a 404 on every route."""
+    error = error_of(httpx.request(method, f"{url}{path}", json=body), 404)
 
     assert error["code"] == "model_not_found"
 
@@ -115,27 +117,27 @@ def test_unknown_model_is_not_found(url: str, method: str, path: str, body: dict
         ({"model": "gpt-5.6-mini", "messages": [{"role": "system", "content": "hi"}]}, "messages"),
     ],
 )
-def test_chat_refuses(url: str, body: dict[str, Any], param: str) -> None:
-    """A chat completion wants a model and a user's message."""
-    assert refused(httpx.post(f"{url}/chat/completions", json=body))["param"] == param
+def test_an_incomplete_chat_completion_is_refused(url: str, body: dict[str, Any], param: str) -> None:
+    """It needs a model and a user message."""
+    assert error_of(httpx.post(f"{url}/chat/completions", json=body))["param"] == param
 
 
 @pytest.mark.parametrize("content", [b"{not json", b"[1, 2]"])
-def test_body_must_be_a_json_object(url: str, content: bytes) -> None:
-    """A body that is no JSON object is a 400."""
-    refused(httpx.post(f"{url}/images/generations", content=content))
+def test_a_body_that_is_not_a_json_object_is_refused(url: str, content: bytes) -> None:
+    """The response is a 400."""
+    error_of(httpx.post(f"{url}/images/generations", content=content))
 
 
-def test_edit_must_be_multipart(url: str) -> None:
-    """A JSON body on the edits route is refused."""
-    error = refused(httpx.post(f"{url}/images/edits", json={"prompt": "a fox"}))
+def test_an_edit_with_json_is_refused(url: str) -> None:
+    """The edits route accepts only multipart."""
+    error = error_of(httpx.post(f"{url}/images/edits", json={"prompt": "a fox"}))
 
     assert error["code"] == "unsupported_content_type"
 
 
-def test_edit_with_broken_multipart(url: str) -> None:
-    """A multipart body without its boundary is a 400, not a crash."""
-    refused(httpx.post(f"{url}/images/edits", content=b"--x", headers={"content-type": "multipart/form-data"}))
+def test_an_edit_with_invalid_multipart_is_refused(url: str) -> None:
+    """The body has no boundary."""
+    error_of(httpx.post(f"{url}/images/edits", content=b"--x", headers={"content-type": "multipart/form-data"}))
 
 
 @pytest.mark.parametrize(
@@ -154,20 +156,22 @@ def test_edit_with_broken_multipart(url: str) -> None:
         ({"n": "11"}, [("image", image())], "n", "integer_above_max_value"),
     ],
 )
-def test_edit_refuses(url: str, fields: dict[str, str], files: list[tuple[str, bytes]], param: str, code: str) -> None:
-    """An edit without usable images is refused, naming the field."""
+def test_an_edit_without_usable_images_is_refused(
+    url: str, fields: dict[str, str], files: list[tuple[str, bytes]], param: str, code: str
+) -> None:
+    """The error names the field."""
     parts = [(name, ("file.png", data, "image/png")) for name, data in files]
 
-    error = refused(httpx.post(f"{url}/images/edits", data={"prompt": "a fox", **fields}, files=parts))
+    error = error_of(httpx.post(f"{url}/images/edits", data={"prompt": "a fox", **fields}, files=parts))
 
     assert (error["param"], error["code"]) == (param, code)
 
 
-def test_edit_refuses_a_large_mask(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mask over the limit of bytes is refused."""
+def test_a_large_mask_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is in bytes."""
     monkeypatch.setattr("sandbox.engines.openai_inputs._MAX_MASK_BYTES", 10)
     parts = [(name, ("file.png", image(mode="RGBA"), "image/png")) for name in ("image", "mask")]
 
-    error = refused(httpx.post(f"{url}/images/edits", data={"prompt": "a fox"}, files=parts))
+    error = error_of(httpx.post(f"{url}/images/edits", data={"prompt": "a fox"}, files=parts))
 
     assert error["message"] == "Invalid mask image format - mask must be less than 4MB"

@@ -99,11 +99,11 @@ def test_a_parameter_wins_over_its_default(small: Path) -> None:
 
 def test_short_forms_read_as_long_ones(small: Path) -> None:
     """CloudFormation's short forms become its long ones, `GetAtt` with its two parts apart, and nested ones too."""
-    properties = Template(small).resource("PaintFunction")
+    properties = Template(small).properties("PaintFunction")
 
     assert properties["Role"] == {"Fn::GetAtt": ["Painter", "Arn"]}
     assert properties["VpcConfig"] == {"Fn::If": ["InVpc", {"Fn::Select": [0, ["a"]]}, {"Ref": "AWS::NoValue"}]}
-    assert Template(small).resource("Secrets") == {"Fn::Transform": {"Name": "AWS::Include"}}
+    assert Template(small).properties("Secrets") == {"Fn::Transform": {"Name": "AWS::Include"}}
 
 
 def test_a_queue_is_named_in_four_ways(small: Path) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.errors import SandboxError
-from sandbox.servers import HttpServer, listening
+from sandbox.servers import HttpServer, listening_socket
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ async def test_accepted_connections_have_no_delay() -> None:
         found.append(nodelay(writer.get_extra_info("socket")))
         writer.close()
 
-    listener = listening()
+    listener = listening_socket()
     async with await asyncio.start_server(look, sock=listener):
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         await reader.read()
