@@ -10,8 +10,9 @@ import httpx
 from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws, create_transport
 from image_gateway.aws.locks import Locks
-from image_gateway.config.merge import REWRITE_TIMEOUT_SECONDS, with_edit_fallbacks
+from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.store import ConfigStore
+from image_gateway.config.timeouts import REWRITE_TIMEOUT_SECONDS
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.events import JobEvents

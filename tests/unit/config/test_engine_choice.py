@@ -1,4 +1,4 @@
-"""Which engine and model a request gets."""
+"""Choice of the engine and the model of a request."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from image_gateway.config.engine_choice import EngineChoice, choice_for_job, cho
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 
-BOTH = {
+TWO_ENGINES = {
     "IMAGE_GENERATION_ENGINE": "openai",
     "IMAGE_GENERATION_MODEL": "gpt-image-2",
     "IMAGES_OPENAI_API_BASE_URL": "https://litellm.example/v1",
@@ -35,21 +35,21 @@ OFFICIAL_GEMINI = "https://generativelanguage.googleapis.com/v1beta"
         ("ComfyUI/flux-dev", EngineChoice("openai", "ComfyUI/flux-dev")),
     ],
 )
-def test_a_model_may_name_an_engine(model: str | None, expected: EngineChoice) -> None:
-    """`engine/model` goes to an engine that is configured; any other name is one of the configured engine's."""
-    assert choose_engine(ImagesConfig(**BOTH), model, edit=False, allow_engine_prefix=True) == expected
+def test_a_model_can_have_the_prefix_of_a_configured_engine(model: str | None, expected: EngineChoice) -> None:
+    """Any other name is a model of the engine that is configured for generation."""
+    assert choose_engine(ImagesConfig(**TWO_ENGINES), model, edit=False, allow_engine_prefix=True) == expected
 
 
-def test_other_channels_take_names_as_they_are() -> None:
-    """Where names come from the engine's own list, a slash is part of the name."""
-    chosen = choose_engine(ImagesConfig(**BOTH), "comfyui/flux-dev", edit=False)
+def test_a_prefix_is_part_of_the_models_name_on_other_channels() -> None:
+    """There, names come from the engine's own list."""
+    chosen = choose_engine(ImagesConfig(**TWO_ENGINES), "comfyui/flux-dev", edit=False)
 
     assert chosen == EngineChoice("openai", "comfyui/flux-dev")
 
 
-def test_an_engine_gets_no_other_engine_s_default_model() -> None:
-    """The configured model belongs to the configured engine."""
-    config = ImagesConfig(**BOTH)
+def test_the_configured_model_is_only_used_with_the_configured_engine() -> None:
+    """Another engine uses its own default."""
+    config = ImagesConfig(**TWO_ENGINES)
 
     assert choose_engine(config, "comfyui/", edit=False, allow_engine_prefix=True).model is None
     assert choose_engine(config, None, edit=False).model == "gpt-image-2"
@@ -79,21 +79,25 @@ def test_an_engine_gets_no_other_engine_s_default_model() -> None:
         ({"AUTOMATIC1111_BASE_URL": "http://a.example"}, "automatic1111", True, "http://a.example"),
     ],
 )
-def test_what_is_configured(fields: dict[str, Any], engine: str, edit: bool, expected: str | None) -> None:
-    """An engine is configured by its URL; a provider's own, which is the default, needs the key too."""
+def test_the_server_of_an_engine_that_is_configured(
+    fields: dict[str, Any], engine: str, edit: bool, expected: str | None
+) -> None:
+    """An engine is configured if its URL is set. The default URL, which is the provider's, needs a key too."""
     assert server_url(ImagesConfig(**fields), engine, edit=edit) == expected
 
 
-def test_a_pinned_job_stays_where_it_was_allowed() -> None:
-    """Whatever the configuration says by the time it is done."""
+def test_a_pinned_job_keeps_its_engine_and_model() -> None:
+    """A later change of the configuration does not change them."""
     job = Job(id="1", kind="generation", owner="token:1", engine="comfyui", model="flux", pinned=True)
 
-    assert engine_for_job(job, ImagesConfig(**BOTH)) == "comfyui"
-    assert choice_for_job(job, "comfyui/other", ImagesConfig(**BOTH)) == EngineChoice("comfyui", "flux", named=True)
+    assert engine_for_job(job, ImagesConfig(**TWO_ENGINES)) == "comfyui"
+    assert choice_for_job(job, "comfyui/other", ImagesConfig(**TWO_ENGINES)) == EngineChoice(
+        "comfyui", "flux", named=True
+    )
 
 
-def test_any_other_job_goes_where_the_configuration_says() -> None:
-    """An operator who changes over takes along what waits."""
+def test_a_job_that_is_not_pinned_follows_the_configuration() -> None:
+    """If the operator changes the engine, queued jobs run on the new one."""
     job = Job(id="1", kind="edit", owner="token:1", engine="comfyui", model="flux")
     config = ImagesConfig(IMAGE_EDIT_ENGINE="gemini", IMAGE_EDIT_MODEL="gemini-3-pro-image")
 

@@ -1,184 +1,87 @@
-"""What a configuration becomes: from the environment, by an update, for a try, and for an edit."""
+"""Merging of updates, and of credentials to test."""
 
 from typing import Any
 
 import pytest
 
-from image_gateway.config.merge import check_origin, fallback, merge, with_credentials, with_edit_fallbacks
-from image_gateway.errors import InvalidRequest, NotConfigured
+from image_gateway.config.merge import check_origin, merge, with_credentials
+from image_gateway.errors import InvalidRequest
 from image_gateway.models.config import MASK, SECRETS, ImagesConfig
 
-ONE, OTHER = "https://one.example/v1", "https://other.example/v1"
-
-SERVERS = [
-    (f"{name}_BASE_URL", f"{name}_KEY", f"{edit}_BASE_URL", f"{edit}_KEY")
-    for name, edit in (
-        ("IMAGES_OPENAI_API", "IMAGES_EDIT_OPENAI_API"),
-        ("IMAGES_GEMINI_API", "IMAGES_EDIT_GEMINI_API"),
-    )
-] + [("COMFYUI_BASE_URL", "COMFYUI_API_KEY", "IMAGES_EDIT_COMFYUI_BASE_URL", "IMAGES_EDIT_COMFYUI_API_KEY")]
-"""URL and key for generation, URL and key for edits."""
-
-Server = tuple[str, str, str, str]
+URL, OTHER_URL = "https://one.example/v1", "https://other.example/v1"
+URL_FIELD, KEY_FIELD = "IMAGES_OPENAI_API_BASE_URL", "IMAGES_OPENAI_API_KEY"
 
 
 def config(**fields: Any) -> ImagesConfig:
     return ImagesConfig.model_validate(fields)
 
 
-@pytest.fixture(params=SERVERS, ids=["openai", "gemini", "comfyui"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.param
-    return found
-
-
-def for_edits(server: Server, *values: str) -> tuple[str, str]:
-    """URL and key that an edit uses, where the four fields of `server` have these values."""
-    found = with_edit_fallbacks(config(**dict(zip(server, values, strict=True))))
-    return getattr(found, server[2]), getattr(found, server[3])
-
-
-def test_an_empty_url_for_edits_means_the_one_for_generation(server: Server) -> None:
-    """URL and key come together."""
-    assert for_edits(server, ONE, "key", "", "") == (ONE, "key")
-
-
-def test_a_key_for_edits_without_a_url_goes_nowhere(server: Server) -> None:
-    """It was given for another server than the one for generation."""
-    assert for_edits(server, ONE, "key", "", "edit-key") == (ONE, "key")
-
-
-def test_the_same_server_needs_no_second_key(server: Server) -> None:
-    """Scheme, host and port decide, not the path."""
-    url = "https://ONE.example:443/edits"
-
-    assert for_edits(server, ONE, "key", url, "") == (url, "key")
+def with_test_credentials(url: str | None, key: str | dict[str, Any] | None) -> ImagesConfig:
+    """Return the configuration to test, where the configured server is `URL` with the key `stored`."""
+    return with_credentials(config(**{URL_FIELD: URL, KEY_FIELD: "stored"}), URL_FIELD, KEY_FIELD, url, key)
 
 
 @pytest.mark.parametrize(
-    "url", [OTHER, "http://one.example/v1", "https://one.example:8443/v1", "https://one.example.other.example/v1"]
-)
-def test_another_server_gets_no_key_of_this_one(server: Server, url: str) -> None:
-    """A key goes to the server it was given for, and to no other."""
-    assert for_edits(server, ONE, "key", url, "") == (url, "")
-
-
-def test_a_key_for_edits_holds(server: Server) -> None:
-    """What is set for edits is used for edits, also on the same server."""
-    assert for_edits(server, ONE, "key", ONE, "edit-key") == (ONE, "edit-key")
-    assert for_edits(server, ONE, "key", OTHER, "edit-key") == (OTHER, "edit-key")
-
-
-@pytest.mark.parametrize(("url", "version"), [("", "2026-01-01"), (ONE, "")])
-def test_the_version_comes_with_the_url(url: str, version: str) -> None:
-    """An `api-version` belongs to a URL, so only a URL that is taken over brings its own."""
-    found = with_edit_fallbacks(
-        config(
-            IMAGES_OPENAI_API_BASE_URL=ONE,
-            IMAGES_OPENAI_API_VERSION="2026-01-01",
-            IMAGES_EDIT_OPENAI_API_BASE_URL=url,
-        )
-    )
-
-    assert version == found.IMAGES_EDIT_OPENAI_API_VERSION
-
-
-def test_fallbacks_change_nothing_else() -> None:
-    """Fields for generation, and the configuration that was given, stay as they are."""
-    given = config(IMAGES_OPENAI_API_BASE_URL=ONE, IMAGES_OPENAI_API_KEY="key", IMAGES_EDIT_OPENAI_API_BASE_URL="")
-    before = given.model_dump()
-
-    found = with_edit_fallbacks(given).model_dump()
-
-    assert given.model_dump() == before
-    assert {name for name in found if found[name] != before[name]} == {
-        "IMAGES_EDIT_OPENAI_API_BASE_URL",
-        "IMAGES_EDIT_OPENAI_API_KEY",
-    }
-
-
-def test_every_key_that_a_fallback_uses_is_known_as_a_secret() -> None:
-    """Messages are cleaned of it."""
-    given = config(IMAGES_OPENAI_API_BASE_URL=ONE, IMAGES_OPENAI_API_KEY="key", IMAGES_EDIT_OPENAI_API_BASE_URL="")
-
-    assert "key" in with_edit_fallbacks(given).secrets()
-
-
-@pytest.mark.parametrize("auth", ["ann:secret", {"username": "ann", "password": "secret"}])
-def test_basic_auth_is_a_secret_in_all_its_forms(auth: object) -> None:
-    """Password, pair and what a header makes of it are kept out of messages; the longest are looked for first."""
-    given = config(AUTOMATIC1111_API_AUTH=auth, IMAGES_OPENAI_API_KEY="sk")
-
-    assert given.secrets() == ["YW5uOnNlY3JldA==", "ann:secret", "secret", "sk"]
-
-
-URL, KEY = SERVERS[0][:2]
-
-
-def tried(url: str | None, key: str | dict[str, Any] | None, **fields: Any) -> ImagesConfig:
-    """What is tried where the server is `ONE` with the key `stored`."""
-    return with_credentials(config(**{URL: ONE, KEY: "stored", **fields}), URL, KEY, url, key)
-
-
-@pytest.mark.parametrize(
-    ("url", "key", "wanted"),
+    ("url", "key", "expected"),
     [
-        (None, None, (ONE, "stored")),
-        (None, MASK, (ONE, "stored")),
+        (None, None, (URL, "stored")),
+        (None, MASK, (URL, "stored")),
         ("https://one.example/v2", MASK, ("https://one.example/v2", "stored")),
-        (None, "new", (ONE, "new")),
-        (OTHER, "new", (OTHER, "new")),
-        (OTHER, "", (OTHER, "")),
+        (None, "new", (URL, "new")),
+        (OTHER_URL, "new", (OTHER_URL, "new")),
+        (OTHER_URL, "", (OTHER_URL, "")),
     ],
 )
-def test_a_try_takes_what_it_is_given(url: str | None, key: str | None, wanted: tuple[str, str]) -> None:
-    """Null and the mask stand for what is configured, anything else for itself."""
-    found = tried(url, key)
+def test_null_and_the_mask_stand_for_the_configured_credentials(
+    url: str | None, key: str | None, expected: tuple[str, str]
+) -> None:
+    """Any other value is used itself."""
+    tested = with_test_credentials(url, key)
 
-    assert (getattr(found, URL), getattr(found, KEY)) == wanted
+    assert (getattr(tested, URL_FIELD), getattr(tested, KEY_FIELD)) == expected
 
 
 @pytest.mark.parametrize("key", [None, MASK])
-def test_a_try_sends_a_stored_key_to_no_other_server(key: str | None) -> None:
-    """Whoever tries another server names its key."""
+def test_a_stored_key_is_not_sent_to_another_server_to_test_it(key: str | None) -> None:
+    """To test another server, its key must be given."""
     with pytest.raises(InvalidRequest, match="moves to another server") as caught:
-        tried(OTHER, key)
+        with_test_credentials(OTHER_URL, key)
 
-    assert caught.value.field == KEY
+    assert caught.value.field == KEY_FIELD
     assert "stored" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("url", "key", "field"), [("ftp://one.example", None, "url"), (None, "new\n\x07", "key")])
-def test_a_try_that_does_not_validate_names_its_field(url: str | None, key: str | None, field: str) -> None:
-    """The field is the form's, and what was sent is not repeated."""
+def test_invalid_credentials_are_an_error_with_the_forms_field(url: str | None, key: str | None, field: str) -> None:
+    """The error does not quote the value."""
     with pytest.raises(InvalidRequest, match=f"^{field}: ") as caught:
-        tried(url, key)
+        with_test_credentials(url, key)
 
     assert caught.value.field == field
     assert "ftp" not in str(caught.value)
     assert "new" not in str(caught.value)
 
 
-def test_a_try_takes_basic_auth_as_an_object() -> None:
-    """AUTOMATIC1111's credentials are two words."""
+def test_basic_auth_to_test_can_be_an_object() -> None:
+    """AUTOMATIC1111's credentials are a user name and a password."""
     auth = {"username": "u", "password": "p"}
 
-    found = with_credentials(config(), "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH", ONE, auth)
+    tested = with_credentials(config(), "AUTOMATIC1111_BASE_URL", "AUTOMATIC1111_API_AUTH", URL, auth)
 
-    assert auth == found.AUTOMATIC1111_API_AUTH
-
-
-def test_an_update_keeps_what_it_does_not_name() -> None:
-    """Absent fields and masked secrets keep their value; others are replaced."""
-    current = config(**{URL: ONE, KEY: "stored", "IMAGE_SIZE": "512x512"})
-
-    merged = merge(current, config(**{KEY: MASK, "IMAGE_SIZE": "256x256"}))
-
-    assert (getattr(merged, URL), getattr(merged, KEY), merged.IMAGE_SIZE) == (ONE, "stored", "256x256")
+    assert auth == tested.AUTOMATIC1111_API_AUTH
 
 
-def test_an_update_whose_outcome_does_not_validate_is_refused() -> None:
-    """Nodes have to be in the workflow that is there already."""
+def test_absent_fields_and_masked_secrets_are_unchanged() -> None:
+    """Other fields are replaced."""
+    current = config(**{URL_FIELD: URL, KEY_FIELD: "stored", "IMAGE_SIZE": "512x512"})
+
+    merged = merge(current, config(**{KEY_FIELD: MASK, "IMAGE_SIZE": "256x256"}))
+
+    assert (getattr(merged, URL_FIELD), getattr(merged, KEY_FIELD), merged.IMAGE_SIZE) == (URL, "stored", "256x256")
+
+
+def test_an_update_whose_result_does_not_validate_is_rejected() -> None:
+    """The nodes of a node map must exist in the configured workflow."""
     with pytest.raises(InvalidRequest, match="COMFYUI_WORKFLOW_NODES"):
         merge(
             config(COMFYUI_WORKFLOW='{"1": {"class_type": "A", "inputs": {}}}'),
@@ -187,52 +90,15 @@ def test_an_update_whose_outcome_does_not_validate_is_refused() -> None:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_no_secret_follows_its_url(secret: str) -> None:
-    """Of every secret: its URL cannot move to another server without it, but may be emptied."""
+def test_the_url_of_a_secret_cannot_move_to_another_server_without_it(secret: str) -> None:
+    """This holds for every secret, and even if the URL is emptied first."""
     auth = "user:password" if secret == "AUTOMATIC1111_API_AUTH" else "stored"
-    current = config(**{SECRETS[secret]: ONE, secret: auth})
+    current = config(**{SECRETS[secret]: URL, secret: auth})
 
     with pytest.raises(InvalidRequest) as caught:
-        merge(current, config(**{SECRETS[secret]: OTHER}))
+        merge(current, config(**{SECRETS[secret]: OTHER_URL}))
     assert caught.value.field == secret
     emptied = merge(current, config(**{SECRETS[secret]: ""}))
     with pytest.raises(InvalidRequest):
-        merge(emptied, config(**{SECRETS[secret]: OTHER}))
-    check_origin(secret, current, config(**{SECRETS[secret]: f"{ONE}/deeper"}))
-
-
-def test_the_environment_gives_fields_of_their_names() -> None:
-    """Text as it is, node maps from JSON; empty variables and other names say nothing."""
-    environ = {
-        "IMAGE_SIZE": "512x512",
-        "IMAGE_STEPS": "",
-        "COMFYUI_WORKFLOW_NODES": '[{"type": "prompt", "node_ids": []}]',
-        "PATH": "/bin",
-    }
-
-    assert fallback(environ) == {
-        "IMAGE_SIZE": "512x512",
-        "COMFYUI_WORKFLOW_NODES": [{"type": "prompt", "node_ids": []}],
-    }
-
-
-@pytest.mark.parametrize(
-    ("environ", "field"),
-    [
-        ({"IMAGE_SIZE": "big"}, "IMAGE_SIZE"),
-        ({"COMFYUI_WORKFLOW_NODES": "[not json"}, "COMFYUI_WORKFLOW_NODES"),
-        (
-            {
-                "COMFYUI_WORKFLOW": '{"1": {"class_type": "A", "inputs": {}}}',
-                "COMFYUI_WORKFLOW_NODES": '[{"type": "prompt", "node_ids": ["2"]}]',
-            },
-            "COMFYUI_WORKFLOW_NODES",
-        ),
-    ],
-)
-def test_a_bad_environment_variable_is_named(environ: dict[str, str], field: str) -> None:
-    """The operator is told which one."""
-    with pytest.raises(NotConfigured, match=field) as caught:
-        fallback(environ)
-
-    assert caught.value.field == field
+        merge(emptied, config(**{SECRETS[secret]: OTHER_URL}))
+    check_origin(secret, current, config(**{SECRETS[secret]: f"{URL}/deeper"}))

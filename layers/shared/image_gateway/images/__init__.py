@@ -1,1 +1,1 @@
-"""Images as bytes: detecting their type, normalising inputs, converting outputs, and storing them in the bucket."""
+"""Images as bytes: detection of types, resolution and normalisation of inputs, conversion of outputs, storage."""

@@ -1,24 +1,26 @@
-"""Encodes an image anew, without any metadata. Loads Pillow; blocks: call it in a thread."""
+"""Conversion of an encoded image to another format, without metadata.
+
+This module loads Pillow. Its functions block: call them in a thread.
+"""
 
 import io
 
-from PIL import Image, ImageChops, WebPImagePlugin  # noqa: F401 - imported, a plugin registers itself
+from PIL import Image, ImageChops, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
 
 from image_gateway.images.normalise import srgb
 
 MAX_PIXELS = 24_000_000
-"""Most pixels that an image may have: at 16 bytes each, what it takes is 400 MB."""
+"""Maximum number of pixels. At 16 bytes for each pixel, a conversion uses at most 400 MB."""
 
-_QUALITY = {"jpeg": 95, "webp": 90}
-"""Where none is asked for."""
+_DEFAULT_QUALITY = {"jpeg": 95, "webp": 90}
 
 
 class ConversionError(Exception):
-    """An image that cannot be decoded, or not encoded in that format. Its text says why."""
+    """An image cannot be decoded, or cannot be encoded in the format. The text says why."""
 
 
 def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[bytes, bool]:
-    """Decode an image (its first frame) and encode it, in sRGB and without metadata.
+    """Decode an image (its first frame) and encode it in sRGB without metadata.
 
     Args:
         data: the encoded image.
@@ -26,12 +28,13 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
         quality: 0 to 100, for jpeg and webp.
 
     Returns:
-        The encoded image, and whether transparent pixels were laid on white because the format has none.
+        The encoded image, and whether transparent pixels were flattened onto white because the format has no
+        transparency.
 
     Raises:
-        ConversionError: it is damaged, larger than `MAX_PIXELS`, or has a longer side than the format can have.
+        ConversionError: the image is damaged, larger than `MAX_PIXELS`, or has a longer side than the format allows.
     """
-    image = _decoded(data)
+    image = _decode(data)
     flattened = False
     if format == "jpeg" and image.mode == "RGBA":
         flattened = ImageChops.invert(image.getchannel("A")).getbbox() is not None
@@ -39,7 +42,7 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
         image = Image.alpha_composite(white, image).convert("RGB")
     image.info = {}
     out = io.BytesIO()
-    options = {} if format == "png" else {"quality": _QUALITY[format] if quality is None else quality}
+    options = {} if format == "png" else {"quality": _DEFAULT_QUALITY[format] if quality is None else quality}
     try:
         image.save(out, format.upper(), **options)
     except (OSError, ValueError) as error:  # a webp has at most 16,383 pixels a side
@@ -47,14 +50,14 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
     return out.getvalue(), flattened
 
 
-def _decoded(data: bytes) -> Image.Image:
+def _decode(data: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data)) as opened:
             if opened.width * opened.height <= MAX_PIXELS:
                 opened.load()
                 return srgb(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        pass  # which is said below
-    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+        pass  # raised below, as for any image with too many pixels
+    except Exception as error:  # decoders raise exceptions of any type for damaged files
         raise ConversionError("it is damaged") from error
     raise ConversionError(f"it has more than {MAX_PIXELS // 1_000_000} megapixels")

@@ -1,6 +1,6 @@
-"""Input images of an edit: data URLs, base64, links, and ids of what this deployment stores, made into images.
+"""Resolution of the strings that name an edit's input images: data URLs, http(s) URLs, ids and base64.
 
-A string is read as the first of these that it has the form of: data URL, http(s) URL, id, base64.
+A string is classified as the first of these, in this order, whose syntax it has.
 """
 
 import asyncio
@@ -18,75 +18,75 @@ from image_gateway.models.forms import MAX_IMAGES, STORED_ID
 from image_gateway.net.public_fetch import MAX_BYTES
 
 MAX_TOTAL_BYTES = 100_000_000
-"""Most bytes of all images of one edit together, as they go to the engine."""
+"""Maximum total size of the normalised images of one edit, in bytes."""
 
-_AT_ONCE = 8
+_MAX_CONCURRENT_READS = 8
 _MEGABYTE = 1_000_000
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_STANDARD = str.maketrans("-_", "+/")
+_TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
 class StoredImages(Protocol):
-    """The images and uploads that this deployment keeps."""
+    """The images and uploads of this deployment."""
 
     def reference(self, url: str) -> str | None:
-        """The id that `url` is an address of, or None where it leads elsewhere.
+        """Return the id of the image or upload at `url`; None if the URL is not in this deployment's bucket.
 
         Raises:
-            NotFound: it leads to this deployment's bucket, and to nothing that can be an input.
+            NotFound: the URL is in this deployment's bucket, but it is not one of an image or an upload.
         """
 
     async def read(self, reference: str, principal: Principal) -> bytes | None:
-        """The image or upload of that id; None where there is none, or where it is somebody else's.
+        """Return the image or upload with this id; None if it does not exist, or if `principal` may not read it.
 
         Raises:
-            TooLarge: it is over `MAX_BYTES`.
+            TooLarge: it has more than `MAX_BYTES`.
         """
 
 
 class Fetch(Protocol):
-    """Fetches a URL under the guard for callers' URLs: `PublicFetcher.fetch`."""
+    """Fetches a caller's URL, from public addresses only: `PublicFetcher.fetch`."""
 
     def __call__(self, url: str, *, field: str | None = None) -> Awaitable[bytes]:
-        """The body that `url` answers with, or an error that names `field`."""
+        """Return the body of the response; errors have `field`."""
 
 
 Read = Callable[[], Awaitable[bytes]]
 
 
 class ImageInputs:
-    """Resolves the strings that stand for images in an edit. Made once per process.
+    """Resolves the strings that name images in an edit. One instance per process.
 
     Args:
-        fetch: fetches links.
-        stored: images and uploads of this deployment.
+        fetch: fetches URLs.
+        stored: reads images and uploads of this deployment.
     """
 
     def __init__(self, fetch: Fetch, stored: StoredImages) -> None:
         self._fetch = fetch
         self._stored = stored
-        self._slots = asyncio.Semaphore(_AT_ONCE)
-        self._pixels = asyncio.Lock()
+        self._read_slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
+        self._decoding_lock = asyncio.Lock()
 
     async def resolve(
         self, image: str | Sequence[str], mask: str | None, principal: Principal
     ) -> tuple[tuple[InputImage, ...], InputImage | None]:
-        """Give the images in the order asked for, and the mask, all normalised.
+        """Return the normalised images, in the order of the strings, and the normalised mask.
 
-        Every string is read before anything is fetched; then all are resolved at the same time.
+        All strings are parsed before anything is fetched. Then they are resolved concurrently.
 
         Args:
-            image: one image or several.
-            mask: as an image; its transparent pixels are the ones to edit.
-            principal: whose images and uploads may be used.
+            image: the string of one image, or of several.
+            mask: the string of the mask, whose transparent pixels are the ones to edit.
+            principal: the caller, for access to stored images and uploads.
 
         Raises:
-            InvalidImage: a string or an image cannot be read; `field` is `image`, `image[3]` or `mask`.
-            InvalidUrl: a link cannot be fetched.
-            NotFound: an id is unknown, or somebody else's.
-            TooLarge: an image is over `MAX_BYTES`, or all together are over `MAX_TOTAL_BYTES`.
+            InvalidImage: a string or an image is invalid; `field` is `image`, `image[3]` or `mask`.
+            InvalidUrl: a URL cannot be fetched.
+            NotFound: an id is unknown, or the caller may not use it.
+            TooLarge: an image has more than `MAX_BYTES`, or all have more than `MAX_TOTAL_BYTES` in total.
         """
         texts = {"image": image} if isinstance(image, str) else {f"image[{n}]": text for n, text in enumerate(image)}
         if not 1 <= len(texts) <= MAX_IMAGES:
@@ -99,26 +99,26 @@ class ImageInputs:
         if read_mask:
             tasks.append(asyncio.create_task(self._mask(read_mask, first)))
         try:
-            found = await asyncio.gather(*tasks)
+            resolved = await asyncio.gather(*tasks)
         finally:
             for task in tasks:
                 task.cancel()
-        return tuple(found[: len(reads)]), found[-1] if read_mask else None
+        return tuple(resolved[: len(reads)]), resolved[-1] if read_mask else None
 
     def _reader(self, text: str, field: str, principal: Principal) -> Read:
-        """Tell what `text` is, and check all that needs no network."""
+        """Classify a string, check it as far as that needs no network, and return the function that reads the image."""
         text = text.strip()
         if header := _DATA_URL.match(text):
-            return _given(_data_url(header[1], text[header.end() :], field))
+            return _constant(_data_url(header[1], text[header.end() :], field))
         if text[:5].lower() == "data:":
             raise InvalidImage("A data URL needs a comma before its data", field=field)
         if _SCHEME.match(text):
-            return self._link(text, field, principal)
+            return self._url_reader(text, field, principal)
         if STORED_ID.fullmatch(text):
             return lambda: self._stored_bytes(text.lower(), field, principal)
-        return _given(_base64(text, field))
+        return _constant(_base64(text, field))
 
-    def _link(self, url: str, field: str, principal: Principal) -> Read:
+    def _url_reader(self, url: str, field: str, principal: Principal) -> Read:
         if not url.lower().startswith(("http://", "https://")):
             raise InvalidUrl("Only http://, https:// and data: URLs can be inputs", field=field)
         try:
@@ -141,9 +141,9 @@ class ImageInputs:
         return data
 
     async def _image(self, read: Read, field: str, sizes: list[int]) -> InputImage:
-        async with self._slots:
+        async with self._read_slots:
             data = await read()
-            async with self._pixels:
+            async with self._decoding_lock:
                 image = await asyncio.to_thread(_normalise, data, field)
         sizes.append(len(image.data))
         if sum(sizes) > MAX_TOTAL_BYTES:
@@ -153,11 +153,11 @@ class ImageInputs:
     async def _mask(self, read: Read, first: "asyncio.Task[InputImage]") -> InputImage:
         data = await read()
         size_of = await first
-        async with self._pixels:
+        async with self._decoding_lock:
             return await asyncio.to_thread(_normalise_mask, data, size_of)
 
 
-def _given(data: bytes) -> Read:
+def _constant(data: bytes) -> Read:
     async def read() -> bytes:
         return data
 
@@ -165,9 +165,9 @@ def _given(data: bytes) -> Read:
 
 
 def _data_url(header: str, data: str, field: str) -> bytes:
-    """The bytes of a data URL (RFC 2397), which may be percent-encoded also where it is base64."""
+    """Decode the data of a data URL (RFC 2397). Base64 data may be percent-encoded too."""
     if not data.isascii():
-        raise InvalidImage("A data URL holds ASCII only", field=field)
+        raise InvalidImage("A data URL must be ASCII", field=field)
     if _BASE64.search(header):
         return _base64(unquote_to_bytes(data).decode("latin-1") if "%" in data else data, field)
     decoded = unquote_to_bytes(data)
@@ -177,8 +177,8 @@ def _data_url(header: str, data: str, field: str) -> bytes:
 
 
 def _base64(text: str, field: str) -> bytes:
-    """Decode base64 (RFC 4648) of either alphabet, with or without padding, with any whitespace."""
-    compact = "".join(text.split()).translate(_STANDARD).rstrip("=")
+    """Decode base64 (RFC 4648) of either alphabet, with or without padding; whitespace is ignored."""
+    compact = "".join(text.split()).translate(_TO_STANDARD_ALPHABET).rstrip("=")
     if not compact:
         raise InvalidImage("The image is empty", field=field)
     if len(compact) * 3 // 4 > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Images and uploads of this deployment as inputs of edits: by id or by presigned URL, for their owner."""
+"""The images and uploads of this deployment, which their owner can use as inputs of edits by id or presigned URL."""
 
 import re
 import uuid
@@ -18,26 +18,26 @@ from image_gateway.net.public_fetch import MAX_BYTES
 from image_gateway.settings import Settings
 
 UPLOAD_SECONDS = 900
-"""How long a presigned POST can be used (15 minutes)."""
+"""How long a presigned POST is valid (15 minutes)."""
 
 _IMAGE_KEY = re.compile(rf"images/\d{{4}}/\d\d/\d\d/(?P<job>{UUID})/(?P<number>\d+)\.\w+")
 _UPLOAD_KEY = re.compile(rf"uploads/[^/]+/(?P<upload>{UUID})")
 
 
 class JobReader(Protocol):
-    """The records of jobs, which say whose an image is."""
+    """Reads job records, which have the owner of each image."""
 
     async def get(self, job_id: str) -> Job | None:
-        """The job of that id, as it is now."""
+        """Return the job with this id as it is now, or None."""
 
 
 class ImageLibrary:
-    """Reads images and uploads from the bucket, and lets callers upload.
+    """Reads images and uploads from the bucket, and signs uploads.
 
     Args:
         aws: S3.
         settings: names the bucket.
-        jobs: says which images a job has and whose they are.
+        jobs: reads the images and the owner of a job.
     """
 
     def __init__(self, aws: Aws, settings: Settings, jobs: JobReader) -> None:
@@ -45,31 +45,33 @@ class ImageLibrary:
         self._jobs = jobs
 
     def reference(self, url: str) -> str | None:
-        """The id that `url` is an address of, or None where it leads elsewhere.
+        """Return the id of the image or upload at `url`; None if the URL is not in this deployment's bucket.
 
         Raises:
-            NotFound: it leads to this deployment's bucket, and to nothing that can be an input.
+            NotFound: the URL is in this deployment's bucket, but it is not one of an image or an upload.
         """
         try:
             parts = urlsplit(url)
         except ValueError:
             return None
-        host, folder = self._address
+        host, folder = self._host_and_path
         if parts.netloc.lower() != host or not parts.path.startswith(folder):
             return None
         key = unquote(parts.path.removeprefix(folder))
-        if found := _IMAGE_KEY.fullmatch(key):
-            return f"{found['job']}-{found['number']}"
-        if found := _UPLOAD_KEY.fullmatch(key):
-            return f"upload-{found['upload']}"
+        if match := _IMAGE_KEY.fullmatch(key):
+            return f"{match['job']}-{match['number']}"
+        if match := _UPLOAD_KEY.fullmatch(key):
+            return f"upload-{match['upload']}"
         raise NotFound("The URL is not one of an image or an upload")
 
     async def read(self, reference: str, principal: Principal) -> bytes | None:
-        """The image or upload of that id; None where there is none, or where it is somebody else's.
+        """Return the image or upload with this id; None if it does not exist, or if `principal` may not read it.
+
+        Its owner may read an image or an upload. An administrator may read every image.
 
         Raises:
-            TooLarge: it is over `MAX_BYTES`.
-            StorageUnavailable: the bucket or the table does not answer.
+            TooLarge: it has more than `MAX_BYTES`.
+            StorageUnavailable: the bucket or the table does not respond.
         """
         if reference.startswith("upload-"):
             return await self._get(_upload_key(principal, reference.removeprefix("upload-")))
@@ -77,7 +79,7 @@ class ImageLibrary:
         return None if key is None else await self._get(key)
 
     async def key(self, image_id: str, principal: Principal) -> str | None:
-        """Where the image of that id lies; None where there is none, or where it is somebody else's."""
+        """Return the key of the image with this id; None if it does not exist, or if `principal` may not read it."""
         job_id, _, number = image_id.rpartition("-")
         job = await self._jobs.get(job_id)
         if job is None or (job.owner != principal.owner and principal.role < Role.ADMIN):
@@ -85,7 +87,7 @@ class ImageLibrary:
         return next((image.key for image in job.images if str(image.number) == number), None)
 
     def upload(self, form: UploadForm, principal: Principal) -> Upload:
-        """A presigned POST, bound to the type and the greatest size that were said."""
+        """Return a presigned POST for a new upload, limited to the form's content type and size."""
         upload_id = str(uuid.uuid4())
         fields = self._bucket.presigned_post(
             _upload_key(principal, upload_id),
@@ -107,12 +109,12 @@ class ImageLibrary:
             raise unavailable("The image cannot be read", error) from error
 
     @cached_property
-    def _address(self) -> tuple[str, str]:
-        """Host and path under which presigned URLs reach the bucket."""
+    def _host_and_path(self) -> tuple[str, str]:
+        """The host (lower case) and the path under which presigned URLs reach the bucket."""
         parts = urlsplit(self._bucket.base_url)
         return parts.netloc.lower(), parts.path
 
 
 def _upload_key(principal: Principal, upload_id: str) -> str:
-    """The owner is part of the key, so somebody else's id leads nowhere."""
+    """Return the key of an upload. The owner's id is part of it, so the id of another owner's upload is not found."""
     return f"uploads/{principal.id}/{upload_id}"

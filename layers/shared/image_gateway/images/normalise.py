@@ -1,7 +1,7 @@
-"""Turns images that callers send into ones that every engine takes: upright, sRGB, PNG or JPEG, without metadata.
+"""Normalisation of input images to what every engine accepts: upright, sRGB, PNG or JPEG, without metadata.
 
-Pillow lives in a layer of its own, so this module is imported only where an edit really runs. Everything here is CPU
-work that blocks: call it in a thread. One call needs up to about 8 bytes of memory per pixel: 400 MB at `MAX_PIXELS`.
+Pillow is in a layer of its own, so this module is imported only where an edit runs. All functions are CPU work that
+blocks: call them in a thread. A call uses up to about 8 bytes of memory for each pixel: 400 MB at `MAX_PIXELS`.
 """
 
 import io
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 from PIL import (
-    AvifImagePlugin,  # noqa: F401 - imported, a plugin registers itself; else Pillow would load all of its plugins
+    AvifImagePlugin,  # noqa: F401 - importing a plugin registers it; else Pillow would load all of its plugins
     ExifTags,
     Image,
     ImageChops,
@@ -26,15 +26,15 @@ from image_gateway.images.sniff import sniff
 from image_gateway.models.fields import MAX_SIDE
 
 MAX_PIXELS = 50_000_000
-"""Most pixels that an image may have: the photos of 48-megapixel phones pass."""
+"""Maximum number of pixels. Photos of 48-megapixel phones are below it."""
 
 MAX_MASK_BYTES = 4_000_000
-"""Longest mask in bytes, as PNG: OpenAI's limit."""
+"""Maximum size of a mask in bytes, as PNG: OpenAI's limit."""
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_SNIFFED = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
+_CHECKED_FOR_TRUNCATION = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
 _LOSSLESS = ("PNG", "GIF", "BMP", "TIFF")
-_UPRIGHT = {
+_TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -43,51 +43,52 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# libheif keeps every frame, thumbnail and depth map it may decode; only the image itself is wanted.
+# libheif keeps every frame, thumbnail and depth map that it may decode; only the image itself is needed.
 _HEIF_OPTIONS = {"thumbnails": False, "depth_images": False, "aux_images": False, "decode_threads": 1}
 
 
 def normalise(data: bytes, *, field: str) -> InputImage:
-    """Decode a PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP, TIFF or MPO image (its first frame) and encode it anew.
+    """Decode a PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP, TIFF or MPO image (its first frame), and encode it again.
 
-    The image is turned as its EXIF orientation says and its colours are converted to sRGB where it has a colour
-    profile; then all metadata is gone. The result is a JPEG of quality 95, or a PNG where the image has alpha or
-    comes from a lossless format.
+    The image is rotated according to its EXIF orientation, and converted to sRGB according to its colour profile. The
+    result has no metadata. It is a JPEG of quality 95, or a PNG where the image has alpha or a lossless format.
 
     Args:
-        data: the encoded image; its type is told by these bytes alone.
-        field: the form field, for the error.
+        data: the encoded image. Its type is detected from the content alone.
+        field: the form field, for errors.
 
     Raises:
-        InvalidImage: no such image, damaged, truncated, or larger than `MAX_PIXELS` or `MAX_SIDE`.
+        InvalidImage: the data is not such an image, or it is damaged, truncated, or larger than `MAX_PIXELS` or
+            `MAX_SIDE`.
     """
-    with _refusals(field), _open(data, field) as opened:
+    with _pillow_errors(field), _open(data, field) as opened:
         lossless = opened.format in _LOSSLESS
         image = srgb(_upright(opened))
         return _encoded(image, "PNG" if lossless or image.mode == "RGBA" else "JPEG")
 
 
 def normalise_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImage:
-    """Decode a mask whose transparent pixels are the ones to edit; the result is an RGBA PNG of alpha over black.
+    """Decode a mask, whose transparent pixels are the ones to edit, and encode it as an RGBA PNG with black pixels.
 
     Args:
         data: the encoded mask.
         size_of: the first input image, already normalised.
-        field: the form field, for the error.
+        field: the form field, for errors.
 
     Raises:
-        InvalidImage: as `normalise`, or without alpha, wholly opaque, of another size, or over `MAX_MASK_BYTES`.
+        InvalidImage: as `normalise`; or the mask has no alpha, is completely opaque, does not have the size of
+            `size_of`, or is larger than `MAX_MASK_BYTES`.
     """
-    with _refusals(field), _open(data, field) as opened:
+    with _pillow_errors(field), _open(data, field) as opened:
         if not opened.has_transparency_data:
             raise InvalidImage(
                 "The mask has no alpha channel: save it as PNG, with the pixels to edit made transparent", field=field
             )
         alpha = _upright(opened).convert("RGBA").getchannel("A")
-    size, wanted = f"{alpha.width}x{alpha.height}", f"{size_of.width}x{size_of.height}"
-    if size != wanted:
+    size, required = f"{alpha.width}x{alpha.height}", f"{size_of.width}x{size_of.height}"
+    if size != required:
         raise InvalidImage(
-            f"The mask is {size} and the first image {wanted} pixels: make the mask from a copy of that image",
+            f"The mask is {size} and the first image {required} pixels: make the mask from a copy of that image",
             field=field,
         )
     if not ImageChops.invert(alpha).getbbox():
@@ -102,43 +103,43 @@ def normalise_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImag
 
 
 @contextmanager
-def _refusals(field: str) -> Iterator[None]:
-    """Tell what Pillow raises in the caller's words."""
+def _pillow_errors(field: str) -> Iterator[None]:
+    """Raise `InvalidImage` for what Pillow raises."""
     try:
         yield
     except InvalidImage:
         raise
     except UnidentifiedImageError:
         raise InvalidImage(
-            "Not an image that can be read: send PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF", field=field
+            "The image has an unsupported format: send PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF", field=field
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InvalidImage(f"The image has more than {MAX_PIXELS // 1_000_000} megapixels", field=field) from None
-    except Exception as error:  # decoders raise whatever a damaged file makes them trip over
+    except Exception as error:  # decoders raise exceptions of any type for damaged files
         raise InvalidImage("The image is damaged or truncated", field=field) from error
 
 
 def _open(data: bytes, field: str) -> Image.Image:
-    """Read the header, and refuse by what it says before anything is decoded."""
+    """Read the header, and reject images that are too large before anything is decoded."""
     if not data:
         raise InvalidImage("The image is empty", field=field)
     opened = Image.open(io.BytesIO(data), formats=_formats(data))
     width, height = opened.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise InvalidImage(
-            f"The image is {width}x{height}: the most is {MAX_PIXELS // 1_000_000} megapixels "
+            f"The image is {width}x{height}: the limit is {MAX_PIXELS // 1_000_000} megapixels "
             f"and {MAX_SIDE} pixels a side",
             field=field,
         )
-    if opened.format in _SNIFFED:
-        sniff(data)  # finds files cut near their end, which some decoders fill up in silence
+    if opened.format in _CHECKED_FOR_TRUNCATION:
+        sniff(data)  # raises for files cut near their end, whose missing pixels some decoders fill silently
     return opened
 
 
 def _formats(data: bytes) -> tuple[str, ...]:
     if data[4:8] != b"ftyp" or data[8:12] in (b"avif", b"avis"):
         return _FORMATS
-    from pi_heif import register_heif_opener  # noqa: PLC0415 - large, and few images are HEIC
+    from pi_heif import register_heif_opener  # noqa: PLC0415 - it is large, and few images are HEIC
 
     register_heif_opener(**_HEIF_OPTIONS)
     return (*_FORMATS, "HEIF")
@@ -147,19 +148,19 @@ def _formats(data: bytes) -> tuple[str, ...]:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
-        method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # noqa: BLE001 - damaged EXIF is no reason to refuse a sound image
+        method = _TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - damaged EXIF data does not make the image invalid
         method = None
     return image if method is None else image.transpose(method)
 
 
 def srgb(image: Image.Image) -> Image.Image:
-    """The image in sRGB, as RGBA where anything in it may be transparent, else as RGB.
+    """Return the image in sRGB: as RGBA where it may have transparent pixels, else as RGB.
 
     Where a colour profile cannot be used, the pixels keep their values.
     """
     image = _eight_bits(image)
-    if image.mode == "La":  # Pillow goes from premultiplied grey to this only
+    if image.mode == "La":  # Pillow converts premultiplied grey to LA only
         image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if mode == "RGBA" or image.mode not in ("L", "RGB", "CMYK"):
@@ -174,15 +175,16 @@ def srgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Greys of 16 bits, of 32 bits or of floating point as 8 bits; any other image as it is.
+    """Convert greys of 16 bits, 32 bits or floating point to 8 bits; return any other image unchanged.
 
-    The last two have no agreed white, so they are stretched between their darkest and their brightest pixel.
+    Greys of 32 bits and floating point have no defined white, so the range between the darkest and the brightest pixel
+    is stretched.
     """
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
     deep = image.convert("F")
-    whole = (0.0, 65_535.0) if image.mode.startswith("I;16") else deep.getextrema()
-    low, high = cast("tuple[float, float]", whole)
+    value_range = (0.0, 65_535.0) if image.mode.startswith("I;16") else deep.getextrema()
+    low, high = cast("tuple[float, float]", value_range)
     scale = 255 / ((high - low) or 1.0)
     grey = deep.point(lambda value: value * scale - low * scale).convert("L")
     grey.info.pop("transparency", None)
@@ -194,7 +196,7 @@ def _converted(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _encoded(image: Image.Image, format: str) -> InputImage:
-    image.info = {}  # what is left there would be written
+    image.info = {}  # Pillow would write the metadata in it
     out = io.BytesIO()
     if format == "PNG":
         image.save(out, format, compress_level=1)

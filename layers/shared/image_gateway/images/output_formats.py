@@ -1,4 +1,4 @@
-"""Images in the format that was asked for, where an engine made another. Pillow is loaded only then."""
+"""Conversion of output images to the requested format, where the engine made another. Loads Pillow only then."""
 
 import asyncio
 from dataclasses import replace
@@ -7,46 +7,47 @@ from image_gateway.engines.protocol import EngineImage, EngineResult, ImageReque
 from image_gateway.images.sniff import sniff
 
 FORMATS = ("png", "jpeg", "webp")
-"""What images can be converted to."""
+"""The formats that images can be converted to."""
 
-_HAVE_QUALITY = ("jpeg", "webp")
+_FORMATS_WITH_QUALITY = ("jpeg", "webp")
 
 
 class OutputFormats:
-    """Sees to `output_format` and `output_compression`. Made once per process."""
+    """Applies `output_format` and `output_compression`. One instance per process."""
 
     def __init__(self) -> None:
-        # One image at a time is decoded: it takes many times the memory that it has encoded.
-        self._turn = asyncio.Lock()
+        # Only one image is decoded at a time: decoded, an image takes many times its encoded size.
+        self._conversion_lock = asyncio.Lock()
 
     async def apply(self, request: ImageRequest, result: EngineResult) -> list[EngineImage]:
-        """The images of a result in the format that the request asks for; `result.warnings` says what could not be.
+        """Return the images of a result in the requested format.
 
-        An image that cannot be converted is given as it is: it is paid for.
+        An image that cannot be converted is returned unchanged, because it is paid for, and `result.warnings` says
+        why.
         """
-        wanted, compression = request.output_format, request.output_compression
+        output_format, compression = request.output_format, request.output_compression
         if "output_format" in result.handled:
-            wanted = None
-        return [await self._converted(image, wanted, compression, result) for image in result.images]
+            output_format = None
+        return [await self._convert(image, output_format, compression, result) for image in result.images]
 
-    async def _converted(
-        self, image: EngineImage, wanted: str | None, compression: int | None, result: EngineResult
+    async def _convert(
+        self, image: EngineImage, output_format: str | None, compression: int | None, result: EngineResult
     ) -> EngineImage:
         try:
-            made = sniff(image.data).content_type.removeprefix("image/")
+            current = sniff(image.data).content_type.removeprefix("image/")
         except ValueError:
-            return image  # no image, which is for the store to say
-        if wanted not in (None, made, *FORMATS):
+            return image  # not an image: storing it reports that
+        if output_format not in (None, current, *FORMATS):
             _warn(result, "output_format can be png, jpeg or webp: the images are as the engine made them")
-            wanted = None
-        target = wanted or made
-        can_compress = target in _HAVE_QUALITY
+            output_format = None
+        target = output_format or current
+        can_compress = target in _FORMATS_WITH_QUALITY
         if compression is not None and not can_compress and "output_compression" not in result.handled:
             _warn(result, f"output_compression is for jpeg and webp: {target} has none")
-        again = compression is not None and can_compress and "output_compression" not in result.handled
-        if target == made and not again:
+        recompress = compression is not None and can_compress and "output_compression" not in result.handled
+        if target == current and not recompress:
             return image
-        async with self._turn:
+        async with self._conversion_lock:
             data, warning = await asyncio.to_thread(_encode, image.data, target, compression)
         if warning:
             _warn(result, warning)
@@ -54,14 +55,14 @@ class OutputFormats:
 
 
 def _encode(data: bytes, format: str, compression: int | None) -> tuple[bytes, str | None]:
-    """The image in another format, and what its maker should know."""
+    """Return the image in the format, and a warning for the caller; the unchanged image where conversion fails."""
     from image_gateway.images.convert import ConversionError, reencode  # noqa: PLC0415 - loads Pillow, which few requests need
 
     try:
         encoded, flattened = reencode(data, format, quality=compression)
     except ConversionError as reason:
         return data, f"output_format could not be {format}: {reason}"
-    return encoded, "transparent pixels were laid on white: jpeg has no transparency" if flattened else None
+    return encoded, "transparent pixels were flattened onto white: jpeg has no transparency" if flattened else None
 
 
 def _warn(result: EngineResult, warning: str) -> None:

@@ -1,6 +1,6 @@
-"""What an encoded image is, told by its bytes: type, size in pixels, and whether all of it is there.
+"""Detection of an image's type and size from its content, and of truncated images.
 
-Only the structure is walked, nothing is decoded: this runs on every image an engine answers.
+Only the structure is read, and nothing is decoded, because this runs on every image from an engine.
 Sources: PNG (W3C, 3rd edition, section 5), JPEG (ITU T.81, B.1 and B.2), RIFF/WebP (RFC 9649), GIF89a (appendix A), and
 the ISO base media format of AVIF (ISO/IEC 23008-12, `ispe`).
 """
@@ -14,7 +14,7 @@ _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "i
 
 @dataclass(frozen=True, slots=True)
 class ImageType:
-    """Content type and size in pixels; sizes are None where the header does not tell."""
+    """Content type and size in pixels; the size is None where the header does not contain it."""
 
     content_type: str
     width: int | None
@@ -27,18 +27,18 @@ class ImageType:
 
 
 def sniff(data: bytes) -> ImageType:
-    """Tell what `data` is.
+    """Return the type of an encoded image.
 
     Raises:
-        ValueError: it is no PNG, JPEG, WebP, GIF or AVIF image, or it ends before its end.
+        ValueError: the data is not a PNG, JPEG, WebP, GIF or AVIF image, or it is truncated.
     """
     try:
-        kind = _read(data)
+        image_type = _read(data)
     except (struct.error, IndexError):
         raise ValueError(_TRUNCATED) from None
-    if kind.width == 0 or kind.height == 0:
+    if image_type.width == 0 or image_type.height == 0:
         raise ValueError("the image has no pixels")
-    return kind
+    return image_type
 
 
 def _read(data: bytes) -> ImageType:
@@ -80,7 +80,7 @@ def _jpeg(data: bytes) -> ImageType:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, position + 5)
         position += 2 + length
-    # Looked for after the first scan's header only: an Exif thumbnail before it has an end of its own.
+    # The search starts after the first scan's header, because an Exif thumbnail before it has its own end marker.
     if data.find(b"\xff\xd9", position + 2 + length) < 0:
         raise ValueError(_TRUNCATED)
     return ImageType("image/jpeg", width, height)
@@ -89,17 +89,17 @@ def _jpeg(data: bytes) -> ImageType:
 def _webp(data: bytes) -> ImageType:
     if struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise ValueError(_TRUNCATED)
-    kind = data[12:16]
-    if kind == b"VP8X":
-        wide, wide_top, high, high_top = struct.unpack_from("<HBHB", data, 24)
-        width, height = 1 + wide + (wide_top << 16), 1 + high + (high_top << 16)
-    elif kind == b"VP8L":
+    chunk = data[12:16]
+    if chunk == b"VP8X":
+        width_low, width_high, height_low, height_high = struct.unpack_from("<HBHB", data, 24)
+        width, height = 1 + width_low + (width_high << 16), 1 + height_low + (height_high << 16)
+    elif chunk == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    elif kind == b"VP8 ":
+    elif chunk == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     else:
-        raise ValueError(f"not a WebP image: its first chunk is {kind!r}")
+        raise ValueError(f"not a WebP image: its first chunk is {chunk!r}")
     return ImageType("image/webp", width, height)
 
 
@@ -120,7 +120,7 @@ def _gif(data: bytes) -> ImageType:
 
 
 def _gif_colours(flags: int) -> int:
-    """Length of the colour table that a descriptor's flags announce, in bytes."""
+    """Return the length in bytes of the colour table that a descriptor's flags declare."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
@@ -134,6 +134,6 @@ def _avif(data: bytes) -> ImageType:
         position = position + max(length, 8) if length else len(data)
     if position > len(data) or b"mdat" not in boxes:
         raise ValueError(_TRUNCATED)
-    found = data.find(b"ispe")
-    width, height = struct.unpack_from(">II", data, found + 8) if found > 0 else (None, None)
+    ispe = data.find(b"ispe")
+    width, height = struct.unpack_from(">II", data, ispe + 8) if ispe > 0 else (None, None)
     return ImageType("image/avif", width, height)

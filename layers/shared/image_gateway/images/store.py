@@ -1,4 +1,4 @@
-"""Images in the bucket: `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, read through presigned URLs."""
+"""Storage of images in the bucket, under `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, and presigned URLs to read them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -13,42 +13,44 @@ _MAX_METADATA = 512
 
 
 class ImageStore:
-    """Stores images and signs URLs to them.
+    """Stores images, and signs URLs to them.
 
     Args:
         aws: S3.
-        settings: names the bucket and the life of a URL.
+        settings: names the bucket, and says how long a URL is valid.
     """
 
     def __init__(self, aws: Aws, settings: Settings) -> None:
         self._bucket = Bucket(aws, settings.bucket)
-        self._expiry = settings.url_expiry_seconds
+        self._url_seconds = settings.url_expiry_seconds
 
-    async def put(self, job_id: str, number: int, data: bytes, kind: ImageType, metadata: Mapping[str, str]) -> str:
-        """Store one image whole, and give its key.
+    async def put(
+        self, job_id: str, number: int, data: bytes, image_type: ImageType, metadata: Mapping[str, str]
+    ) -> str:
+        """Store an output image, and return its key.
 
         Args:
-            job_id: the job that made it.
-            number: its place among the job's images, from 0.
+            job_id: the job that made the image.
+            number: the number of the image in the job, from 0.
             data: the encoded image.
-            kind: what its bytes say it is.
-            metadata: text kept with the object: at most `_MAX_METADATA` characters each, anything but printable ASCII
-                percent-encoded.
+            image_type: the type of the image, as `sniff` detects it.
+            metadata: the object's metadata. Values are percent-encoded except for printable ASCII, and cut to 512
+                characters.
 
         Raises:
-            StorageUnavailable: the bucket does not take it.
+            StorageUnavailable: the bucket does not accept the image.
         """
-        key = f"{_folder(job_id)}/{number}.{kind.extension}"
-        text = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
+        key = f"{_folder(job_id)}/{number}.{image_type.extension}"
+        headers = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
         with storage_errors("The image was not stored", retry_after=None, may_have_cost=True, outstanding=True):
-            await self._bucket.put(key, data, kind.content_type, text)
+            await self._bucket.put(key, data, image_type.content_type, headers)
         return key
 
     async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:
-        """Store an input image of a job until the job is done, and give its key.
+        """Store an input image of a queued job, and return its key.
 
         Raises:
-            StorageUnavailable: the bucket does not take it.
+            StorageUnavailable: the bucket does not accept the image.
         """
         key = f"inputs/{job_id}/{name}"
         with storage_errors("The input was not stored"):
@@ -56,10 +58,10 @@ class ImageStore:
         return key
 
     async def put_response(self, job_id: str, body: bytes | bytearray) -> str:
-        """Store the answer (JSON) of a job that is too long to be given directly, and give its key.
+        """Store a job's response (JSON) that is too large to be returned directly, and return its key.
 
         Raises:
-            StorageUnavailable: the bucket does not take it.
+            StorageUnavailable: the bucket does not accept the response.
         """
         key = f"answers/{job_id}.json"
         with storage_errors("The response was not stored", retry_after=None, may_have_cost=True):
@@ -67,22 +69,23 @@ class ImageStore:
         return key
 
     async def get(self, key: str) -> bytes:
-        """The bytes of an object of ours.
+        """Return the content of an object in the bucket.
 
         Raises:
-            StorageUnavailable: the bucket does not give it.
+            StorageUnavailable: the bucket does not return the object.
         """
         with storage_errors(f"{key} cannot be read"):
             return await self._bucket.get(key)
 
     def url(self, key: str) -> tuple[str, datetime]:
-        """A presigned URL and when it expires, UTC. Nothing is asked of S3."""
-        url = self._bucket.presigned_url(key, self._expiry)
-        return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._expiry)
+        """Return a presigned URL and the time of its expiry (UTC), without a request to S3."""
+        url = self._bucket.presigned_url(key, self._url_seconds)
+        return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._url_seconds)
 
 
 def _header_value(text: str) -> str:
-    # S3 takes 2 KB of metadata in all, and HTTP no blanks around a value; no image must be lost for its model's name.
+    # S3 accepts at most 2 KB of metadata, and HTTP no spaces around a value. An image must not be lost because of the
+    # name of its model.
     return quote(text.strip(), safe=" /:;,.@+()[]=")[:_MAX_METADATA].rstrip()
 
 

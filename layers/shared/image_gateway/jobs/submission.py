@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.access.principals import Principal
 from image_gateway.config.engine_choice import EngineChoice, choose_engine
-from image_gateway.config.merge import max_engine_seconds
+from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import EngineUnavailable, StorageUnavailable

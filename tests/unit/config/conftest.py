@@ -1,0 +1,29 @@
+"""Configuration stores of a deployment, against moto's server."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.aws.locks import Locks
+from image_gateway.config.store import ConfigStore
+from image_gateway.settings import Settings
+from tests.unit.config.parameter import MakeStore
+
+
+@pytest.fixture
+def make_store(aws: Aws) -> MakeStore:
+    """Create a store as in a new process, which has read nothing yet."""
+
+    def make_store(
+        settings: Settings, environ: dict[str, str] | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> ConfigStore:
+        return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock)
+
+    return make_store
+
+
+@pytest.fixture
+def store(settings: Settings, make_store: MakeStore) -> ConfigStore:
+    return make_store(settings)
