@@ -1,4 +1,4 @@
-"""`make audit`: what it makes of pip-audit's answers."""
+"""`make audit`: the result for each kind of output of pip-audit."""
 
 import json
 import subprocess
@@ -24,77 +24,80 @@ Audit = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def audit(tmp_path: Path) -> Audit:
-    """Audit files of requirements with a pip-audit that answers for each as given: packages, or words of failure."""
+    """Run the audit of one requirements file per argument, with a fake pip-audit.
 
-    def run(*answers: list[dict[str, Any]] | str) -> subprocess.CompletedProcess[str]:
+    An argument is what pip-audit reports for the file: a list of packages, or the text of a failure.
+    """
+
+    def run(*reports: list[dict[str, Any]] | str) -> subprocess.CompletedProcess[str]:
         files = []
-        for number, answer in enumerate(answers):
+        for number, report in enumerate(reports):
             files.append(str(tmp_path / f"{number}.txt"))
-            text = answer if isinstance(answer, str) else json.dumps({"dependencies": answer, "fixes": []})
+            text = report if isinstance(report, str) else json.dumps({"dependencies": report, "fixes": []})
             Path(files[-1]).write_text(text)
-        stand_in = tmp_path / "pip-audit"
-        stand_in.write_text(
+        fake_pip_audit = tmp_path / "pip-audit"
+        fake_pip_audit.write_text(
             f"#!{sys.executable}\n"
             "import sys\n"
             "text = open(sys.argv[-1]).read()\n"
             'print(text, file=sys.stdout if text.startswith("{") else sys.stderr)\n'
             "sys.exit('PYSEC' in text or not text.startswith('{'))\n"
         )
-        stand_in.chmod(0o755)
-        command = [sys.executable, str(ROOT / ".ci/security/audit.py"), str(stand_in), *files]
+        fake_pip_audit.chmod(0o755)
+        command = [sys.executable, str(ROOT / ".ci/security/audit.py"), str(fake_pip_audit), *files]
         return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
 
     return run
 
 
-def test_a_clean_lock_passes(audit: Audit) -> None:
-    """Without a vulnerability it succeeds, and says how many packages it looked up."""
-    done = audit([CLEAN, UNKNOWN], [CLEAN])
+def test_a_file_without_vulnerabilities_passes(audit: Audit) -> None:
+    """Without vulnerabilities the audit succeeds, and reports how many packages were looked up."""
+    process = audit([CLEAN, UNKNOWN], [CLEAN])
 
-    assert done.returncode == 0
-    assert [line.partition(".txt: ")[2] for line in done.stdout.splitlines()] == [
+    assert process.returncode == 0
+    assert [line.partition(".txt: ")[2] for line in process.stdout.splitlines()] == [
         "1 packages looked up, 0 findings",
         "1 packages looked up, 0 findings",
     ]
 
 
 def test_a_vulnerability_fails(audit: Audit) -> None:
-    """A vulnerability in any of the files fails, and is named with the version that has it no more."""
-    done = audit([CLEAN], [CLEAN, VULNERABLE])
+    """A vulnerability in any file fails the audit, and is reported with the version that fixes it."""
+    process = audit([CLEAN], [CLEAN, VULNERABLE])
 
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "pillow 13.0: PYSEC-2026-1, fixed in 13.1"
+    assert process.returncode == 1
+    assert process.stdout.splitlines()[-1] == "pillow 13.0: PYSEC-2026-1, fixed in 13.1"
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("report", "reason"),
     [
         ([UNKNOWN, UNKNOWN], "Dependency not found on PyPI"),
         ("Traceback\nrequests.exceptions.ProxyError: Unable to connect to proxy", "requests.exceptions.ProxyError"),
         ("ERROR:pip_audit._cli:Could not connect to PyPI's vulnerability feed", "Could not connect to PyPI's"),
     ],
 )
-def test_a_registry_that_tells_nothing_is_no_failure(audit: Audit, answer: Any, reason: str) -> None:
-    """A registry without a vulnerabilities service, or none at all, is said with its reason and asked no further."""
-    done = audit(answer, [VULNERABLE])
+def test_a_registry_without_vulnerability_data_skips_the_audit(audit: Audit, report: Any, reason: str) -> None:
+    """If the registry has no vulnerability data or is unreachable, the audit stops, succeeds and prints the reason."""
+    process = audit(report, [VULNERABLE])
 
-    assert done.returncode == 0
-    (line,) = done.stdout.splitlines()
+    assert process.returncode == 0
+    (line,) = process.stdout.splitlines()
     assert line.startswith("audit: skipped, ")
     assert reason in line
 
 
-def test_what_was_found_before_the_registry_failed_counts(audit: Audit) -> None:
-    """A vulnerability stays one when the registry cannot be asked any further."""
-    done = audit([VULNERABLE], "requests.exceptions.ReadTimeout")
+def test_a_vulnerability_found_before_the_registry_fails_counts(audit: Audit) -> None:
+    """A reported vulnerability fails the audit, even if the registry fails for the next file."""
+    process = audit([VULNERABLE], "requests.exceptions.ReadTimeout")
 
-    assert done.returncode == 1
-    assert "PYSEC-2026-1" in done.stdout
+    assert process.returncode == 1
+    assert "PYSEC-2026-1" in process.stdout
 
 
-def test_a_defect_is_a_failure(audit: Audit) -> None:
-    """When pip-audit fails for any other reason, so does the audit, in its words."""
-    done = audit("ERROR: invalid requirement in line 3")
+def test_any_other_failure_of_pip_audit_fails_the_audit(audit: Audit) -> None:
+    """If pip-audit fails for another reason, the audit fails with its message."""
+    process = audit("ERROR: invalid requirement in line 3")
 
-    assert done.returncode == 1
-    assert "invalid requirement" in done.stderr
+    assert process.returncode == 1
+    assert "invalid requirement" in process.stderr

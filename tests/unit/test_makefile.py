@@ -1,4 +1,4 @@
-"""`make` says in one line what a computer lacks: a program, Python, a recent Python, or Python's venv module."""
+"""`make` reports in one line what is missing: a program, Python, a recent Python, or Python's venv module."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TOOLS = re.findall(r"^TOOLS := (.*)", MAKEFILE, re.MULTILINE)[0].split()
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# These run the code of `python3 -c CODE` in this interpreter, with a difference.
+# Programs that run the code of `python3 -c CODE` in this interpreter, with one change to it.
 OLD = "import sys; sys.version_info = (3, 9, 2, 'final', 0); exec(sys.argv[2])"
 WITHOUT_ENSUREPIP = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv[2])"
 WITHOUT_VENV = "import sys; sys.modules['venv'] = None; exec(sys.argv[2])"
@@ -31,9 +31,9 @@ class Computer:
         for name in ("Makefile", "uv.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, self._project)
         for name in ("make", "sh", *TOOLS):
-            found = shutil.which(name)
-            assert found, name
-            (self.programs / name).symlink_to(found)
+            program = shutil.which(name)
+            assert program, name
+            (self.programs / name).symlink_to(program)
 
     def add_python(self, name: str, program: str) -> None:
         """Install a Python that runs `program` with the arguments that it is given."""
@@ -54,30 +54,30 @@ def computer(tmp_path: Path) -> Computer:
     return Computer(tmp_path)
 
 
-def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The message with which make stopped, which is all that it printed."""
-    assert done.returncode == 2
-    assert done.stdout == ""
-    found = re.fullmatch(r"Makefile:\d+: \*\*\* (.*)\.  Stop\.\n", done.stderr)
-    assert found, done.stderr
-    return found[1]
+def error_message(process: subprocess.CompletedProcess[str]) -> str:
+    """Return the error message of make, which must be its only output."""
+    assert process.returncode == 2
+    assert process.stdout == ""
+    match = re.fullmatch(r"Makefile:\d+: \*\*\* (.*)\.  Stop\.\n", process.stderr)
+    assert match, process.stderr
+    return match[1]
 
 
 @pytest.mark.parametrize("program", [WITHOUT_ENSUREPIP, WITHOUT_VENV], ids=["no ensurepip", "no venv"])
 def test_a_missing_venv_module_is_reported(computer: Computer, program: str) -> None:
-    """Debian's Python without the package for venv gets the name of the package, and no traceback."""
+    """For a Debian Python without the venv package, make names the package, without a traceback."""
     computer.add_python("python3", program)
 
-    message = refusal(computer.make("demo"))
+    message = error_message(computer.make("demo"))
 
     assert message == f"Python's venv module is missing: apt install python{VERSION}-venv (Debian, Ubuntu)"
 
 
 def test_an_old_python_is_reported(computer: Computer) -> None:
-    """A Python below 3.11 is named with its version and with what to install."""
+    """For a Python older than 3.11, make reports its version and the package to install."""
     computer.add_python("python3", OLD)
 
-    message = refusal(computer.make("demo"))
+    message = error_message(computer.make("demo"))
 
     assert message == (
         "Python 3.11 or later is needed, and python3 is version 3.9: "
@@ -86,8 +86,8 @@ def test_an_old_python_is_reported(computer: Computer) -> None:
 
 
 def test_a_missing_python_is_reported(computer: Computer) -> None:
-    """Without Python, make names the package that brings it, and the variable for another Python."""
-    message = refusal(computer.make("demo"))
+    """Without Python, make names the package to install, and the variable that selects another Python."""
+    message = error_message(computer.make("demo"))
 
     assert message == (
         "python3 is missing: apt install python3-venv (Debian, Ubuntu), or name another Python: make PYTHON=python3.13"
@@ -95,45 +95,45 @@ def test_a_missing_python_is_reported(computer: Computer) -> None:
 
 
 def test_a_missing_named_python_is_reported(computer: Computer) -> None:
-    """A Python that is named but not installed is the one in the message."""
+    """If `PYTHON` is not installed, the message names that version."""
     computer.add_python("python3", "import sys; exec(sys.argv[2])")
 
-    message = refusal(computer.make("test", "PYTHON=python3.12"))
+    message = error_message(computer.make("test", "PYTHON=python3.12"))
 
     assert message.startswith("python3.12 is missing: apt install python3.12-venv (Debian, Ubuntu)")
 
 
 def test_a_python_that_does_not_run_is_reported(computer: Computer) -> None:
-    """A Python that fails, such as a version manager's without a version, gets one line instead of its output."""
+    """If Python fails, such as a version manager's without a selected version, make prints one line, not its output."""
     computer.add_python("python3", "import sys; sys.exit('no version is selected')")
 
-    message = refusal(computer.make("demo"))
+    message = error_message(computer.make("demo"))
 
     assert message == "python3 does not run: name another Python: make PYTHON=python3.13"
 
 
 @pytest.mark.parametrize(("tool", "package"), [("awk", "mawk"), ("grep", "grep"), ("touch", "coreutils")])
 def test_a_missing_program_is_reported(computer: Computer, tool: str, package: str) -> None:
-    """A program that the recipes use and the computer lacks is named with its package, whatever is made."""
+    """A missing program that recipes use is reported with its package, for every target."""
     (computer.programs / tool).unlink()
 
-    message = refusal(computer.make("help"))
+    message = error_message(computer.make("help"))
 
     assert message == f"Missing programs: {tool}: apt install {package} (Debian, Ubuntu)"
 
 
-def test_several_missing_programs_are_one_line(computer: Computer) -> None:
-    """All missing programs and their packages are named at once, each package once."""
+def test_several_missing_programs_are_reported_in_one_line(computer: Computer) -> None:
+    """All missing programs and their packages are reported together, each package once."""
     for tool in ("awk", "mkdir", "touch"):
         (computer.programs / tool).unlink()
 
-    message = refusal(computer.make("help"))
+    message = error_message(computer.make("help"))
 
     assert message == "Missing programs: awk mkdir touch: apt install coreutils mawk (Debian, Ubuntu)"
 
 
-def test_recipes_use_only_the_named_programs() -> None:
-    """Every program that starts a command of a recipe is among those that are looked for."""
+def test_recipes_use_only_programs_that_make_checks() -> None:
+    """Every program that a recipe runs is in `TOOLS`, the list of programs that make looks for."""
     recipes = "\n".join(re.findall(r"^\t(.*)", MAKEFILE.partition("\nhelp:")[2], re.MULTILINE)).replace("\\\n", " ")
     starts = re.findall(r"(?:^|&&|\|\||\||\{|;|\$\$\()\s*@?([a-z]\w*)(?=[ )])", recipes, re.MULTILINE)
     shell = {"echo", "exec", "exit", "printf"}

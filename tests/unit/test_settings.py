@@ -1,4 +1,4 @@
-"""What the template tells a function."""
+"""The settings of a function, from its environment variables."""
 
 import pytest
 from pydantic import ValidationError
@@ -9,7 +9,7 @@ REQUIRED = {"CONFIG_PARAMETER": "/p/config", "BUCKET": "b", "TABLE": "t"}
 
 
 def test_settings_come_from_the_environment() -> None:
-    """Empty variables are as good as none; hosts are a list."""
+    """Empty variables count as absent, and hosts are a comma-separated list."""
     settings = Settings.from_environment(
         {**REQUIRED, "URL_EXPIRY_SECONDS": "60", "KMS_KEY_ID": "", "FETCH_ALLOWED_HOSTS": " A.example, b:81,"}
     )
@@ -20,7 +20,7 @@ def test_settings_come_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_name_stops_the_function(name: str) -> None:
-    """A function without its bucket must not start."""
+def test_a_missing_setting_is_an_error(name: str) -> None:
+    """A function without a required setting does not start."""
     with pytest.raises(ValidationError, match=name.lower()):
         Settings.from_environment({key: value for key, value in REQUIRED.items() if key != name})

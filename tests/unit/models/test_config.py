@@ -1,4 +1,4 @@
-"""The configuration's fields: what is taken, what is refused, what is never shown."""
+"""The configuration's fields: valid and invalid values, and masked secrets."""
 
 import json
 from typing import Any
@@ -11,14 +11,14 @@ from image_gateway.models.config import MASK, SECRETS, ImagesConfig
 WORKFLOW = {"3": {"class_type": "KSampler", "inputs": {"seed": 1}}}
 
 
-def refused(**fields: Any) -> str:
-    """The message with which the configuration refuses `fields`."""
+def error_message(**fields: Any) -> str:
+    """Validate invalid fields, and return the message of the error."""
     with pytest.raises(ValidationError) as caught:
         ImagesConfig.model_validate(fields)
     return str(caught.value)
 
 
-def test_a_new_deployment_answers_the_documented_defaults() -> None:
+def test_a_new_deployment_has_the_documented_defaults() -> None:
     """The defaults of the public contract hold."""
     config = ImagesConfig()
 
@@ -36,23 +36,23 @@ def test_an_empty_engine_means_automatic1111() -> None:
 
 
 @pytest.mark.parametrize("engine", ["dall-e", "OpenAI", 7, None])
-def test_an_unknown_engine_is_refused_by_name(engine: object) -> None:
-    """Only the four engines exist."""
-    assert "IMAGE_GENERATION_ENGINE" in refused(IMAGE_GENERATION_ENGINE=engine)
+def test_an_unknown_engine_is_refused(engine: object) -> None:
+    """Only the four engines are valid, and the error names the field."""
+    assert "IMAGE_GENERATION_ENGINE" in error_message(IMAGE_GENERATION_ENGINE=engine)
 
 
 @pytest.mark.parametrize("size", ["1024x1024", "auto", "", "1x1", "16384x16384", " 640X384 "])
-def test_a_size_is_two_sides_or_auto_or_nothing(size: str) -> None:
-    """Sizes are normalised to lower case without spaces."""
+def test_a_size_is_width_and_height_or_auto_or_empty(size: str) -> None:
+    """Valid sizes are converted to lower case without spaces around them."""
     assert size.strip().lower() == ImagesConfig(IMAGE_SIZE=size).IMAGE_SIZE
 
 
 @pytest.mark.parametrize(
     "size", ["big", "0x0", "99999x99999", "10x", "x10", "10x10x10", "-1x5", "1e3x5", "\uff11x\uff11", "9" * 5000]
 )
-def test_any_other_size_is_refused(size: str) -> None:
-    """What is no size is refused by the field's name, in few words."""
-    message = refused(IMAGE_SIZE=size)
+def test_an_invalid_size_is_refused(size: str) -> None:
+    """The error names the field and is short, however long the value is."""
+    message = error_message(IMAGE_SIZE=size)
 
     assert "IMAGE_SIZE" in message
     assert len(message) < 600
@@ -72,17 +72,17 @@ def test_any_other_size_is_refused(size: str) -> None:
     ],
 )
 def test_a_malformed_url_is_refused(url: str) -> None:
-    """A base URL is http(s) with a host, without credentials or a query."""
-    assert "COMFYUI_BASE_URL" in refused(COMFYUI_BASE_URL=url)
+    """A base URL must be http(s) with a host, without credentials and without a query."""
+    assert "COMFYUI_BASE_URL" in error_message(COMFYUI_BASE_URL=url)
 
 
-def test_a_url_loses_its_trailing_slash() -> None:
-    """Paths are appended to base URLs."""
+def test_a_trailing_slash_of_a_url_is_removed() -> None:
+    """Base URLs have no trailing slash, because paths are appended to them."""
     assert ImagesConfig(COMFYUI_BASE_URL="http://box:8188/").COMFYUI_BASE_URL == "http://box:8188"
 
 
-def test_params_may_be_a_string_that_holds_json() -> None:
-    """The Open WebUI API takes both; only the object is kept."""
+def test_parameters_may_be_a_json_string() -> None:
+    """As in the Open WebUI API, parameters are an object or a JSON string, which is parsed."""
     config = ImagesConfig(IMAGES_OPENAI_API_PARAMS='{"n": 2}', AUTOMATIC1111_PARAMS="")
 
     assert config.IMAGES_OPENAI_API_PARAMS == {"n": 2}
@@ -90,14 +90,14 @@ def test_params_may_be_a_string_that_holds_json() -> None:
 
 
 @pytest.mark.parametrize("params", ["{", "[]", "7", [1]])
-def test_params_that_are_no_object_are_refused(params: object) -> None:
-    """Anything but an object says what is expected."""
-    assert "IMAGES_OPENAI_API_PARAMS" in refused(IMAGES_OPENAI_API_PARAMS=params)
+def test_parameters_must_be_a_json_object(params: object) -> None:
+    """Other values are refused, and the error names the field."""
+    assert "IMAGES_OPENAI_API_PARAMS" in error_message(IMAGES_OPENAI_API_PARAMS=params)
 
 
 def test_negative_steps_are_refused() -> None:
     """Steps are 0 or more."""
-    assert "IMAGE_STEPS" in refused(IMAGE_STEPS=-1)
+    assert "IMAGE_STEPS" in error_message(IMAGE_STEPS=-1)
 
 
 @pytest.mark.parametrize(
@@ -112,22 +112,22 @@ def test_negative_steps_are_refused() -> None:
         (json.dumps({"1": 5}), "class_type"),
     ],
 )
-def test_a_workflow_is_in_the_api_format(workflow: str, reason: str) -> None:
-    """A workflow that ComfyUI's API would choke on is refused with the way to export it."""
-    assert reason in refused(COMFYUI_WORKFLOW=workflow)
+def test_a_workflow_must_be_in_api_format(workflow: str, reason: str) -> None:
+    """A workflow that ComfyUI's API would refuse is an error, which says how to export it where that helps."""
+    assert reason in error_message(COMFYUI_WORKFLOW=workflow)
 
 
 def test_a_workflow_may_be_given_as_an_object() -> None:
-    """An object is kept as the string that the contract has."""
+    """An object is stored as a JSON string, which is the type of the field."""
     config = ImagesConfig(COMFYUI_WORKFLOW=WORKFLOW)
 
     assert json.loads(config.COMFYUI_WORKFLOW) == WORKFLOW
 
 
 @pytest.mark.parametrize("prefix", ["COMFYUI", "IMAGES_EDIT_COMFYUI"])
-def test_a_node_map_names_only_nodes_of_its_workflow(prefix: str) -> None:
-    """A node id that the workflow does not have is named."""
-    message = refused(
+def test_a_node_map_with_unknown_nodes_is_refused(prefix: str) -> None:
+    """The error names the node ids that the workflow does not have."""
+    message = error_message(
         **{
             f"{prefix}_WORKFLOW": json.dumps(WORKFLOW),
             f"{prefix}_WORKFLOW_NODES": [{"type": "prompt", "node_ids": ["3", "9"]}],
@@ -150,57 +150,57 @@ def test_a_node_map_names_only_nodes_of_its_workflow(prefix: str) -> None:
         ({"type": "width", "key": None}, "width"),
     ],
 )
-def test_a_missing_key_is_the_usual_input_of_the_type(node: dict[str, Any], name: str) -> None:
-    """Existing clients leave the key out."""
+def test_a_node_without_a_key_fills_the_usual_input_of_its_type(node: dict[str, Any], name: str) -> None:
+    """Existing clients leave the key out, so each type has a default input."""
     config = ImagesConfig.model_validate({"COMFYUI_WORKFLOW_NODES": [node]})
 
     assert config.COMFYUI_WORKFLOW_NODES[0].input_name == name
 
 
-def test_a_constant_needs_to_know_its_input() -> None:
-    """A node without a type fills the input that its key names."""
-    assert "key" in refused(COMFYUI_WORKFLOW_NODES=[{"value": 7, "node_ids": ["3"]}])
+def test_a_node_without_a_type_needs_a_key() -> None:
+    """A constant value without the name of its input is refused."""
+    assert "key" in error_message(COMFYUI_WORKFLOW_NODES=[{"value": 7, "node_ids": ["3"]}])
 
 
 @pytest.mark.parametrize(
     "auth", ["nocolon", {"username": "u"}, {"username": "u", "password": 5}, {"username": "u", "password": "p" * 2000}]
 )
-def test_basic_auth_is_a_pair(auth: object) -> None:
-    """Credentials are an object of two strings, or two strings with a colon."""
-    assert "AUTOMATIC1111_API_AUTH" in refused(AUTOMATIC1111_API_AUTH=auth)
+def test_malformed_basic_auth_is_refused(auth: object) -> None:
+    """Basic auth is an object with two strings, or a string with a colon, and of limited length."""
+    assert "AUTOMATIC1111_API_AUTH" in error_message(AUTOMATIC1111_API_AUTH=auth)
 
 
 @pytest.mark.parametrize("key", ["with\nnewline", "schlüssel", "k" * 1001])
-def test_a_key_can_be_sent_in_a_header(key: str) -> None:
-    """Keys are printable ASCII of bounded length."""
-    assert "COMFYUI_API_KEY" in refused(COMFYUI_API_KEY=key)
+def test_a_key_that_no_header_can_contain_is_refused(key: str) -> None:
+    """Keys are printable ASCII of limited length."""
+    assert "COMFYUI_API_KEY" in error_message(COMFYUI_API_KEY=key)
 
 
 def test_an_unknown_field_is_refused() -> None:
-    """A typo is not taken for a setting."""
-    assert "IMAGE_SIZ" in refused(IMAGE_SIZ="1x1")
+    """A misspelled field is an error, which names it."""
+    assert "IMAGE_SIZ" in error_message(IMAGE_SIZ="1x1")
 
 
-def planted() -> ImagesConfig:
-    """A configuration whose secrets are all set."""
-    secrets: dict[str, Any] = {name: f"planted-{name}" for name in SECRETS}
-    secrets["AUTOMATIC1111_API_AUTH"] = {"username": "u", "password": "planted-password"}
+def config_with_secrets() -> ImagesConfig:
+    """Return a configuration in which every secret is set."""
+    secrets: dict[str, Any] = {name: f"confidential-{name}" for name in SECRETS}
+    secrets["AUTOMATIC1111_API_AUTH"] = {"username": "u", "password": "confidential-password"}
     return ImagesConfig(**secrets)
 
 
-def test_no_secret_is_in_a_repr_or_an_error() -> None:
-    """Neither `repr` nor `str` nor a validation error shows a secret."""
-    assert "planted" not in f"{planted()!r} {planted()}"
-    assert "planted" not in refused(IMAGES_OPENAI_API_KEY="planted\n")
+def test_no_repr_and_no_error_contains_a_secret() -> None:
+    """Neither `repr` nor `str` nor a validation error contains a secret."""
+    assert "confidential" not in f"{config_with_secrets()!r} {config_with_secrets()}"
+    assert "confidential" not in error_message(IMAGES_OPENAI_API_KEY="confidential\n")
 
 
-def test_masking_hides_what_is_set_and_only_that() -> None:
-    """Every secret reads the same mask, whatever its type; an empty one stays empty."""
-    assert all(getattr(planted().masked(), name) == MASK for name in SECRETS)
+def test_only_secrets_that_are_set_are_masked() -> None:
+    """Secrets of every type get the same mask; empty ones stay empty."""
+    assert all(getattr(config_with_secrets().masked(), name) == MASK for name in SECRETS)
     assert not any(getattr(ImagesConfig().masked(), name) for name in SECRETS)
 
 
-def test_secrets_lists_passwords_too() -> None:
-    """What must not appear in messages includes the password of either form of credentials."""
-    assert "planted-password" in planted().secrets()
-    assert {"u:hidden", "hidden"} <= set(ImagesConfig(AUTOMATIC1111_API_AUTH="u:hidden").secrets())
+def test_the_secrets_include_passwords() -> None:
+    """The strings for redaction include the password of both forms of Basic auth."""
+    assert "confidential-password" in config_with_secrets().secrets()
+    assert {"u:password", "password"} <= set(ImagesConfig(AUTOMATIC1111_API_AUTH="u:password").secrets())

@@ -1,4 +1,4 @@
-"""What a generation request may hold."""
+"""The fields of a generation request."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from image_gateway.models.forms import CreateImageForm
 
 
-def refused(**fields: Any) -> str:
-    """The message with which the form refuses `fields`."""
+def error_message(**fields: Any) -> str:
+    """Validate invalid fields, and return the message of the error."""
     with pytest.raises(ValidationError) as caught:
         CreateImageForm.model_validate({"prompt": "a fox", **fields})
     return str(caught.value)
@@ -35,25 +35,25 @@ def refused(**fields: Any) -> str:
         {"model": "m" * 300},
     ],
 )
-def test_a_bad_value_is_refused_by_its_field(fields: dict[str, Any]) -> None:
-    """The error names the field."""
-    assert next(iter(fields)) in refused(**fields)
+def test_an_invalid_value_is_refused_with_the_name_of_its_field(fields: dict[str, Any]) -> None:
+    """The error names the field with the invalid value."""
+    assert next(iter(fields)) in error_message(**fields)
 
 
 def test_a_prompt_may_be_32000_characters_long() -> None:
-    """The bound itself is within."""
+    """The longest prompt is valid."""
     assert len(CreateImageForm(prompt="x" * 32_000).prompt) == 32_000
 
 
-def test_nulls_are_as_good_as_nothing() -> None:
-    """A field sent as null was not asked for."""
+def test_null_counts_as_absent() -> None:
+    """A field that is sent as null is not among the requested fields."""
     form = CreateImageForm.model_validate({"prompt": "a fox", "size": None, "seed": 0})
 
     assert form.requested() == {"prompt": "a fox", "seed": 0}
 
 
-def test_unknown_fields_are_named_and_otherwise_ignored() -> None:
-    """A client of a later version is served, and told."""
+def test_unknown_fields_are_ignored_and_named() -> None:
+    """A form with unknown fields is valid, so that clients of a later version work, and it lists their names."""
     form = CreateImageForm.model_validate({"prompt": "a fox", "zoom": 2, "audio": "x"})
 
     assert form.unknown_fields() == ["audio", "zoom"]

@@ -1,4 +1,4 @@
-"""The OpenAI channel's parameters beside those of the SDK's own types: a new one is noticed."""
+"""The OpenAI channel's parameters, compared with the types of OpenAI's SDK, so that new parameters are noticed."""
 
 from typing import Any, get_args, get_type_hints
 
@@ -10,23 +10,23 @@ from image_gateway.models.openai import ImageEditParams, ImageGenerateParams
 
 Params = ImageGenerateParams | ImageEditParams
 
-OURS: dict[type[Params], set[str]] = {
+ADDITIONS: dict[type[Params], set[str]] = {
     ImageGenerateParams: {"seed", "negative_prompt", "steps"},
     ImageEditParams: {"seed", "negative_prompt", "steps", "moderation"},
 }
-"""What engines behind this channel have, and OpenAI has not; it has moderation for generations."""
+"""Parameters of the gateway that OpenAI's type does not have. OpenAI has `moderation` only for generations."""
 
-UNKNOWN = {
-    "partial_images": "is for streams only",
-    "svg": "is for the format svg only, which is refused",
+IGNORED = {
+    "partial_images": "is only for streams",
+    "svg": "is only for the format svg, which is refused",
 }
-"""Parameters of OpenAI's that are ignored with a warning, since nothing comes of them here."""
+"""OpenAI's parameters that are ignored with a warning, because they have no effect in the gateway."""
 
 REFUSED: dict[str, tuple[Any, ...]] = {"output_format": ("svg",), "stream": (True,)}
-"""Values of OpenAI's that a request is turned away for."""
+"""Values of OpenAI's parameters that are refused."""
 
-SENT: dict[str, Any] = {"prompt": "a fox", "image": "aGk="}
-KINDS: tuple[tuple[type[Params], tuple[type, ...]], ...] = (
+REQUIRED: dict[str, Any] = {"prompt": "a fox", "image": "aGk="}
+MODELS: tuple[tuple[type[Params], tuple[type, ...]], ...] = (
     (
         ImageGenerateParams,
         (image_generate_params.ImageGenerateParamsNonStreaming, image_generate_params.ImageGenerateParamsStreaming),
@@ -36,45 +36,45 @@ KINDS: tuple[tuple[type[Params], tuple[type, ...]], ...] = (
         (image_edit_params.ImageEditParamsNonStreaming, image_edit_params.ImageEditParamsStreaming),
     ),
 )
-each = pytest.mark.parametrize(("ours", "theirs"), KINDS, ids=["generate", "edit"])
+each_model = pytest.mark.parametrize(("ours", "theirs"), MODELS, ids=["generate", "edit"])
 
 
 def parameters(theirs: tuple[type, ...]) -> dict[str, set[Any]]:
-    """OpenAI's parameters, and of each the values that its type lists."""
-    found: dict[str, set[Any]] = {}
-    for kind in theirs:
-        for name, hint in get_type_hints(kind).items():
-            found.setdefault(name, set()).update(listed(hint))
-    return found
+    """Return OpenAI's parameters, each with the literal values of its type."""
+    values: dict[str, set[Any]] = {}
+    for parameter_type in theirs:
+        for name, hint in get_type_hints(parameter_type).items():
+            values.setdefault(name, set()).update(literal_values(hint))
+    return values
 
 
-def listed(hint: Any) -> set[Any]:
-    """The values that a type allows by name."""
+def literal_values(hint: Any) -> set[Any]:
+    """Return the literal values in a type."""
     if isinstance(hint, str | int):
         return {hint}
-    return {value for inner in get_args(hint) for value in listed(inner)}
+    return {value for inner in get_args(hint) for value in literal_values(inner)}
 
 
-@each
-def test_every_parameter_of_openai_s_is_one(ours: type[Params], theirs: tuple[type, ...]) -> None:
-    """No more and no fewer, but for those that mean nothing here."""
-    assert set(ours.model_fields) - OURS[ours] == set(parameters(theirs)) - set(UNKNOWN)
+@each_model
+def test_the_fields_are_openais_parameters(ours: type[Params], theirs: tuple[type, ...]) -> None:
+    """The fields are OpenAI's parameters, without the ignored ones and with the gateway's additions."""
+    assert set(ours.model_fields) - ADDITIONS[ours] == set(parameters(theirs)) - set(IGNORED)
 
 
-@each
-def test_every_value_of_openai_s_is_taken(ours: type[Params], theirs: tuple[type, ...]) -> None:
-    """But for those that would be paid for another result than the one asked for."""
+@each_model
+def test_every_value_of_openais_parameters_is_accepted(ours: type[Params], theirs: tuple[type, ...]) -> None:
+    """Only values that would be charged for another result than the requested one are refused."""
     for name, values in parameters(theirs).items():
         for value in values - set(REFUSED.get(name, ())):
-            assert ours.model_validate({**SENT, name: value})
+            assert ours.model_validate({**REQUIRED, name: value})
         for value in REFUSED.get(name, ()):
             with pytest.raises(ValidationError, match="not available here"):
-                ours.model_validate({**SENT, name: value})
+                ours.model_validate({**REQUIRED, name: value})
 
 
 def test_markup_is_refused() -> None:
-    """It guides an edit: without it the result would be another one."""
+    """Markup changes the result of an edit, so it is refused, and not ignored."""
     with pytest.raises(ValidationError, match="not available here") as caught:
-        ImageEditParams.model_validate({**SENT, "markup": "data:;base64,aGk="})
+        ImageEditParams.model_validate({**REQUIRED, "markup": "data:;base64,aGk="})
 
     assert caught.value.errors()[0]["loc"] == ("markup",)
