@@ -14,8 +14,8 @@ from datetime import timedelta
 
 from image_gateway.batches.tracking import BatchTracker
 from image_gateway.config.engine_choice import engine_for_job
-from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
 from image_gateway.config.store import ConfigStore
+from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
 from image_gateway.errors import Busy, GatewayError, Interrupted, NotConfigured
 from image_gateway.jobs.attempt import finish_with_retries
 from image_gateway.jobs.events import JobEvents
