@@ -1,4 +1,4 @@
-"""Images inside JSON."""
+"""Images as base64 in JSON."""
 
 import base64
 
@@ -16,8 +16,8 @@ TEXT = base64.b64encode(BYTES).decode()
     [TEXT, f"data:image/png;base64,{TEXT}", base64.encodebytes(BYTES).decode(), f" {TEXT}\r\n"],
     ids=["bare", "data URL", "lines", "spaces around"],
 )
-def test_decodes(text: str) -> None:
-    """Base64 is read bare, as a data URL, and broken into lines."""
+def test_base64_is_decoded_in_every_form(text: str) -> None:
+    """It may be plain, a data URL, or have line breaks."""
     assert decode_base64(text, "engine") == BYTES
 
 
@@ -35,8 +35,8 @@ def test_decodes(text: str) -> None:
         f"{TEXT}{TEXT}",
     ],
 )
-def test_refuses(text: object) -> None:
-    """Whatever is no base64, or is cut off, is the engine's failure, paid for all the same."""
+def test_invalid_base64_is_unavailable(text: object) -> None:
+    """Invalid or truncated base64 is the engine's failure; the image was paid for."""
     with pytest.raises(EngineUnavailable, match="engine returned an image that is not valid base64") as error:
         decode_base64(text, "engine")
     assert error.value.may_have_cost

@@ -1,4 +1,4 @@
-"""An engine's own words: found in every shape of error body, in one line, without markup or secrets."""
+"""The error text of an engine: found in every format of an error body, on one line, without markup or secrets."""
 
 import html
 import json
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def words(connect: Callable[..., Connection]) -> Callable[..., str]:
-    """What is told of a body; text stands for itself, anything else for its JSON."""
+def error_text(connect: Callable[..., Connection]) -> Callable[..., str]:
+    """Return the error text of a body; bytes are sent as they are, anything else as JSON."""
 
     def read(body: Any, *secrets: str) -> str:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -55,104 +55,102 @@ def words(connect: Callable[..., Connection]) -> Callable[..., str]:
         (b"[" * 100_000, "[" * 600 + " …"),
     ],
 )
-def test_words(words: Callable[..., str], body: Any, reported: str) -> None:
-    """Whatever the shape, the human part is found."""
-    assert words(body) == reported
+def test_the_message_is_found_in_every_format(error_text: Callable[..., str], body: Any, reported: str) -> None:
+    """Engines report errors in many formats."""
+    assert error_text(body) == reported
 
 
-def test_words_are_bounded(words: Callable[..., str]) -> None:
-    """A long explanation is cut."""
-    assert words({"error": "x" * 5_000}) == "x" * 600 + " …"
+def test_the_error_text_has_a_maximum_length(error_text: Callable[..., str]) -> None:
+    """A long text is cut."""
+    assert error_text({"error": "x" * 5_000}) == "x" * 600 + " …"
 
 
-def test_depth_is_bounded(words: Callable[..., str]) -> None:
-    """What is nested too deeply is not searched, but shown as it came."""
+def test_the_search_has_a_maximum_depth(error_text: Callable[..., str]) -> None:
+    """A body that is nested too deeply is shown as it is."""
     body: Any = "deep"
     for _ in range(50):
         body = {"error": body}
 
-    assert words(body).startswith('{"error": {"error"')
+    assert error_text(body).startswith('{"error": {"error"')
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["key sk-secret-123 is wrong", "key sk-se****-123 is wrong", "key <b>sk-secret-123</b> is wrong"],
 )
-def test_secrets_are_hidden(words: Callable[..., str], said: str) -> None:
-    """A secret is hidden wherever it is echoed, wholly or partly masked."""
-    assert words({"error": said}, "sk-secret-123") == "key *** is wrong"
+def test_secrets_are_redacted(error_text: Callable[..., str], text: str) -> None:
+    """A secret is redacted wherever it is repeated, in full or partly masked."""
+    assert error_text({"error": text}, "sk-secret-123") == "key *** is wrong"
 
 
-ODD = "sk-a\"b\\c+d/e='f <i>&"
-"""A secret that looks different wherever it is escaped."""
+SECRET = "sk-a\"b\\c+d/e='f <i>&"
+"""A secret with characters that every format escapes differently."""
 
 
 @pytest.mark.parametrize(
     "spelled",
     [
-        ODD,
-        json.dumps(ODD)[1:-1],
-        json.dumps(json.dumps(ODD))[3:-3],
-        json.dumps(ODD)[1:-1].replace("/", "\\/"),
-        "".join(f"\\u{ord(char):04X}" for char in ODD),
-        repr(ODD)[1:-1],
-        "".join(f"\\x{ord(char):02x}" for char in ODD),
-        quote(ODD),
-        quote(ODD, safe="").lower(),
-        quote(quote(ODD, safe=""), safe=""),
-        quote_plus(ODD),
-        html.escape(ODD),
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(json.dumps(SECRET))[3:-3],
+        json.dumps(SECRET)[1:-1].replace("/", "\\/"),
+        "".join(f"\\u{ord(char):04X}" for char in SECRET),
+        repr(SECRET)[1:-1],
+        "".join(f"\\x{ord(char):02x}" for char in SECRET),
+        quote(SECRET),
+        quote(SECRET, safe="").lower(),
+        quote(quote(SECRET, safe=""), safe=""),
+        quote_plus(SECRET),
+        html.escape(SECRET),
     ],
 )
 @pytest.mark.parametrize(
     ("shape", "reported"), [("{}", "***"), ('{{"oops": "{}"}}', '{"oops": "***"}'), ("<p>{}</p>", "***")]
 )
-def test_secrets_are_hidden_however_they_are_escaped(
-    words: Callable[..., str], spelled: str, shape: str, reported: str
-) -> None:
-    """JSON, Python, URLs and HTML write some characters in ways of their own, and a secret is hidden in all of them."""
-    assert words(shape.format(spelled).encode(), ODD) == reported
+def test_escaped_secrets_are_redacted(error_text: Callable[..., str], spelled: str, shape: str, reported: str) -> None:
+    """JSON, Python, URLs and HTML escape some characters in different ways."""
+    assert error_text(shape.format(spelled).encode(), SECRET) == reported
 
 
-def test_secrets_of_all_alphabets_are_hidden(words: Callable[..., str]) -> None:
-    """A password may be any text, which JSON and URLs may spell by its parts."""
+def test_secrets_in_any_script_are_redacted(error_text: Callable[..., str]) -> None:
+    """A password may be any text, and JSON and URLs may escape parts of it."""
     secret = "pä\\\\ß😀"
     for spelled in (json.dumps(secret), json.dumps(secret, ensure_ascii=False), quote(secret)):
-        assert words({"error": spelled.strip('"')}, secret) == "***"
+        assert error_text({"error": spelled.strip('"')}, secret) == "***"
 
 
-def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(words: Callable[..., str]) -> None:
-    """Of a text so long that it is not read to its end, no secret's beginning is shown, wherever it stands."""
+def test_no_part_of_a_secret_remains_where_a_long_text_is_cut(error_text: Callable[..., str]) -> None:
+    """A very long text is not read to its end; the beginning of a secret is not shown, wherever it stands."""
     for length in range(32_768 - 40, 32_768):
         text = "<br>".ljust(length, " ") + "sk-" + "y" * 40 + " " * 100_000
 
-        assert "yy" not in words({"error": text}, "sk-" + "y" * 40)
+        assert "yy" not in error_text({"error": text}, "sk-" + "y" * 40)
 
 
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("part", ["a", "\\", "%25", "%", 'b"', "\\u00", " "])
-def test_escaped_secrets_are_looked_for_once(words: Callable[..., str], part: str) -> None:
-    """However many escapes there are in a text, the time grows with its length alone."""
-    for secret in (ODD, "\\\\a\\", "%25" * 20, "\\u00" * 20):
-        assert len(words({"error": part * 20_000}, secret)) < 700
+def test_the_search_for_escaped_secrets_takes_linear_time(error_text: Callable[..., str], part: str) -> None:
+    """The number of escapes in a text does not matter."""
+    for secret in (SECRET, "\\\\a\\", "%25" * 20, "\\u00" * 20):
+        assert len(error_text({"error": part * 20_000}, secret)) < 700
 
 
-def test_a_long_answer_is_cut_before_it_is_cleaned(words: Callable[..., str]) -> None:
-    """An answer of many megabytes does not hold up whatever else the function does."""
+def test_a_long_response_is_cut_before_it_is_processed(error_text: Callable[..., str]) -> None:
+    """A response of many megabytes does not delay other work of the function."""
     body = json.dumps({"error": {"message": "a b" * 20_000_000}}).encode()
     started = time.process_time()
 
-    assert words(body, "sk-secret").startswith("a ba b")
+    assert error_text(body, "sk-secret").startswith("a ba b")
     assert time.process_time() - started < 0.5
 
 
-def test_secret_with_spaces_is_hidden(words: Callable[..., str]) -> None:
-    """A password keeps its own spaces while it is looked for."""
-    assert words({"error": "password: a  b"}, "a  b") == "password: ***"
+def test_a_secret_with_spaces_is_redacted(error_text: Callable[..., str]) -> None:
+    """A password's spaces are kept while it is searched."""
+    assert error_text({"error": "password: a  b"}, "a  b") == "password: ***"
 
 
 def test_secrets_are_not_in_a_repr(connect: Callable[..., Connection]) -> None:
-    """What is logged of a server or a connection has no secret in it."""
+    """A server or connection can be logged without secrets."""
     server = EngineServer(
         connect(secrets=("pw",)), "engine", "http://engine.example", headers={"k": "pw"}, auth=("me", "pw")
     )
@@ -162,6 +160,6 @@ def test_secrets_are_not_in_a_repr(connect: Callable[..., Connection]) -> None:
 
 @pytest.mark.timeout(5)
 @pytest.mark.parametrize("part", ["a", "<!--", "<a", "<script", "a*", "**"])
-def test_a_long_text_is_read_once(words: Callable[..., str], part: str) -> None:
-    """An engine that repeats a long prompt, whatever is in it, does not keep the function busy."""
-    assert len(words({"error": {"message": part * 100_000}})) < 700
+def test_a_long_text_takes_linear_time(error_text: Callable[..., str], part: str) -> None:
+    """An engine that repeats a long prompt does not delay the function, whatever the prompt contains."""
+    assert len(error_text({"error": {"message": part * 100_000}})) < 700

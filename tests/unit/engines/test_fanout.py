@@ -1,4 +1,4 @@
-"""Several engine calls put together."""
+"""Several engine calls combined into one result."""
 
 import asyncio
 
@@ -11,16 +11,18 @@ from image_gateway.errors import EngineError, EngineRateLimited, EngineUnavailab
 pytestmark = pytest.mark.anyio
 
 
-async def made(*images: bytes, warnings: tuple[str, ...] = (), usage: dict[str, object] | None = None) -> EngineResult:
+async def succeed(
+    *images: bytes, warnings: tuple[str, ...] = (), usage: dict[str, object] | None = None
+) -> EngineResult:
     return EngineResult([EngineImage(image) for image in images], list(warnings), usage)
 
 
-async def failed(error: Exception) -> EngineResult:
+async def fail(error: Exception) -> EngineResult:
     raise error
 
 
-async def test_order_is_that_of_the_calls() -> None:
-    """Calls that end in reverse give their images in the order in which they were made."""
+async def test_images_have_the_order_of_the_calls() -> None:
+    """The calls end in reverse order."""
     last_first = [asyncio.Event() for _ in range(3)]
     last_first[2].set()
 
@@ -28,7 +30,7 @@ async def test_order_is_that_of_the_calls() -> None:
         await last_first[number].wait()
         if number:
             last_first[number - 1].set()
-        return await made(bytes([number]))
+        return await succeed(bytes([number]))
 
     async with asyncio.timeout(5):
         result = await gather_results(call(number) for number in range(3))
@@ -36,20 +38,20 @@ async def test_order_is_that_of_the_calls() -> None:
     assert [image.data for image in result.images] == [b"\0", b"\1", b"\2"]
 
 
-async def test_some_fail() -> None:
-    """What was made is kept; the warning counts the failures and gives each reason once."""
+async def test_failed_calls_are_a_warning_if_others_succeed() -> None:
+    """The warning counts the failures and has each reason once."""
     result = await gather_results(
-        [failed(EngineError("no paint")), made(b"a"), failed(EngineError("no paint")), failed(EngineError("no brush"))]
+        [fail(EngineError("no paint")), succeed(b"a"), fail(EngineError("no paint")), fail(EngineError("no brush"))]
     )
 
     assert [image.data for image in result.images] == [b"a"]
     assert result.warnings == ["3 of 4 calls failed: no paint; no brush"]
 
 
-async def test_all_fail() -> None:
-    """The first failure is raised."""
+async def test_the_first_error_is_raised_if_all_calls_fail() -> None:
+    """There is no image to return."""
     with pytest.raises(EngineError, match="no paint"):
-        await gather_results([failed(EngineError("no paint")), failed(EngineError("no brush"))])
+        await gather_results([fail(EngineError("no paint")), fail(EngineError("no brush"))])
 
 
 @pytest.mark.parametrize(
@@ -61,42 +63,42 @@ async def test_all_fail() -> None:
         (EngineUnavailable("a", may_have_cost=True), EngineUnavailable("b", may_have_cost=True), False),
     ],
 )
-async def test_what_all_calls_may_have_cost_is_outstanding_together(
+async def test_the_error_is_outstanding_only_if_every_paid_call_is(
     first: EngineError, second: EngineError, *, outstanding: bool
 ) -> None:
-    """One call that is paid and lost for good is enough not to ask for all of them again."""
+    """One call that was paid and is lost for good means that no call is repeated."""
     with pytest.raises(EngineError, match="a") as caught:
-        await gather_results([failed(first), failed(second)])
+        await gather_results([fail(first), fail(second)])
 
     assert caught.value.may_have_cost
     assert caught.value.outstanding is outstanding
 
 
 async def test_calls_without_images_do_not_hide_a_failure() -> None:
-    """A call that gave no image is no success."""
+    """A call without an image is not a success."""
     with pytest.raises(EngineError, match="no paint"):
-        await gather_results([made(), failed(EngineError("no paint"))])
+        await gather_results([succeed(), fail(EngineError("no paint"))])
 
 
-async def test_any_cost_counts() -> None:
-    """When all fail, the error that is raised may have cost if any of them may."""
+async def test_the_error_may_have_cost_if_any_call_may() -> None:
+    """All calls failed."""
     with pytest.raises(EngineRateLimited) as error:
         await gather_results(
-            [failed(EngineRateLimited("slow down")), failed(EngineUnavailable("lost", may_have_cost=True))]
+            [fail(EngineRateLimited("slow down")), fail(EngineUnavailable("lost", may_have_cost=True))]
         )
 
     assert error.value.may_have_cost
 
 
-async def test_what_nobody_expected_is_raised() -> None:
-    """A bug is not reported as a warning."""
+async def test_an_unexpected_exception_is_raised() -> None:
+    """A defect is not reported as a warning."""
     with pytest.raises(ZeroDivisionError):
-        await gather_results([made(b"a"), failed(ZeroDivisionError())])
+        await gather_results([succeed(b"a"), fail(ZeroDivisionError())])
 
 
-async def test_warnings_are_told_once() -> None:
-    """The same warning from several calls stands once."""
-    result = await gather_results([made(b"a", warnings=("small", "grey")), made(b"b", warnings=("small",))])
+async def test_equal_warnings_appear_once() -> None:
+    """Several calls may give the same warning."""
+    result = await gather_results([succeed(b"a", warnings=("small", "grey")), succeed(b"b", warnings=("small",))])
 
     assert result.warnings == ["small", "grey"]
 
@@ -115,7 +117,7 @@ async def test_warnings_are_told_once() -> None:
 async def test_usage_is_added(
     left: dict[str, object] | None, right: dict[str, object] | None, total: dict[str, object] | None
 ) -> None:
-    """Token counts are added number by number; anything else stays the first call's."""
-    result = await gather_results([made(b"a", usage=left), made(b"b", usage=right)])
+    """Token counts are added number by number; other values are those of the first call."""
+    result = await gather_results([succeed(b"a", usage=left), succeed(b"b", usage=right)])
 
     assert result.usage == total

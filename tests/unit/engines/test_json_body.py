@@ -1,4 +1,4 @@
-"""An engine's JSON, taken as it arrives."""
+"""An engine's JSON, decoded while it arrives."""
 
 import asyncio
 import base64
@@ -34,39 +34,39 @@ UNPADDED = base64.b64encode(IMAGE[:-1]).decode()
 
 
 def chunks(body: bytes, length: int) -> Iterator[bytes]:
-    """A body in chunks of `length` bytes."""
+    """Split a body into chunks of `length` bytes."""
     return (body[start : start + length] for start in range(0, len(body), length))
 
 
-def read(body: bytes, length: int) -> Any:
-    """The JSON of a body that came in chunks of `length` bytes."""
-    taken = JsonBody()
+def parse(body: bytes, length: int) -> Any:
+    """Return the JSON of a body that arrives in chunks of `length` bytes."""
+    json_body = JsonBody()
     for chunk in chunks(body, length):
-        taken.write(chunk)
-    return EngineResponse(200, "OK", httpx.Headers(), taken.getvalue(), taken.images).json()
+        json_body.write(chunk)
+    return EngineResponse(200, "OK", httpx.Headers(), json_body.getvalue(), json_body.images).json()
 
 
-def undone(value: Any) -> Any:
-    """JSON with base64 in the place of bytes, as it was before any was decoded."""
+def with_base64(value: Any) -> Any:
+    """Return JSON with base64 in place of bytes, as it was before decoding."""
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, list):
-        return [undone(item) for item in value]
+        return [with_base64(item) for item in value]
     if isinstance(value, dict):
-        return {name: undone(item) for name, item in value.items()}
+        return {name: with_base64(item) for name, item in value.items()}
     return value
 
 
 @pytest.mark.parametrize("length", [1, 3, 1_000, 4_096, 16_384, 65_536])
 @pytest.mark.parametrize("text", [TEXT, UNPADDED, f"data:image/png;base64,{TEXT}"], ids=["padded", "bare", "data URL"])
-def test_images_come_decoded(text: str, length: int) -> None:
-    """However a body is cut into chunks, each of its images is bytes, and all around them is as it was."""
-    wanted = {"data": [{"b64_json": text, "revised_prompt": 'a "fox"'}, {"b64_json": text}], "usage": {"total": 7}}
+def test_images_are_decoded(text: str, length: int) -> None:
+    """In any division into chunks, each image becomes bytes and everything else is unchanged."""
+    original = {"data": [{"b64_json": text, "revised_prompt": 'a "fox"'}, {"b64_json": text}], "usage": {"total": 7}}
     image = base64.b64decode(text.rpartition(",")[2])
 
-    found = read(json.dumps(wanted).encode(), length)
+    parsed = parse(json.dumps(original).encode(), length)
 
-    assert found == {
+    assert parsed == {
         "data": [{"b64_json": image, "revised_prompt": 'a "fox"'}, {"b64_json": image}],
         "usage": {"total": 7},
     }
@@ -87,80 +87,80 @@ def test_images_come_decoded(text: str, length: int) -> None:
     ],
     ids=["in lines", "one line end", "padding inside", "cut off", "odd end", "words", "quoted", "empty"],
 )
-def test_what_is_no_plain_base64_stays_as_it_came(text: str, length: int) -> None:
-    """Long strings that are something else, or base64 that needs a more patient decoder, are strings as before."""
-    assert read(json.dumps([text, {"b64_json": text}]).encode(), length) == [text, {"b64_json": text}]
+def test_other_long_strings_are_unchanged(text: str, length: int) -> None:
+    """These are long texts, and base64 that only a lenient decoder accepts."""
+    assert parse(json.dumps([text, {"b64_json": text}]).encode(), length) == [text, {"b64_json": text}]
 
 
 @pytest.mark.parametrize("length", [1_000, 16_384])
-def test_escaped_slashes_are_no_part_of_an_image(length: int) -> None:
-    """Base64 whose slashes are escaped, as PHP writes JSON, is the same image in the end."""
+def test_base64_with_escaped_slashes_is_decoded_later(length: int) -> None:
+    """PHP escapes slashes in JSON; such an image stays text until it is decoded by itself."""
     body = json.dumps([TEXT]).replace("/", "\\/").encode()
 
-    (found,) = read(body, length)
+    (parsed,) = parse(body, length)
 
-    assert decode_base64(found, "engine") == IMAGE
+    assert decode_base64(parsed, "engine") == IMAGE
 
 
 @pytest.mark.parametrize("length", [1_000, 200_000])
-def test_json_that_breaks_off_in_an_image_is_told_as_it_came(length: int) -> None:
-    """Where the end of the JSON is missing, what came is kept."""
+def test_json_that_ends_within_an_image_is_unchanged(length: int) -> None:
+    """The text before the end is kept."""
     body = json.dumps([TEXT]).encode()[:-30]
-    taken = JsonBody()
+    json_body = JsonBody()
     for chunk in chunks(body, length):
-        taken.write(chunk)
+        json_body.write(chunk)
 
-    assert bytes(taken.getvalue()) == body
+    assert bytes(json_body.getvalue()) == body
 
 
 @given(data=st.data())
-def test_nothing_but_images_is_changed(data: st.DataObject) -> None:
-    """Any JSON in any chunks holds the same as before, once its images are base64 again."""
+def test_only_images_are_changed(data: st.DataObject) -> None:
+    """Any JSON in any chunks is the same again after its images are encoded."""
     run = st.integers(0, 40_000).map(lambda length: TEXT[: length // 4 * 4])
     odd = st.sampled_from(
         ['"', "\\", "\\\\", "/", "\n", "=", "==", "é", "\ud7ff", "data:", "data:image/png;base64,", "x"]
     )
     strings = st.lists(odd | run, max_size=5).map("".join)
     values = st.recursive(strings | st.none() | st.integers(), lambda inner: st.lists(inner, max_size=3), max_leaves=6)
-    wanted = data.draw(st.dictionaries(st.sampled_from("abc"), values, max_size=3))
-    body = json.dumps(wanted, ensure_ascii=data.draw(st.booleans())).encode()
+    original = data.draw(st.dictionaries(st.sampled_from("abc"), values, max_size=3))
+    body = json.dumps(original, ensure_ascii=data.draw(st.booleans())).encode()
 
-    found = read(body, data.draw(st.integers(1, 50_000)))
+    parsed = parse(body, data.draw(st.integers(1, 50_000)))
 
-    assert undone(found) == _without_prefixes(wanted, undone(found))
+    assert with_base64(parsed) == _without_prefixes(original, with_base64(parsed))
 
 
-def _without_prefixes(wanted: Any, found: Any) -> Any:
-    """`wanted`, where an image was found behind a `data:` prefix, without that prefix."""
-    if isinstance(wanted, str):
-        bare = wanted.partition(",")[2]
-        return bare if wanted.startswith("data:") and found == bare else wanted
-    if isinstance(wanted, list):
-        return [_without_prefixes(*pair) for pair in zip(wanted, found, strict=True)]
-    if isinstance(wanted, dict):
-        return {name: _without_prefixes(value, found[name]) for name, value in wanted.items()}
-    return wanted
+def _without_prefixes(original: Any, parsed: Any) -> Any:
+    """Return `original` without the `data:` prefix of each image that was decoded."""
+    if isinstance(original, str):
+        bare = original.partition(",")[2]
+        return bare if original.startswith("data:") and parsed == bare else original
+    if isinstance(original, list):
+        return [_without_prefixes(*pair) for pair in zip(original, parsed, strict=True)]
+    if isinstance(original, dict):
+        return {name: _without_prefixes(value, parsed[name]) for name, value in original.items()}
+    return original
 
 
 def test_base64_is_never_held_whole() -> None:
-    """Ten images take hardly more memory than their own bytes: neither the body nor any base64 is there beside."""
+    """Ten images take little more memory than their own bytes; neither the body nor any base64 is kept."""
     image = IMAGE * 20
     opening, text, closing = b'{"b64_json":"', base64.b64encode(image), b'"}'
-    taken = JsonBody()
+    json_body = JsonBody()
     tracemalloc.start()
     try:
         for number in range(10):
-            taken.write((b"," if number else b"[") + opening)
+            json_body.write((b"," if number else b"[") + opening)
             for chunk in chunks(text, 16_384):
-                taken.write(chunk)
-            taken.write(closing)
-        taken.write(b"]")
+                json_body.write(chunk)
+            json_body.write(closing)
+        json_body.write(b"]")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert len(taken.images) == 10
-    # The one that is arriving may have room to grow.
+    assert len(json_body.images) == 10
+    # The buffer of the arriving image may be larger than the image.
     assert peak < 10 * len(image) + len(image) // 4 + 500_000
 
 
@@ -176,10 +176,10 @@ def test_base64_is_never_held_whole() -> None:
     ],
     ids=["openai", "openai, data URL", "automatic1111", "gemini", "imagen"],
 )
-async def test_engines_take_images_that_came_decoded(
+async def test_engines_accept_decoded_images(
     serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], name: str, model: str, answer: Any
 ) -> None:
-    """An image that is too long for one chunk of the network is what the engine made."""
+    """An image that is too long for one chunk of the network is returned unchanged."""
 
     async def respond(_request: Request) -> JSONResponse:
         return JSONResponse(answer)
@@ -195,8 +195,10 @@ async def test_engines_take_images_that_came_decoded(
 
 
 @pytest.mark.anyio
-async def test_files_are_never_looked_into(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]) -> None:
-    """A file with base64 in it, as ComfyUI writes workflows into its images, comes byte for byte."""
+async def test_downloaded_files_are_not_searched_for_images(
+    serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]
+) -> None:
+    """ComfyUI writes workflows into its images; a file with base64 in it is returned byte for byte."""
     file = IMAGE + json.dumps([TEXT]).encode() + IMAGE
 
     async def respond(_request: Request) -> Response:
@@ -208,13 +210,13 @@ async def test_files_are_never_looked_into(serve: Callable[[ASGIApp], str], conn
 
 
 @pytest.mark.anyio
-async def test_an_image_that_breaks_off_is_let_go_of(connect: Callable[..., Connection]) -> None:
-    """An error does not keep what had come before it, however long something keeps the error and its traceback."""
-    most = b'["' + UNPADDED.encode() * 15  # 2 MB
+async def test_an_incomplete_image_is_released(connect: Callable[..., Connection]) -> None:
+    """An error does not keep the data received before it, however long the error and its traceback are kept."""
+    received = b'["' + UNPADDED.encode() * 15  # 2 MB
 
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 20000000\r\n\r\n" + most)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 20000000\r\n\r\n" + received)
         await writer.drain()
         writer.close()
 

@@ -1,4 +1,4 @@
-"""What every engine does with the operator's parameters, and how engines are found."""
+"""The operator's parameters, unsupported fields, and the registry of engines."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,32 +28,34 @@ def request(*requested: str) -> ImageRequest:
         ({"quality": None}, {"n": 1}, []),
     ],
 )
-def test_overlay(params: dict[str, Any] | None, body: dict[str, Any], warnings: list[str]) -> None:
-    """The operator's value stands; only where it changes what the caller asked for there is a warning."""
+def test_parameters_override_fields_with_a_warning(
+    params: dict[str, Any] | None, body: dict[str, Any], warnings: list[str]
+) -> None:
+    """A warning is given only if the caller's field changes."""
     fields: dict[str, Any] = {"n": 1}
 
-    said = overlay(fields, params, request("n"), {})
+    warnings_given = overlay(fields, params, request("n"), {})
 
-    assert (fields, said) == (body, warnings)
-
-
-def test_overlay_speaks_of_the_callers_field() -> None:
-    """The warning has the name that the caller used, not the engine's."""
-    said = overlay({"batch_size": 1}, {"batch_size": 4}, request("n"), {"batch_size": "n"})
-
-    assert said == ["n was set to 4 by the operator's parameters"]
+    assert (fields, warnings_given) == (body, warnings)
 
 
-def test_unsupported_tells_only_what_was_asked() -> None:
-    """Fields that the caller left alone are not spoken of."""
+def test_a_warning_names_the_callers_field() -> None:
+    """The engine's name of the field may differ."""
+    warnings_given = overlay({"batch_size": 1}, {"batch_size": 4}, request("n"), {"batch_size": "n"})
+
+    assert warnings_given == ["n was set to 4 by the operator's parameters"]
+
+
+def test_unsupported_fields_are_named_only_if_the_caller_set_them() -> None:
+    """Other fields have no warning."""
     assert unsupported_warnings(request("seed"), "engine", "steps", "seed") == [
         "seed is not supported by engine and was ignored"
     ]
 
 
 @pytest.mark.parametrize(("kind", "extension"), [("image/png", "png"), ("image/jpeg", "jpg"), ("image/webp", "webp")])
-def test_extension_of_an_input(kind: str, extension: str) -> None:
-    """An input's file name ends as its content type says."""
+def test_the_extension_of_an_input_image_matches_its_content_type(kind: str, extension: str) -> None:
+    """JPEG files end in `jpg`."""
     assert InputImage(b"", kind, 1, 1).extension == extension
 
 
@@ -63,8 +65,8 @@ def config() -> ImagesConfig:
 
 
 @pytest.mark.anyio
-async def test_engine_is_made_by_name(connect: Callable[..., Connection], config: ImagesConfig) -> None:
-    """An engine's name is all that is needed to make it."""
+async def test_an_engine_is_created_by_its_name(connect: Callable[..., Connection], config: ImagesConfig) -> None:
+    """No other argument selects it."""
     assert isinstance(create_engine("openai", config, connect()), OpenAIEngine)
 
 
@@ -80,10 +82,10 @@ async def test_engine_is_made_by_name(connect: Callable[..., Connection], config
         ("gemini", True, "IMAGES_EDIT_GEMINI_API_BASE_URL"),
     ],
 )
-async def test_unreachable_engine_is_named_by_its_field(
+async def test_an_unreachable_engine_is_named_by_its_field(
     connect: Callable[..., Connection], name: str, field: str, *, edit: bool
 ) -> None:
-    """Whoever makes images is told which field to look at, and not where a private server is."""
+    """The error does not contain the address."""
     config = ImagesConfig.model_validate({field: "http://127.0.0.1:9/private"})
 
     with pytest.raises(EngineUnavailable) as error:
@@ -94,8 +96,8 @@ async def test_unreachable_engine_is_named_by_its_field(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["openai", "automatic1111"])
-async def test_prompts_are_written_by_an_engine_that_can(
+async def test_prompts_are_rewritten_by_an_engine_that_can(
     connect: Callable[..., Connection], config: ImagesConfig, name: str
 ) -> None:
-    """The configured engine rewrites prompts if it can, else the openai engine does."""
+    """The configured engine is used if it can rewrite prompts, else the openai engine."""
     assert isinstance(create_prompt_writer(name, config, connect()), OpenAIEngine)

@@ -1,4 +1,4 @@
-"""The way to an engine's server: what is tried again, what is given up, and what may have cost."""
+"""Requests to an engine's server: retries, errors, and whether a request may have cost something."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from image_gateway.engines import server as engine_http
+from image_gateway.engines import server as server_module
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import (
@@ -38,7 +38,7 @@ def state() -> SandboxState:
 
 @pytest.fixture
 def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], state: SandboxState) -> EngineServer:
-    """A server that answers `{}` to everything, unless a fault is set."""
+    """A server that responds with `{}` to every request, unless a fault is set."""
 
     async def anything(request: Request) -> Response:
         await state.record_request(request)
@@ -49,16 +49,16 @@ def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], 
 
 
 async def test_every_request_carries_the_servers_headers_and_query(server: EngineServer, state: SandboxState) -> None:
-    """Headers and query of the server are on every request, with those of the request laid over them."""
+    """Those of the request are added and take precedence."""
     await server.json("GET", "/a", params={"page": "2"}, headers={"x-more": "m"})
 
-    requested = state.record[0]
-    assert (requested.path, requested.query) == ("/api/a", {"version": "1", "page": "2"})
-    assert (requested.headers["x-key"], requested.headers["x-more"]) == ("k", "m")
+    request = state.record[0]
+    assert (request.path, request.query) == ("/api/a", {"version": "1", "page": "2"})
+    assert (request.headers["x-key"], request.headers["x-more"]) == ("k", "m")
 
 
 async def test_basic_auth_is_sent(server: EngineServer, state: SandboxState) -> None:
-    """A user name and password travel as HTTP Basic."""
+    """User name and password are sent as HTTP Basic."""
     await replace(server, auth=("me", "pw")).send("GET", "/a")
 
     assert state.record[0].headers["authorization"] == "Basic bWU6cHc="
@@ -81,10 +81,10 @@ async def test_basic_auth_is_sent(server: EngineServer, state: SandboxState) -> 
         ("GET", 404, 1),
     ],
 )
-async def test_only_what_cannot_have_cost_is_tried_again(
+async def test_only_requests_without_cost_are_retried(
     server: EngineServer, state: SandboxState, method: str, status: int, requests: int
 ) -> None:
-    """Work that may have been done is never asked for twice; reading is."""
+    """Work that may have been done is not requested twice; a `GET` is repeated."""
     state.knobs.faults = [Fault(status, times=-1)]
 
     with pytest.raises(EngineError):
@@ -108,10 +108,10 @@ async def test_only_what_cannot_have_cost_is_tried_again(
         (0, EngineUnavailable, True),
     ],
 )
-async def test_status_decides_the_error(
+async def test_each_status_has_its_error(
     server: EngineServer, state: SandboxState, status: int, error: type[EngineError], *, may_have_cost: bool
 ) -> None:
-    """Each status becomes its place in the error tree, and says whether the engine may have been paid."""
+    """The error also says whether the engine may have been paid."""
     state.knobs.faults = [Fault(status, times=-1)]
 
     with pytest.raises(error) as raised:
@@ -124,10 +124,10 @@ async def test_status_decides_the_error(
 @pytest.mark.parametrize(
     ("status", "outstanding"), [(0, True), (400, False), (500, False), (502, True), (503, False), (504, True)]
 )
-async def test_an_answer_that_was_lost_is_outstanding(
+async def test_a_lost_response_is_outstanding(
     server: EngineServer, state: SandboxState, status: int, *, outstanding: bool
 ) -> None:
-    """The engine may have done what it was asked for. One that answers has not, whatever it says."""
+    """The engine may have done the work. If it responds itself, it has not."""
     state.knobs.faults = [Fault(status, times=-1)]
 
     with pytest.raises(EngineError) as caught:
@@ -137,8 +137,8 @@ async def test_an_answer_that_was_lost_is_outstanding(
     assert caught.value.outstanding is outstanding or (status == 0 and "500" in caught.value.detail)
 
 
-async def test_a_request_for_which_no_time_is_left_is_not_sent(server: EngineServer, state: SandboxState) -> None:
-    """So it costs nothing, and nothing of it is outstanding."""
+async def test_a_request_without_time_left_is_not_sent(server: EngineServer, state: SandboxState) -> None:
+    """It costs nothing and is not outstanding."""
     with pytest.raises(EngineTimeout) as caught:
         await replace(server, deadline=asyncio.get_running_loop().time()).send("POST", "/a")
 
@@ -146,8 +146,8 @@ async def test_a_request_for_which_no_time_is_left_is_not_sent(server: EngineSer
     assert state.record == []
 
 
-async def test_named_parameter_is_bounded_and_without_secrets(server: EngineServer, state: SandboxState) -> None:
-    """The parameter that an engine names is its own words too: what it repeats of a key is not shown."""
+async def test_the_named_parameter_is_short_and_redacted(server: EngineServer, state: SandboxState) -> None:
+    """The engine's text may repeat a key."""
     server = replace(server, connection=replace(server.connection, secrets=("sk-secret",)))
     state.knobs.faults = [
         Fault(400, {"error": {"message": "no", "param": "sk-secret"}}),
@@ -165,49 +165,51 @@ async def test_named_parameter_is_bounded_and_without_secrets(server: EngineServ
     assert named == ["***", "p" * 600 + " …", None]
 
 
-async def test_blocked_content_is_told_by_the_engines_own_reading(server: EngineServer, state: SandboxState) -> None:
-    """A refusal in which the engine sees a content block becomes one."""
+async def test_blocked_content_is_detected_by_the_engine(server: EngineServer, state: SandboxState) -> None:
+    """`blocked` reads the refusal."""
     state.knobs.faults = [Fault(400, {"why": "too rude"})]
 
     with pytest.raises(ContentBlocked, match="engine blocked the content: too rude"):
         await replace(server, blocked=lambda body: body["why"]).send("POST", "/a")
 
 
-async def test_wait_in_the_body(server: EngineServer, state: SandboxState, waits: Any) -> None:
-    """An engine that says in its JSON how long to wait is waited for that long."""
+async def test_a_wait_in_the_body_is_followed(server: EngineServer, state: SandboxState, sleeps: Any) -> None:
+    """Some engines send the wait in the JSON."""
     state.knobs.faults = [Fault(429, {"wait": 3.5})]
 
     await replace(server, retry_delay=lambda body: body["wait"]).send("POST", "/a")
 
-    assert waits.seconds == [3.5]
+    assert sleeps.seconds == [3.5]
 
 
-@pytest.mark.parametrize("said", ["soon", "", "nan", "inf", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
-async def test_unusable_retry_after_is_no_wait_told(
-    server: EngineServer, state: SandboxState, waits: Any, said: str
+@pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
+async def test_an_unusable_retry_after_is_ignored(
+    server: EngineServer, state: SandboxState, sleeps: Any, text: str
 ) -> None:
-    """A `Retry-After` that says nothing usable leaves the gateway's own pauses."""
-    state.knobs.faults = [Fault(429, headers={"Retry-After": said}, times=-1)]
+    """The gateway's own waits apply."""
+    state.knobs.faults = [Fault(429, headers={"Retry-After": text}, times=-1)]
 
     with pytest.raises(EngineRateLimited) as error:
         await server.send("POST", "/a")
 
     assert error.value.retry_after is None
-    assert waits.seconds == [0.25, 0.5]
+    assert sleeps.seconds == [0.25, 0.5]
 
 
-@pytest.mark.parametrize("said", ["-3", "0", "Mon, 05 Jan 2026 10:00:00 GMT"])
-async def test_retry_after_in_the_past_is_now(server: EngineServer, state: SandboxState, waits: Any, said: str) -> None:
-    """A moment that has passed means no wait at all."""
-    state.knobs.faults = [Fault(503, headers={"Retry-After": said})]
+@pytest.mark.parametrize("text", ["-3", "0", "Mon, 05 Jan 2026 10:00:00 GMT"])
+async def test_a_retry_after_in_the_past_means_no_wait(
+    server: EngineServer, state: SandboxState, sleeps: Any, text: str
+) -> None:
+    """Negative numbers and past dates count as 0."""
+    state.knobs.faults = [Fault(503, headers={"Retry-After": text})]
 
     await server.send("POST", "/a")
 
-    assert waits.seconds == [0.0]
+    assert sleeps.seconds == [0.0]
 
 
-async def test_retry_after_as_a_date(server: EngineServer, state: SandboxState) -> None:
-    """A date far ahead is handed on in seconds."""
+async def test_a_retry_after_may_be_a_date(server: EngineServer, state: SandboxState) -> None:
+    """A distant date is returned in seconds."""
     state.knobs.faults = [Fault(503, headers={"Retry-After": "Fri, 01 Jan 2100 10:00:00 GMT"})]
 
     with pytest.raises(EngineUnavailable) as error:
@@ -217,19 +219,23 @@ async def test_retry_after_as_a_date(server: EngineServer, state: SandboxState) 
     assert error.value.retry_after > 3600
 
 
-async def test_no_waiting_past_the_deadline(server: EngineServer, state: SandboxState, waits: Any) -> None:
-    """A wait longer than the time left for the operation is not begun."""
+async def test_a_wait_longer_than_the_time_left_is_not_started(
+    server: EngineServer, state: SandboxState, sleeps: Any
+) -> None:
+    """The error is raised at once."""
     state.knobs.faults = [Fault(429, headers={"Retry-After": "4"})]
     server = replace(server, connection=replace(server.connection, timeout=3.0)).with_operation_deadline()
 
     with pytest.raises(EngineRateLimited) as error:
         await server.send("POST", "/a")
 
-    assert (waits.seconds, error.value.retry_after) == ([], 4.0)
+    assert (sleeps.seconds, error.value.retry_after) == ([], 4.0)
 
 
-async def test_operation_has_one_timeout(server: EngineServer, state: SandboxState, loop_time: LoopTime) -> None:
-    """Of two requests of one operation, the second gets the time that the first one left."""
+async def test_all_requests_of_an_operation_share_one_timeout(
+    server: EngineServer, state: SandboxState, loop_time: LoopTime
+) -> None:
+    """The second request gets the time that the first one left."""
     server = replace(server, connection=replace(server.connection, timeout=1000.0)).with_operation_deadline()
     await server.send("POST", "/a")
     loop_time.advance(900)
@@ -243,9 +249,11 @@ async def test_operation_has_one_timeout(server: EngineServer, state: SandboxSta
         await second
 
 
-async def test_too_long_an_answer(server: EngineServer, state: SandboxState, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer over the limit is not read to its end."""
-    monkeypatch.setattr(engine_http, "MAX_RESPONSE_BYTES", 1 << 20)
+async def test_a_response_over_the_limit_is_unavailable(
+    server: EngineServer, state: SandboxState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not read to its end."""
+    monkeypatch.setattr(server_module, "MAX_RESPONSE_BYTES", 1 << 20)
     state.knobs.faults = [Fault(200, "x" * (1 << 21))]
 
     with pytest.raises(EngineUnavailable, match="engine sent a response of more than 1 MB") as error:
@@ -253,8 +261,8 @@ async def test_too_long_an_answer(server: EngineServer, state: SandboxState, mon
     assert error.value.may_have_cost
 
 
-async def test_answer_that_is_not_json(server: EngineServer, state: SandboxState) -> None:
-    """A 200 that holds no JSON is a broken engine, shown without control characters."""
+async def test_a_response_that_is_not_json_is_unavailable(server: EngineServer, state: SandboxState) -> None:
+    """The message has no control characters."""
     state.knobs.faults = [Fault(200, "hello\x00 there")]
 
     with pytest.raises(EngineUnavailable, match="engine answered 200 with something that is not JSON: hello there"):
@@ -262,15 +270,15 @@ async def test_answer_that_is_not_json(server: EngineServer, state: SandboxState
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("text", "expected"),
     [('\ufeff{"a": 1}', {"a": 1}), ('{"a": "cut \\ud83d"}', {"a": "cut ?"}), ('{"a": [NaN]}', None)],
     ids=["byte order mark", "half a pair", "nan"],
 )
-async def test_json_that_is_a_little_odd(
-    server: EngineServer, state: SandboxState, said: str, expected: dict[str, Any] | None
+async def test_slightly_invalid_json_is_accepted(
+    server: EngineServer, state: SandboxState, text: str, expected: dict[str, Any] | None
 ) -> None:
-    """Images that are paid for are not lost for it; what comes of it can be stored."""
-    state.knobs.faults = [Fault(200, said)]
+    """Images that were paid for are not lost, and the result can be stored."""
+    state.knobs.faults = [Fault(200, text)]
 
     answer = await server.json("POST", "/a")
 
@@ -279,15 +287,15 @@ async def test_json_that_is_a_little_odd(
     str(answer).encode()
 
 
-async def test_json_null_is_json(server: EngineServer, state: SandboxState) -> None:
-    """A body of `null` is an answer, for the engine to judge."""
+async def test_null_is_valid_json(server: EngineServer, state: SandboxState) -> None:
+    """The engine decides what it means."""
     state.knobs.faults = [Fault(200, "null")]
 
     assert await server.json("GET", "/a") is None
 
 
-async def test_silent_host(connect: Callable[..., Connection]) -> None:
-    """A host that takes no connection in time cannot be reached, and cost nothing."""
+async def test_a_host_that_accepts_no_connection_is_unreachable(connect: Callable[..., Connection]) -> None:
+    """It cost nothing."""
     connection = connect()
 
     def silent(request: httpx.Request) -> httpx.Response:
@@ -299,8 +307,8 @@ async def test_silent_host(connect: Callable[..., Connection]) -> None:
             await server.send("POST", "/a")
 
 
-async def test_download_is_tried_again(server: EngineServer, state: SandboxState) -> None:
-    """Fetching an image from the engine's own origin costs nothing, so it is tried again."""
+async def test_a_download_is_retried(server: EngineServer, state: SandboxState) -> None:
+    """Downloading an image from the engine's own origin is free."""
     state.knobs.faults = [Fault(500), Fault(200, "image")]
 
     assert await server.download("/api/image") == b"image"
@@ -308,8 +316,8 @@ async def test_download_is_tried_again(server: EngineServer, state: SandboxState
     assert state.record[-1].query == {}
 
 
-async def test_lost_image_has_cost(server: EngineServer, state: SandboxState) -> None:
-    """An image that cannot be fetched was paid for all the same."""
+async def test_an_image_that_cannot_be_downloaded_has_cost(server: EngineServer, state: SandboxState) -> None:
+    """The image was paid for."""
     state.knobs.faults = [Fault(404, {"error": "gone"})]
 
     with pytest.raises(EngineRejected, match="engine answered 404: gone") as error:
@@ -319,8 +327,8 @@ async def test_lost_image_has_cost(server: EngineServer, state: SandboxState) ->
     assert state.record[0].path == "/api/image"
 
 
-async def test_slow_foreign_image(server: EngineServer) -> None:
-    """An image on another origin gets no more than the time that is left."""
+async def test_an_image_of_another_origin_has_the_time_left(server: EngineServer) -> None:
+    """The download is cancelled after it."""
 
     async def hang(_url: str) -> bytes:
         await asyncio.sleep(5)

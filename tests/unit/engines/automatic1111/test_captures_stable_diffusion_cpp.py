@@ -1,6 +1,6 @@
-"""Recorded answers of a real stable-diffusion.cpp server, replayed to the engines that speak to such a server.
+"""Recorded responses of a stable-diffusion.cpp server, replayed to the engines for such a server.
 
-The recordings cut long base64, so every image in them is a small PNG here, with the text that the real one held.
+The recordings have truncated base64, so every image is a small PNG here, with the text chunks of the real one.
 """
 
 import base64
@@ -31,7 +31,7 @@ from sandbox.engines.painter import paint
 pytestmark = pytest.mark.anyio
 
 CAPTURES = Path(__file__).parents[3] / "data" / "captures" / "stable-diffusion-cpp"
-CUT = re.compile(r"\.\.\.\(\d+ chars\)$")
+TRUNCATED = re.compile(r"\.\.\.\(\d+ chars\)$")
 PNG = paint("replayed", 16, 16)
 INPUT = InputImage(PNG, "image/png", 64, 64)
 MASK = InputImage(paint("mask", 64, 64, transparent=True), "image/png", 64, 64)
@@ -39,7 +39,7 @@ Start = Callable[[str], tuple[Any, list[Any]]]
 
 
 def images(recorded: dict[str, Any]) -> list[bytes]:
-    """Small PNGs with the text chunks that the recorded images had."""
+    """Return small PNGs with the text chunks of the recorded images."""
     return [with_text(image["text_chunks"]) for image in recorded.get("images", [])]
 
 
@@ -52,14 +52,14 @@ def with_text(chunks: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def whole(value: Any, uncut: Iterator[bytes]) -> Any:
-    """The recorded value with a whole image wherever one was cut."""
+def with_images_restored(value: Any, originals: Iterator[bytes]) -> Any:
+    """Return the recorded value with a complete image in place of each truncated one."""
     if isinstance(value, dict):
-        return {name: whole(item, uncut) for name, item in value.items()}
+        return {name: with_images_restored(item, originals) for name, item in value.items()}
     if isinstance(value, list):
-        return [whole(item, uncut) for item in value]
-    if isinstance(value, str) and CUT.search(value):
-        return base64.b64encode(next(uncut, PNG)).decode()
+        return [with_images_restored(item, originals) for item in value]
+    if isinstance(value, str) and TRUNCATED.search(value):
+        return base64.b64encode(next(originals, PNG)).decode()
     return value
 
 
@@ -69,14 +69,14 @@ def read(capture: str) -> dict[str, Any]:
 
 
 def replay(capture: str, seen: list[Any]) -> Starlette:
-    """A server that gives the recorded answer on the recorded route, and keeps the JSON it was sent."""
+    """Return a server that sends the recorded response on the recorded route, and keeps the bodies it receives."""
     recorded = read(capture)
     response = recorded["response"]
 
     async def answer(request: Request) -> Response:
         raw = await request.body()
         seen.append(json.loads(raw) if request.headers.get("content-type") == "application/json" else raw)
-        return JSONResponse(whole(response["body"], iter(images(recorded))), response["status"])
+        return JSONResponse(with_images_restored(response["body"], iter(images(recorded))), response["status"])
 
     request = recorded["request"]
     return Starlette(routes=[Route(request["path"], answer, methods=[request["method"]])])
@@ -84,7 +84,7 @@ def replay(capture: str, seen: list[Any]) -> Starlette:
 
 @pytest.fixture
 async def start(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]) -> Start:
-    """Replay a capture; gives the engine that it belongs to, and what the server is sent."""
+    """Replay a capture. Returns the engine of its API, and the bodies that the server receives."""
 
     def start(capture: str) -> tuple[Any, list[Any]]:
         seen: list[Any] = []
@@ -97,7 +97,7 @@ async def start(serve: Callable[[ASGIApp], str], connect: Callable[..., Connecti
     return start
 
 
-def requested(**fields: Any) -> ImageRequest:
+def image_request(**fields: Any) -> ImageRequest:
     names = frozenset(fields) - {"images", "mask"}
     request = {"job_id": "job-1", "prompt": "a red fox", "size": Size(64, 64), "requested": names, **fields}
     return ImageRequest(**request)
@@ -106,7 +106,7 @@ def requested(**fields: Any) -> ImageRequest:
 @pytest.mark.parametrize(
     ("capture", "fields", "seeds"),
     [
-        # Where `info` is empty, the images' own text tells the seeds.
+        # If `info` is empty, the seeds are in the images' text.
         ("sdapi_txt2img_ok", {}, [7]),
         ("sdapi_txt2img_ok_newer_server", {"model": "tiny-random-sd1"}, [7]),
         ("sdapi_txt2img_batch2", {"n": 2}, [7, 8]),
@@ -117,12 +117,12 @@ def requested(**fields: Any) -> ImageRequest:
         ("openai_generations_size_65x65", {"size": Size(65, 65)}, [None]),
     ],
 )
-async def test_a_recorded_generation_gives_its_images(
+async def test_a_recorded_generation_returns_its_images(
     start: Start, capture: str, fields: dict[str, Any], seeds: list[int | None]
 ) -> None:
-    """One call gives all images, with the seeds that the server tells, and without a warning."""
+    """One call returns all images with the server's seeds and without a warning."""
     engine, seen = start(capture)
-    result = await engine.generate(requested(**fields))
+    result = await engine.generate(image_request(**fields))
     assert [image.data for image in result.images] == images(read(capture))
     assert [image.seed for image in result.images] == seeds
     assert (len(seen), result.warnings) == (1, [])
@@ -138,10 +138,10 @@ async def test_a_recorded_generation_gives_its_images(
         ("openai_edits_two_images", {"images": (INPUT, INPUT)}),
     ],
 )
-async def test_a_recorded_edit_gives_its_image(start: Start, capture: str, fields: dict[str, Any]) -> None:
-    """Inputs and mask are sent as the server takes them."""
+async def test_a_recorded_edit_returns_its_image(start: Start, capture: str, fields: dict[str, Any]) -> None:
+    """Input images and mask are sent in the server's format."""
     engine, _seen = start(capture)
-    result = await engine.edit(requested(**{"images": (INPUT,), **fields}))
+    result = await engine.edit(image_request(**{"images": (INPUT,), **fields}))
     assert ([image.data for image in result.images], result.warnings) == (images(read(capture)), [])
 
 
@@ -156,34 +156,34 @@ async def test_a_recorded_edit_gives_its_image(start: Start, capture: str, field
         ("openai_edits_no_image", EngineRejected, r"answered 400: at least one image\[\] required"),
     ],
 )
-async def test_a_recorded_refusal_keeps_the_servers_words(
+async def test_a_recorded_refusal_has_the_servers_error_text(
     start: Start, capture: str, error: type[GatewayError], text: str
 ) -> None:
-    """The server's `error`, and its `message` where there is one, reach the caller."""
+    """The server's `error`, and its `message` if there is one, reach the caller."""
     engine, _seen = start(capture)
     with pytest.raises(error, match=text):
-        await (engine.edit(requested(images=(INPUT,))) if "edits" in capture else engine.generate(requested()))
+        await (engine.edit(image_request(images=(INPUT,))) if "edits" in capture else engine.generate(image_request()))
 
 
-async def test_an_edit_without_an_input_never_reaches_the_server(start: Start) -> None:
-    """The recorded server answers it with a 200 and an unrelated image."""
+async def test_an_edit_without_an_input_image_is_not_sent(start: Start) -> None:
+    """The recorded server responds to it with a 200 and an unrelated image."""
     engine, seen = start("sdapi_img2img_no_init")
     with pytest.raises(GatewayError, match="needs an image to edit"):
-        await engine.edit(requested())
+        await engine.edit(image_request())
     assert seen == []
 
 
-async def test_no_null_is_sent_where_the_server_fails_on_one(start: Start) -> None:
-    """The recorded server answers `steps: null` with a 500."""
+async def test_no_null_is_sent(start: Start) -> None:
+    """The recorded server responds to `steps: null` with a 500."""
     engine, seen = start("sdapi_txt2img_ok")
-    await engine.generate(requested(size=None))
+    await engine.generate(image_request(size=None))
     assert None not in seen[0].values()
 
 
-async def test_the_recorded_checkpoint_is_no_dropped_one(start: Start) -> None:
-    """`info` names the file, the list of checkpoints the model: the same one, and another is noticed."""
+async def test_another_checkpoint_than_the_recorded_one_is_a_warning(start: Start) -> None:
+    """`info` has the file name of the checkpoint."""
     engine, _seen = start("sdapi_txt2img_ok_newer_server")
-    result = await engine.generate(requested(model="another"))
+    result = await engine.generate(image_request(model="another"))
     assert result.warnings == ["model another is not known to automatic1111, which used tiny-random-sd1.safetensors"]
 
 
@@ -191,15 +191,15 @@ async def test_the_recorded_checkpoint_is_no_dropped_one(start: Start) -> None:
     ("capture", "model"), [("sdapi_get_sd_models", "tiny-random-sd1"), ("openai_models", "sd-cpp-local")]
 )
 async def test_the_recorded_models_are_listed_and_verified(start: Start, capture: str, model: str) -> None:
-    """The server needs no other route for either."""
+    """No other route is needed for either."""
     engine, _seen = start(capture)
     await engine.verify()
     assert [(found.id, found.name) for found in await engine.models()] == [(model, model)]
 
 
 @pytest.mark.parametrize("capture", ["sdapi_get_options", "sdapi_get_samplers"])
-async def test_routes_that_the_engine_does_not_need_verify_nothing(start: Start, capture: str) -> None:
-    """A server with options or samplers alone is none that can list its checkpoints."""
+async def test_verification_needs_the_list_of_checkpoints(start: Start, capture: str) -> None:
+    """A server with only options or samplers fails verification."""
     engine, _seen = start(capture)
     with pytest.raises(GatewayError, match="answered 404"):
         await engine.verify()

@@ -1,4 +1,4 @@
-"""How the automatic1111 engine leaves a server that it waits for no more, and how the sandbox's server works at it."""
+"""How the automatic1111 engine stops a server whose response is not needed any more, and how the sandbox does it."""
 
 import asyncio
 from collections.abc import Callable
@@ -45,25 +45,25 @@ class Bench:
         return asyncio.create_task(engine.generate(request))
 
     async def generate_too_slowly(self) -> EngineResult:
-        """Generate, and let the engine's time run out when the server is at it."""
+        """Generate, and end the engine's time while the server is busy."""
         task = self.generate()
-        await until(lambda: self.requested("/txt2img"))
+        await until(lambda: self.count("/txt2img"))
         self._loop_time.advance(20)
         return await task
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
         async with httpx.AsyncClient(base_url=f"{self.url}/sdapi/v1/", trust_env=False) as client:
             return (await client.request(method, path, json=body)).json()
 
-    async def at_work(self) -> bool:
-        return bool((await self.ask("GET", "progress"))["state"]["job_count"])
+    async def is_busy(self) -> bool:
+        return bool((await self.call("GET", "progress"))["state"]["job_count"])
 
-    async def until_at_work(self) -> None:
+    async def until_busy(self) -> None:
         async with asyncio.timeout(10):
-            while not await self.at_work():  # noqa: ASYNC110 - the server is in another thread
+            while not await self.is_busy():  # noqa: ASYNC110 - the server is in another thread
                 await asyncio.sleep(0.005)
 
-    def requested(self, ending: str) -> int:
+    def count(self, ending: str) -> int:
         return sum(requested.path.endswith(ending) for requested in self.state.record)
 
 
@@ -74,72 +74,74 @@ async def bench(serve: Serve, connect: Connect, loop_time: LoopTime) -> Bench:
     return Bench(serve(create_app(state)), state, connect, loop_time)
 
 
-async def test_a_server_that_is_too_slow_is_at_rest_when_the_timeout_is_told(bench: Bench) -> None:
-    """It would go on for nobody, and let the next job's time go by in its own queue."""
+async def test_a_timeout_stops_the_server_first(bench: Bench) -> None:
+    """Otherwise the server would continue, and the next job would spend its time in the server's queue."""
     with pytest.raises(EngineTimeout) as caught:
         await bench.generate_too_slowly()
 
     assert caught.value.may_have_cost
-    assert not await bench.at_work()
-    assert bench.requested("/interrupt") == 1
+    assert not await bench.is_busy()
+    assert bench.count("/interrupt") == 1
 
 
-async def test_whoever_is_cancelled_leaves_the_server_at_rest(bench: Bench) -> None:
-    """The server stops before the cancellation goes on, so that whoever holds its place holds it until then."""
+async def test_cancellation_stops_the_server_first(bench: Bench) -> None:
+    """The cancelled job keeps its slot until the server is idle."""
     task = bench.generate()
-    await bench.until_at_work()
+    await bench.until_busy()
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert not await bench.at_work()
-    assert bench.requested("/interrupt") == 1
+    assert not await bench.is_busy()
+    assert bench.count("/interrupt") == 1
 
 
 @pytest.mark.parametrize("status", [502, 504, 524])
-async def test_a_proxy_that_loses_the_answer_leaves_the_server_at_rest(bench: Bench, status: int) -> None:
-    """What stands before the server has less patience than the gateway: the server knows nothing of it."""
+async def test_a_response_lost_by_a_proxy_stops_the_server(bench: Bench, status: int) -> None:
+    """The proxy's timeout is shorter than the gateway's, and the server does not notice it."""
     bench.state.knobs.faults = [Fault(status, path="/txt2img")]
 
     with pytest.raises((EngineTimeout, EngineUnavailable)):
         await bench.generate()
 
-    assert bench.requested("/interrupt") == 1
+    assert bench.count("/interrupt") == 1
 
 
 async def test_a_server_that_failed_is_not_interrupted(bench: Bench) -> None:
-    """It has answered, and may be at somebody else's image."""
+    """It has responded, and may already handle another request."""
     bench.state.knobs.faults = [Fault(500, path="/txt2img")]
 
     with pytest.raises(EngineUnavailable):
         await bench.generate()
 
-    assert bench.requested("/interrupt") == 0
+    assert bench.count("/interrupt") == 0
 
 
 @pytest.mark.parametrize("route", ["/interrupt", "/progress"])
-async def test_a_server_without_these_routes_is_left_alone(bench: Bench, route: str) -> None:
-    """Some compatible servers lack them; the error is the one that happened first."""
+async def test_missing_routes_for_stopping_do_not_hide_the_error(bench: Bench, route: str) -> None:
+    """Some compatible servers lack them; the first error is reported."""
     bench.state.knobs.faults = [Fault(404, {"detail": "Not Found"}, times=-1, path=route)]
 
     with pytest.raises(EngineTimeout, match="did not answer within"):
         await bench.generate_too_slowly()
 
 
-async def test_a_server_that_does_not_rest_is_waited_for_ten_seconds(bench: Bench, waits: Any) -> None:
-    """A step may take long, but not for ever."""
+async def test_a_server_that_stays_busy_is_waited_for_ten_seconds(bench: Bench, sleeps: Any) -> None:
+    """One sampling step may take long."""
     busy = {"state": {"job_count": -1}}
     bench.state.knobs.faults = [Fault(200, busy, times=-1, path="/progress")]
 
     with pytest.raises(EngineTimeout):
         await bench.generate_too_slowly()
 
-    assert sum(waits.seconds) == pytest.approx(10)
+    assert sum(sleeps.seconds) == pytest.approx(10)
 
 
-async def test_a_server_that_hangs_holds_nobody_up(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
-    """An interruption that is not answered is waited for five seconds."""
+async def test_an_interruption_without_response_is_waited_for_five_seconds(
+    serve: Serve, connect: Connect, loop_time: LoopTime
+) -> None:
+    """The server may hang."""
     state = SandboxState()
 
     async def hang(request: Request) -> JSONResponse:
@@ -150,31 +152,31 @@ async def test_a_server_that_hangs_holds_nobody_up(serve: Serve, connect: Connec
     url = serve(Starlette(routes=[Route("/{path:path}", hang, methods=["POST"])]))
     bench = Bench(url, state, connect, loop_time)
     generating = asyncio.create_task(bench.generate_too_slowly())
-    await until(lambda: bench.requested("/interrupt"))
+    await until(lambda: bench.count("/interrupt"))
     loop_time.advance(5)
 
     with pytest.raises(EngineTimeout):
         await generating
 
 
-async def test_a_second_cancellation_is_not_kept_waiting(bench: Bench) -> None:
-    """The server is interrupted all the same."""
+async def test_a_second_cancellation_ends_the_wait(bench: Bench) -> None:
+    """The server is interrupted nevertheless."""
     bench.state.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress", skip=1)]
     task = bench.generate()
-    await bench.until_at_work()
+    await bench.until_busy()
     task.cancel()
-    await until(lambda: bench.requested("/interrupt"))
+    await until(lambda: bench.count("/interrupt"))
 
     task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
     bench.state.knobs.faults = []
-    assert not await bench.at_work()
+    assert not await bench.is_busy()
 
 
-async def test_the_rest_is_asked_for_one_by_one(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
-    """A call that waits inside the server could not be stopped there, and one for which no time is left is not sent."""
+async def test_further_images_are_requested_one_at_a_time(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
+    """A call that waits inside the server could not be stopped; a call without time left is not sent."""
     requested: list[str] = []
 
     async def answer(request: Request) -> JSONResponse:
@@ -194,53 +196,53 @@ async def test_the_rest_is_asked_for_one_by_one(serve: Serve, connect: Connect, 
     assert "3 of 4 calls failed: automatic1111 did not answer within 20 s (IMAGE_ENGINE_TIMEOUT)" in result.warnings
 
 
-async def test_the_sandbox_does_one_thing_at_a_time(bench: Bench) -> None:
-    """A second request waits inside the server, and a first one whose client went away is done nevertheless."""
-    first = asyncio.create_task(bench.ask("POST", "txt2img", BODY))
-    await bench.until_at_work()
+async def test_the_sandbox_handles_one_request_at_a_time(bench: Bench) -> None:
+    """A second request waits inside the server; a first one is completed even if its client disconnects."""
+    first = asyncio.create_task(bench.call("POST", "txt2img", BODY))
+    await bench.until_busy()
     first.cancel()
-    second = asyncio.create_task(bench.ask("POST", "txt2img", {**BODY, "n_iter": 3}))
-    await until(lambda: bench.requested("/txt2img") == 2)
+    second = asyncio.create_task(bench.call("POST", "txt2img", {**BODY, "n_iter": 3}))
+    await until(lambda: bench.count("/txt2img") == 2)
 
-    assert await bench.at_work()
-    await bench.ask("POST", "interrupt")
+    assert await bench.is_busy()
+    await bench.call("POST", "interrupt")
     bench.state.knobs.latency = 0
 
     assert len((await second)["images"]) == 4, "only the first was there to be interrupted"
 
 
-async def test_the_sandbox_answers_what_there_is_when_it_is_interrupted(bench: Bench) -> None:
-    """As A1111: a 200 with fewer images. The next request is not interrupted by what came before it."""
-    making = asyncio.create_task(bench.ask("POST", "txt2img", {**BODY, "n_iter": 3}))
-    await bench.until_at_work()
+async def test_the_sandbox_returns_the_images_made_before_an_interruption(bench: Bench) -> None:
+    """As in A1111, a 200 with fewer images. The next request is not affected."""
+    making = asyncio.create_task(bench.call("POST", "txt2img", {**BODY, "n_iter": 3}))
+    await bench.until_busy()
 
-    await bench.ask("POST", "interrupt")
+    await bench.call("POST", "interrupt")
 
     assert len((await making)["images"]) == 1
     bench.state.knobs.latency = 0.05
-    await bench.ask("POST", "interrupt")
-    assert len((await bench.ask("POST", "txt2img", {**BODY, "n_iter": 3}))["images"]) == 4
+    await bench.call("POST", "interrupt")
+    assert len((await bench.call("POST", "txt2img", {**BODY, "n_iter": 3}))["images"]) == 4
 
 
-async def test_the_sandbox_tells_its_progress(bench: Bench) -> None:
-    """In A1111's shape, at work and at rest."""
-    making = asyncio.create_task(bench.ask("POST", "txt2img", {**BODY, "n_iter": 3, "steps": 20}))
-    await bench.until_at_work()
+async def test_the_sandbox_reports_its_progress(bench: Bench) -> None:
+    """The response has A1111's format, busy and idle."""
+    making = asyncio.create_task(bench.call("POST", "txt2img", {**BODY, "n_iter": 3, "steps": 20}))
+    await bench.until_busy()
 
-    at_work = await bench.ask("GET", "progress?skip_current_image=true")
-    await bench.ask("POST", "interrupt")
+    busy = await bench.call("GET", "progress?skip_current_image=true")
+    await bench.call("POST", "interrupt")
     await making
-    at_rest = await bench.ask("GET", "progress")
+    idle = await bench.call("GET", "progress")
 
-    assert set(at_work) == {"progress", "eta_relative", "state", "current_image", "textinfo"}
-    assert 0 < at_work["progress"] < 0.5
-    assert (at_work["state"]["job"], at_work["state"]["job_count"], at_work["state"]["job_no"]) == (
+    assert set(busy) == {"progress", "eta_relative", "state", "current_image", "textinfo"}
+    assert 0 < busy["progress"] < 0.5
+    assert (busy["state"]["job"], busy["state"]["job_count"], busy["state"]["job_no"]) == (
         "scripts_txt2img",
         3,
         0,
     )
-    assert (at_rest["progress"], at_rest["eta_relative"], at_rest["state"]["job_count"]) == (0, 0, 0)
-    assert set(at_rest["state"]) == {
+    assert (idle["progress"], idle["eta_relative"], idle["state"]["job_count"]) == (0, 0, 0)
+    assert set(idle["state"]) == {
         *("skipped", "interrupted", "stopping_generation", "job", "job_count", "job_timestamp", "job_no"),
         *("sampling_step", "sampling_steps"),
     }

@@ -1,4 +1,4 @@
-"""The sandbox's ComfyUI, held against recorded traffic of the real one, version 0.3.64."""
+"""The sandbox's ComfyUI server, compared with recorded traffic of the real one, version 0.3.64."""
 
 import io
 import json
@@ -45,44 +45,44 @@ async def test_prompts_are_accepted_and_refused_as_recorded(name: str, client: h
         request["json"] = capture("run_success")["post"]["request"]["json"]
     content = b"{" if request["json"] is None else json.dumps(request["json"]).encode()
 
-    got = await client.post("/prompt", content=content, headers=request["headers"])
+    response = await client.post("/prompt", content=content, headers=request["headers"])
 
-    assert got.status_code == expected["status"]
+    assert response.status_code == expected["status"]
     if expected["status"] == 500:
-        assert got.text == expected["body"]
+        assert response.text == expected["body"]
         return
-    assert _errors(got.json()) == _errors(expected["json"])
+    assert _errors(response.json()) == _errors(expected["json"])
 
 
 @pytest.mark.parametrize("name", ["new", "same name other bytes", "type=temp", "type=bogus", "no image field"])
-async def test_uploads_are_kept_as_recorded(name: str, client: httpx.AsyncClient) -> None:
-    """A taken name gets a number; what is no upload is refused."""
+async def test_uploads_are_stored_as_recorded(name: str, client: httpx.AsyncClient) -> None:
+    """A number is added to a taken name; a request without an upload is refused."""
     expected = capture("upload_variants")[name]["response"]
     named = {"type=temp": "t.png"}.get(name, "in.png")
     data = paint("input", 8, 8) if name == "new" else b"other"
     field = "file" if name == "no image field" else "image"
     kind = name.removeprefix("type=") if name.startswith("type=") else "input"
 
-    got = await client.post("/upload/image", files={field: (named, data)}, data={"type": kind})
+    response = await client.post("/upload/image", files={field: (named, data)}, data={"type": kind})
 
-    assert got.status_code == expected["status"]
-    assert got.text == expected["body"] if "body" in expected else got.json() == expected["json"]
+    assert response.status_code == expected["status"]
+    assert response.text == expected["body"] if "body" in expected else response.json() == expected["json"]
 
 
 @pytest.mark.parametrize("query", [name for name in capture("view_variants") if "gen2" not in name or ".." in name])
 async def test_views_are_refused_as_recorded(query: str, client: httpx.AsyncClient) -> None:
-    """Missing files and paths that lead elsewhere have the recorded status."""
-    got = await client.get(f"/view?{query}")
+    """Missing files and paths outside the folder have the recorded status."""
+    response = await client.get(f"/view?{query}")
 
-    assert got.status_code == capture("view_variants")[query]["response"]["status"]
+    assert response.status_code == capture("view_variants")[query]["response"]["status"]
 
 
 @pytest.mark.parametrize(
     "name",
     ["run_success", "run_batch3", "run_three_outputs", "run_exec_error_bad_image", "run_edit", "run_subfolder"],
 )
-async def test_runs_end_as_recorded(name: str, client: httpx.AsyncClient) -> None:
-    """The history's entry has the recorded shape and outputs."""
+async def test_history_entries_are_as_recorded(name: str, client: httpx.AsyncClient) -> None:
+    """They have the recorded format and outputs."""
     run = capture(name)
     (expected,) = run["history"]["response"]["json"].values()
 
@@ -101,23 +101,23 @@ async def test_runs_end_as_recorded(name: str, client: httpx.AsyncClient) -> Non
 
 
 async def test_an_unknown_node_type_and_run_are_empty_objects(client: httpx.AsyncClient) -> None:
-    """As ComfyUI, it answers 200 for what it does not know."""
+    """Like ComfyUI, the sandbox responds with a 200."""
     assert (await client.get("/object_info/NoSuchNode")).json() == {}
     assert (await client.get("/history/no-such-id")).json() == capture("history_unknown_id")["response"]["json"]
 
 
-async def test_object_info_has_the_recorded_shape(client: httpx.AsyncClient) -> None:
-    """A node type is described by the same fields."""
+async def test_object_info_has_the_recorded_format(client: httpx.AsyncClient) -> None:
+    """A node type has the same fields."""
     expected = capture("object_info_EmptyImage")["response"]["json"]["EmptyImage"]
 
-    got = (await client.get("/object_info/EmptyImage")).json()["EmptyImage"]
+    response = (await client.get("/object_info/EmptyImage")).json()["EmptyImage"]
 
-    assert set(got) == set(expected)
-    assert got["input_order"] == expected["input_order"]
+    assert set(response) == set(expected)
+    assert response["input_order"] == expected["input_order"]
 
 
-async def test_a_mask_is_put_onto_the_image_it_is_for(client: httpx.AsyncClient) -> None:
-    """The image named is kept once more, with the mask's alpha."""
+async def test_an_uploaded_mask_becomes_the_alpha_of_its_image(client: httpx.AsyncClient) -> None:
+    """A copy of the named image is stored with the mask's alpha."""
     out = io.BytesIO()
     Image.new("RGBA", (8, 8), (0, 0, 0, 7)).save(out, "PNG")
     original = json.dumps({"filename": "in.png", "type": "input", "subfolder": ""})
@@ -132,19 +132,19 @@ async def test_a_mask_is_put_onto_the_image_it_is_for(client: httpx.AsyncClient)
 
 
 async def test_a_mask_for_an_unknown_image_is_refused(client: httpx.AsyncClient) -> None:
-    """There is nothing to put it onto."""
+    """The image does not exist."""
     assert (await client.post("/upload/mask", files={"image": ("masked.png", b"x")})).status_code == 400
 
 
-async def test_a_path_out_of_the_uploads_is_refused(client: httpx.AsyncClient) -> None:
-    """A folder above the uploads is none."""
+async def test_a_path_outside_the_uploads_is_refused(client: httpx.AsyncClient) -> None:
+    """The subfolder is above the uploads."""
     sent = await client.post("/upload/image", files={"image": ("a.png", b"x")}, data={"subfolder": "../a"})
 
     assert sent.status_code == capture("upload_variants")["subfolder traversal"]["response"]["status"]
 
 
 async def test_extra_data_of_null_stops_the_queue(client: httpx.AsyncClient) -> None:
-    """As with the real server, nothing runs after it until the server is started again."""
+    """As with the real server, no run is executed after it until a restart."""
     prompt = capture("run_success")["post"]["request"]["json"]["prompt"]
 
     await client.post("/prompt", json={"prompt": prompt, "extra_data": None})
@@ -157,8 +157,8 @@ async def test_extra_data_of_null_stops_the_queue(client: httpx.AsyncClient) -> 
     assert (await client.get("/history")).json() == {}
 
 
-async def test_the_machine_says_what_it_is(client: httpx.AsyncClient) -> None:
-    """Version and device are told as ComfyUI does, and every node type is listed."""
+async def test_the_system_is_described(client: httpx.AsyncClient) -> None:
+    """The version is ComfyUI's, and every node type is listed."""
     assert (await client.get("/system_stats")).json()["system"]["comfyui_version"] == "0.3.64"
     assert {"KSampler", "SaveImage"} <= set((await client.get("/api/object_info")).json())
 

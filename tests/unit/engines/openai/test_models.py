@@ -14,10 +14,10 @@ from sandbox.engines.state import Fault, SandboxState
 pytestmark = pytest.mark.anyio
 
 MakeEngine = Callable[..., OpenAIEngine]
-Ask = Callable[..., ImageRequest]
+MakeRequest = Callable[..., ImageRequest]
 
 
-def listed(*entries: Any) -> Fault:
+def models_response(*entries: Any) -> Fault:
     return Fault(200, {"object": "list", "data": list(entries)})
 
 
@@ -25,10 +25,10 @@ async def ids(engine: OpenAIEngine) -> list[str]:
     return [model.id for model in await engine.models()]
 
 
-async def test_only_models_that_make_images(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
-    """Of many models, those that make images by name or kind are kept, with or without a provider's prefix."""
+async def test_only_image_models_are_listed(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
+    """Name or kind says that a model makes images; a provider's prefix does not matter."""
     openai_state.knobs.faults = [
-        listed(
+        models_response(
             {"id": "gpt-5.6"},
             {"id": "openai/gpt-image-2"},
             {"id": "sdxl-turbo"},
@@ -46,31 +46,33 @@ async def test_only_models_that_make_images(openai_engine: MakeEngine, openai_st
     assert [model.name for model in models][-1] == "The house model"
 
 
-async def test_all_models_where_none_is_known(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
-    """A server whose names say nothing has all of its models listed."""
-    openai_state.knobs.faults = [listed({"id": "local"}, {"id": "other"})]
+async def test_all_models_are_listed_if_none_is_known(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
+    """The names of such a server's models say nothing."""
+    openai_state.knobs.faults = [models_response({"id": "local"}, {"id": "other"})]
 
     assert await ids(openai_engine()) == ["local", "other"]
 
 
-async def test_no_models(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
-    """A server may have none."""
-    openai_state.knobs.faults = [listed()]
+async def test_a_server_without_models_has_an_empty_list(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
+    """The list is empty, and not an error."""
+    openai_state.knobs.faults = [models_response()]
 
     assert await ids(openai_engine()) == []
 
 
 @pytest.mark.parametrize("body", [{"models": []}, [], "<html>hello</html>", {"data": "many"}])
-async def test_malformed_models(openai_engine: MakeEngine, openai_state: SandboxState, body: Any) -> None:
-    """Whatever is no list of models is not taken for one."""
+async def test_a_malformed_model_list_is_unavailable(
+    openai_engine: MakeEngine, openai_state: SandboxState, body: Any
+) -> None:
+    """Anything that is not a list of models is an error."""
     openai_state.knobs.faults = [Fault(200, body, times=-1)]
 
     with pytest.raises(EngineUnavailable, match="something that is not"):
         await openai_engine().models()
 
 
-async def test_verify_accepts(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
-    """A server that knows the key is verified by asking for its models."""
+async def test_verification_requests_the_models(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
+    """A server that accepts the key passes."""
     openai_state.knobs.key = "sk-test"
 
     await openai_engine().verify()
@@ -78,10 +80,10 @@ async def test_verify_accepts(openai_engine: MakeEngine, openai_state: SandboxSt
     assert openai_state.record[0].path == "/v1/models"
 
 
-async def test_verify_refuses(
+async def test_verification_fails_with_a_refused_key(
     openai_engine: MakeEngine, openai_state: SandboxState, connect: Callable[..., Connection]
 ) -> None:
-    """A refused key fails verification, and is not repeated."""
+    """The key is not repeated."""
     openai_state.knobs.key = "another"
 
     with pytest.raises(EngineRejected) as error:
@@ -89,8 +91,10 @@ async def test_verify_refuses(
     assert "sk-test" not in error.value.detail
 
 
-async def test_complete(openai_engine: MakeEngine, openai_state: SandboxState) -> None:
-    """A prompt is rewritten by a chat completion with the instruction and the text."""
+async def test_a_prompt_is_rewritten_by_a_chat_completion(
+    openai_engine: MakeEngine, openai_state: SandboxState
+) -> None:
+    """It has the instruction and the text."""
     text = await openai_engine().complete(model="gpt-5.6-mini", system="rewrite", user="a fox")
 
     assert text == "a fox, highly detailed"
@@ -104,56 +108,58 @@ async def test_complete(openai_engine: MakeEngine, openai_state: SandboxState) -
     "body",
     [{}, [], {"choices": []}, {"choices": [{"message": None}]}, {"choices": [{"message": {"content": " "}}]}],
 )
-async def test_completion_without_text(openai_engine: MakeEngine, openai_state: SandboxState, body: Any) -> None:
-    """A completion that holds no text is an error, so that no empty prompt is painted."""
+async def test_a_completion_without_text_is_unavailable(
+    openai_engine: MakeEngine, openai_state: SandboxState, body: Any
+) -> None:
+    """An empty prompt must not be used."""
     openai_state.knobs.faults = [Fault(200, body)]
 
     with pytest.raises(EngineUnavailable, match="without text"):
         await openai_engine().complete(model="gpt-5.6-mini", system="rewrite", user="a fox")
 
 
-async def test_azure_generation(
-    openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str, ask: Ask
+async def test_azure_gets_its_own_path_query_and_header(
+    openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str, make_request: MakeRequest
 ) -> None:
-    """Azure gets its version in the query and its key in its own header, at the deployment's path."""
+    """The version is in the query, the key in Azure's header, and the path is the deployment's."""
     openai_state.knobs.key = "azure-key"
     url = f"{openai_url.removesuffix('/v1')}/openai/deployments/gpt-image-2"
 
-    await openai_engine(url=url, key="azure-key", version="2026-10-01").generate(ask())
+    await openai_engine(url=url, key="azure-key", version="2026-10-01").generate(make_request())
 
-    requested = openai_state.record[0]
-    assert requested.path == "/openai/deployments/gpt-image-2/images/generations"
-    assert requested.query == {"api-version": "2026-10-01"}
-    assert requested.headers["api-key"] == "azure-key"
-    assert "authorization" not in requested.headers
+    request = openai_state.record[0]
+    assert request.path == "/openai/deployments/gpt-image-2/images/generations"
+    assert request.query == {"api-version": "2026-10-01"}
+    assert request.headers["api-key"] == "azure-key"
+    assert "authorization" not in request.headers
 
 
-async def test_azure_file_keeps_its_own_query(
-    openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str, ask: Ask
+async def test_an_image_url_from_azure_is_fetched_unchanged(
+    openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str, make_request: MakeRequest
 ) -> None:
-    """An image's URL is fetched as it was answered: the version is not put into its signed query."""
+    """The version is not added to its signed query."""
     openai_state.knobs.faults = [Fault(200, {"data": [{"url": "/v1/files/a.png?signature=1"}]})]
 
     with pytest.raises(EngineRejected):
-        await openai_engine(version="2026-10-01").generate(ask())
+        await openai_engine(version="2026-10-01").generate(make_request())
 
     assert openai_state.record[1].query == {"signature": "1"}
 
 
-async def test_azure_deployment_is_its_own_model(
+async def test_an_azure_deployment_lists_itself_as_its_only_model(
     openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str
 ) -> None:
-    """The models of a deployment are itself; the resource is asked, so that the key is checked."""
+    """The resource's models are requested to check the key."""
     url = f"{openai_url.removesuffix('/v1')}/openai/deployments/my%20images"
 
     assert await ids(openai_engine(url=url, version="2026-10-01")) == ["my images"]
     assert openai_state.record[0].path == "/openai/models"
 
 
-async def test_azure_chat_goes_to_its_own_deployment(
+async def test_azure_rewrites_with_the_models_own_deployment(
     openai_engine: MakeEngine, openai_state: SandboxState, openai_url: str
 ) -> None:
-    """Prompts are rewritten by the deployment that the model names, not by the one that paints."""
+    """Prompts are rewritten by the deployment that the model names, not by the one that makes images."""
     url = f"{openai_url.removesuffix('/v1')}/openai/deployments/gpt-image-2"
 
     await openai_engine(url=url, version="2026-10-01").complete(model="gpt-5.6-mini", system="s", user="a fox")
@@ -169,7 +175,7 @@ async def test_azure_chat_goes_to_its_own_deployment(
         ("https://azure.com.example/v1", "Authorization"),
     ],
 )
-def test_azure_is_told_by_its_host(openai_engine: MakeEngine, url: str, header: str) -> None:
+def test_azure_is_detected_by_its_host(openai_engine: MakeEngine, url: str, header: str) -> None:
     """Azure's hosts get the key in Azure's header also without a version."""
     engine = openai_engine(url=url)
 

@@ -1,4 +1,4 @@
-"""The `openai` engine: answers, good and bad."""
+"""The `openai` engine: valid and invalid responses."""
 
 import base64
 from collections.abc import Callable
@@ -17,16 +17,16 @@ from sandbox.engines.state import Fault, SandboxState
 pytestmark = pytest.mark.anyio
 
 MakeEngine = Callable[..., OpenAIEngine]
-Ask = Callable[..., ImageRequest]
+MakeRequest = Callable[..., ImageRequest]
 
 
-async def test_url_on_the_engines_origin_is_fetched_with_the_key(
-    openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask
+async def test_an_image_url_of_the_engines_origin_is_fetched_with_the_key(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest
 ) -> None:
-    """An image answered by URL on the engine's own origin is fetched with the engine's key."""
+    """The credentials are valid for this origin."""
     openai_state.knobs.key = "sk-test"
 
-    result = await openai_engine().generate(ask(model="sandbox-url"))
+    result = await openai_engine().generate(make_request(model="sandbox-url"))
 
     assert sniff(result.images[0].data).width == 64
     fetched = openai_state.record[1]
@@ -34,50 +34,55 @@ async def test_url_on_the_engines_origin_is_fetched_with_the_key(
     assert result.images[0].revised_prompt == "a fox, as the sandbox understood it"
 
 
-async def test_url_elsewhere_is_fetched_without_the_key(
-    openai_engine: MakeEngine, openai_state: SandboxState, connect: Callable[..., Connection], ask: Ask,
+async def test_an_image_url_of_another_origin_is_fetched_without_the_key(
+    openai_engine: MakeEngine,
+    openai_state: SandboxState,
+    connect: Callable[..., Connection],
+    make_request: MakeRequest,
     png: Callable[[int], bytes],
-) -> None:  # fmt: skip
-    """An image on another origin goes through the guard for callers' URLs, which is told nothing but the URL."""
-    requested: list[str] = []
+) -> None:
+    """Only the URL is passed to the download of public addresses."""
+    fetched_urls: list[str] = []
 
     async def fetch(url: str) -> bytes:
-        requested.append(url)
+        fetched_urls.append(url)
         return png(7)
 
     url = "https://images.example/a.png?signature=1"
     openai_state.knobs.faults = [Fault(200, {"data": [{"url": url}]})]
 
-    result = await openai_engine(replace(connect(), fetch=fetch)).generate(ask())
+    result = await openai_engine(replace(connect(), fetch=fetch)).generate(make_request())
 
-    assert requested == [url]
+    assert fetched_urls == [url]
     assert [image.data for image in result.images] == [png(7)]
     assert len(openai_state.record) == 1
 
 
-async def test_url_that_the_guard_refuses(openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask) -> None:
-    """A URL that may not be fetched is the engine's failure, not the caller's, and was paid for."""
+async def test_an_image_url_of_a_private_address_is_unavailable(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest
+) -> None:
+    """It is the engine's failure, not the caller's, and the image was paid for."""
     openai_state.knobs.faults = [Fault(200, {"data": [{"url": "http://169.254.169.254/latest"}]})]
 
     with pytest.raises(EngineUnavailable, match=r"cannot be fetched: .*is not a public address") as error:
-        await openai_engine().generate(ask())
+        await openai_engine().generate(make_request())
     assert error.value.may_have_cost
 
 
-async def test_data_url_is_decoded(
-    openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask, png: Callable[[int], bytes]
+async def test_a_data_url_is_decoded(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest, png: Callable[[int], bytes]
 ) -> None:
-    """A `data:` URL in place of an address holds the image itself."""
+    """A `data:` URL holds the image itself."""
     url = f"data:image/png;base64,{base64.b64encode(png(3)).decode()}"
     openai_state.knobs.faults = [Fault(200, {"data": [{"url": url, "revised_prompt": 5}]})]
 
-    result = await openai_engine().generate(ask())
+    result = await openai_engine().generate(make_request())
 
     assert [(image.data, image.revised_prompt) for image in result.images] == [(png(3), None)]
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "text"),
     [
         ({"created": 1, "data": []}, "answered without images: no explanation"),
         ({"created": 1}, "answered without images: no explanation"),
@@ -93,35 +98,41 @@ async def test_data_url_is_decoded(
         ("{'not': json", "something that is not JSON: {'not': json"),
     ],
 )
-async def test_answer_without_a_usable_image(
-    openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask, body: Any, said: str
+async def test_a_response_without_a_usable_image_is_not_retried(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest, body: Any, text: str
 ) -> None:
-    """An answer without a usable image is an error that may have cost, and is not asked for again."""
+    """It is an error that may have cost something."""
     openai_state.knobs.faults = [Fault(200, body)]
 
     with pytest.raises(EngineUnavailable) as error:
-        await openai_engine().generate(ask())
+        await openai_engine().generate(make_request())
 
-    assert said in error.value.detail
+    assert text in error.value.detail
     assert error.value.may_have_cost
     assert len(openai_state.record) == 1
 
 
 @pytest.mark.parametrize("usage", [None, [1], "many"])
-async def test_odd_usage_is_ignored(
-    openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask, png: Callable[[int], bytes], usage: Any
+async def test_malformed_usage_is_ignored(
+    openai_engine: MakeEngine,
+    openai_state: SandboxState,
+    make_request: MakeRequest,
+    png: Callable[[int], bytes],
+    usage: Any,
 ) -> None:
-    """A token count that is no object does no harm."""
+    """A token count that is not an object is left out."""
     body = {"data": [{"b64_json": base64.b64encode(png(1)).decode()}], "usage": usage}
     openai_state.knobs.faults = [Fault(200, body)]
 
-    assert (await openai_engine().generate(ask())).usage is None
+    assert (await openai_engine().generate(make_request())).usage is None
 
 
-async def test_forbidden_content(openai_engine: MakeEngine, ask: Ask) -> None:
-    """A prompt that moderation refuses is a content block, in the engine's words."""
+async def test_a_prompt_refused_by_moderation_is_a_content_block(
+    openai_engine: MakeEngine, make_request: MakeRequest
+) -> None:
+    """The error has the engine's error text."""
     with pytest.raises(ContentBlocked, match="rejected by the safety system"):
-        await openai_engine().generate(ask(prompt="a forbidden fox"))
+        await openai_engine().generate(make_request(prompt="a forbidden fox"))
 
 
 @pytest.mark.parametrize(
@@ -135,10 +146,10 @@ async def test_forbidden_content(openai_engine: MakeEngine, ask: Ask) -> None:
     ],
 )
 async def test_content_blocks_of_other_providers(
-    openai_engine: MakeEngine, openai_state: SandboxState, ask: Ask, status: int, error: dict[str, Any]
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest, status: int, error: dict[str, Any]
 ) -> None:
-    """Azure's and others' ways to block content are told from other refusals, also behind a 200."""
+    """Blocks of Azure and other providers are distinguished from other refusals, also in a 200."""
     openai_state.knobs.faults = [Fault(status, {"error": error})]
 
     with pytest.raises(ContentBlocked, match="openai blocked the content: no"):
-        await openai_engine().generate(ask())
+        await openai_engine().generate(make_request())
