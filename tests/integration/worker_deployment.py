@@ -23,14 +23,14 @@ class Context:
     """The context of a Lambda invocation of which `seconds` remain."""
 
     seconds: float = 300.0
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
-        return int((self.seconds - (time.monotonic() - self.begun)) * 1000)
+        return int((self.seconds - (time.monotonic() - self.started)) * 1000)
 
 
 @dataclass
-class Queued:
+class QueuedMessage:
     """A message in a queue, with its delay in seconds."""
 
     record: Record
@@ -59,11 +59,11 @@ class WorkerDeployment:
         response = make_dead_letters(lambda: self.gateway)({"Records": list(records)}, Context())
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
-    def drain(self, queue: str = "jobs") -> list[Queued]:
+    def drain(self, queue: str = "jobs") -> list[QueuedMessage]:
         """Remove and return all messages of a queue, delayed or not."""
         messages = get_backend("sqs")["123456789012"][REGION].queues[f"{self.name}-{queue}"]._messages
         found = [
-            Queued(
+            QueuedMessage(
                 record(message.body, message.id),
                 max(0.0, round((message.delayed_until - (message.sent_timestamp or 0.0)) / 1000)),
                 {name: value["StringValue"] for name, value in message.message_attributes.items()},

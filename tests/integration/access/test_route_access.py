@@ -162,16 +162,16 @@ def test_engine_and_model_limits_do_not_restrict_administration(deployment: "Dep
 
 def test_jobs_of_a_revoked_token_remain_for_administrators(openai_deployment: "Deployment") -> None:
     """Administrators can list the jobs of a token that has been revoked."""
-    made = run(openai_deployment.gateway.token_registry.create("gone", Role.USER))
-    openai_deployment.tokens["gone"] = made.token
+    created = run(openai_deployment.gateway.token_registry.create("gone", Role.USER))
+    openai_deployment.tokens["gone"] = created.token
     assert (
         openai_deployment.call("POST", "/api/v1/images/generations", {"prompt": "a heron"}, role="gone").status == 200
     )
 
-    openai_deployment.call("DELETE", f"/api/v1/images/tokens/{made.id}")
+    openai_deployment.call("DELETE", f"/api/v1/images/tokens/{created.id}")
 
-    (job,) = openai_deployment.call("GET", f"/api/v1/images/jobs?owner=token:{made.id}").json["jobs"]
-    assert job["owner"] == f"token:{made.id}"
+    (job,) = openai_deployment.call("GET", f"/api/v1/images/jobs?owner=token:{created.id}").json["jobs"]
+    assert job["owner"] == f"token:{created.id}"
 
 
 def test_a_route_without_a_rule_is_an_import_error() -> None:

@@ -43,14 +43,14 @@ def test_a_new_token_works_immediately(deployment: "Deployment") -> None:
 
 def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
     """Each token is listed with the fields of its request, without its secret and without a hash of it."""
-    made = create(deployment, name="  the newsroom ", engines=["openai", "openai"], models=["b", "a"]).json
+    created = create(deployment, name="  the newsroom ", engines=["openai", "openai"], models=["b", "a"]).json
 
     response = deployment.call("GET", f"{TOKENS}?limit=100")
 
     found = listed_tokens(deployment)["the newsroom"]
-    assert found == {name: value for name, value in made.items() if name != "token"}
+    assert found == {name: value for name, value in created.items() if name != "token"}
     assert (found["engines"], found["models"], found["expires_at"]) == (["openai"], ["a", "b"], None)
-    assert not [secret for secret in (made["token"], *deployment.tokens.values()) if secret in response.text]
+    assert not [secret for secret in (created["token"], *deployment.tokens.values()) if secret in response.text]
     assert set(found) == {
         *("id", "name", "role", "created_at", "expires_at", "last_used_at", "engines", "models"),
     }
@@ -115,22 +115,22 @@ def test_an_invalid_field_is_named(deployment: "Deployment", fields: dict[str, A
 
 def test_an_expiry_is_stored_in_utc(deployment: "Deployment") -> None:
     """A time with another offset is converted, without fractions of a second."""
-    made = create(deployment, expires_at="2099-01-31T12:00:00.75+02:00").json
+    created = create(deployment, expires_at="2099-01-31T12:00:00.75+02:00").json
 
-    assert made["expires_at"] == "2099-01-31T10:00:00Z"
+    assert created["expires_at"] == "2099-01-31T10:00:00Z"
 
 
 def test_a_revoked_token_is_refused(deployment: "Deployment") -> None:
     """Revoking returns 204 without a body; revoking again is a 404."""
-    made = create(deployment).json
-    deployment.tokens["new"] = made["token"]
+    created = create(deployment).json
+    deployment.tokens["new"] = created["token"]
 
-    response = deployment.call("DELETE", f"{TOKENS}/{made['id']}")
+    response = deployment.call("DELETE", f"{TOKENS}/{created['id']}")
 
     assert (response.status, response.text) == (204, "")
     assert deployment.call("GET", "/api/v1/images/jobs", role="new").status == 401
     assert "ci" not in listed_tokens(deployment)
-    assert deployment.call("DELETE", f"{TOKENS}/{made['id']}").status == 404
+    assert deployment.call("DELETE", f"{TOKENS}/{created['id']}").status == 404
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,6 @@ def test_parallel_creation_and_revocation_leave_a_consistent_list(deployment: "D
     responses = run(send_all())
 
     assert [response.status_code for response in responses] == [201] * 50 + [204] * 50
-    made = {response.json()["name"]: response.json()["id"] for response in responses[:50]}
+    created = {response.json()["name"]: response.json()["id"] for response in responses[:50]}
     kept = {name: token["id"] for name, token in listed_tokens(deployment).items() if name[:3] in ("new", "old")}
-    assert kept == made
+    assert kept == created

@@ -84,7 +84,7 @@ def test_the_manifest_is_written_even_if_the_event_fails(
     async def fail(_job: object) -> bool:
         return False
 
-    monkeypatch.setattr(worker.gateway.events, "ended", fail)
+    monkeypatch.setattr(worker.gateway.events, "publish_completion", fail)
 
     assert worker.deliver(message.record) == [message.record["messageId"]]
     assert worker.results()["succeeded"] == 1

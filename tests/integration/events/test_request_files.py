@@ -140,7 +140,9 @@ def test_a_file_with_too_many_lines_is_not_read_to_its_end(worker: WorkerDeploym
     assert peak < 100_000_000
 
 
-@pytest.mark.parametrize(("limit", "reason"), [("MAX_FILE_BYTES", "over 1 bytes"), ("MAX_LINES", "over 1 lines")])
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("MAX_FILE_BYTES", "larger than 1 bytes"), ("MAX_LINES", "over 1 lines")]
+)
 def test_a_file_over_a_limit_is_dead_lettered(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
 ) -> None:
@@ -164,7 +166,7 @@ def test_a_missing_or_overwritten_file_is_dead_lettered(worker: WorkerDeployment
 
     assert worker.deliver(record(removed), record(overwritten)) == []
 
-    assert [("gone" in letter.attributes["Reason"]) for letter in worker.drain("dead")] == [True, True]
+    assert [("does not exist" in letter.attributes["Reason"]) for letter in worker.drain("dead")] == [True, True]
     assert worker.jobs() == []
 
 

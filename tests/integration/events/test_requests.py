@@ -111,7 +111,7 @@ def test_a_message_that_fails_does_not_affect_the_rest_of_the_batch(
     assert worker.deliver(record(GENERATION), broken, record(GENERATION)) == ["broken"]
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 2
-    assert "a message comes back" in caplog.text
+    assert "a message failed and is redelivered" in caplog.text
     assert "planted" not in str([entry.__dict__ for entry in caplog.records])
 
 

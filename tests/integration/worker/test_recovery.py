@@ -105,7 +105,7 @@ def test_an_event_that_could_not_be_sent_is_sent_again(
     """The job's message is returned, and its second delivery sends the event without doing the job again."""
     (message,) = _queued_job(worker)
     with monkeypatch.context() as broken:
-        broken.setattr(JobEvents, "ended", _fail)
+        broken.setattr(JobEvents, "publish_completion", _fail)
         assert worker.deliver(message) == [message["messageId"]]
     assert worker.reported() == []
 
