@@ -1,4 +1,4 @@
-"""Objects of a bucket, on moto's server and as AWS would be asked."""
+"""Objects of a bucket, on moto's server, and the URLs of buckets on AWS."""
 
 import base64
 import gzip
@@ -25,50 +25,52 @@ def bucket(aws: Aws, settings: Settings) -> Bucket:
     return Bucket(aws, settings.bucket)
 
 
-def known(settings: Settings, key: str) -> dict[str, Any]:
-    """The object as boto3 sees it."""
+def read_with_boto3(settings: Settings, key: str) -> dict[str, Any]:
+    """Return boto3's response to `GetObject`."""
     return dict(boto3.client("s3").get_object(Bucket=settings.bucket, Key=key))
 
 
 @pytest.mark.parametrize("key", KEYS)
-async def test_what_is_put_is_there(bucket: Bucket, settings: Settings, key: str) -> None:
-    """Under its very key, with its type and metadata; read back, and read by whoever has the URL."""
+async def test_a_stored_object_can_be_read(bucket: Bucket, settings: Settings, key: str) -> None:
+    """An object has its exact key, content type and metadata, and can be read by the client and by presigned URL."""
     await bucket.put(key, b"bytes", "image/png", {"Engine": "openai", "model": "gr%C3%BCn  [x]"})
 
-    found = known(settings, key)
-    assert found["ContentType"] == "image/png"
-    assert found["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn  [x]"}
+    response = read_with_boto3(settings, key)
+    assert response["ContentType"] == "image/png"
+    assert response["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn  [x]"}
     assert await bucket.get(key) == b"bytes"
     assert httpx.get(bucket.presigned_url(key, 60)).content == b"bytes"
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 3_000_000])
 @pytest.mark.parametrize("kind", [bytes, memoryview])
-async def test_all_bytes_arrive(bucket: Bucket, settings: Settings, size: int, kind: Callable[[bytes], Any]) -> None:
-    """In one slice or in several, from bytes or from a view."""
+async def test_content_is_stored_unchanged(
+    bucket: Bucket, settings: Settings, size: int, kind: Callable[[bytes], Any]
+) -> None:
+    """Content is stored unchanged, whether it fits into one slice or not, from bytes or a memory view."""
     data = os.urandom(size)
 
     await bucket.put("data", kind(data), "application/octet-stream")
 
-    assert known(settings, "data")["Body"].read() == data
+    assert read_with_boto3(settings, "data")["Body"].read() == data
     assert await bucket.get("data") == data
 
 
-async def test_an_object_is_read_as_it_lies_there(settings: Settings, embedded_aws: object) -> None:
-    """Also one whose owner says that it is packed: unpacked, a small one could fill the memory, or not be readable."""
-    packed = gzip.compress(bytes(1_000_000))
+async def test_a_content_encoding_is_not_decoded(settings: Settings, embedded_aws: object) -> None:
+    """An object with a content encoding is returned as stored: decoded, it could fill the memory or be unreadable."""
+    compressed = gzip.compress(bytes(1_000_000))
     put = boto3.client("s3").put_object
-    put(Bucket=settings.bucket, Key="packed", Body=packed, ContentEncoding="gzip")
-    put(Bucket=settings.bucket, Key="not packed", Body=b"plain", ContentEncoding="gzip")
+    put(Bucket=settings.bucket, Key="compressed", Body=compressed, ContentEncoding="gzip")
+    put(Bucket=settings.bucket, Key="not compressed", Body=b"plain", ContentEncoding="gzip")
 
     async with aclosing(Aws()) as aws:
         bucket = Bucket(aws, settings.bucket)
-        assert await bucket.get("packed", max_bytes=len(packed)) == packed
-        assert await bucket.get("not packed") == b"plain"
+        assert await bucket.get("compressed", max_bytes=len(compressed)) == compressed
+        assert await bucket.get("not compressed") == b"plain"
 
 
-async def test_an_object_may_be_too_large(bucket: Bucket) -> None:
-    """As many bytes as may be are read, and not one more."""
+async def test_an_object_over_the_limit_is_not_read(bucket: Bucket) -> None:
+    """An object of `max_bytes` is read, and one with a byte more is an error."""
     await bucket.put("data", bytes(100), "text/plain")
 
     assert len(await bucket.get("data", max_bytes=100)) == 100
@@ -77,8 +79,8 @@ async def test_an_object_may_be_too_large(bucket: Bucket) -> None:
     assert caught.value.code == TOO_LARGE
 
 
-async def test_a_version_and_an_etag(bucket: Bucket, settings: Settings) -> None:
-    """What is asked for is that version, or only what has not changed."""
+async def test_a_version_or_an_etag_can_be_required(bucket: Bucket, settings: Settings) -> None:
+    """A read can request a version, or fail if the object has another ETag."""
     s3 = boto3.client("s3")
     s3.put_bucket_versioning(Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
     first = s3.put_object(Bucket=settings.bucket, Key="a", Body=b"first")
@@ -90,8 +92,8 @@ async def test_a_version_and_an_etag(bucket: Bucket, settings: Settings) -> None
         await bucket.get("a", etag=first["ETag"])
 
 
-async def test_what_is_not_there(bucket: Bucket, aws: Aws) -> None:
-    """S3 says which of both it is that is not there."""
+async def test_a_missing_object_or_bucket_is_an_error(bucket: Bucket, aws: Aws) -> None:
+    """The error code says whether the object or the bucket does not exist."""
     with pytest.raises(AwsError, match="NoSuchKey"):
         await bucket.get("none")
     with pytest.raises(AwsError, match="NoSuchBucket"):
@@ -99,10 +101,10 @@ async def test_what_is_not_there(bucket: Bucket, aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("key", ["a/../b", "./a", "a/."])
-async def test_a_key_with_dots_is_sent_as_it_is(
+async def test_a_key_with_dots_is_not_normalised(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., str], key: str
 ) -> None:
-    """S3's keys are no paths: tidied, they would be other ones."""
+    """Keys of S3 are not paths, so a normalised key would name another object."""
     requested: list[bytes] = []
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
@@ -117,33 +119,35 @@ async def test_a_key_with_dots_is_sent_as_it_is(
     assert requested == [f"/bucket/{key}".encode()]
 
 
-async def test_a_form_is_boto3s(settings: Settings, bucket: Bucket) -> None:
-    """The same fields and, but for the second they were made in, the same policy."""
+async def test_a_presigned_post_equals_boto3s(settings: Settings, bucket: Bucket) -> None:
+    """The form has the fields and the policy of boto3's, except for the time, and uploads a file."""
     fields, conditions = {"Content-Type": "image/png"}, [{"Content-Type": "image/png"}, ["content-length-range", 1, 9]]
     post = boto3.client("s3").generate_presigned_post(settings.bucket, "uploads/1", dict(fields), list(conditions), 900)
 
     form = bucket.presigned_post("uploads/1", fields, conditions, 900)
 
-    theirs, ours = (json.loads(base64.b64decode(one["policy"])) for one in (post["fields"], form))
+    theirs, ours = (json.loads(base64.b64decode(each["policy"])) for each in (post["fields"], form))
     assert set(form) == set(post["fields"])
     assert ours["conditions"][:4] == theirs["conditions"][:4]
-    assert [set(one) for one in ours["conditions"]] == [set(one) for one in theirs["conditions"]]
-    answer = httpx.post(bucket.base_url, data=form, files={"file": b"12345"})
-    assert answer.is_success
-    assert known(settings, "uploads/1")["Body"].read() == b"12345"
+    assert [set(condition) for condition in ours["conditions"]] == [
+        set(condition) for condition in theirs["conditions"]
+    ]
+    response = httpx.post(bucket.base_url, data=form, files={"file": b"12345"})
+    assert response.is_success
+    assert read_with_boto3(settings, "uploads/1")["Body"].read() == b"12345"
 
 
 @pytest.mark.parametrize(
-    ("name", "address"),
+    ("name", "base_url"),
     [
         ("bucket", "https://bucket.s3.us-east-1.amazonaws.com/"),
         ("dotted.bucket", "https://s3.us-east-1.amazonaws.com/dotted.bucket/"),
     ],
 )
-def test_on_aws_the_bucket_is_the_host(aws: Aws, monkeypatch: pytest.MonkeyPatch, name: str, address: str) -> None:
-    """Regional, also where there is a global address; a name with dots has no certificate."""
+def test_urls_on_aws_are_regional(aws: Aws, monkeypatch: pytest.MonkeyPatch, name: str, base_url: str) -> None:
+    """The bucket is the host, also in the region with a global host, except for names with dots (no certificate)."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
-    assert Bucket(aws, name).base_url == address
-    assert Bucket(aws, name).presigned_url("a b", 60).startswith(f"{address}a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")
+    assert Bucket(aws, name).base_url == base_url
+    assert Bucket(aws, name).presigned_url("a b", 60).startswith(f"{base_url}a%20b?X-Amz-Algorithm=AWS4-HMAC-SHA256&")

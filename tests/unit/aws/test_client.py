@@ -1,4 +1,4 @@
-"""Calls of AWS: what is sent, what is tried again, and what a failure tells."""
+"""Calls to AWS: requests, retries and errors."""
 
 import asyncio
 import json
@@ -23,21 +23,21 @@ pytestmark = pytest.mark.anyio
 
 
 class Service:
-    """Gives its answers in turn, the last one again and again, and keeps what it was asked."""
+    """A service that sends the given responses in order, repeats the last one, and records its requests."""
 
-    def __init__(self, *answers: Response) -> None:
-        self.answers = list(answers)
-        self.requested: list[tuple[Request, bytes]] = []
+    def __init__(self, *responses: Response) -> None:
+        self.responses = list(responses)
+        self.requests: list[tuple[Request, bytes]] = []
         self.app = Starlette()
-        self.app.add_route("/{path:path}", self._answer, methods=["GET", "POST", "PUT"])
+        self.app.add_route("/{path:path}", self._respond, methods=["GET", "POST", "PUT"])
 
-    async def _answer(self, request: Request) -> Response:
-        self.requested.append((request, await request.body()))
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+    async def _respond(self, request: Request) -> Response:
+        self.requests.append((request, await request.body()))
+        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
 
 
-class Pause:
-    """Waits are noted instead of waited for."""
+class RecordedSleep:
+    """Replaces `sleep`: records the seconds, and does not wait."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -47,28 +47,28 @@ class Pause:
 
 
 @pytest.fixture
-def pause() -> Pause:
-    return Pause()
+def sleep() -> RecordedSleep:
+    return RecordedSleep()
 
 
 @pytest.fixture
-async def client(pause: Pause) -> AsyncIterator[Aws]:
-    """AWS over connections that are kept, as on Lambda."""
-    aws = Aws(create_transport, sleep=pause)
+async def client(sleep: RecordedSleep) -> AsyncIterator[Aws]:
+    """A client that reuses connections, as on Lambda."""
+    aws = Aws(create_transport, sleep=sleep)
     yield aws
     await aws.aclose()
 
 
 @pytest.fixture
-def answered(serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Service]:
-    """Have the one endpoint of all services give these answers."""
-    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "AKID", "SECRET_ACCESS_KEY": "planted"}.items():
+def respond(serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Service]:
+    """Start a service with the given responses, as the endpoint of all AWS services."""
+    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "AKID", "SECRET_ACCESS_KEY": "confidential"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "planted-token")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "confidential-token")
 
-    def start(*answers: Response) -> Service:
-        service = Service(*answers)
+    def start(*responses: Response) -> Service:
+        service = Service(*responses)
         monkeypatch.setenv("AWS_ENDPOINT_URL", serve(service.app))
         return service
 
@@ -91,115 +91,120 @@ OK = Response('{"done": true}')
         ("ssm", "GetParameter", "1.1", "AmazonSSM.GetParameter"),
     ],
 )
-async def test_a_call_says_its_operation(
-    client: Aws, answered: Callable[..., Service], service: str, operation: str, version: str, target: str
+async def test_a_call_sends_its_operation_and_parameters(
+    client: Aws, respond: Callable[..., Service], service: str, operation: str, version: str, target: str
 ) -> None:
-    """The protocol, the operation and the role's token are headers; answers are never compressed."""
-    requested = answered(OK).requested
+    """The protocol, the operation and the session token are headers, and responses must not be compressed."""
+    requests = respond(OK).requests
 
     assert await client.call(service, operation, Name="grün", Count=1) == {"done": True}
 
-    [(request, body)] = requested
+    [(request, body)] = requests
     assert json.loads(body) == {"Name": "grün", "Count": 1}
     assert request.headers["content-type"] == f"application/x-amz-json-{version}"
     assert request.headers["x-amz-target"] == target
-    assert request.headers["x-amz-security-token"] == "planted-token"
+    assert request.headers["x-amz-security-token"] == "confidential-token"
     assert request.headers["accept-encoding"] == "identity"
     assert f"/eu-central-1/{service}/aws4_request" in request.headers["authorization"]
 
 
-async def test_an_empty_answer_is_an_empty_document(client: Aws, answered: Callable[..., Service]) -> None:
-    """Some operations have nothing to say."""
-    answered(Response(b""))
+async def test_an_empty_response_is_an_empty_document(client: Aws, respond: Callable[..., Service]) -> None:
+    """Some operations have responses without a body."""
+    respond(Response(b""))
 
     assert await client.call("ssm", "DeleteParameter", Name="x") == {}
 
 
-async def test_every_service_answers(aws: Aws, settings: Settings) -> None:
-    """A value comes back from each as it was sent."""
+async def test_every_service_returns_what_was_stored(aws: Aws, settings: Settings) -> None:
+    """Values with non-ASCII characters are sent to each service and returned unchanged."""
     item = {"pk": {"S": "token#ü"}, "expires_at": {"N": "1"}, "done": {"BOOL": True}}
 
     await aws.call("dynamodb", "PutItem", TableName=settings.table, Item=item)
-    found = await aws.call("dynamodb", "GetItem", TableName=settings.table, Key={"pk": item["pk"]})
+    stored = await aws.call("dynamodb", "GetItem", TableName=settings.table, Key={"pk": item["pk"]})
     name = f"/{uuid.uuid4()}"
     put = await aws.call("ssm", "PutParameter", Name=name, Value="ü", Type="SecureString")
     parameter = (await aws.call("ssm", "GetParameter", Name=name, WithDecryption=True))["Parameter"]
     queue = await aws.call("sqs", "CreateQueue", QueueName=settings.table)
     sent = await aws.call("sqs", "SendMessage", QueueUrl=queue["QueueUrl"], MessageBody="ü")
     entry = {"Source": "s", "DetailType": "t", "Detail": "{}"}
-    reported = await aws.call("events", "PutEvents", Entries=[entry])
+    published = await aws.call("events", "PutEvents", Entries=[entry])
 
-    assert found["Item"] == item
+    assert stored["Item"] == item
     assert put["Version"] == 1
     assert (parameter["Value"], parameter["Version"]) == ("ü", 1)
     assert sent["MessageId"]
-    assert reported["FailedEntryCount"] == 0
+    assert published["FailedEntryCount"] == 0
 
 
-PASSING = [failure(status) for status in (500, 502, 503, 504)]
-PASSING += [failure(400, "RequestTimeout"), failure(400, "TransactionConflictException")]
-PASSING += [Response(b"<html>Service Unavailable</html>", 503)]
+TRANSIENT_FAILURES = [failure(status) for status in (500, 502, 503, 504)]
+TRANSIENT_FAILURES += [failure(400, "RequestTimeout"), failure(400, "TransactionConflictException")]
+TRANSIENT_FAILURES += [Response(b"<html>Service Unavailable</html>", 503)]
 
 
-@pytest.mark.parametrize("answer", PASSING, ids=lambda answer: f"{answer.status_code} {answer.body[:30]!r}")
-async def test_what_passes_is_tried_again_soon(
-    client: Aws, pause: Pause, answered: Callable[..., Service], answer: Response
+@pytest.mark.parametrize(
+    "response", TRANSIENT_FAILURES, ids=lambda response: f"{response.status_code} {response.body[:30]!r}"
+)
+async def test_transient_failures_are_retried_soon(
+    client: Aws, sleep: RecordedSleep, respond: Callable[..., Service], response: Response
 ) -> None:
-    """Up to four attempts in all; the waits are random parts of times that double."""
-    service = answered(answer, answer, answer, OK)
+    """A transient failure is retried up to three times, after random parts of delays that double."""
+    service = respond(response, response, response, OK)
 
     assert await client.call("dynamodb", "GetItem") == {"done": True}
 
-    assert len(service.requested) == 4
-    assert all(0 <= wait <= most for wait, most in zip(pause.seconds, (0.05, 0.1, 0.2), strict=True))
+    assert len(service.requests) == 4
+    assert all(0 <= wait <= limit for wait, limit in zip(sleep.seconds, (0.05, 0.1, 0.2), strict=True))
 
 
 @pytest.mark.parametrize("code", sorted(THROTTLED))
-async def test_throttling_is_waited_for(
-    client: Aws, pause: Pause, answered: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, code: str
+async def test_throttled_calls_are_retried_later(
+    client: Aws, sleep: RecordedSleep, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
-    """Who is asked to slow down waits for longer, and gives up after four attempts with the service's code."""
+    """After throttling the delays are longer; after four attempts the call fails with the service's code."""
     monkeypatch.setattr("image_gateway.aws.client.random.random", lambda: 1.0)
-    service = answered(failure(400, f"com.amazonaws#{code}", message="Slow down"))
+    service = respond(failure(400, f"com.amazonaws#{code}", message="Slow down"))
 
     with pytest.raises(AwsError, match="Slow down") as caught:
         await client.call("dynamodb", "GetItem")
 
     assert caught.value.code == code
-    assert len(service.requested) == 4
-    assert pause.seconds == [1, 2, 4]
+    assert len(service.requests) == 4
+    assert sleep.seconds == [1, 2, 4]
 
 
-REFUSALS = {
-    "namespace": (failure(400, "com.amazonaws.sqs#QueueDoesNotExist", message="no"), "QueueDoesNotExist"),
-    "address": (failure(400, "AccessDeniedException:http://internal.amazon.com/coral/", Message="no"), "AccessDenied"),
-    "bare": (failure(400, "ParameterNotFound"), "ParameterNotFound"),
+ERRORS = {
+    "with a namespace": (failure(400, "com.amazonaws.sqs#QueueDoesNotExist", message="no"), "QueueDoesNotExist"),
+    "with a URL": (
+        failure(400, "AccessDeniedException:http://internal.amazon.com/coral/", Message="no"),
+        "AccessDenied",
+    ),
+    "code only": (failure(400, "ParameterNotFound"), "ParameterNotFound"),
     "xml": (Response(b"<?xml?>\n<Error><Code>NoSuchKey</Code><Message>a &amp; b</Message></Error>", 404), "NoSuchKey"),
-    "nothing": (Response(b"", 404), "404"),
-    "no object": (Response(b'["__type"]', 403), "403"),
-    "another document": (Response(b'{"message": "Forbidden"}', 403), "403"),
-    "a redirect": (Response(b"", 307, {"location": "http://elsewhere.example"}), "307"),
+    "no body": (Response(b"", 404), "404"),
+    "not an object": (Response(b'["__type"]', 403), "403"),
+    "no code": (Response(b'{"message": "Forbidden"}', 403), "403"),
+    "redirect": (Response(b"", 307, {"location": "http://elsewhere.example"}), "307"),
 }
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
-async def test_a_refusal_has_the_services_code(client: Aws, answered: Callable[..., Service], kind: str) -> None:
-    """It is not tried again, in whichever form the service says it."""
-    answer, code = REFUSALS[kind]
-    service = answered(answer)
+@pytest.mark.parametrize("kind", ERRORS)
+async def test_an_error_has_the_services_code(client: Aws, respond: Callable[..., Service], kind: str) -> None:
+    """The code is found in each format of error responses, and the call is not retried."""
+    response, code = ERRORS[kind]
+    service = respond(response)
 
     with pytest.raises(AwsError) as caught:
         await client.call("dynamodb", "GetItem")
 
     assert caught.value.code.removesuffix("Exception") == code
-    assert caught.value.status == answer.status_code
-    assert len(service.requested) == 1
+    assert caught.value.status == response.status_code
+    assert len(service.requests) == 1
 
 
-async def test_why_a_transaction_was_canceled(client: Aws, answered: Callable[..., Service]) -> None:
-    """The reasons stand beside the code."""
+async def test_an_error_has_the_reasons_of_a_canceled_transaction(client: Aws, respond: Callable[..., Service]) -> None:
+    """The body of an error response is available, with the reason for each write."""
     reasons = [{"Code": "None"}, {"Code": "ConditionalCheckFailed"}]
-    answered(failure(400, "x#TransactionCanceledException", CancellationReasons=reasons))
+    respond(failure(400, "x#TransactionCanceledException", CancellationReasons=reasons))
 
     with pytest.raises(AwsError) as caught:
         await client.call("dynamodb", "TransactWriteItems")
@@ -207,28 +212,30 @@ async def test_why_a_transaction_was_canceled(client: Aws, answered: Callable[..
     assert caught.value.response["CancellationReasons"] == reasons
 
 
-async def test_an_answer_that_is_no_json(client: Aws, answered: Callable[..., Service]) -> None:
-    """A proxy's page is a failure like others, not a defect."""
-    answered(Response(b"<html>"))
+async def test_a_response_that_is_not_json_is_an_error(client: Aws, respond: Callable[..., Service]) -> None:
+    """An HTML page, for instance of a proxy, is an `AwsError` like others."""
+    respond(Response(b"<html>"))
 
     with pytest.raises(AwsError, match="InvalidResponse"):
         await client.call("ssm", "GetParameter")
 
 
-async def test_nobody_answers(client: Aws, pause: Pause, answered: Callable[..., Service], monkeypatch: Any) -> None:
-    """The code is the kind of the failure."""
-    answered(OK)
+async def test_a_refused_connection_is_an_error(
+    client: Aws, sleep: RecordedSleep, respond: Callable[..., Service], monkeypatch: Any
+) -> None:
+    """Without a response, the code is the kind of failure, after three retries."""
+    respond(OK)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 
     with pytest.raises(AwsError) as caught:
         await client.call("ssm", "GetParameter")
 
     assert (caught.value.code, caught.value.status) == ("ConnectError", 0)
-    assert len(pause.seconds) == 3
+    assert len(sleep.seconds) == 3
 
 
-class Hanging:
-    """Answers once for each connection and then hangs up when asked again, like a server that has closed meanwhile."""
+class ClosingServer:
+    """Sends one response per connection, and closes the connection at the second request."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -249,43 +256,43 @@ class Hanging:
         writer.close()
 
 
-async def test_a_kept_connection_that_died_is_replaced(
-    client: Aws, answered: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+async def test_a_closed_idle_connection_is_replaced(
+    client: Aws, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Connections outlive an invocation; one that the service has closed costs a second attempt, not the request."""
-    answered(OK)
-    hanging = Hanging()
-    async with await asyncio.start_server(hanging, "127.0.0.1") as server:
-        port = server.sockets[0].getsockname()[1]
+    """If the service has closed an idle connection, the request is sent again over a new one."""
+    respond(OK)
+    server = ClosingServer()
+    async with await asyncio.start_server(server, "127.0.0.1") as listener:
+        port = listener.sockets[0].getsockname()[1]
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         for _ in range(2):
             assert await client.call("ssm", "GetParameter") == {}
         await client.aclose()
 
-    assert (hanging.connections, hanging.requests) == (2, 3)
+    assert (server.connections, server.requests) == (2, 3)
 
 
-@pytest.mark.parametrize("kind", ["refused", "unreached"])
-async def test_errors_give_nothing_away(
-    client: Aws, answered: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, kind: str
+@pytest.mark.parametrize("kind", ["error response", "no response"])
+async def test_errors_contain_no_secrets(
+    client: Aws, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Neither the error nor its traceback shows a key, a token, a signature or what was sent."""
-    answered(failure(400, "ValidationException", message="Value 'planted prompt' failed to satisfy constraint"))
-    if kind == "unreached":
+    """Neither the error nor its traceback contains a key, a token, a signature or a parameter's value."""
+    respond(failure(400, "ValidationException", message="Value 'confidential prompt' failed to satisfy constraint"))
+    if kind == "no response":
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 
     with pytest.raises(AwsError) as caught:
-        await client.call("ssm", "PutParameter", Value="planted prompt")
+        await client.call("ssm", "PutParameter", Value="confidential prompt")
 
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
-    # Source lines of this test stand in the traceback too.
+    # The traceback also contains source lines of this test.
     shown = "\n".join(line for line in shown.splitlines() if "await client.call(" not in line)
-    for secret in ("planted", "Signature", "AKID"):
+    for secret in ("confidential", "Signature", "AKID"):
         assert secret not in shown
 
 
-class Noting(Transport):
-    """Tells whether it was closed."""
+class ClosableTransport(Transport):
+    """A transport that records whether it was closed."""
 
     closed = False
 
@@ -294,28 +301,28 @@ class Noting(Transport):
         self.closed = True
 
 
-async def test_the_gateways_own_client_is_not_for_aws() -> None:
-    """No proxy of engines, and no connection of theirs, is shared: a transport of its own, closed with its owner."""
-    made: list[Noting] = []
+async def test_a_client_creates_and_closes_its_own_transport() -> None:
+    """A client creates its transport at the first request and closes it, so AWS shares no connections with engines."""
+    created: list[ClosableTransport] = []
 
-    def create() -> Noting:
-        made.append(Noting(ssl.create_default_context(), idle_seconds=5))
-        return made[0]
+    def create() -> ClosableTransport:
+        created.append(ClosableTransport(ssl.create_default_context(), idle_seconds=5))
+        return created[0]
 
     aws = Aws(create)
     await aws.aclose()
-    assert not made
+    assert not created
 
-    assert aws._transport is made[0]
+    assert aws._transport is created[0]
     await aws.aclose()
-    assert made[0].closed
+    assert created[0].closed
 
 
-async def test_proxies_of_the_environment_lead_to_aws(
-    answered: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+async def test_proxies_of_the_environment_are_used(
+    respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a network whose only way out is a proxy, calls of AWS take it."""
-    proxy = answered(OK)
+    """If the environment sets a proxy, requests to AWS go through it."""
+    proxy = respond(OK)
     monkeypatch.setenv("HTTP_PROXY", os.environ["AWS_ENDPOINT_URL"])
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.example")
     aws = Aws()
@@ -323,6 +330,6 @@ async def test_proxies_of_the_environment_lead_to_aws(
     assert await aws.call("ssm", "GetParameter") == {"done": True}
     await aws.aclose()
 
-    request, _ = proxy.requested[0]
+    request, _ = proxy.requests[0]
     assert request.headers["host"] == "aws.example"
     assert request.headers["x-amz-target"] == "AmazonSSM.GetParameter"

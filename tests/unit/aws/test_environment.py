@@ -1,4 +1,4 @@
-"""Region, endpoints and credentials: what boto3 would use."""
+"""Region, endpoints and credentials are those that boto3 would use."""
 
 from pathlib import Path
 
@@ -24,8 +24,8 @@ SERVICES = ["dynamodb", "events", "s3", "sqs", "ssm"]
 
 
 @pytest.fixture(autouse=True)
-def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine that knows nothing of AWS."""
+def no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Remove all AWS settings from the environment."""
     import os
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -38,18 +38,18 @@ def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("region", REGIONS)
 @pytest.mark.parametrize("service", SERVICES)
-def test_hosts_are_botocores(monkeypatch: pytest.MonkeyPatch, region: str, service: str) -> None:
-    """In every partition."""
+def test_hosts_equal_botocores(monkeypatch: pytest.MonkeyPatch, region: str, service: str) -> None:
+    """The host of a service is botocore's in every partition."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     client = boto3.client(service, aws_access_key_id="x", aws_secret_access_key="x")  # type: ignore[call-overload]  # any
 
-    if (service, region) != ("s3", "us-east-1"):  # there botocore gives the old global host, which signs for no region
+    if (service, region) != ("s3", "us-east-1"):  # botocore has the legacy global host here
         assert f"https://{environment.host(service)}" == client.meta.endpoint_url
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_services_own_endpoint_wins(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
-    """As for boto3, under the same names."""
+def test_the_endpoint_of_a_service_overrides_the_general_one(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    """Endpoints are read from the same variables as in boto3, with the same precedence."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     assert environment.custom_endpoint(service) is None
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all.example/")
@@ -60,8 +60,8 @@ def test_a_services_own_endpoint_wins(monkeypatch: pytest.MonkeyPatch, service: 
     assert environment.custom_endpoint(service) == "http://one" == client.meta.endpoint_url
 
 
-def test_lambdas_variables_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role's credentials change while a process lives."""
+def test_lambdas_variables_are_read_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role's credentials can change during the life of a process."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
@@ -72,8 +72,8 @@ def test_lambdas_variables_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -
     assert environment.region() == "eu-central-1"
 
 
-def test_a_profile_stands_in_for_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """On a developer's machine, boto3 knows."""
+def test_a_profile_is_used_without_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without variables, boto3 reads the credentials and the region of the profile."""
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-3\n")
     (tmp_path / "credentials").write_text("[work]\naws_access_key_id = B\naws_secret_access_key = s\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -82,8 +82,8 @@ def test_a_profile_stands_in_for_variables(monkeypatch: pytest.MonkeyPatch, tmp_
     assert environment.region() == "eu-west-3"
 
 
-def test_nothing_is_known() -> None:
-    """The error says what to set."""
+def test_missing_credentials_and_region_are_errors() -> None:
+    """The errors name the variables to set."""
     with pytest.raises(AwsError, match=r"NoCredentials: set AWS_PROFILE"):
         environment.credentials()
     with pytest.raises(AwsError, match=r"NoRegion: set AWS_REGION"):

@@ -14,8 +14,8 @@ from image_gateway.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-class Time:
-    """A clock that sleeping moves on."""
+class FakeClock:
+    """A clock that only `sleep` advances."""
 
     def __init__(self) -> None:
         self.seconds = 1_800_000_000.0
@@ -28,104 +28,102 @@ class Time:
         await asyncio.sleep(0)
 
 
-Make = Callable[[Settings, Time], Locks]
+CreateLocks = Callable[[Settings, FakeClock], Locks]
 
 
 @pytest.fixture
-def make(aws: Aws) -> Make:
-    """Locks in a time of their own."""
-    return lambda settings, time: Locks(aws, settings, now=time.now, sleep=time.sleep)
+def create_locks(aws: Aws) -> CreateLocks:
+    """Create locks that use a fake clock."""
+    return lambda settings, clock: Locks(aws, settings, now=clock.now, sleep=clock.sleep)
 
 
-async def test_only_one_holds_a_lock(settings: Settings, make: Make) -> None:
-    """A second holder waits for its turn and then gives up, unharmed."""
-    time = Time()
-    async with make(settings, time).hold("config"):
+async def test_a_lock_has_one_holder(settings: Settings, create_locks: CreateLocks) -> None:
+    """A second caller waits for the lock, and is refused after the maximum wait."""
+    clock = FakeClock()
+    async with create_locks(settings, clock).hold("config"):
         with pytest.raises(Busy, match="config"):
-            async with make(settings, time).hold("config"):
-                pytest.fail("two held the lock")
+            async with create_locks(settings, clock).hold("config"):
+                pytest.fail("two callers held the lock")
 
-    assert time.seconds >= 1_800_000_000 + MAX_WAIT_SECONDS
+    assert clock.seconds >= 1_800_000_000 + MAX_WAIT_SECONDS
 
 
-async def test_a_lock_is_free_again_after_a_failure(settings: Settings, make: Make) -> None:
-    """An error under the lock lets go of it."""
-    time = Time()
+async def test_a_lock_is_released_after_an_error(settings: Settings, create_locks: CreateLocks) -> None:
+    """An error in the block releases the lock."""
+    clock = FakeClock()
     with pytest.raises(RuntimeError):
-        async with make(settings, time).hold("config"):
+        async with create_locks(settings, clock).hold("config"):
             raise RuntimeError
 
-    async with make(settings, time).hold("config"):
+    async with create_locks(settings, clock).hold("config"):
         pass
 
 
-async def test_a_dead_holder_is_succeeded_and_harms_nobody_when_it_wakes(
-    settings: Settings, caplog: pytest.LogCaptureFixture, make: Make
+async def test_an_expired_lock_is_acquired_and_not_released_by_its_old_holder(
+    settings: Settings, caplog: pytest.LogCaptureFixture, create_locks: CreateLocks
 ) -> None:
-    """After the lease another takes over; the late one does not release what is no longer its own."""
-    time = Time()
-    async with make(settings, time).hold("config"):
-        time.seconds += LEASE_SECONDS + 1
-        successor = make(settings, time).hold("config")
+    """After the lease, another caller gets the lock, and the old holder does not release it."""
+    clock = FakeClock()
+    async with create_locks(settings, clock).hold("config"):
+        clock.seconds += LEASE_SECONDS + 1
+        successor = create_locks(settings, clock).hold("config")
         await successor.__aenter__()
 
     assert "outlived" in caplog.text
     with pytest.raises(Busy):
-        async with make(settings, time).hold("config"):
+        async with create_locks(settings, clock).hold("config"):
             pytest.fail("the successor's lock was released")
     await successor.__aexit__(None, None, None)
 
 
-async def test_locks_of_other_names_are_apart(settings: Settings, make: Make) -> None:
-    """A lock is held by its name."""
-    time = Time()
-    async with make(settings, time).hold("config"), make(settings, time).hold("other"):
+async def test_locks_with_different_names_are_independent(settings: Settings, create_locks: CreateLocks) -> None:
+    """Locks with different names can be held at the same time."""
+    clock = FakeClock()
+    async with create_locks(settings, clock).hold("config"), create_locks(settings, clock).hold("other"):
         pass
 
 
-async def test_a_table_that_fails_is_told(settings: Settings, aws: Aws) -> None:
-    """Nothing is done without the lock."""
+async def test_a_failing_table_is_an_error(settings: Settings, aws: Aws) -> None:
+    """If the table fails, the block does not run."""
     locks = Locks(aws, settings.model_copy(update={"table": "no-such-table"}))
 
     with pytest.raises(StorageUnavailable, match="lock"):
         async with locks.hold("config"):
-            pytest.fail("held without a table")
+            pytest.fail("the block ran without the lock")
 
 
-async def test_a_lock_that_cannot_be_released_is_left_to_expire(
-    settings: Settings, caplog: pytest.LogCaptureFixture, aws: Aws
-) -> None:
-    """What was done under it stands."""
+async def test_a_failed_release_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture, aws: Aws) -> None:
+    """If a lock cannot be released, the block has succeeded all the same, and the lock expires."""
     async with Locks(aws, settings).hold("config"):
         boto3.client("dynamodb").delete_table(TableName=settings.table)
 
     assert "expires by itself" in caplog.text
 
 
-async def test_as_many_hold_a_lock_as_it_has_places(settings: Settings, make: Make) -> None:
-    """Two of two get in, the third is turned away, and a place that is left is free again."""
-    time = Time()
-    async with make(settings, time).hold("engine", slots=2):
-        async with make(settings, time).hold("engine", slots=2):
+async def test_a_lock_has_as_many_holders_as_slots(settings: Settings, create_locks: CreateLocks) -> None:
+    """Two callers hold two slots, a third one is refused, and a released slot is free again."""
+    clock = FakeClock()
+    async with create_locks(settings, clock).hold("engine", slots=2):
+        async with create_locks(settings, clock).hold("engine", slots=2):
             with pytest.raises(Busy):
-                async with make(settings, time).hold("engine", slots=2):
-                    pytest.fail("three held two places")
-        async with make(settings, time).hold("engine", slots=2):
+                async with create_locks(settings, clock).hold("engine", slots=2):
+                    pytest.fail("three callers held two slots")
+        async with create_locks(settings, clock).hold("engine", slots=2):
             pass
 
 
-async def test_a_lease_and_max_wait_are_as_long_as_asked(settings: Settings, make: Make) -> None:
-    """Who waits gives up after its own patience; a dead holder's place is free after its own lease."""
-    time = Time()
-    dead = make(settings, time).hold("engine", lease_seconds=100)
-    await dead.__aenter__()
-    begun = time.seconds
+async def test_the_lease_and_the_maximum_wait_can_be_set(settings: Settings, create_locks: CreateLocks) -> None:
+    """A caller is refused after its own maximum wait, and a slot is free after its holder's lease."""
+    clock = FakeClock()
+    expired = create_locks(settings, clock).hold("engine", lease_seconds=100)
+    await expired.__aenter__()
+    started_at = clock.seconds
     with pytest.raises(Busy):
-        async with make(settings, time).hold("engine", max_wait_seconds=3):
-            pytest.fail("two held the lock")
-    assert 3 <= time.seconds - begun < 4
+        async with create_locks(settings, clock).hold("engine", max_wait_seconds=3):
+            pytest.fail("two callers held the lock")
+    assert 3 <= clock.seconds - started_at < 4
 
-    time.seconds = begun + 101
-    async with make(settings, time).hold("engine"):
+    clock.seconds = started_at + 101
+    async with create_locks(settings, clock).hold("engine"):
         pass
-    await dead.__aexit__(None, None, None)
+    await expired.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Signatures are botocore's, byte for byte."""
+"""Signatures equal botocore's, byte for byte."""
 
 import datetime as dt
 import json
@@ -48,7 +48,13 @@ REQUESTS = {
     ),
     "an endpoint with a path": ("ssm", "POST", "https://proxy.example/a%20b/~c/", TARGET, b"{}"),
     "put": ("s3", "PUT", "https://b.s3.eu-central-1.amazonaws.com/images/0.png", METADATA, bytes(range(256)) * 5000),
-    "put nothing": ("s3", "PUT", "https://b.s3.eu-central-1.amazonaws.com/empty", {"content-type": "text/plain"}, b""),
+    "put empty": (
+        "s3",
+        "PUT",
+        "https://b.s3.eu-central-1.amazonaws.com/empty",
+        {"content-type": "text/plain"},
+        b"",
+    ),
     "put by path": ("s3", "PUT", "http://127.0.0.1:5000/bucket/images/0.png", METADATA, b"png"),
     "get": ("s3", "GET", "https://b.s3.eu-central-1.amazonaws.com/images/0.png", {"if-match": '"abc"'}, b""),
     "get a version": ("s3", "GET", "https://b.s3.eu-central-1.amazonaws.com/a.json?versionId=v%2B1%2F", {}, b""),
@@ -60,14 +66,14 @@ for key in KEYS:
 
 
 @pytest.fixture(autouse=True)
-def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For botocore it is the same moment."""
+def botocores_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set botocore's clock to the moment of the signer."""
     monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: MOMENT)
 
 
 @pytest.fixture(params=TOKENS)
 def token(request: pytest.FixtureRequest) -> str | None:
-    """Credentials of a user have no token, those of a role do."""
+    """The session token of a role, or None for a user."""
     return TOKENS[request.param]
 
 
@@ -81,8 +87,8 @@ def signer(token: str | None, service: str) -> Signer:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_headers_are_botocores(name: str, token: str | None) -> None:
-    """The same headers with the same signature, for every kind of request there is."""
+def test_signed_headers_equal_botocores(name: str, token: str | None) -> None:
+    """Each kind of request has the same headers and the same signature."""
     service, method, url, headers, body = REQUESTS[name]
     request = AWSRequest(method, url, dict(headers), body)
     sign_as_botocore(S3SigV4Auth if service == "s3" else SigV4Auth, token, service, request)
@@ -94,19 +100,19 @@ def test_headers_are_botocores(name: str, token: str | None) -> None:
     assert url.split("/")[2] == host
 
 
-def test_a_view_is_signed_as_its_bytes() -> None:
-    """What is not copied has the same hash."""
+def test_a_memory_view_is_signed_like_bytes() -> None:
+    """A body in a memory view, which is not copied, has the same signature."""
     service, method, url, headers, body = REQUESTS["put"]
 
-    of_view = signer(None, service).headers(method, url, headers, memoryview(body))
+    signed = signer(None, service).headers(method, url, headers, memoryview(body))
 
-    assert of_view == signer(None, service).headers(method, url, headers, body)
+    assert signed == signer(None, service).headers(method, url, headers, body)
 
 
 @pytest.mark.parametrize("key", [*KEYS, "images/2026/11/22/job/0.png"])
 @pytest.mark.parametrize("address", ["https://b.s3.eu-central-1.amazonaws.com/", "http://127.0.0.1:5000/bucket/"])
-def test_presigned_urls_are_botocores(address: str, key: str, token: str | None) -> None:
-    """The same URL, whatever the key, for a bucket as host and as path."""
+def test_presigned_urls_equal_botocores(address: str, key: str, token: str | None) -> None:
+    """URLs are the same for every key, with the bucket as host and as path."""
     url = address + quote(key, safe="/-_.~")
     request = AWSRequest("GET", url)
     sign_as_botocore(S3SigV4QueryAuth, token, "s3", request, expires=3600)
@@ -114,8 +120,8 @@ def test_presigned_urls_are_botocores(address: str, key: str, token: str | None)
     assert signer(token, "s3").presigned_url(url, 3600) == request.url
 
 
-def test_presigned_forms_are_botocores(token: str | None) -> None:
-    """The same fields with the same policy and signature."""
+def test_presigned_posts_equal_botocores(token: str | None) -> None:
+    """Forms have the same fields, the same policy and the same signature."""
     conditions = [{"Content-Type": "image/png"}, ["content-length-range", 1, 5], {"bucket": "b"}, {"key": "grün"}]
     fields = {"Content-Type": "image/png", "key": "grün"}
     policy = {"expiration": "2026-11-22T09:20:07Z", "conditions": list(conditions)}
@@ -129,10 +135,10 @@ def test_presigned_forms_are_botocores(token: str | None) -> None:
     assert json.loads(b64decode(form["policy"]))["conditions"][:4] == conditions
 
 
-def test_secrets_are_not_shown() -> None:
-    """What is logged by mistake gives nothing away."""
-    shown = repr(signer("planted-token", "s3"))
+def test_a_repr_contains_no_secrets() -> None:
+    """The `repr` contains neither the secret key nor the session token, so logging it is harmless."""
+    shown = repr(signer("a-session-token", "s3"))
 
     assert "AKID" in shown
     assert SECRET not in shown
-    assert "planted-token" not in shown
+    assert "a-session-token" not in shown
