@@ -1,4 +1,4 @@
-"""Tokens made from outside, by somebody who may write the deployment's table."""
+"""The command that creates a token directly in the deployment's table."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from sandbox.template import ROOT
 
 
 def create_stack(outputs: dict[str, str]) -> str:
-    """A stack that has these outputs."""
+    """Create a stack with these outputs, and return its name."""
     name = f"stack-{uuid.uuid4().hex[:12]}"
     template = {
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {}}},
@@ -33,7 +33,7 @@ def create_stack(outputs: dict[str, str]) -> str:
 
 @pytest.fixture
 def stack(settings: Settings) -> str:
-    """A stack with the outputs of the template, for a deployment on embedded AWS."""
+    """A stack with the template's outputs, for a deployment on embedded AWS."""
     return create_stack(
         {
             "TableName": settings.table,
@@ -44,8 +44,8 @@ def stack(settings: Settings) -> str:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_token_is_good_at_once(stack: str, aws: Aws, settings: Settings, role: Role) -> None:
-    """The token that is issued for a stack authenticates there, with the role and the name that were given."""
+def test_an_issued_token_authenticates(stack: str, aws: Aws, settings: Settings, role: Role) -> None:
+    """The token that is issued for a stack authenticates there at once, with the given role and name."""
     token = issue_token.issue(stack, role, "my laptop")
 
     principal = run(TokenAuthenticator(aws, settings).authenticate(token))
@@ -54,15 +54,15 @@ def test_a_token_is_good_at_once(stack: str, aws: Aws, settings: Settings, role:
 
 
 @pytest.mark.usefixtures("settings")
-def test_an_unknown_stack() -> None:
-    """A stack that does not exist is AWS's own error, which names it."""
+def test_an_unknown_stack_is_an_error() -> None:
+    """A stack that does not exist is AWS's error, which names the stack."""
     with pytest.raises(ClientError, match="no-such-stack"):
         issue_token.issue("no-such-stack", Role.ADMIN, "x")
 
 
 @pytest.mark.usefixtures("settings")
-def test_a_stack_of_something_else() -> None:
-    """A stack without the outputs is not a deployment of the gateway, and the error says so."""
+def test_a_stack_that_is_no_deployment_is_an_error() -> None:
+    """A stack without the outputs of the template is an error that says so."""
     name = create_stack({})
 
     with pytest.raises(LookupError, match=f"{name} has no output TableName"):
@@ -72,7 +72,7 @@ def test_a_stack_of_something_else() -> None:
 def test_the_command_prints_the_token(
     stack: str, aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command prints the token and nothing else; without a role it is an administrator's."""
+    """The command prints only the token, which without `--role` is an administrator's."""
     monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", stack])
 
     issue_token.main()
@@ -82,8 +82,8 @@ def test_the_command_prints_the_token(
     assert principal.role is Role.ADMIN
 
 
-def test_the_command_wants_a_stack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without the name of a stack, the command says how to give it."""
+def test_the_command_requires_a_stack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the name of a stack, the error shows how to pass it."""
     monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", ""])
 
     with pytest.raises(SystemExit, match="2"):
@@ -93,24 +93,34 @@ def test_the_command_wants_a_stack(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    ("given", "role", "name"),
+    ("arguments", "role", "name"),
     [
         ((), "admin", "admin"),
         (("ROLE=user",), "user", "user"),
         (("ROLE=user", 'NAME=Ann\'s "laptop"'), "user", 'Ann\'s "laptop"'),
     ],
 )
-def test_make_passes_arguments_on(tmp_path: Path, given: tuple[str, ...], role: str, name: str) -> None:
-    """`make token` gives the command its stack, role and name as they are; the name is the role's by default."""
+def test_make_passes_arguments_to_the_command(tmp_path: Path, arguments: tuple[str, ...], role: str, name: str) -> None:
+    """`make token` passes stack, role and name unchanged; the default name is the role's."""
     recorder = tmp_path / "python"
     recorder.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
     recorder.chmod(0o755)
-    command = ["/usr/bin/env", "make", "-s", "-o", ".venv/.sandbox", f"PY={recorder}", "token", "STACK=gateway", *given]
+    command = [
+        "/usr/bin/env",
+        "make",
+        "-s",
+        "-o",
+        ".venv/.sandbox",
+        f"PY={recorder}",
+        "token",
+        "STACK=gateway",
+        *arguments,
+    ]
     environ = {key: os.environ[key] for key in ("PATH",)}
 
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - make
+    process = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)  # noqa: S603 - make
 
-    assert json.loads(done.stdout) == [
+    assert json.loads(process.stdout) == [
         *("-m", "image_gateway.access.issue_token"),
         *("--stack", "gateway"),
         *("--role", role),

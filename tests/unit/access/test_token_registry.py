@@ -1,4 +1,4 @@
-"""Tokens as administrators see them, against moto's server."""
+"""The token registry, on moto's server."""
 
 import asyncio
 import itertools
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-class Contended(Aws):
-    """AWS, on which the first transactions collide with others', as `TransactWriteItems` has it."""
+class ContendedAws(Aws):
+    """AWS, where the first transactions fail because of a conflict with another transaction."""
 
-    def __init__(self, aws: Aws, collisions: int) -> None:
+    def __init__(self, aws: Aws, conflicts: int) -> None:
         super().__init__()
         self._aws = aws
-        self.left = collisions
-        self.once: list[str] = []
+        self.remaining_conflicts = conflicts
+        self.request_tokens: list[str] = []
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         if operation == "TransactWriteItems":
-            self.once.append(parameters["ClientRequestToken"])
-            if self.left:
-                self.left -= 1
+            self.request_tokens.append(parameters["ClientRequestToken"])
+            if self.remaining_conflicts:
+                self.remaining_conflicts -= 1
                 reasons = [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict"}]
                 raise AwsError("TransactionCanceledException", response={"CancellationReasons": reasons})
         return await self._aws.call(service, operation, **parameters)
@@ -46,50 +46,50 @@ def registry(settings: Settings, aws: Aws) -> TokenRegistry:
     return TokenRegistry(aws, settings)
 
 
-def soon(seconds: float = 3600) -> datetime:
+def time_from_now(seconds: float = 3600) -> datetime:
     return datetime.fromtimestamp(int(time.time() + seconds), UTC)
 
 
-async def ids(registry: TokenRegistry) -> list[str]:
+async def listed_ids(registry: TokenRegistry) -> list[str]:
     return [token.id for token in (await registry.page(limit=100)).tokens]
 
 
-async def admin(registry: TokenRegistry, name: str = "an admin", **options: Any) -> NewToken:
+async def create_admin(registry: TokenRegistry, name: str = "an admin", **options: Any) -> NewToken:
     return await registry.create(name, Role.ADMIN, **options)
 
 
-async def test_the_list_says_what_a_token_is(registry: TokenRegistry) -> None:
-    """Everything but the secret, with times in UTC."""
-    expires_at = soon()
-    made = await registry.create(
+async def test_the_list_describes_tokens(registry: TokenRegistry) -> None:
+    """The list has all properties of a token except the secret, with times in UTC."""
+    expires_at = time_from_now()
+    created = await registry.create(
         "ci", Role.USER, expires_at=expires_at, engines={"openai", "gemini"}, models={"b", "a"}
     )
 
     (listed,) = (await registry.page()).tokens
 
-    assert listed.model_dump() == made.model_dump(exclude={"token"})
+    assert listed.model_dump() == created.model_dump(exclude={"token"})
     assert (listed.name, listed.role, listed.expires_at, listed.last_used_at) == ("ci", "user", expires_at, None)
     assert (listed.engines, listed.models) == (["gemini", "openai"], ["a", "b"])
     assert abs(listed.created_at.timestamp() - time.time()) < 60
 
 
-async def test_the_table_does_not_know_the_secret(
+async def test_the_table_does_not_contain_the_secret(
     registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
 ) -> None:
-    """Neither does what is shown of a token by accident."""
-    made = await admin(registry)
+    """Neither the table nor the `repr` of a new token contains its secret."""
+    created = await create_admin(registry)
 
-    assert made.token.startswith("igw_")
-    assert len(made.token) == len("igw_") + 43
-    assert made.token not in str(dynamodb.scan(TableName=settings.table)["Items"])
-    assert made.token not in repr(made)
+    assert created.token.startswith("igw_")
+    assert len(created.token) == len("igw_") + 43
+    assert created.token not in str(dynamodb.scan(TableName=settings.table)["Items"])
+    assert created.token not in repr(created)
 
 
-async def test_the_list_has_pages_with_the_newest_first(settings: Settings, aws: Aws) -> None:
-    """A page ends with a cursor as long as there is another one."""
+async def test_pages_list_the_newest_tokens_first(settings: Settings, aws: Aws) -> None:
+    """A page has a cursor if there is a next page."""
     moments = itertools.count(1_800_000_000)
     registry = TokenRegistry(aws, settings, now=lambda: next(moments))
-    made = [(await registry.create(str(number), Role.USER)).name for number in range(5)]
+    created_names = [(await registry.create(str(number), Role.USER)).name for number in range(5)]
     names, cursor = [], None
     for size in (2, 2, 1):
         page = await registry.page(limit=2, cursor=cursor)
@@ -98,11 +98,11 @@ async def test_the_list_has_pages_with_the_newest_first(settings: Settings, aws:
         cursor = page.cursor
 
     assert cursor is None
-    assert names == made[::-1]
+    assert names == created_names[::-1]
 
 
-async def test_a_page_that_is_just_full_is_the_last(registry: TokenRegistry) -> None:
-    """There is no cursor to an empty page."""
+async def test_a_full_last_page_has_no_cursor(registry: TokenRegistry) -> None:
+    """No cursor leads to an empty page."""
     for _ in range(2):
         await registry.create("ci", Role.USER)
 
@@ -110,174 +110,175 @@ async def test_a_page_that_is_just_full_is_the_last(registry: TokenRegistry) -> 
 
 
 @pytest.mark.parametrize("text", ["with space", "x" * 257, "ü", "\n"])
-async def test_a_secret_of_ones_own_choice_is_printable(registry: TokenRegistry, text: str) -> None:
-    """What could not be sent in a header is not stored."""
+async def test_a_malformed_secret_is_refused(registry: TokenRegistry, text: str) -> None:
+    """A secret that cannot be sent in a header is not stored."""
     with pytest.raises(ValueError, match="printable"):
         await registry.create("bad", Role.USER, token=text)
 
 
-async def test_a_secret_belongs_to_one_token(registry: TokenRegistry) -> None:
-    """A secret that is in use cannot be given another role, and nothing of the attempt stays."""
+async def test_a_secret_can_be_used_once(registry: TokenRegistry) -> None:
+    """A token with the secret of another token is refused, and nothing of it is stored."""
     await registry.create("first", Role.USER, token="the-same")
 
     with pytest.raises(Conflict, match="already"):
-        await admin(registry, token="the-same")
+        await create_admin(registry, token="the-same")
 
     assert [token.name for token in (await registry.page()).tokens] == ["first"]
 
 
-async def test_a_revoked_token_is_gone(
+async def test_a_revoked_token_is_deleted(
     registry: TokenRegistry, settings: Settings, aws: Aws, dynamodb: "DynamoDBClient"
 ) -> None:
-    """It is nobody's, not in the list, and nothing of it is in the table."""
-    made = await registry.create("gone", Role.USER)
+    """A revoked token does not authenticate, is not listed, and has no items in the table."""
+    created = await registry.create("revoked", Role.USER)
 
-    await registry.delete(made.id)
+    await registry.delete(created.id)
 
-    assert await TokenAuthenticator(aws, settings).authenticate(made.token) is None
-    assert await ids(registry) == []
+    assert await TokenAuthenticator(aws, settings).authenticate(created.token) is None
+    assert await listed_ids(registry) == []
     assert dynamodb.scan(TableName=settings.table)["Items"] == []
     with pytest.raises(NotFound):
-        await registry.delete(made.id)
+        await registry.delete(created.id)
 
 
-async def test_the_last_lasting_admin_stays(registry: TokenRegistry) -> None:
-    """Refused, with the remedy; which then helps."""
-    first = await admin(registry)
+async def test_the_last_admin_without_expiry_cannot_be_revoked(registry: TokenRegistry) -> None:
+    """The error says to create another token first, and then the old one can be revoked."""
+    first = await create_admin(registry)
     await registry.create("a user", Role.USER)
     with pytest.raises(Conflict, match="create another one first"):
         await registry.delete(first.id)
-    assert first.id in await ids(registry)
+    assert first.id in await listed_ids(registry)
 
-    second = await admin(registry)
+    second = await create_admin(registry)
     await registry.delete(first.id)
 
     with pytest.raises(Conflict):
         await registry.delete(second.id)
 
 
-async def test_an_admin_that_expires_is_none_to_rely_on(registry: TokenRegistry) -> None:
-    """It does not allow the last lasting one to go, but may go itself while that one is there."""
-    lasting, brief = await admin(registry), await admin(registry, expires_at=soon())
+async def test_an_expiring_admin_does_not_replace_one_without_expiry(registry: TokenRegistry) -> None:
+    """The last admin without expiry cannot be revoked because of an expiring one, which itself can be revoked."""
+    permanent, expiring = await create_admin(registry), await create_admin(registry, expires_at=time_from_now())
 
     with pytest.raises(Conflict):
-        await registry.delete(lasting.id)
-    await registry.delete(brief.id)
+        await registry.delete(permanent.id)
+    await registry.delete(expiring.id)
 
-    assert await ids(registry) == [lasting.id]
+    assert await listed_ids(registry) == [permanent.id]
 
 
-async def test_an_admin_that_expires_stays_without_a_lasting_one(registry: TokenRegistry) -> None:
-    """Nor are administrators removed where all that would remain will expire."""
-    first, _second = await admin(registry, expires_at=soon()), await admin(registry, expires_at=soon())
+async def test_an_expiring_admin_cannot_be_revoked_if_none_is_permanent(registry: TokenRegistry) -> None:
+    """An admin cannot be revoked if all remaining ones expire."""
+    first, _second = (
+        await create_admin(registry, expires_at=time_from_now()),
+        await create_admin(registry, expires_at=time_from_now()),
+    )
 
     with pytest.raises(Conflict):
         await registry.delete(first.id)
 
 
-async def test_an_expired_admin_may_always_go(settings: Settings, aws: Aws) -> None:
-    """It lets nobody in as it is."""
-    made = await admin(TokenRegistry(aws, settings), expires_at=soon(10))
+async def test_an_expired_admin_can_be_revoked(settings: Settings, aws: Aws) -> None:
+    """An expired token does not count, so it can always be revoked."""
+    created = await create_admin(TokenRegistry(aws, settings), expires_at=time_from_now(10))
     later = TokenRegistry(aws, settings, now=lambda: time.time() + 11)
 
-    await later.delete(made.id)
+    await later.delete(created.id)
 
-    assert await ids(later) == []
+    assert await listed_ids(later) == []
 
 
-async def test_a_table_without_a_count_counts_none(
-    registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
-) -> None:
-    """Where the count was lost, an administrator's token goes only after another one was made."""
-    first = await admin(registry)
+async def test_a_missing_count_is_zero(registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient") -> None:
+    """If the count is missing, an admin cannot be revoked before another one is created."""
+    first = await create_admin(registry)
     dynamodb.delete_item(TableName=settings.table, Key={"pk": {"S": "token-count#admin"}})
 
     with pytest.raises(Conflict):
         await registry.delete(first.id)
 
 
-async def test_two_admins_cannot_remove_each_other_at_once(registry: TokenRegistry) -> None:
-    """Of all that try at the same time, all but one succeed."""
-    made = [await admin(registry) for _ in range(5)]
+async def test_concurrent_revocations_leave_one_admin(registry: TokenRegistry) -> None:
+    """If all admins are revoked at the same time, all but one revocation succeed."""
+    created = [await create_admin(registry) for _ in range(5)]
 
-    ends = await asyncio.gather(*(registry.delete(token.id) for token in made), return_exceptions=True)
+    results = await asyncio.gather(*(registry.delete(token.id) for token in created), return_exceptions=True)
 
-    assert sorted(str(type(end).__name__) for end in ends) == ["Conflict"] + ["NoneType"] * 4
-    assert len(await ids(registry)) == 1
+    assert sorted(str(type(result).__name__) for result in results) == ["Conflict"] + ["NoneType"] * 4
+    assert len(await listed_ids(registry)) == 1
 
 
-async def test_one_token_is_removed_once(registry: TokenRegistry) -> None:
-    """Two that remove the same one at once do not count it twice."""
-    first, second = await admin(registry), await admin(registry)
-    await admin(registry)
+async def test_concurrent_revocations_of_a_token_count_once(registry: TokenRegistry) -> None:
+    """Concurrent revocations of the same token reduce the count by one."""
+    first, second = await create_admin(registry), await create_admin(registry)
+    await create_admin(registry)
 
-    ends = await asyncio.gather(*(registry.delete(first.id) for _ in range(4)), return_exceptions=True)
-    assert sorted(str(type(end).__name__) for end in ends) == ["NoneType", "NotFound", "NotFound", "NotFound"]
+    results = await asyncio.gather(*(registry.delete(first.id) for _ in range(4)), return_exceptions=True)
+    assert sorted(str(type(result).__name__) for result in results) == ["NoneType", "NotFound", "NotFound", "NotFound"]
 
     await registry.delete(second.id)
-    assert len(await ids(registry)) == 1
+    assert len(await listed_ids(registry)) == 1
 
 
 async def test_parallel_creations_and_deletions_leave_a_consistent_list(
     registry: TokenRegistry, settings: Settings, aws: Aws, dynamodb: "DynamoDBClient"
 ) -> None:
-    """Fifty made while fifty are removed: the list, the lookups and the count agree on who is left."""
-    stays = await admin(registry, "stays")
+    """If 50 tokens are created while 50 are revoked, the list, the lookups and the count agree on the rest."""
+    kept = await create_admin(registry, "kept")
     roles = (Role.USER, Role.ADMIN)
     old = [await registry.create(f"old {number}", roles[number % 2]) for number in range(50)]
 
-    made, removed = await asyncio.gather(
+    created, removed = await asyncio.gather(
         asyncio.gather(*(registry.create(f"new {number}", roles[number % 2]) for number in range(50))),
         asyncio.gather(*(registry.delete(token.id) for token in old)),
     )
 
     assert removed == [None] * 50
-    assert sorted(await ids(registry)) == sorted([stays.id, *(token.id for token in made)])
-    found = [await TokenAuthenticator(aws, settings).authenticate(token.token) for token in (*made, *old)]
-    assert [who.id if who else None for who in found] == [token.id for token in made] + [None] * 50
+    assert sorted(await listed_ids(registry)) == sorted([kept.id, *(token.id for token in created)])
+    found = [await TokenAuthenticator(aws, settings).authenticate(token.token) for token in (*created, *old)]
+    assert [who.id if who else None for who in found] == [token.id for token in created] + [None] * 50
     keys = [item["pk"]["S"] for item in dynamodb.scan(TableName=settings.table)["Items"]]
     assert len(keys) == 2 * 51 + 1
     count = dynamodb.get_item(TableName=settings.table, Key={"pk": {"S": "token-count#admin"}})["Item"]
     assert count["lasting"] == {"N": "26"}
 
 
-async def test_what_collides_is_tried_again(settings: Settings, aws: Aws) -> None:
-    """Each attempt is a transaction of its own, after a wait that may grow."""
+async def test_conflicting_transactions_are_retried(settings: Settings, aws: Aws) -> None:
+    """Each attempt has its own request token, and follows a random delay with a growing maximum."""
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    contended = Contended(aws, 3)
+    contended = ContendedAws(aws, 3)
     registry = TokenRegistry(contended, settings, sleep=sleep)
 
-    await admin(registry)
+    await create_admin(registry)
 
-    assert len(await ids(registry)) == 1
-    assert len(set(contended.once)) == 4
+    assert len(await listed_ids(registry)) == 1
+    assert len(set(contended.request_tokens)) == 4
     assert all(0 <= wait <= 0.05 * 2**number for number, wait in enumerate(waits))
     assert len(waits) == 3
 
 
-async def test_what_always_collides_is_given_up(settings: Settings, aws: Aws) -> None:
-    """The caller is told to try again, and nothing was changed."""
+async def test_a_transaction_that_always_conflicts_is_refused(settings: Settings, aws: Aws) -> None:
+    """After the last attempt the error is `Busy`, and nothing was changed."""
 
     async def sleep(_seconds: float) -> None:
-        """Takes no time."""
+        """Return at once."""
 
-    registry = TokenRegistry(Contended(aws, 1000), settings, sleep=sleep)
+    registry = TokenRegistry(ContendedAws(aws, 1000), settings, sleep=sleep)
 
     with pytest.raises(Busy, match="nothing was changed"):
-        await admin(registry)
-    assert await ids(registry) == []
+        await create_admin(registry)
+    assert await listed_ids(registry) == []
 
 
-async def test_expired_tokens_leave_the_table_by_themselves(
+async def test_expired_tokens_are_deleted_by_dynamodb(
     registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
 ) -> None:
-    """Both items of a token have the time after which DynamoDB may remove them, a week after it expired."""
-    expires_at = soon()
-    await admin(registry, expires_at=expires_at)
+    """Both items of a token have a time to live of a week after the token expires."""
+    expires_at = time_from_now()
+    await create_admin(registry, expires_at=expires_at)
 
     items = dynamodb.scan(TableName=settings.table)["Items"]
 
@@ -285,12 +286,12 @@ async def test_expired_tokens_leave_the_table_by_themselves(
     assert [item["expires_at"]["N"] for item in items] == [week_later] * 2
 
 
-async def test_a_table_that_fails_is_told(settings: Settings, aws: Aws) -> None:
-    """Each operation says that storage failed, not that there is nothing."""
+async def test_a_failing_table_is_an_error(settings: Settings, aws: Aws) -> None:
+    """Each operation reports that storage failed, and not that there are no tokens."""
     registry = TokenRegistry(aws, settings.model_copy(update={"table": "no-such-table"}))
 
     with pytest.raises(StorageUnavailable, match="not changed"):
-        await admin(registry)
+        await create_admin(registry)
     with pytest.raises(StorageUnavailable, match="cannot be read"):
         await registry.page()
     with pytest.raises(StorageUnavailable, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""Who a token is, and what is known of its use, against moto's server."""
+"""Authentication by token, and the record of its last use, on moto's server."""
 
 import asyncio
 import logging
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.anyio
 HOUR = 3600
 
 
-class Clock:
-    """Seconds since 1970, that pass when they are told to."""
+class FakeClock:
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.seconds = float(int(time.time()))
@@ -33,8 +33,8 @@ class Clock:
         return self.seconds
 
 
-class Failing(Aws):
-    """AWS, of which one operation fails, or does not answer at all."""
+class FailingAws(Aws):
+    """AWS, where one operation fails with an error, or never returns if the error is None."""
 
     def __init__(self, aws: Aws, operation: str, error: AwsError | None) -> None:
         super().__init__()
@@ -53,21 +53,21 @@ class Failing(Aws):
         raise self._error
 
 
-class Recording(Aws):
-    """AWS, and what it was asked for."""
+class RecordingAws(Aws):
+    """AWS, with a record of its calls."""
 
     def __init__(self, aws: Aws) -> None:
         super().__init__()
         self._aws = aws
-        self.requested: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-        self.requested.append({"operation": operation, **parameters})
+        self.requests.append({"operation": operation, **parameters})
         return await self._aws.call(service, operation, **parameters)
 
 
 @pytest.fixture
-def store(settings: Settings, aws: Aws) -> TokenAuthenticator:
+def authenticator(settings: Settings, aws: Aws) -> TokenAuthenticator:
     return TokenAuthenticator(aws, settings)
 
 
@@ -77,54 +77,56 @@ def registry(settings: Settings, aws: Aws) -> TokenRegistry:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def caching(settings: Settings, aws: Aws, clock: Clock) -> TokenAuthenticator:
-    """A store that trusts a lookup for 60 s, as deployments do."""
+def caching_authenticator(settings: Settings, aws: Aws, clock: FakeClock) -> TokenAuthenticator:
+    """An authenticator that caches lookups for 60 s, the default of deployments."""
     return TokenAuthenticator(aws, settings.model_copy(update={"token_ttl_seconds": 60}), now=clock)
 
 
-async def use(store: TokenAuthenticator, token: str) -> None:
-    """Use a token once."""
-    found = await store.authenticate(token)
-    assert found is not None
-    async with store.recording_use(found):
+async def use(authenticator: TokenAuthenticator, token: str) -> None:
+    """Authenticate a token and record its use."""
+    principal = await authenticator.authenticate(token)
+    assert principal is not None
+    async with authenticator.recording_use(principal):
         pass
 
 
 async def last_use(registry: TokenRegistry) -> float | None:
-    """When the only token was used last, in seconds since 1970."""
+    """Return the last use of the only token, in seconds since 1970."""
     (info,) = (await registry.page()).tokens
     return info.last_used_at.timestamp() if info.last_used_at else None
 
 
-async def test_a_token_says_whose_it_is(store: TokenAuthenticator, registry: TokenRegistry) -> None:
-    """Name, role and limits come back; the owner of its jobs is the token's id."""
-    made = await registry.create("ci", Role.USER, engines={"openai"}, models={"gpt-image-2", "other"})
+async def test_a_token_authenticates_its_principal(authenticator: TokenAuthenticator, registry: TokenRegistry) -> None:
+    """The principal has the name, the role and the limits of the token, and owns jobs by its id."""
+    created = await registry.create("ci", Role.USER, engines={"openai"}, models={"gpt-image-2", "other"})
 
-    found = await store.authenticate(made.token)
+    principal = await authenticator.authenticate(created.token)
 
-    assert found == Principal(
-        made.id, "ci", Role.USER, engines=frozenset({"openai"}), models=frozenset({"gpt-image-2", "other"})
+    assert principal == Principal(
+        created.id, "ci", Role.USER, engines=frozenset({"openai"}), models=frozenset({"gpt-image-2", "other"})
     )
-    assert found.owner == f"token:{made.id}"
+    assert principal.owner == f"token:{created.id}"
 
 
-async def test_a_token_without_limits_may_use_all(store: TokenAuthenticator, registry: TokenRegistry) -> None:
-    """What was not limited is not limited."""
-    found = await store.authenticate((await registry.create("ci", Role.USER)).token)
+async def test_a_token_without_limits_may_use_everything(
+    authenticator: TokenAuthenticator, registry: TokenRegistry
+) -> None:
+    """A token without limits may use all engines and all models, and does not expire."""
+    principal = await authenticator.authenticate((await registry.create("ci", Role.USER)).token)
 
-    assert found is not None
-    assert (found.engines, found.models, found.expires_at) == (None, None, None)
-    found.require_engine("comfyui")
-    assert found.may_use_model("anything")
+    assert principal is not None
+    assert (principal.engines, principal.models, principal.expires_at) == (None, None, None)
+    principal.require_engine("comfyui")
+    assert principal.may_use_model("anything")
 
 
-async def test_a_limited_token_may_use_what_it_names() -> None:
-    """An engine that is not named is refused with its name; models are told apart by theirs."""
+async def test_a_limited_token_may_use_only_its_engines_and_models() -> None:
+    """Another engine is refused by name, and another model is not permitted."""
     limited = Principal("1", "ci", Role.ADMIN, engines=frozenset({"openai"}), models=frozenset({"small"}))
 
     limited.require_engine("openai")
@@ -134,123 +136,125 @@ async def test_a_limited_token_may_use_what_it_names() -> None:
 
 
 @pytest.mark.parametrize("text", ["igw_" + "a" * 43, "x" * 256])
-async def test_an_unknown_token_is_nobodys(store: TokenAuthenticator, text: str) -> None:
-    """A text that could be a token is looked up, and not found."""
-    assert await store.authenticate(text) is None
+async def test_an_unknown_token_is_invalid(authenticator: TokenAuthenticator, text: str) -> None:
+    """A string in the form of a token is looked up and not principal."""
+    assert await authenticator.authenticate(text) is None
 
 
 @pytest.mark.parametrize("text", ["", "x" * 257, "x" * 100_000, "igw_\n", "igw_ü", "a b", "a\tb", "\0", "igw_\ud800"])
-async def test_what_cannot_be_a_token_costs_no_lookup(settings: Settings, aws: Aws, text: str) -> None:
-    """Malformed texts are nobody's before the table is asked."""
-    failing = Failing(aws, "GetItem", AwsError("InternalServerError"))
+async def test_a_malformed_token_causes_no_lookup(settings: Settings, aws: Aws, text: str) -> None:
+    """Malformed tokens are invalid without a request to the table."""
+    failing = FailingAws(aws, "GetItem", AwsError("InternalServerError"))
 
     assert await TokenAuthenticator(failing, settings).authenticate(text) is None
     assert failing.calls == 0
 
 
-async def test_an_expired_token_is_nobodys_to_the_second(
-    caching: TokenAuthenticator, registry: TokenRegistry, clock: Clock
+async def test_a_token_is_invalid_from_its_expiry_on(
+    caching_authenticator: TokenAuthenticator, registry: TokenRegistry, clock: FakeClock
 ) -> None:
-    """Neither the cache nor an item that DynamoDB has not removed yet outlives the token."""
+    """A token is invalid at its expiry, even if it is cached or DynamoDB has not deleted its item."""
     expires_at = datetime.fromtimestamp(clock.seconds + 5, UTC)
-    token = (await registry.create("brief", Role.USER, expires_at=expires_at)).token
-    assert await caching.authenticate(token) is not None
+    token = (await registry.create("expiring", Role.USER, expires_at=expires_at)).token
+    assert await caching_authenticator.authenticate(token) is not None
 
     clock.seconds += 4.999
-    assert await caching.authenticate(token) is not None
+    assert await caching_authenticator.authenticate(token) is not None
     clock.seconds += 0.001
-    assert await caching.authenticate(token) is None
+    assert await caching_authenticator.authenticate(token) is None
     clock.seconds += 61
-    assert await caching.authenticate(token) is None
+    assert await caching_authenticator.authenticate(token) is None
 
 
-async def test_a_revoked_token_works_no_longer_than_the_cache(
-    caching: TokenAuthenticator, registry: TokenRegistry, clock: Clock
+async def test_a_revoked_token_is_valid_until_its_cache_entry_expires(
+    caching_authenticator: TokenAuthenticator, registry: TokenRegistry, clock: FakeClock
 ) -> None:
-    """A lookup is trusted for its time and then repeated."""
-    made = await registry.create("gone", Role.USER)
-    assert await caching.authenticate(made.token) is not None
-    await registry.delete(made.id)
+    """A cached lookup is used for 60 s, and is then repeated."""
+    created = await registry.create("revoked", Role.USER)
+    assert await caching_authenticator.authenticate(created.token) is not None
+    await registry.delete(created.id)
 
     clock.seconds += 59
-    assert await caching.authenticate(made.token) is not None
+    assert await caching_authenticator.authenticate(created.token) is not None
     clock.seconds += 1
-    assert await caching.authenticate(made.token) is None
+    assert await caching_authenticator.authenticate(created.token) is None
 
 
-async def test_a_lookup_sees_what_was_written_last(settings: Settings, aws: Aws, registry: TokenRegistry) -> None:
-    """A new token works at once, and the 60 s of a revoked one do not begin with a stale answer."""
-    recording = Recording(aws)
+async def test_a_lookup_is_a_consistent_read(settings: Settings, aws: Aws, registry: TokenRegistry) -> None:
+    """A consistent read finds new tokens at once, and caches no token that was revoked before."""
+    recording = RecordingAws(aws)
 
     await TokenAuthenticator(recording, settings).authenticate((await registry.create("ci", Role.USER)).token)
 
-    assert [(requested["operation"], requested["ConsistentRead"]) for requested in recording.requested] == [
-        ("GetItem", True)
-    ]
+    assert [(request["operation"], request["ConsistentRead"]) for request in recording.requests] == [("GetItem", True)]
 
 
-async def test_a_table_that_fails_is_told_and_nobody_gets_in(settings: Settings, aws: Aws) -> None:
-    """Without the table there is no access, and an error that says so."""
-    store = TokenAuthenticator(aws, settings.model_copy(update={"table": "no-such-table"}))
+async def test_a_failing_table_is_an_error(settings: Settings, aws: Aws) -> None:
+    """If the table cannot be read, authentication fails with an error that says so."""
+    authenticator = TokenAuthenticator(aws, settings.model_copy(update={"table": "no-such-table"}))
 
     with pytest.raises(StorageUnavailable, match="cannot be checked"):
-        await store.authenticate(new_token())
+        await authenticator.authenticate(new_token())
 
 
 async def test_the_last_use_is_recorded_once_an_hour(
-    settings: Settings, aws: Aws, registry: TokenRegistry, clock: Clock
+    settings: Settings, aws: Aws, registry: TokenRegistry, clock: FakeClock
 ) -> None:
-    """Neither the same process nor another one writes again within an hour of the last time."""
+    """Neither the same process nor another one records a use within an hour of the last record."""
     token = (await registry.create("ci", Role.USER)).token
     first, second = (TokenAuthenticator(aws, settings, now=clock) for _ in range(2))
     assert await last_use(registry) is None
-    began = clock.seconds
+    started_at = clock.seconds
 
     await use(first, token)
-    assert await last_use(registry) == began
-    for store, later in ((first, 10), (second, 20), (second, HOUR - 1)):
-        clock.seconds = began + later
-        await use(store, token)
-        assert await last_use(registry) == began
+    assert await last_use(registry) == started_at
+    for authenticator, later in ((first, 10), (second, 20), (second, HOUR - 1)):
+        clock.seconds = started_at + later
+        await use(authenticator, token)
+        assert await last_use(registry) == started_at
 
-    clock.seconds = began + HOUR
+    clock.seconds = started_at + HOUR
     await use(first, token)
-    assert await last_use(registry) == began + HOUR
+    assert await last_use(registry) == started_at + HOUR
 
 
-async def test_recording_a_use_asks_for_nothing_back(aws: Aws, settings: Settings, registry: TokenRegistry) -> None:
-    """In so many words: functions may write this attribute only where a request says that it reads none."""
-    recording = Recording(aws)
+async def test_the_record_of_a_use_requests_no_return_values(
+    aws: Aws, settings: Settings, registry: TokenRegistry
+) -> None:
+    """The request says `ReturnValues: NONE`, because the functions' policies permit it only then."""
+    recording = RecordingAws(aws)
 
     await use(TokenAuthenticator(recording, settings), (await registry.create("ci", Role.USER)).token)
 
-    assert [
-        requested["ReturnValues"] for requested in recording.requested if requested["operation"] == "UpdateItem"
-    ] == ["NONE"]
+    assert [request["ReturnValues"] for request in recording.requests if request["operation"] == "UpdateItem"] == [
+        "NONE"
+    ]
 
 
-async def test_a_use_is_recorded_although_the_request_fails(store: TokenAuthenticator, registry: TokenRegistry) -> None:
-    """What a request ends with says nothing about whether its token is in use."""
-    found = await store.authenticate((await registry.create("ci", Role.USER)).token)
-    assert found is not None
+async def test_a_use_is_recorded_if_the_request_fails(
+    authenticator: TokenAuthenticator, registry: TokenRegistry
+) -> None:
+    """An error in the block does not prevent the record."""
+    principal = await authenticator.authenticate((await registry.create("ci", Role.USER)).token)
+    assert principal is not None
 
     with pytest.raises(KeyError):
-        async with store.recording_use(found):
+        async with authenticator.recording_use(principal):
             raise KeyError
 
     assert await last_use(registry) is not None
 
 
-async def test_a_use_does_not_bring_a_revoked_token_back(
-    caching: TokenAuthenticator, registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
+async def test_the_record_of_a_use_does_not_restore_a_revoked_token(
+    caching_authenticator: TokenAuthenticator, registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
 ) -> None:
-    """A token that is trusted for some seconds more leaves nothing in the table."""
-    made = await registry.create("gone", Role.USER)
-    found = await caching.authenticate(made.token)
-    assert found is not None
-    await registry.delete(made.id)
+    """The use of a revoked token that is still cached writes nothing to the table."""
+    created = await registry.create("revoked", Role.USER)
+    principal = await caching_authenticator.authenticate(created.token)
+    assert principal is not None
+    await registry.delete(created.id)
 
-    async with caching.recording_use(found):
+    async with caching_authenticator.recording_use(principal):
         pass
 
     assert dynamodb.scan(TableName=settings.table)["Items"] == []
@@ -259,33 +263,35 @@ async def test_a_use_does_not_bring_a_revoked_token_back(
 async def test_a_use_that_cannot_be_recorded_is_logged(
     settings: Settings, aws: Aws, registry: TokenRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The request goes on; the log names the token by its id, and has neither its secret nor its hash."""
-    made = await registry.create("ci", Role.USER)
+    """The request continues, and the log has the id of the token, but neither its secret nor its hash."""
+    created = await registry.create("ci", Role.USER)
 
-    await use(TokenAuthenticator(Failing(aws, "UpdateItem", AwsError("AccessDeniedException")), settings), made.token)
+    await use(
+        TokenAuthenticator(FailingAws(aws, "UpdateItem", AwsError("AccessDeniedException")), settings), created.token
+    )
 
     (record,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     error = "The last use of the token was not recorded: AccessDeniedException"
-    assert (record.token_id, record.error) == (made.id, error)  # type: ignore[attr-defined]  # extra
-    assert made.token not in str(vars(record))
-    assert lookup_key(made.token)["pk"]["S"].partition("#")[2] not in str(vars(record))
+    assert (record.token_id, record.error) == (created.id, error)  # type: ignore[attr-defined]  # extra
+    assert created.token not in str(vars(record))
+    assert lookup_key(created.token)["pk"]["S"].partition("#")[2] not in str(vars(record))
 
 
-async def test_a_use_that_takes_too_long_holds_nothing_up(
+async def test_a_slow_record_of_a_use_is_abandoned(
     settings: Settings, aws: Aws, registry: TokenRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A table that does not answer is given up, and the log says so."""
-    made = await registry.create("ci", Role.USER)
-    hanging = Failing(aws, "UpdateItem", None)
+    """If the table does not respond, the request continues, and the log says so."""
+    created = await registry.create("ci", Role.USER)
+    hanging = FailingAws(aws, "UpdateItem", None)
 
-    await asyncio.wait_for(use(TokenAuthenticator(hanging, settings), made.token), 30)
+    await asyncio.wait_for(use(TokenAuthenticator(hanging, settings), created.token), 30)
 
     assert hanging.calls == 1
     assert [record.error for record in caplog.records if record.levelno >= logging.WARNING] == ["it took too long"]  # type: ignore[attr-defined]  # extra
 
 
-def test_keys_tell_nothing_of_the_secret() -> None:
-    """The table is asked for the SHA-256 of a token; its other item is found by the id."""
+def test_keys_do_not_contain_the_secret() -> None:
+    """The key of the lookup has the SHA-256 of the token, and the key of the other item has its id."""
     token = new_token()
 
     assert lookup_key("abc")["pk"]["S"] == "token#ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
