@@ -1,4 +1,4 @@
-"""Queues' messages become events of functions, as Lambda's event source mappings make them."""
+"""Messages of queues become events of functions, as with Lambda's event source mappings."""
 
 import asyncio
 import json
@@ -13,118 +13,115 @@ from typing import Any
 import boto3
 import pytest
 
-from sandbox.bus_listener import BusListener
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.event_sources import EventSources
 from sandbox.lambda_service import LambdaService
 from sandbox.template import Function, QueueMapping
+from tests.polling import until
 
 pytestmark = pytest.mark.anyio
 
 HANDLERS = '''
 import json, os, pathlib, signal, time, uuid
 
-def note(event):
-    """Write down what came."""
+def record(event):
+    """Write the event into the folder."""
     folder = pathlib.Path(os.environ["FOLDER"])
     (folder / "new").write_text(json.dumps(event))
     (folder / "new").rename(folder / f"{time.monotonic_ns()}-{uuid.uuid4().hex}.json")
 
 def succeed(event, context):
-    note(event)
+    record(event)
 
 def fail(event, context):
-    note(event)
+    record(event)
     raise ValueError("planted failure")
 
-def die_once(event, context):
+def kill_itself_once(event, context):
     first = not list(pathlib.Path(os.environ["FOLDER"]).glob("*.json"))
-    note(event)
+    record(event)
     if first:
         os.kill(os.getpid(), signal.SIGKILL)
 
-def fail_bad_ones(event, context):
-    note(event)
-    bad = [record for record in event["Records"] if record["body"].startswith("bad")]
-    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in bad]}
+def fail_bad_messages(event, context):
+    record(event)
+    bad = [item for item in event["Records"] if item["body"].startswith("bad")]
+    return {"batchItemFailures": [{"itemIdentifier": item["messageId"]} for item in bad]}
 
-def say(event, context):
-    note(event)
+def return_body(event, context):
+    record(event)
     return json.loads(event["Records"][0]["body"])
 
-def meet(event, context):
-    note(event)
+def wait_for_go(event, context):
+    record(event)
     deadline = time.monotonic() + 20
     while not (pathlib.Path(os.environ["FOLDER"]) / "go").exists():
-        assert time.monotonic() < deadline, "nobody said go"
+        assert time.monotonic() < deadline, "the file go did not appear"
         time.sleep(0.01)
 '''
 
 
 class Source:
-    """A queue of its own, whose messages a handler gets in a process of its own."""
+    """A queue with its dead-letter queue, and the events that its handler has received in another process."""
 
-    def __init__(self, folder: Path, url: str, dead_letters: str) -> None:
+    def __init__(self, folder: Path, url: str, dead_letters_url: str) -> None:
         self.folder = folder
         self.url = url
-        self.dead_letters = dead_letters
+        self.dead_letters_url = dead_letters_url
         self.sqs = boto3.client("sqs")
 
     def send(self, *bodies: str, **options: Any) -> list[str]:
-        """Send a message of each body; gives their ids."""
+        """Send a message with each body; returns the messages' ids."""
         return [self.sqs.send_message(QueueUrl=self.url, MessageBody=body, **options)["MessageId"] for body in bodies]
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What the handler was given, in order."""
+        """The events that the handler has received, in order."""
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
 
     @property
     def bodies(self) -> list[str]:
-        """The bodies of all messages that the handler was given, in order."""
+        """The bodies of all messages that the handler has received, in order."""
         return [record["body"] for event in self.events for record in event["Records"]]
 
-    def left(self, url: str = "") -> int:
-        """How many messages a queue has, waiting or taken."""
-        found = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=["All"])["Attributes"]
-        return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
+    def queue_length(self, url: str = "") -> int:
+        """The number of messages in a queue, including those that were received and not deleted."""
+        queue = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=["All"])["Attributes"]
+        return int(queue["ApproximateNumberOfMessages"]) + int(queue["ApproximateNumberOfMessagesNotVisible"])
 
 
 Start = Callable[..., Awaitable[Source]]
 
 
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.02)
-
-
 @pytest.fixture
 async def start(embedded_aws: EmbeddedAws, tmp_path: Path) -> AsyncIterator[Start]:
-    """Make a queue with a dead-letter queue, send messages, and give them to a handler from then on."""
-    (tmp_path / "tiny.py").write_text(HANDLERS)
+    """Create a queue with a dead-letter queue and messages, and start polling it for a handler."""
+    (tmp_path / "handlers.py").write_text(HANDLERS)
     sqs = boto3.client("sqs")
     async with AsyncExitStack() as stack:
 
         async def start(
-            handler: str, *sent: str, visibility: int = 60, batch_size: int = 10, concurrency: int = 2, times: int = 5
+            handler: str,
+            *bodies: str,
+            visibility: int = 60,
+            batch_size: int = 10,
+            concurrency: int = 2,
+            max_receives: int = 5,
         ) -> Source:
             name = f"source-{uuid.uuid4().hex[:12]}"
             folder = tmp_path / name
             folder.mkdir()
-            dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-            arns = [f"arn:aws:sqs:eu-central-1:123456789012:{name}{ending}" for ending in ("", "-dead")]
-            redrive = json.dumps({"deadLetterTargetArn": arns[1], "maxReceiveCount": times})
+            dead_letters_url = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+            arn = f"arn:aws:sqs:eu-central-1:123456789012:{name}"
+            redrive = json.dumps({"deadLetterTargetArn": f"{arn}-dead", "maxReceiveCount": max_receives})
             attributes = {"VisibilityTimeout": str(visibility), "RedrivePolicy": redrive}
             url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # literals
-            source = Source(folder, url, dead)
-            source.send(*sent)
-            function = Function("Tiny", f"tiny.{handler}", 30, 256, {"FOLDER": str(folder)})
+            source = Source(folder, url, dead_letters_url)
+            source.send(*bodies)
+            function = Function("Sample", f"handlers.{handler}", 30, 256, {"FOLDER": str(folder)})
             service = LambdaService([function], embedded_aws.variables, sys.stderr.fileno(), cwd=tmp_path)
             stack.push_async_callback(service.stop)
-            mapping = QueueMapping("Tiny", url, arns[0], batch_size, concurrency)
+            mapping = QueueMapping("Sample", url, arn, batch_size, concurrency)
             await stack.enter_async_context(EventSources([mapping], service))
             return source
 
@@ -132,7 +129,7 @@ async def start(embedded_aws: EmbeddedAws, tmp_path: Path) -> AsyncIterator[Star
 
 
 async def test_a_message_becomes_an_event(start: Start) -> None:
-    """A function gets a message in the shape that Lambda gives it, with its attributes and its queue's ARN."""
+    """A function gets a message in Lambda's format, with its attributes and its queue's ARN."""
     source = await start("succeed")
     attributes = {
         "kind": {"DataType": "String", "StringValue": "test"},
@@ -140,12 +137,12 @@ async def test_a_message_becomes_an_event(start: Start) -> None:
     }
 
     before = time.time()
-    (sent,) = source.send("Füchse", MessageAttributes=attributes)
-    await eventually(lambda: bool(source.events))
+    (message_id,) = source.send("Füchse", MessageAttributes=attributes)
+    await until(lambda: bool(source.events))
 
     ((record,),) = [event["Records"] for event in source.events]
     assert {name: record[name] for name in ("messageId", "body", "md5OfBody", "eventSource", "awsRegion")} == {
-        "messageId": sent,
+        "messageId": message_id,
         "body": "Füchse",
         "md5OfBody": "faf897513ba5a55c754ce84f6722adbb",
         "eventSource": "aws:sqs",
@@ -159,53 +156,53 @@ async def test_a_message_becomes_an_event(start: Start) -> None:
     assert record["messageAttributes"]["raw"]["binaryValue"] == "AAE="
 
 
-async def test_what_succeeded_is_deleted(start: Start) -> None:
-    """Messages whose function ended well leave the queue, each after one delivery."""
+async def test_handled_messages_are_deleted(start: Start) -> None:
+    """Messages whose function succeeded leave the queue, each after one delivery."""
     source = await start("succeed", "one", "two")
 
-    await eventually(lambda: source.left() == 0)
+    await until(lambda: source.queue_length() == 0)
 
     assert sorted(source.bodies) == ["one", "two"]
 
 
-async def test_messages_come_in_batches(start: Start) -> None:
-    """Messages that wait come together, no more at once than the mapping's batch size."""
+async def test_messages_are_delivered_in_batches(start: Start) -> None:
+    """Waiting messages are delivered together, up to the mapping's batch size."""
     source = await start("succeed", *(str(number) for number in range(7)), batch_size=3)
 
-    await eventually(lambda: source.left() == 0)
+    await until(lambda: source.queue_length() == 0)
 
     assert [len(event["Records"]) for event in source.events] == [3, 3, 1]
 
 
-async def test_only_what_failed_comes_back(start: Start) -> None:
-    """Of a batch, messages that the function names as failed come back, again and again; the others do not."""
-    source = await start("fail_bad_ones", "good", "bad", "fine", visibility=1)
+async def test_only_failed_messages_of_a_batch_are_redelivered(start: Start) -> None:
+    """Of a batch, only the messages that the function reports as failed are delivered again, repeatedly."""
+    source = await start("fail_bad_messages", "good", "bad", "fine", visibility=1)
 
-    await eventually(lambda: source.bodies.count("bad") >= 2)
+    await until(lambda: source.bodies.count("bad") >= 2)
 
     assert sorted(set(source.bodies)) == ["bad", "fine", "good"]
     assert source.bodies.count("good") == source.bodies.count("fine") == 1
     assert source.events[1]["Records"][0]["attributes"]["ApproximateReceiveCount"] == "2"
 
 
-async def test_a_failed_function_leaves_its_batch(start: Start) -> None:
-    """When a function raises, its whole batch comes back."""
+async def test_the_batch_of_a_function_that_raises_is_redelivered(start: Start) -> None:
+    """When a function raises, its whole batch is delivered again."""
     source = await start("fail", "one", "two", visibility=1)
 
-    await eventually(lambda: source.bodies.count("one") >= 2 and source.bodies.count("two") >= 2)
+    await until(lambda: source.bodies.count("one") >= 2 and source.bodies.count("two") >= 2)
 
 
-async def test_a_killed_function_leaves_its_batch(start: Start) -> None:
-    """When a function's process dies, its message comes back after the visibility timeout, to a new process."""
-    source = await start("die_once", "one", visibility=1)
+async def test_the_message_of_a_killed_process_is_redelivered(start: Start) -> None:
+    """When a function's process is killed, a new process gets the message after the visibility timeout."""
+    source = await start("kill_itself_once", "one", visibility=1)
 
-    await eventually(lambda: source.left() == 0)
+    await until(lambda: source.queue_length() == 0)
 
     assert source.bodies == ["one", "one"]
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"batchItemFailures": [{"itemIdentifier": ""}]},
         {"batchItemFailures": [{"itemIdentifier": None}]},
@@ -214,48 +211,48 @@ async def test_a_killed_function_leaves_its_batch(start: Start) -> None:
         ["x"],
     ],
 )
-async def test_an_answer_that_lambda_does_not_understand(start: Start, answer: Any) -> None:
-    """An answer that names failures in another way than Lambda's counts as a failure of the whole batch."""
-    source = await start("say", json.dumps(answer), visibility=1)
+async def test_the_batch_of_a_malformed_response_is_redelivered(start: Start, response: Any) -> None:
+    """A response whose failures do not have Lambda's format counts as a failure of the whole batch."""
+    source = await start("return_body", json.dumps(response), visibility=1)
 
-    await eventually(lambda: len(source.events) >= 2)
+    await until(lambda: len(source.events) >= 2)
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
-async def test_an_answer_without_failures(start: Start, answer: Any) -> None:
-    """An answer that names no failure is a success of the whole batch."""
-    source = await start("say", json.dumps(answer), visibility=1)
+@pytest.mark.parametrize("response", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
+async def test_the_batch_of_a_response_without_failures_is_deleted(start: Start, response: Any) -> None:
+    """A response without failures counts as success of the whole batch."""
+    source = await start("return_body", json.dumps(response), visibility=1)
 
-    await eventually(lambda: source.left() == 0)
+    await until(lambda: source.queue_length() == 0)
 
     assert len(source.events) == 1
 
 
-async def test_what_fails_too_often_is_a_dead_letter(start: Start) -> None:
+async def test_a_message_that_fails_too_often_is_dead_lettered(start: Start) -> None:
     """A message that was received as often as the queue allows goes to the dead-letter queue with its body."""
-    source = await start("fail", "one", visibility=1, times=2)
+    source = await start("fail", "one", visibility=1, max_receives=2)
 
-    await eventually(lambda: source.left(source.dead_letters) == 1)
+    await until(lambda: source.queue_length(source.dead_letters_url) == 1)
 
     assert source.bodies == ["one", "one"]
-    (letter,) = source.sqs.receive_message(QueueUrl=source.dead_letters)["Messages"]
-    assert letter["Body"] == "one"
+    (message,) = source.sqs.receive_message(QueueUrl=source.dead_letters_url)["Messages"]
+    assert message["Body"] == "one"
 
 
-async def test_no_more_events_at_once_than_allowed(start: Start) -> None:
-    """While as many events as the mapping allows are under way, further messages stay in the queue untouched."""
-    source = await start("meet", "one", "two", "three", batch_size=1, concurrency=2)
-    await eventually(lambda: len(source.events) == 2)
+async def test_simultaneous_events_are_limited_by_the_mapping(start: Start) -> None:
+    """While the mapping's maximum number of events is running, further messages stay in the queue, not received."""
+    source = await start("wait_for_go", "one", "two", "three", batch_size=1, concurrency=2)
+    await until(lambda: len(source.events) == 2)
 
-    waiting = source.sqs.get_queue_attributes(QueueUrl=source.url, AttributeNames=["ApproximateNumberOfMessages"])
+    queue = source.sqs.get_queue_attributes(QueueUrl=source.url, AttributeNames=["ApproximateNumberOfMessages"])
     (source.folder / "go").touch()
 
-    assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "1"
-    await eventually(lambda: source.left() == 0)
+    assert queue["Attributes"]["ApproximateNumberOfMessages"] == "1"
+    await until(lambda: source.queue_length() == 0)
 
 
-async def test_stopping_leaves_messages_where_they_are(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
-    """A stopped mapping polls no more: what is sent afterwards stays in its queue."""
+async def test_a_stopped_mapping_polls_no_more(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
+    """A stopped mapping polls no more: messages that are sent afterwards stay in their queue."""
     sqs = boto3.client("sqs")
     url = sqs.create_queue(QueueName=f"source-{uuid.uuid4().hex[:12]}")["QueueUrl"]
     service = LambdaService([], embedded_aws.variables, sys.stderr.fileno(), cwd=tmp_path)
@@ -265,37 +262,17 @@ async def test_stopping_leaves_messages_where_they_are(embedded_aws: EmbeddedAws
     assert all(task.done() for task in sources._polling)
 
 
-async def test_a_queue_that_is_not_there_is_tried_again(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
-    """A mapping whose queue cannot be read goes on when it can."""
+async def test_a_missing_queue_is_polled_again(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
+    """A mapping whose queue cannot be read delivers its messages as soon as it can."""
     name = f"source-{uuid.uuid4().hex[:12]}"
-    (tmp_path / "tiny.py").write_text(HANDLERS)
-    function = Function("Tiny", "tiny.succeed", 30, 256, {"FOLDER": str(tmp_path)})
+    (tmp_path / "handlers.py").write_text(HANDLERS)
+    function = Function("Sample", "handlers.succeed", 30, 256, {"FOLDER": str(tmp_path)})
     service = LambdaService([function], embedded_aws.variables, sys.stderr.fileno(), cwd=tmp_path)
     url = f"{embedded_aws.url}/123456789012/{name}"
-    async with EventSources([QueueMapping("Tiny", url, "arn", 1, 1)], service):
+    async with EventSources([QueueMapping("Sample", url, "arn", 1, 1)], service):
         await asyncio.sleep(0)
         sqs = boto3.client("sqs")
         sqs.create_queue(QueueName=name)
         sqs.send_message(QueueUrl=url, MessageBody="one")
-        await eventually(lambda: bool(list(tmp_path.glob("*.json"))))
+        await until(lambda: bool(list(tmp_path.glob("*.json"))))
     await service.stop()
-
-
-@pytest.fixture
-def listener(embedded_aws: EmbeddedAws) -> BusListener:
-    return BusListener(f"listener-{uuid.uuid4().hex[:12]}", "default", "test.source")
-
-
-async def test_a_listener_keeps_events_of_its_source(listener: BusListener) -> None:
-    """A listener has the events of its source in order, however often it is asked, and nobody else's."""
-    entries: list[Any] = [
-        {"Source": source, "DetailType": f"Event {number}", "Detail": json.dumps({"number": number})}
-        for number, source in enumerate(["test.source", "other.source", "test.source"])
-    ]
-    boto3.client("events").put_events(Entries=entries)
-
-    first, again = listener.events(), listener.events()
-
-    assert [event["detail"] for event in first] == [{"number": 0}, {"number": 2}]
-    assert [event["detail-type"] for event in first] == ["Event 0", "Event 2"]
-    assert first == again
