@@ -109,4 +109,4 @@ def test_a_worker_without_time_does_not_wait_for_the_server_to_become_idle(
     assert error
     assert (error.code, error.may_have_cost) == ("engine_timeout", True)
     assert count_requests(automatic1111, "/interrupt") == 1
-    assert count_progress_requests() < len(stop._WAITS)
+    assert count_progress_requests() < len(stop._POLL_SECONDS)

@@ -10,9 +10,9 @@ import base64
 import io
 import json
 import re
-from pathlib import PurePosixPath
 from typing import Any
 
+from image_gateway.engines.automatic1111.checkpoints import checkpoint_warnings
 from image_gateway.engines.automatic1111.stop import interrupt_and_wait
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
@@ -34,8 +34,6 @@ from image_gateway.models.images import ModelInfo
 _NAME = "automatic1111"
 _UNSUPPORTED = ("quality", "background", "style", *OPENAI_ONLY_FIELDS)
 _SEED_IN_PNG = re.compile(rb"tEXtparameters\0.*?\nSteps: [^\n]*?\bSeed: (\d+)", re.DOTALL)
-_CHECKPOINT_SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".gguf", ".sft")
-_TITLE_HASH = re.compile(r"\s*\[[0-9a-f]+\]$", re.IGNORECASE)
 
 
 class Automatic1111Engine:
@@ -125,7 +123,7 @@ class Automatic1111Engine:
         images = images[start : start + count]
         padded = [*seeds, *[None] * len(images)]
         result = await gather_results(_image(*pair) for pair in zip(images, padded, strict=False))
-        result.warnings += _checkpoint_warnings(_checkpoint(body), info)
+        result.warnings += checkpoint_warnings(_checkpoint(body), info)
         return result
 
     async def _post_exclusively(self, server: EngineServer, path: str, body: dict[str, Any]) -> Any:
@@ -228,28 +226,6 @@ async def _image(text: object, seed: object) -> EngineResult:
         match = _SEED_IN_PNG.search(data[:65_536])
         seed = int(match[1]) if match else None
     return EngineResult([EngineImage(data, seed=seed)])
-
-
-def _checkpoint_warnings(wanted: Any, info: dict[str, Any]) -> list[str]:
-    """Return a warning if the server used another checkpoint than requested, which it does not report as an error."""
-    used = info.get("sd_model_name")
-    if not isinstance(wanted, str) or not isinstance(used, str) or not used or not wanted:
-        return []
-    hash_ = info.get("sd_model_hash")
-    requested, used_stem = _stem(wanted), _stem(used)
-    # The server finds a checkpoint by any part of its title or by its hash, and replaces slashes by underscores.
-    matches = (
-        requested in used_stem
-        or requested.endswith("_" + used_stem)
-        or (isinstance(hash_, str) and requested == hash_.lower())
-    )
-    return [] if matches else [f"model {wanted} is not known to {_NAME}, which used {used}"]
-
-
-def _stem(checkpoint: str) -> str:
-    """Return a checkpoint's name as in `sd_model_name`: without folder, file type and hash."""
-    path = PurePosixPath(_TITLE_HASH.sub("", checkpoint).replace("\\", "/").lower())
-    return path.stem if path.suffix in _CHECKPOINT_SUFFIXES else path.name
 
 
 def _white_where_transparent(mask: bytes) -> bytes:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.openai.refusals import blocked_reason, refuses_n, unknown_field
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
@@ -25,13 +26,8 @@ from image_gateway.models.images import ModelInfo
 EncodeBody = Callable[[dict[str, Any]], dict[str, Any]]
 """Converts body fields to the arguments of an HTTP request: JSON or multipart."""
 
-_BLOCKED_CODES = ("moderation_blocked", "content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation")
 _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
-)
-_UNKNOWN_FIELD = re.compile(r"unknown|unrecogni[sz]ed|unexpected|not permitted|unsupported parameter", re.IGNORECASE)
-_REFUSES_N = re.compile(
-    r"['\"`]n['\"`]|\bn ?(=|must|should)|\bnumber of images\b|\b(one|single) image\b", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
 _OUTPUT_FIELDS = ("output_format", "output_compression")
@@ -69,7 +65,7 @@ class OpenAIEngine:
             base_url,
             headers=_credentials(base_url, key, azure=bool(version)),
             params={"api-version": version} if version else {},
-            blocked=_blocked,
+            blocked=blocked_reason,
         )
         deployment = _DEPLOYMENT.fullmatch(base_url)
         self._deployment = unquote(deployment["name"]) if deployment else None
@@ -151,7 +147,7 @@ class OpenAIEngine:
         try:
             first = await _call(server, body, encode, path)
         except EngineRejected as error:
-            if count == 1 or not _refuses_n(error):
+            if count == 1 or not refuses_n(error):
                 raise
             result = await gather_results(request_one(body) for _ in range(count))
         else:
@@ -170,7 +166,7 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, 
         try:
             response = await server.json("POST", path, **encode(body))
         except EngineRejected as error:
-            name = _unknown_field(error, body)
+            name = unknown_field(error, body)
             if name is None:
                 raise
             body = {field: value for field, value in body.items() if field != name}
@@ -180,7 +176,7 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, 
             break
     items = response.get("data") if isinstance(response, dict) else None
     if not isinstance(items, list) or not items:
-        if reason := _blocked(response):
+        if reason := blocked_reason(response):
             raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
         reason = server.message(response) or "no explanation"
         raise EngineUnavailable(f"openai answered without images: {reason}", may_have_cost=True)
@@ -243,34 +239,6 @@ def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
     if azure or origin(base_url)[1].endswith(_AZURE_DOMAINS):
         return {"api-key": key}
     return {"Authorization": f"Bearer {key}"}
-
-
-def _blocked(body: Any) -> str | None:
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return None
-    inner = error.get("innererror")
-    codes = (error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, dict) else None)
-    return str(error.get("message") or error["code"]) if any(code in _BLOCKED_CODES for code in codes) else None
-
-
-def _refuses_n(error: EngineRejected) -> bool:
-    return error.param == "n" or bool(_REFUSES_N.search(error.detail))
-
-
-def _unknown_field(error: EngineRejected, body: dict[str, Any]) -> str | None:
-    """Return the optional field of `body` that the engine reports as unknown, if there is one."""
-    if error.engine_code != "unknown_parameter" and not _UNKNOWN_FIELD.search(error.detail):
-        return None
-    required = ("prompt", "model") if body.get("n") == 1 else ("prompt", "model", "n")
-    optional = [name for name in body if name not in required]
-    if error.param in optional:
-        return error.param
-    return next((name for name in optional if _names(name, error.detail)), None)
-
-
-def _names(field: str, detail: str) -> bool:
-    return bool(re.search(rf"['\"`]{re.escape(field)}['\"`]|\bbody\.{field}:", detail))
 
 
 def _makes_images(entry: dict[str, Any]) -> bool:
