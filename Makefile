@@ -122,7 +122,7 @@ conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against 
 
 fuzz: .venv/.dev ## Test routes and parsers with thousands of random inputs (FUZZ_ARGS=)
 	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough \
-		tests/integration/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
+		tests/integration/all_routes/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
 
 check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
 	.venv/bin/ruff format --check .

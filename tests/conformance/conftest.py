@@ -15,7 +15,7 @@ import pytest
 from sandbox.client import ENGINES
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
 from tests.integration.sample_images import GREY, encoded, right_half
-from tests.integration.sandbox_process import MAX_WAIT_SECONDS, Running, start
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
 
 UPDATE = "/api/v1/images/config/update"
 
@@ -24,7 +24,7 @@ UPDATE = "/api/v1/images/config/update"
 class Gateway:
     """A sandbox's gateway; `engine` is the one that is configured."""
 
-    running: Running
+    running: SandboxProcess
     url: str
     token: str
     engine: str = "openai"
@@ -75,8 +75,8 @@ def gateway() -> Iterator[Gateway]:
         patch.setenv("NO_PROXY", "127.0.0.1")
         process = start(log, "run", "--port", "0")
         try:
-            running = Running(process)
-            yield Gateway(running, running.said("gateway"), running.said("user token"))
+            running = SandboxProcess(process)
+            yield Gateway(running, running.printed("gateway"), running.printed("user token"))
         finally:
             process.terminate()
             process.communicate(timeout=MAX_WAIT_SECONDS)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("conformance")
 @pytest.fixture
 def admin(gateway: Gateway) -> Iterator[OpenWebUIClient]:
     """The client with an administrator's token."""
-    client = OpenWebUIClient(gateway.url, gateway.running.said("admin token"))
+    client = OpenWebUIClient(gateway.url, gateway.running.printed("admin token"))
     yield client
     client.close()
 

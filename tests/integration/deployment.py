@@ -148,7 +148,7 @@ class Deployment:
         """Deploy again and allow fetches from the hosts of these URLs, although they are not public."""
         self.redeploy(fetch_allowed_hosts=frozenset(url.removeprefix("http://") for url in urls))
 
-    def work(self) -> None:
+    def process_queue(self) -> None:
         """Let the worker do all queued jobs."""
         sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):

@@ -12,7 +12,7 @@ from sandbox.template import ROOT
 MAX_WAIT_SECONDS = 60
 
 
-class Running:
+class SandboxProcess:
     """A sandbox that says `ready`, and the lines that it said before."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -25,14 +25,14 @@ class Running:
                 return
         raise AssertionError(f"never ready: {self.lines}")
 
-    def said(self, label: str) -> str:
+    def printed(self, label: str) -> str:
         """What stands after a label."""
         (found,) = [line.removeprefix(label).strip() for line in self.lines if line.startswith(label)]
         return found
 
     def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
-        url = self.said("gateway") + path
+        url = self.printed("gateway") + path
         return httpx.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
 
     def end(self, number: int) -> int:

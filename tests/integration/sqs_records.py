@@ -48,6 +48,6 @@ def event(detail: Any, detail_type: str = "Image Generation Requested", source: 
     }
 
 
-def line(number: int = 1, **fields: Any) -> dict[str, Any]:
+def request_line(number: int = 1, **fields: Any) -> dict[str, Any]:
     """Return a line of a request file."""
     return {"kind": "generation", "request": {"prompt": f"fox {number}", "size": "64x64"}, **fields}

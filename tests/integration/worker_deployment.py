@@ -73,7 +73,7 @@ class WorkerDeployment:
         messages.clear()
         return found
 
-    def work_off(self, *, copies: int = 1, batch: int = 10) -> None:
+    def process_queue(self, *, copies: int = 1, batch: int = 10) -> None:
         """Deliver what is queued, each message `copies` times, until nothing is left."""
         for _ in range(100):
             records = [queued.record for queued in self.drain() for _ in range(copies)]

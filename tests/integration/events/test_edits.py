@@ -58,7 +58,7 @@ def test_a_retried_edit_fetches_its_images_once(
     engine.state.knobs.faults.append(Fault(503, headers={"Retry-After": "30"}, path="/edits"))
 
     worker.deliver(record({"kind": "edit", "request": {"prompt": "a hat", "image": f"{url}/red.png"}}))
-    worker.work_off()
+    worker.process_queue()
 
     (job,) = worker.jobs()
     assert (job.status, job.attempts) == ("succeeded", 2)
@@ -108,7 +108,7 @@ def test_a_queued_edit_over_http_is_done(edit_worker: tuple[WorkerDeployment, An
     principal = Principal("1", "", Role.USER)
     job = run(worker.gateway.submission.submit(form, principal, images=[image], mask=mask, queue=True))
 
-    worker.work_off()
+    worker.process_queue()
 
     assert worker.job(job.id).status == "succeeded"
     assert [file["name"] for file in engine.state.record[0].files] == ["image", "mask"]
@@ -128,7 +128,7 @@ def test_inputs_that_cannot_be_read_are_retried(
     assert worker.deliver(message.record) == []
     assert worker.job(job.id).status == "queued"
     run(worker.gateway.images.put_input(job.id, "0.png", encoded(), "image/png"))
-    worker.work_off()
+    worker.process_queue()
 
     assert (worker.job(job.id).status, worker.job(job.id).attempts) == ("succeeded", 2)
     assert len(engine.state.record) == 1

@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from image_gateway.event_loop import run
-from tests.integration.sqs_records import Record, line, record
+from tests.integration.sqs_records import Record, record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(240)
 
 def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, openai: "SandboxState") -> None:
     """Each invocation queues at least ten lines and sends a message for the rest; no line runs twice."""
-    message: Record | None = record(worker.upload("requests/a.jsonl", [line(n) for n in range(35)]))
+    message: Record | None = record(worker.upload("requests/a.jsonl", [request_line(n) for n in range(35)]))
     rounds, queued = 0, []
     while message:
         worker.deliver(message, seconds=5)
@@ -31,7 +31,7 @@ def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, 
     assert len(set(queued)) == len(queued) == 35
     for job_id in queued:
         run(worker.gateway.queue.send(job_id))
-    worker.work_off()
+    worker.process_queue()
     assert worker.results()["succeeded"] == 35
     assert sum(request.method == "POST" for request in openai.record) == 35
 
@@ -40,7 +40,7 @@ def test_a_file_whose_jobs_could_not_be_queued_is_continued(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the queue fails, the file's message is returned, and the recorded jobs are queued with its next delivery."""
-    message = record(worker.upload("requests/a.jsonl", [line()]), "m1")
+    message = record(worker.upload("requests/a.jsonl", [request_line()]), "m1")
     settings = worker.gateway.settings
     broken = WorkerDeployment(
         type(worker.gateway)(settings.model_copy(update={"queue_url": settings.queue_url + "x"}), worker.gateway.aws),
@@ -49,7 +49,7 @@ def test_a_file_whose_jobs_could_not_be_queued_is_continued(
 
     assert broken.deliver(message) == ["m1"]
     assert worker.deliver(message) == []
-    worker.work_off()
+    worker.process_queue()
 
     assert worker.results()["succeeded"] == 1
 
@@ -59,7 +59,7 @@ def test_the_next_delivery_writes_a_manifest_that_a_crash_prevented(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """The last job's holder died before it counted the job, or before it wrote the manifest."""
-    worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line()])))
     (message,) = worker.drain()
 
     async def crash(*_: object) -> None:
@@ -78,7 +78,7 @@ def test_the_manifest_is_written_even_if_the_event_fails(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last job's message is returned because its event could not be sent."""
-    worker.deliver(record(worker.upload("requests/a.jsonl", [line()])))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line()])))
     (message,) = worker.drain()
 
     async def fail(_job: object) -> bool:
@@ -92,7 +92,7 @@ def test_the_manifest_is_written_even_if_the_event_fails(
 
 def test_canceled_and_dead_lettered_lines_complete_a_batch(worker: WorkerDeployment) -> None:
     """The manifest lists no images for lines that did not succeed."""
-    worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
     first, second = worker.drain()
     job = worker.job(first.body["job"])
     job.status = "canceled"
@@ -108,7 +108,7 @@ def test_canceled_and_dead_lettered_lines_complete_a_batch(worker: WorkerDeploym
 
 def test_a_job_that_was_deleted_is_reported_as_failed(worker: WorkerDeployment) -> None:
     """The manifest has every line, even if its job is not in the table any more."""
-    worker.deliver(record(worker.upload("requests/a.jsonl", [line(1), line(2)])))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
     first, second = worker.drain()
     worker.deliver(first.record)
     boto3.client("dynamodb").delete_item(

@@ -10,7 +10,7 @@ import pytest
 from image_gateway.batches import ingestion
 from image_gateway.event_loop import run
 from tests.integration.sample_images import data_url, encoded
-from tests.integration.sqs_records import line, record
+from tests.integration.sqs_records import record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "S
     invalid = {
         number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
     }
-    created = worker.upload("requests/summer/foxes.jsonl", [invalid.get(n, line(n)) for n in range(1, 201)])
+    created = worker.upload("requests/summer/foxes.jsonl", [invalid.get(n, request_line(n)) for n in range(1, 201)])
 
     worker.deliver(record(created), record(created), record(created))
-    worker.work_off(batch=20)
+    worker.process_queue(batch=20)
 
     found = worker.results()
     assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
@@ -48,10 +48,10 @@ def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "S
 
 def test_a_json_file_is_a_single_request(worker: WorkerDeployment) -> None:
     """It may be indented and have a byte order mark; the manifest repeats its id."""
-    data = b"\xef\xbb\xbf" + json.dumps(line(id="order 7"), indent=2).encode()
+    data = b"\xef\xbb\xbf" + json.dumps(request_line(id="order 7"), indent=2).encode()
 
     worker.deliver(record(worker.upload("requests/one.json", data)))
-    worker.work_off()
+    worker.process_queue()
 
     (reported,) = worker.results()["lines"]
     (job,) = worker.jobs()
@@ -74,18 +74,18 @@ def test_a_line_may_be_an_edit(worker: WorkerDeployment, openai_deployment: "Dep
     )
     edit = {"kind": "edit", "request": {"prompt": "a hat", "image": data_url(encoded())}}
 
-    worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, line()])))
-    worker.work_off()
+    worker.deliver(record(worker.upload("requests/edits.jsonl", [edit, request_line()])))
+    worker.process_queue()
 
     assert [entry["status"] for entry in worker.results()["lines"]] == ["succeeded", "succeeded"]
 
 
 def test_blank_lines_and_carriage_returns_are_ignored(worker: WorkerDeployment) -> None:
     """Line numbers are those of an editor; only the line that is not UTF-8 is invalid."""
-    good = json.dumps(line()).encode()
+    good = json.dumps(request_line()).encode()
 
     worker.deliver(record(worker.upload("requests/a.jsonl", b"\r\n" + good + b"\r\n\n\xff\xfe\n" + good + b"\n")))
-    worker.work_off()
+    worker.process_queue()
 
     assert [(entry["line"], entry["status"]) for entry in worker.results()["lines"]] == [
         (2, "succeeded"), (4, "invalid"), (5, "succeeded"),
@@ -103,10 +103,10 @@ def test_a_file_without_requests_has_its_manifest_immediately(worker: WorkerDepl
 
 def test_an_invalid_single_request_is_a_failed_job(worker: WorkerDeployment) -> None:
     """An event is sent, and the manifest has the reason."""
-    created = record(worker.upload("requests/a.json", json.dumps(line(request={})).encode()))
+    created = record(worker.upload("requests/a.json", json.dumps(request_line(request={})).encode()))
 
     worker.deliver(created, created)
-    worker.work_off()
+    worker.process_queue()
 
     (job,) = worker.jobs()
     assert (job.status, job.error and job.error.detail) == ("failed", "request.prompt: Field required")
@@ -149,7 +149,7 @@ def test_a_file_over_a_limit_is_dead_lettered(
     """None of its lines is done."""
     monkeypatch.setattr(ingestion, limit, 1)
 
-    worker.deliver(record(worker.upload("requests/a.jsonl", [line(), line()])))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(), request_line()])))
 
     (letter,) = worker.drain("dead")
     assert reason in letter.attributes["Reason"]
@@ -159,10 +159,10 @@ def test_a_file_over_a_limit_is_dead_lettered(
 
 def test_a_missing_or_overwritten_file_is_dead_lettered(worker: WorkerDeployment) -> None:
     """The event names a version of the file that does not exist any more."""
-    removed = worker.upload("requests/a.jsonl", [line()])
+    removed = worker.upload("requests/a.jsonl", [request_line()])
     boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
-    overwritten = worker.upload("requests/b.jsonl", [line()])
-    worker.upload("requests/b.jsonl", [line(2)])
+    overwritten = worker.upload("requests/b.jsonl", [request_line()])
+    worker.upload("requests/b.jsonl", [request_line(2)])
 
     assert worker.deliver(record(removed), record(overwritten)) == []
 
@@ -173,6 +173,6 @@ def test_a_missing_or_overwritten_file_is_dead_lettered(worker: WorkerDeployment
 @pytest.mark.parametrize("key", ["requests/a.txt", "images/a.json"])
 def test_other_files_are_dead_lettered(worker: WorkerDeployment, key: str) -> None:
     """Only `.json` and `.jsonl` files under `requests/` are read."""
-    worker.deliver(record(worker.upload(key, [line()])))
+    worker.deliver(record(worker.upload(key, [request_line()])))
 
     assert len(worker.drain("dead")) == 1

@@ -26,7 +26,7 @@ def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
     """A message with a job's id makes its images; the event contains neither URL nor prompt."""
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 1, 1)

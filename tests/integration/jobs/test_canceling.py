@@ -26,7 +26,7 @@ def test_a_queued_job_that_is_canceled_never_runs(queue_deployment: "Deployment"
     job = submit(queue_deployment)
 
     response = cancel(queue_deployment, job)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     assert (response.status, response.json["status"]) == (200, "canceled")
     result = get(queue_deployment, f"{JOBS}/{job}/result")
@@ -82,7 +82,7 @@ def test_canceling_stops_a_run_on_comfyui(
 def test_a_finished_job_cannot_be_canceled(queue_deployment: "Deployment") -> None:
     """The 409 leaves its status unchanged."""
     job = submit(queue_deployment)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = cancel(queue_deployment, job)
 

@@ -16,7 +16,7 @@ from openai.types import ImagesResponse
 from owui_client import OpenWebUI
 from owui_client.models.images import CreateImageForm
 
-from tests.integration.handlers import Handlers
+from tests.integration.in_process_functions import InProcessFunctions
 from tests.polling import LONG
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ def finish_at_the_third_call(openai: "SandboxState") -> Callable[[list[str]], No
 
 
 @pytest.fixture
-def handlers(openai: "SandboxState") -> Handlers:
+def handlers(openai: "SandboxState") -> InProcessFunctions:
     """The functions' handlers; at the third call the engine finishes."""
-    return Handlers(finish_at_the_third_call(openai))
+    return InProcessFunctions(finish_at_the_third_call(openai))
 
 
 @pytest.fixture
 def url(
     queue_deployment: "Deployment",
     openai: "SandboxState",
-    handlers: Handlers,
+    handlers: InProcessFunctions,
     serve: Callable[..., str],
     running_worker: None,
     monkeypatch: pytest.MonkeyPatch,
@@ -95,7 +95,7 @@ def post_with_curl(url: str, headers: dict[str, str]) -> Any:
 def test_a_client_that_follows_redirects_receives_its_images(
     url: str,
     authorization: dict[str, str],
-    handlers: Handlers,
+    handlers: InProcessFunctions,
     openai: "SandboxState",
     client: Callable[[str, dict[str, str]], Any],
 ) -> None:
@@ -152,7 +152,7 @@ def generate_with_async_openai(url: str, token: str) -> ImagesResponse:
 def test_the_openai_sdk_receives_its_images(
     url: str,
     queue_deployment: "Deployment",
-    handlers: Handlers,
+    handlers: InProcessFunctions,
     openai: "SandboxState",
     client: Callable[[str, str], ImagesResponse],
 ) -> None:
@@ -166,7 +166,7 @@ def test_the_openai_sdk_receives_its_images(
     assert len(openai.record) == 1
 
 
-class LosingFirstResponse(Handlers):
+class LosingFirstResponse(InProcessFunctions):
     """Replace the first response with a 504, as a proxy with a shorter timeout than the gateway does."""
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
@@ -194,7 +194,7 @@ def test_a_lost_response_is_not_paid_twice(
 
 
 def test_after_nine_redirects_the_sdk_gets_a_504_that_names_the_job(
-    url: str, queue_deployment: "Deployment", handlers: Handlers, openai: "SandboxState"
+    url: str, queue_deployment: "Deployment", handlers: InProcessFunctions, openai: "SandboxState"
 ) -> None:
     """The SDK does not retry it; the job goes on, and its result can be read."""
     handlers.before = lambda _calls: None

@@ -22,7 +22,7 @@ def test_the_same_key_is_the_same_job(queue_deployment: "Deployment", openai: "S
     key = {"Idempotency-Key": "my-key"}
     generate(queue_deployment, key)
     generate(queue_deployment, key)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = generate(queue_deployment, key)
 
@@ -92,7 +92,7 @@ async def do_first_job(deployment: "Deployment") -> None:
 def test_an_sdk_retry_is_the_same_job(queue_deployment: "Deployment", openai: "SandboxState") -> None:
     """The first request was cut off; the retry finds its job."""
     generate(queue_deployment, {"X-Stainless-Retry-Count": "0"})
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = generate(queue_deployment, {"X-Stainless-Retry-Count": "1"})
 

@@ -45,7 +45,7 @@ def test_an_admin_can_list_the_jobs_of_one_owner(queue_deployment: "Deployment")
 def test_jobs_can_be_listed_by_status(queue_deployment: "Deployment") -> None:
     """The status of finished and of queued jobs is selected."""
     done = submit(queue_deployment)
-    queue_deployment.work()
+    queue_deployment.process_queue()
     waiting = submit(queue_deployment)
 
     assert ids(get(queue_deployment, f"{JOBS}?status=succeeded")) == [done]

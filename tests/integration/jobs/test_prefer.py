@@ -19,7 +19,7 @@ def test_respond_async_returns_the_job(queue_deployment: "Deployment") -> None:
     assert response.headers["preference-applied"] == "respond-async"
     assert response.headers["location"] == f"jobs/{response.json['id']}"
     assert (response.json["status"], response.json["request"]) == ("queued", {"prompt": "a fox", "size": "64x64"})
-    queue_deployment.work()
+    queue_deployment.process_queue()
     assert follow(queue_deployment, GENERATIONS, response).json["status"] == "succeeded"
 
 

@@ -37,7 +37,7 @@ def test_the_owner_of_a_queued_job_sees_its_request(queue_deployment: "Deploymen
 def test_a_succeeded_job_has_new_presigned_urls(queue_deployment: "Deployment") -> None:
     """Images have the same fields as in the result; the job has its times and the model."""
     job = submit(queue_deployment, zoom=3)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = get(queue_deployment, f"{JOBS}/{job}").json
 
@@ -50,7 +50,7 @@ def test_a_succeeded_job_has_new_presigned_urls(queue_deployment: "Deployment") 
 def test_a_failed_job_contains_its_error(queue_deployment: "Deployment") -> None:
     """It is the same error as that of its result."""
     job = submit(queue_deployment, size="65x65")
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = get(queue_deployment, f"{JOBS}/{job}").json
     result = get(queue_deployment, f"{JOBS}/{job}/result")
@@ -73,7 +73,7 @@ def test_an_admin_sees_the_owner_and_not_the_request(queue_deployment: "Deployme
 def test_an_admin_sees_no_warning_or_error_text_that_may_quote_the_prompt(queue_deployment: "Deployment") -> None:
     """Warnings are left out, and the error says that its text is in the job's result."""
     job = submit(queue_deployment, size="65x65", zoom=3)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     owners, admins = (get(queue_deployment, f"{JOBS}/{job}", role).json for role in ("user", "admin"))
     result = get(queue_deployment, f"{JOBS}/{job}/result", "admin").json
@@ -120,7 +120,7 @@ def test_an_invalid_image_id_is_not_found(deployment: "Deployment", image: str) 
 def test_a_job_of_another_owner_is_not_found(queue_deployment: "Deployment") -> None:
     """Status and error text are those of an unknown job for every route; nothing is canceled."""
     job = submit(queue_deployment)
-    queue_deployment.work()
+    queue_deployment.process_queue()
     unknown_id = "00000000-0000-7000-8000-000000000000"
 
     for method, path in [
@@ -139,7 +139,7 @@ def test_a_job_of_another_owner_is_not_found(queue_deployment: "Deployment") -> 
 def test_an_image_route_redirects_to_a_new_presigned_url(queue_deployment: "Deployment") -> None:
     """The redirect must not be cached."""
     job = submit(queue_deployment, n=2)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     for role in ("user", "admin"):
         response = get(queue_deployment, f"{IMAGES}/{job}-1", role)

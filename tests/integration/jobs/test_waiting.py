@@ -53,7 +53,7 @@ def test_redirects_are_valid_under_every_host_stage_and_base_path(
 def test_following_the_redirect_returns_the_images(queue_deployment: "Deployment") -> None:
     """The result is the response that the request would have had."""
     response = generate(queue_deployment, n=2)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     result = follow(queue_deployment, GENERATIONS, response)
 
@@ -81,7 +81,7 @@ def test_an_edit_redirects_to_its_result_as_well(queue_deployment: "Deployment")
     )
     response = queue_deployment.edit()
     assert response.status == 303
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     assert follow(queue_deployment, "/api/v1/images/edit", response).status == 200
 
@@ -90,7 +90,7 @@ def test_the_result_of_a_failed_job_is_its_error(queue_deployment: "Deployment",
     """It has the error's status, code, text and headers."""
     openai.knobs.faults.append(Fault(400, {"error": {"message": "blocked", "code": "moderation_blocked"}}, times=-1))
     response = generate(queue_deployment)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     result = follow(queue_deployment, GENERATIONS, response)
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from image_gateway.api import WARNINGS_HEADER
 from image_gateway.openai_api import responses
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES
-from tests.integration.handlers import Handlers
+from tests.integration.in_process_functions import InProcessFunctions
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
@@ -66,7 +66,7 @@ def large_image_deployment(deployment: "Deployment", serve: Callable[..., str], 
 def base_url(large_image_deployment: "Deployment", serve: Callable[..., str]) -> str:
     """The gateway over HTTP, with the template's routes."""
     large_image_deployment.activate()
-    return serve(Handlers().front())
+    return serve(InProcessFunctions().front())
 
 
 def digests(images: list[str]) -> list[str]:

@@ -133,7 +133,7 @@ def test_a_queued_job_keeps_the_engine_of_its_request(
     generate(queue_deployment, "gpt-image-2")
 
     queue_deployment.configure(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-sandbox-image")
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     by_name, configured = reversed(queue_deployment.jobs())
     assert (by_name.engine, by_name.model, by_name.status) == ("openai", "gpt-image-2", "succeeded")
@@ -162,6 +162,6 @@ def test_a_limited_tokens_queued_job_keeps_its_model(queue_deployment: "Deployme
     )
 
     queue_deployment.configure(IMAGE_GENERATION_MODEL="gpt-image-2.6-sunburst")
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     assert openai.record[-1].json["model"] == "gpt-image-2"

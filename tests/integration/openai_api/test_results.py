@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def test_an_unfinished_job_redirects_to_its_result_in_openais_shape(queue_deployment: "Deployment") -> None:
     """The result has the response format and the warnings of the request."""
     redirect = generate(queue_deployment, response_format="url", foo=1)
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     location = urljoin(PATH, redirect.headers["location"])
     response = queue_deployment.call("GET", location, role="user")
@@ -35,7 +35,7 @@ def test_an_unfinished_job_redirects_to_its_result_in_openais_shape(queue_deploy
 def test_a_job_of_another_channel_can_be_read_in_both_formats(queue_deployment: "Deployment") -> None:
     """Any job's result can be read in OpenAI's shape, as base64 or as URLs."""
     queue_deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}, role="user")
-    queue_deployment.work()
+    queue_deployment.process_queue()
     path = f"/v1/images/jobs/{queue_deployment.jobs()[0].id}/result"
 
     as_base64 = parsed_images(queue_deployment.call("GET", path, role="user"))
@@ -73,7 +73,7 @@ def test_too_many_redirects_end_with_a_504_that_names_the_job(queue_deployment: 
 def test_the_result_of_a_failed_job_is_its_error(queue_deployment: "Deployment") -> None:
     """It has OpenAI's shape and the status that the request would have had."""
     generate(queue_deployment, prompt="a forbidden thing")
-    queue_deployment.work()
+    queue_deployment.process_queue()
 
     response = queue_deployment.call("GET", f"/v1/images/jobs/{queue_deployment.jobs()[0].id}/result", role="user")
 
@@ -108,7 +108,7 @@ def test_an_sdk_retry_returns_the_same_job(openai_deployment: "Deployment", open
 def test_a_function_url_serves_results(queue_deployment: "Deployment") -> None:
     """A relative `Location` is valid under a function URL, which has no routes of other functions."""
     redirect = generate(queue_deployment)
-    queue_deployment.work()
+    queue_deployment.process_queue()
     path, _, query = urljoin(PATH, redirect.headers["location"]).partition("?")
     host = "abc123.lambda-url.eu-central-1.on.aws"
     event = {

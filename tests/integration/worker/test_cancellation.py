@@ -47,6 +47,6 @@ def test_a_canceled_job_never_runs(worker: WorkerDeployment, openai: SandboxStat
     job.status = "canceled"
     run(worker.gateway.jobs.end(job, expected_status="queued"))
 
-    worker.work_off()
+    worker.process_queue()
 
     assert count_requests(openai) == 0

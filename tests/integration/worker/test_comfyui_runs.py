@@ -48,7 +48,7 @@ def test_a_job_canceled_before_its_run_starts_no_run(
         return await load(job)
 
     monkeypatch.setattr(inputs, "load", cancel_and_load)
-    worker.work_off()
+    worker.process_queue()
 
     assert worker.job(job_id).status == "canceled"
     assert count_requests(comfyui, "/prompt") == 0
@@ -110,7 +110,7 @@ def test_a_run_whose_first_response_was_lost_is_found_again(
     openai_deployment.configure(COMFYUI_BASE_URL=serve(LosingFirstPromptResponse(create_comfyui(comfyui))))
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
@@ -128,7 +128,7 @@ def test_images_that_could_not_be_stored_are_fetched_again(
         worker.deliver(message.record)
     assert worker.job(job_id).status == "queued"
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
@@ -142,7 +142,7 @@ def test_images_that_cannot_be_stored_fail_the_job_after_the_last_attempt(
     monkeypatch.setattr(worker.gateway.images._bucket, "put", fail_to_put)
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -160,7 +160,7 @@ def test_a_run_that_timed_out_is_not_paid_twice(
     comfyui.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -176,7 +176,7 @@ def test_a_run_that_failed_on_the_server_is_not_paid_twice(
     (job_id,) = enqueue_jobs(worker)
     comfyui.knobs.faults = [Fault(200, {job_id: broken}, times=-1, path=f"/history/{job_id}", skip=1)]
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error

@@ -21,7 +21,7 @@ def test_a_crashed_job_on_an_engine_that_charges_is_interrupted(worker: WorkerDe
     """The engine may have been paid, and is not called again."""
     job_id = orphaned_job(worker, "openai")
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -41,7 +41,7 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     run(worker.gateway.executor.execute(orphaned, form))
     assert count_requests(comfyui, "/prompt") == 1
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
@@ -70,7 +70,7 @@ def test_a_job_whose_holders_keep_dying_fails_after_the_last_attempt(
     for _ in range(MAX_ATTEMPTS - 1):
         assert run(worker.gateway.jobs.lease(job_id, "another", -10, "comfyui"))
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error

@@ -43,7 +43,7 @@ def test_a_job_without_a_message_is_queued_again(worker: WorkerDeployment, age: 
     job_id = job_without_message(worker, age)
 
     assert worker.deliver(hourly_message()) == []
-    worker.work_off()
+    worker.process_queue()
 
     assert worker.job(job_id).status == "succeeded"
 
@@ -55,7 +55,7 @@ def test_an_orphaned_inline_job_is_ended(worker: WorkerDeployment, openai: Sandb
     run(worker.gateway.jobs.create(job, lease_seconds=-10, holder="a dead holder"))
 
     worker.deliver(hourly_message())
-    worker.work_off()
+    worker.process_queue()
 
     stored = worker.job(job.id)
     assert (stored.status, stored.error and stored.error.code) == ("failed", "interrupted")
@@ -147,7 +147,7 @@ def test_a_retry_after_hours_is_respected(worker: WorkerDeployment, openai: Sand
 
     job.not_before = datetime.now(UTC)
     run(_store_waiting_job(worker, job))
-    worker.work_off()
+    worker.process_queue()
 
     assert (worker.job(job.id).status, worker.job(job.id).attempts) == ("succeeded", 2)
 

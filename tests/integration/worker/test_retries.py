@@ -81,7 +81,7 @@ def test_rejections_and_failures_that_may_have_cost_are_not_retried(
     openai.knobs.faults.append(Fault(**{**vars(fault), "times": -1}))
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -98,7 +98,7 @@ def test_a_timeout_is_not_retried(worker: WorkerDeployment, openai: SandboxState
         event_loop_time.advance(5)
 
     with meanwhile(advance_past_timeout):
-        worker.work_off()
+        worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error

@@ -30,10 +30,10 @@ def test_a_timeout_interrupts_the_server_before_the_next_job_starts(
         event_loop_time.advance(20)
 
     with meanwhile(advance_time):
-        worker.work_off()
+        worker.process_queue()
     automatic1111.knobs.latency = 0
     quick = enqueue_jobs(worker, 4)
-    worker.work_off()
+    worker.process_queue()
 
     error = worker.job(slow).error
     assert error
@@ -56,7 +56,7 @@ def test_a_canceled_job_is_stopped_by_its_holder(worker: WorkerDeployment, autom
         deliver_once(worker)
     automatic1111.knobs.latency = 0
     (other,) = enqueue_jobs(worker)
-    worker.work_off()
+    worker.process_queue()
 
     assert (worker.job(canceled).status, worker.job(other).status) == ("canceled", "succeeded")
     assert count_requests(automatic1111, "/interrupt") == 1
@@ -103,7 +103,7 @@ def test_a_worker_without_time_does_not_wait_for_the_server_to_become_idle(
         return sum(request.path.endswith("/progress") for request in automatic1111.record)
 
     with meanwhile(advance_time):
-        worker.work_off()
+        worker.process_queue()
 
     error = worker.job(job_id).error
     assert error

@@ -39,7 +39,7 @@ def test_a_run_on_comfyui_continues_after_the_invocation_and_is_found_again(
     assert worker.job(job_id).status == "queued"
     comfyui.knobs.latency = 0
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
@@ -55,7 +55,7 @@ def test_a_job_is_not_started_without_enough_time(worker: WorkerDeployment, open
     assert worker.deliver(message.record, seconds=18) == []
 
     assert (worker.job(job_id).status, worker.job(job_id).attempts, count_requests(openai)) == ("queued", 0, 0)
-    worker.work_off()
+    worker.process_queue()
     assert worker.job(job_id).status == "succeeded"
 
 
@@ -68,7 +68,7 @@ def test_an_engine_timeout_longer_than_an_invocation_fails_the_job(
     worker.gateway = Gateway(settings, worker.gateway.aws)
     (job_id,) = enqueue_jobs(worker)
 
-    worker.work_off()
+    worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -83,7 +83,7 @@ def test_a_run_that_waits_in_comfyuis_queue_is_retried(
     comfyui.knobs.latency = 0.9
     job_ids = enqueue_jobs(worker, 4)
 
-    worker.work_off()
+    worker.process_queue()
 
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert [(job.status, job.error and job.error.detail) for job in jobs] == [("succeeded", None)] * 4
@@ -107,7 +107,7 @@ def test_a_job_that_outlasts_the_invocation_fails_before_its_end(
         event_loop_time.advance(30)
 
     with meanwhile(advance_time):
-        worker.work_off()
+        worker.process_queue()
 
     job = worker.job(job_id)
     assert job.error
@@ -128,7 +128,7 @@ def test_jobs_on_automatic1111_run_one_after_another(
     monkeypatch.setattr("image_gateway.worker.slots._MAX_LOCK_WAIT_SECONDS", 0.5)
     job_ids = enqueue_jobs(worker, 10)
 
-    worker.work_off(batch=batch)
+    worker.process_queue(batch=batch)
 
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert [(job.status, job.attempts) for job in jobs] == [("succeeded", 1)] * 10

@@ -1,7 +1,6 @@
-"""A run of the whole sandbox with planted secrets and prompts, by every channel and engine, and what came out of it."""
+"""A run of the whole sandbox with planted secrets and prompts, by every channel and engine, and its output."""
 
 import asyncio
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,32 +13,24 @@ import boto3
 from sandbox.client import ENGINES
 from sandbox.engines.state import Fault, Knobs
 from sandbox.gateway import Sandbox
+from tests.integration.leaks.planted_values import (
+    ADMIN_TOKEN,
+    API,
+    AUTH,
+    BASIC,
+    GARBAGE_TOKEN,
+    KEYS,
+    MAX_WAIT_SECONDS,
+    PASSWORD,
+    PRESIGNED,
+    PROMPT,
+    QUERY_TOKEN,
+    SECRETS,
+    USER_TOKEN,
+    USERNAME,
+    WRONG_KEY,
+)
 from tests.integration.sample_images import encoded, text
-
-USERNAME, PASSWORD = "planted-username", "planted-password"
-BASIC = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
-KEYS = {
-    # With characters that JSON, URLs and Python spell in ways of their own.
-    "openai": 'sk-planted"openai\\0123+456/789=abcdef',
-    "gemini": "AIza-planted-gemini-0123456789",
-    "comfyui": "planted-comfyui-0123456789",
-}
-ADMIN_TOKEN, USER_TOKEN = "planted-admin-token-0123456789", "planted-user-token-0123456789"
-GARBAGE_TOKEN = "planted-garbage-token-0123456789"
-QUERY_TOKEN = "planted-query-token-0123456789"
-WRONG_KEY = "sk-planted-wrong-0123456789abcdef"
-SIGNATURE = "planted-signature-0123456789"
-PRESIGNED = f"http://127.0.0.1:9/elsewhere.png?X-Amz-Credential=planted&X-Amz-Signature={SIGNATURE}"
-
-ENGINE_SECRETS = (*KEYS.values(), PASSWORD, BASIC, WRONG_KEY)
-TOKENS = (ADMIN_TOKEN, USER_TOKEN, GARBAGE_TOKEN, QUERY_TOKEN)
-SECRETS = (*ENGINE_SECRETS, *TOKENS, SIGNATURE)
-PROMPT = "planted-prompt"
-"""What each prompt begins with; a number follows, and where it came in."""
-
-AUTH = {"username": USERNAME, "password": PASSWORD}
-API = "/api/v1/images"
-MAX_WAIT_SECONDS = 60
 
 
 @dataclass

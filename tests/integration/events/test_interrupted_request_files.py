@@ -10,7 +10,7 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.ids import job_time
 from image_gateway.models.jobs import Job
-from tests.integration.sqs_records import Record, line, record
+from tests.integration.sqs_records import Record, record, request_line
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def worker(openai_deployment: "Deployment") -> Iterator[WorkerDeployment]:
 
 def begun(worker: WorkerDeployment, lines: int) -> tuple[Record, list[Record]]:
     """The message that a file, whose first ten lines are queued, goes on with, and those of these lines' jobs."""
-    created = worker.upload("requests/a.jsonl", [line(number) for number in range(1, lines + 1)])
+    created = worker.upload("requests/a.jsonl", [request_line(number) for number in range(1, lines + 1)])
     assert worker.deliver(record(created), seconds=5) == []
     messages = worker.drain()
     (rest,) = [one.record for one in messages if "detail" in one.body]
@@ -44,7 +44,7 @@ def test_a_file_that_is_gone_before_all_is_queued(worker: WorkerDeployment, chan
     if change == "removed":
         boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
     else:
-        worker.upload("requests/a.jsonl", [line()])
+        worker.upload("requests/a.jsonl", [request_line()])
 
     assert worker.deliver(rest) == []
     (letter,) = worker.drain("dead")
@@ -111,7 +111,7 @@ def ids(worker: WorkerDeployment, number: int) -> tuple[str, str]:
 
 def test_a_file_that_was_never_begun_is_only_kept(worker: WorkerDeployment) -> None:
     """There is nothing of it to tell."""
-    created = worker.upload("requests/a.jsonl", [line()])
+    created = worker.upload("requests/a.jsonl", [request_line()])
 
     assert worker.dead_letter(record(created, "m1")) == []
 
@@ -121,13 +121,13 @@ def test_a_file_that_was_never_begun_is_only_kept(worker: WorkerDeployment) -> N
 
 def test_a_file_that_is_told_of_twice_is_one_batch(worker: WorkerDeployment, openai: "SandboxState") -> None:
     """S3 may tell of a version again, at another time and by another event: jobs and results are those of the first."""
-    created = worker.upload("requests/a.jsonl", [line(1), line(2)])
+    created = worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])
     later = {**created, "time": "2026-01-03T00:00:00Z", "id": "another"}
 
     worker.deliver(record(created))
-    worker.work_off()
+    worker.process_queue()
     worker.deliver(record(later))
-    worker.work_off()
+    worker.process_queue()
 
     assert worker.results()["succeeded"] == 2
     assert sum(one.method == "POST" for one in openai.record) == 2
@@ -138,7 +138,7 @@ def test_3000_lines_are_queued_by_several_invocations(worker: WorkerDeployment) 
     """Each takes what it has time for; every line is queued once, and the last that ends is known as the last."""
     # With connections that are kept, as on Lambda.
     worker = WorkerDeployment(Gateway(worker.gateway.settings), worker.name)
-    message: Record | None = record(worker.upload("requests/a.jsonl", [line(n) for n in range(1, 3001)]))
+    message: Record | None = record(worker.upload("requests/a.jsonl", [request_line(n) for n in range(1, 3001)]))
     rounds, queued = 0, list[Any]()
     while message:
         assert worker.deliver(message, seconds=19) == []

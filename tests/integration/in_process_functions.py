@@ -15,7 +15,7 @@ from sandbox.template import Template
 _SERVING = [function for function in Template().functions() if function.routes]
 
 
-class Handlers:
+class InProcessFunctions:
     """Calls handlers of this process, one at a time: they share one event loop.
 
     Attributes:

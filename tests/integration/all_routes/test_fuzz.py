@@ -33,7 +33,7 @@ from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from tests.conftest import deployed, serving
 from tests.integration.deployment import Deployment
-from tests.integration.handlers import Handlers
+from tests.integration.in_process_functions import InProcessFunctions
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -120,7 +120,7 @@ def deployment(gateway: Gateway, engine: str) -> Deployment:
 
 @pytest.fixture(scope="module")
 def served(serve_long: Callable[..., str]) -> str:
-    return serve_long(Handlers().front())
+    return serve_long(InProcessFunctions().front())
 
 
 @pytest.fixture
