@@ -1,4 +1,4 @@
-"""The sandbox's HTTP front gives functions API Gateway's events, and callers API Gateway's answers and limits."""
+"""The HTTP front sends API Gateway's events to functions, and has API Gateway's responses and limits."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from sandbox.template import Route
 ROUTES = [
     Route("GET", "/images/{id}", "Images"),
     Route("GET", "/images/latest", "Latest"),
-    Route("POST", "/images", "Paint"),
+    Route("POST", "/images", "Draw"),
 ]
 
 
@@ -43,32 +43,32 @@ def event_of(
     return http_event(Request({**scope, **more}), body, {}, f"POST {path}")
 
 
-@pytest.mark.parametrize("kind", [b"application/json", b"application/json; charset=utf-8", b"text/plain"])
-def test_a_text_is_sent_as_it_is(kind: bytes) -> None:
+@pytest.mark.parametrize("content_type", [b"application/json", b"application/json; charset=utf-8", b"text/plain"])
+def test_a_text_body_is_not_encoded(content_type: bytes) -> None:
     """A body of a textual type is the event's body as it is."""
-    event = event_of('{"prompt": "Füchse"}'.encode(), headers=[(b"content-type", kind)])
+    event = event_of('{"prompt": "Füchse"}'.encode(), headers=[(b"content-type", content_type)])
 
     assert (event["body"], event["isBase64Encoded"]) == ('{"prompt": "Füchse"}', False)
 
 
 @pytest.mark.parametrize(
-    ("kind", "body"),
+    ("content_type", "body"),
     [(b"image/png", b"\x89PNG"), (b"application/json", b"\xff\xfe"), (b"multipart/form-data; boundary=x", b"--x--")],
 )
-def test_anything_else_is_sent_in_base64(kind: bytes, body: bytes) -> None:
-    """A body of any other type, or one that is no UTF-8 whatever its type, is sent in base64."""
-    event = event_of(body, headers=[(b"content-type", kind)])
+def test_a_binary_body_is_base64_encoded(content_type: bytes, body: bytes) -> None:
+    """A body of another type, or one of any type that is not UTF-8, is encoded as base64."""
+    event = event_of(body, headers=[(b"content-type", content_type)])
 
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (body, True)
 
 
-def test_a_body_without_type_is_sent_in_base64() -> None:
-    """A body that does not say what it is counts as binary."""
+def test_a_body_without_content_type_is_base64_encoded() -> None:
+    """A body without a content type counts as binary."""
     assert event_of(b"{}")["isBase64Encoded"] is True
 
 
-def test_no_body_is_no_key() -> None:
-    """A request without a body makes an event without one."""
+def test_a_request_without_body_has_an_event_without_body() -> None:
+    """The event of a request without a body has no key `body`."""
     event = event_of()
 
     assert "body" not in event
@@ -76,34 +76,34 @@ def test_no_body_is_no_key() -> None:
 
 
 def test_repeated_headers_are_joined() -> None:
-    """Headers of one name are one entry with commas, its name in lower case."""
+    """Headers of the same name become one entry, joined with commas, with its name in lower case."""
     event = event_of(headers=[(b"x-tag", b"a"), (b"x-tag", b"b")])
 
     assert event["headers"] == {"x-tag": "a,b"}
 
 
 def test_repeated_query_parameters_are_joined() -> None:
-    """Query parameters of one name are one entry with commas; the query itself is there as it was sent."""
+    """Query parameters of the same name become one entry, joined with commas; the raw query string is unchanged."""
     event = event_of(query=b"tag=a&tag=b%20c&n=1")
 
     assert event["queryStringParameters"] == {"tag": "a,b c", "n": "1"}
     assert event["rawQueryString"] == "tag=a&tag=b%20c&n=1"
 
 
-def test_no_query_is_no_key() -> None:
-    """A request without a query makes an event without parameters."""
+def test_a_request_without_query_has_an_event_without_parameters() -> None:
+    """The event of a request without a query has no key `queryStringParameters`."""
     assert "queryStringParameters" not in event_of()
 
 
 def test_the_path_is_decoded() -> None:
-    """A path that holds an encoded question mark stays a path."""
+    """A path with a decoded question mark is not split into path and query."""
     event = event_of(path="/docs/what?.css")
 
     assert (event["rawPath"], event["rawQueryString"]) == ("/docs/what?.css", "")
 
 
-def test_the_context_says_who_asked() -> None:
-    """The request's context has its time in milliseconds, an id of its own, and the caller's address and agent."""
+def test_the_context_describes_the_request() -> None:
+    """The request context has the time in milliseconds, a unique id, and the caller's address and user agent."""
     first, second = (event_of(headers=[(b"user-agent", b"curl"), (b"host", b"gw.example")]) for _ in range(2))
     context = first["requestContext"]
 
@@ -120,26 +120,26 @@ def test_the_context_says_who_asked() -> None:
 
 
 def test_a_caller_without_address_is_local() -> None:
-    """A request from a socket without an address counts as one of this machine."""
+    """A request from a socket without an address has the source IP 127.0.0.1."""
     assert event_of(client=None)["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
 
 
 @dataclass
 class Functions:
-    """Stands for the functions: keeps what they were given, and gives one answer."""
+    """A fake of the Lambda service that records its invocations and always gives the same output."""
 
-    answer: Any = field(default_factory=lambda: {"statusCode": 200, "body": "done"})
+    output: Any = field(default_factory=lambda: {"statusCode": 200, "body": "done"})
     error: Exception | None = None
-    endless: bool = False
-    requested: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    hang: bool = False
+    invocations: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
-        self.requested.append((name, event))
-        if self.endless:
+        self.invocations.append((name, event))
+        if self.hang:
             await asyncio.Event().wait()
         if self.error:
             raise self.error
-        return self.answer
+        return self.output
 
 
 @pytest.fixture
@@ -152,61 +152,61 @@ Client = Callable[[], httpx.AsyncClient]
 
 @pytest.fixture
 def client(functions: Functions) -> Client:
-    """A client of the front."""
+    """Create a client of the front."""
     transport = httpx.ASGITransport(create_front(ROUTES, functions))
     return lambda: httpx.AsyncClient(transport=transport, base_url="http://gateway.example")
 
 
 @pytest.mark.anyio
-async def test_a_request_reaches_its_function(client: Client, functions: Functions) -> None:
-    """A request of a route calls the function of the route, with its path parameters."""
+async def test_a_request_invokes_the_function_of_its_route(client: Client, functions: Functions) -> None:
+    """A request invokes the function of its route, with the path parameters."""
     async with client() as http:
-        answer = await http.get("/images/a-1?size=2")
+        response = await http.get("/images/a-1?size=2")
 
-    ((name, event),) = functions.requested
-    assert (answer.status_code, answer.text) == (200, "done")
+    ((name, event),) = functions.invocations
+    assert (response.status_code, response.text) == (200, "done")
     assert (name, event["routeKey"], event["pathParameters"]) == ("Images", "GET /images/{id}", {"id": "a-1"})
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["x:abc", "x:", "[::1", "x/v1/?y=", "exa mple", " ", "", "é"])
-async def test_a_host_that_is_none_is_refused(client: Client, functions: Functions, host: str) -> None:
-    """A `Host` that names none is a bad request, as it is to API Gateway, and no function is called."""
+async def test_a_malformed_host_is_refused(client: Client, functions: Functions, host: str) -> None:
+    """A malformed `Host` is a bad request, as with API Gateway, and no function is invoked."""
     async with client() as http:
-        answer = await http.get("/images/latest", headers={b"Host": host.encode()})
+        response = await http.get("/images/latest", headers={b"Host": host.encode()})
 
-    assert (answer.status_code, answer.json()) == (400, {"message": "Bad Request"})
-    assert functions.requested == []
+    assert (response.status_code, response.json()) == (400, {"message": "Bad Request"})
+    assert functions.invocations == []
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["gw.example", "GW_1.example.:8080", "127.0.0.1:8123", "[::1]:8123", "[::1]"])
-async def test_a_host_of_any_kind_is_taken(client: Client, functions: Functions, host: str) -> None:
-    """A name or an address, with a port or without, is in the event as it was sent."""
+async def test_a_valid_host_is_passed_on(client: Client, functions: Functions, host: str) -> None:
+    """A host name or address, with or without a port, is in the event as it was sent."""
     async with client() as http:
         await http.get("/images/latest", headers={"Host": host})
 
-    ((_name, event),) = functions.requested
+    ((_name, event),) = functions.invocations
     assert event["requestContext"]["domainName"] == host
 
 
 @pytest.mark.anyio
-async def test_a_parameter_holds_anything(client: Client, functions: Functions) -> None:
-    """A path parameter may hold line breaks and other letters than ASCII's."""
+async def test_a_path_parameter_may_contain_any_character(client: Client, functions: Functions) -> None:
+    """A path parameter may contain line breaks, control characters and non-ASCII characters."""
     async with client() as http:
         await http.get("/images/%0A%C3%BC%1C")
 
-    ((_name, event),) = functions.requested
+    ((_name, event),) = functions.invocations
     assert event["pathParameters"] == {"id": "\nü\x1c"}
 
 
 @pytest.mark.anyio
 async def test_the_most_specific_route_wins(client: Client, functions: Functions) -> None:
-    """A route without parameters is chosen over one with them, wherever they stand in the template."""
+    """A route without parameters is preferred to one with parameters, whatever their order in the template."""
     async with client() as http:
         await http.get("/images/latest")
 
-    assert [name for name, _event in functions.requested] == ["Latest"]
+    assert [name for name, _event in functions.invocations] == ["Latest"]
 
 
 @pytest.mark.anyio
@@ -214,32 +214,31 @@ async def test_the_most_specific_route_wins(client: Client, functions: Functions
     ("method", "path"),
     [("GET", "/nothing"), ("DELETE", "/images"), ("HEAD", "/images/latest"), ("GET", "/"), ("TRACE", "/images")],
 )
-async def test_what_the_template_does_not_have_is_not_found(
+async def test_a_request_without_route_is_not_found(
     client: Client, functions: Functions, method: str, path: str
 ) -> None:
-    """A path or a method that no route has is API Gateway's own 404, and no function is called."""
+    """A path or method without a route gets API Gateway's own 404, and no function is invoked."""
     async with client() as http:
-        answer = await http.request(method, path)
+        response = await http.request(method, path)
 
-    assert (answer.status_code, functions.requested) == (404, [])
-    assert method == "HEAD" or answer.json() == {"message": "Not Found"}
+    assert (response.status_code, functions.invocations) == (404, [])
+    assert method == "HEAD" or response.json() == {"message": "Not Found"}
 
 
 @pytest.mark.anyio
-async def test_ten_megabytes_are_the_most_for_the_api(client: Client, functions: Functions) -> None:
-    """A body of more than 10 MB is refused with 413, as API Gateway does."""
+async def test_a_body_above_10_mb_is_refused(client: Client, functions: Functions) -> None:
+    """A body of more than 10 MB is refused with 413, as by API Gateway."""
+    body = b"x" * (front.MAX_BODY_BYTES + 1)
     async with client() as http:
-        answer = await http.post(
-            "/images", content=b"x" * (front.MAX_BODY_BYTES + 1), headers={"content-type": "text/plain"}
-        )
+        response = await http.post("/images", content=body, headers={"content-type": "text/plain"})
 
-    assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
-    assert functions.requested == []
+    assert (response.status_code, response.json()) == (413, {"message": "Request Entity Too Large"})
+    assert functions.invocations == []
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("kind", "body"),
+    ("content_type", "body"),
     [
         ("image/png", b"\x89" * 4_800_000),
         ("text/plain", b"x" * (6 * 2**20 + 1)),
@@ -247,46 +246,44 @@ async def test_ten_megabytes_are_the_most_for_the_api(client: Client, functions:
     ],
     ids=["base64", "ASCII", "UTF-8"],
 )
-async def test_six_megabytes_are_the_most_for_a_function(
-    client: Client, functions: Functions, kind: str, body: bytes
+async def test_a_body_above_6_mb_in_the_event_is_refused(
+    client: Client, functions: Functions, content_type: str, body: bytes
 ) -> None:
-    """A body that makes an event of more than 6 MB is refused with 413: base64 counts, and bytes, not characters."""
+    """A body of more than 6 MB in the event is refused with 413; counted are bytes after base64, not characters."""
     async with client() as http:
-        answer = await http.post("/images", content=body, headers={"content-type": kind})
+        response = await http.post("/images", content=body, headers={"content-type": content_type})
 
-    assert (answer.status_code, functions.requested) == (413, [])
+    assert (response.status_code, functions.invocations) == (413, [])
 
 
 @pytest.mark.anyio
-async def test_a_slow_function_is_given_up(
-    client: Client, functions: Functions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A function that takes longer than API Gateway waits is a 503."""
+async def test_a_slow_function_is_a_503(client: Client, functions: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that takes longer than API Gateway's maximum wait is a 503."""
     monkeypatch.setattr(front, "MAX_WAIT_SECONDS", 0.01)
-    functions.endless = True
+    functions.hang = True
 
     async with client() as http:
-        answer = await http.post("/images")
+        response = await http.post("/images")
 
-    assert (answer.status_code, answer.json()) == (503, {"message": "Service Unavailable"})
+    assert (response.status_code, response.json()) == (503, {"message": "Service Unavailable"})
 
 
 @pytest.mark.anyio
-async def test_a_failed_function_is_an_internal_error(client: Client, functions: Functions) -> None:
-    """A function that fails is a 500 that does not say why."""
+async def test_a_failed_function_is_a_500(client: Client, functions: Functions) -> None:
+    """A function that fails is a 500 without the reason."""
     functions.error = FunctionError("planted-reason")
 
     async with client() as http:
-        answer = await http.post("/images")
+        response = await http.post("/images")
 
-    assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"})
+    assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
 
 
 @pytest.mark.anyio
-async def test_a_binary_answer_is_decoded(client: Client, functions: Functions) -> None:
-    """An answer in base64 reaches the caller as bytes, with its status and headers."""
+async def test_a_base64_output_is_decoded(client: Client, functions: Functions) -> None:
+    """The caller gets an output in base64 as bytes, with its status and headers."""
     body = base64.b64encode(b"\x89PNG").decode()
-    functions.answer = {
+    functions.output = {
         "statusCode": 201,
         "headers": {"content-type": "image/png"},
         "body": body,
@@ -294,17 +291,17 @@ async def test_a_binary_answer_is_decoded(client: Client, functions: Functions) 
     }
 
     async with client() as http:
-        answer = await http.post("/images")
+        response = await http.post("/images")
 
-    assert (answer.status_code, answer.headers["content-type"], answer.content) == (201, "image/png", b"\x89PNG")
+    assert (response.status_code, response.headers["content-type"], response.content) == (201, "image/png", b"\x89PNG")
 
 
 @pytest.mark.anyio
-async def test_cookies_are_headers(client: Client, functions: Functions) -> None:
-    """Each cookie of an answer is a header of its own; an answer without a body is empty."""
-    functions.answer = {"statusCode": 204, "cookies": ["a=1", "b=2"]}
+async def test_each_cookie_is_a_header(client: Client, functions: Functions) -> None:
+    """Each cookie of an output is a `Set-Cookie` header; an output without a body is an empty response."""
+    functions.output = {"statusCode": 204, "cookies": ["a=1", "b=2"]}
 
     async with client() as http:
-        answer = await http.post("/images")
+        response = await http.post("/images")
 
-    assert (answer.headers.get_list("set-cookie"), answer.content) == (["a=1", "b=2"], b"")
+    assert (response.headers.get_list("set-cookie"), response.content) == (["a=1", "b=2"], b"")

@@ -1,4 +1,4 @@
-"""moto with what the sandbox mends: transactions that leave others alone, and connections that are kept."""
+"""moto with the sandbox's fixes: isolated transactions, and connections that are kept open."""
 
 import gc
 import http.client
@@ -24,25 +24,25 @@ NAMES = {"pk": "S", "sk": "S"}
 @pytest.fixture(params=[("pk",), ("pk", "sk")], ids=["hash key", "hash and range key"])
 def table(embedded_aws: EmbeddedAws, request: pytest.FixtureRequest) -> str:
     """A table with one item, `one`, whose `count` is 1."""
-    name, kinds = f"mended-{uuid.uuid4().hex[:8]}", ("HASH", "RANGE")
+    name, types = f"fixed-{uuid.uuid4().hex[:8]}", ("HASH", "RANGE")
     boto3.client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in request.param],
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(request.param, kinds, strict=False)],  # type: ignore[typeddict-item]  # literals
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(request.param, types, strict=False)],  # type: ignore[typeddict-item]  # literals
     )
     boto3.client("dynamodb").put_item(TableName=name, Item={**key(name, "one"), "count": {"N": "1"}})
     return name
 
 
 def key(name: str, value: str) -> dict[str, Any]:
-    described = boto3.client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
-    return {part["AttributeName"]: {"S": value} for part in described}
+    schema = boto3.client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
+    return {part["AttributeName"]: {"S": value} for part in schema}
 
 
 def count(table: str) -> str:
-    found = boto3.client("dynamodb").get_item(TableName=table, Key=key(table, "one"))
-    return found["Item"]["count"]["N"]
+    response = boto3.client("dynamodb").get_item(TableName=table, Key=key(table, "one"))
+    return response["Item"]["count"]["N"]
 
 
 def increment(table: str) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def increment(table: str) -> dict[str, Any]:
     }
 
 
-def test_a_transaction_that_fails_changes_nothing(table: str) -> None:
-    """An update, a new item and a removal are undone together when another condition does not hold."""
+def test_a_failed_transaction_changes_nothing(table: str) -> None:
+    """An update, a new item and a deletion are undone together when another condition of the transaction fails."""
     dynamodb = boto3.client("dynamodb")
     dynamodb.put_item(TableName=table, Item=key(table, "two"))
     writes: list[Any] = [
@@ -80,8 +80,8 @@ def test_a_transaction_that_fails_changes_nothing(table: str) -> None:
     assert count(table) == "1"
 
 
-def test_a_transaction_that_succeeds_stands(table: str) -> None:
-    """All its writes are there."""
+def test_a_successful_transaction_writes_everything(table: str) -> None:
+    """All writes of a successful transaction are stored."""
     writes: list[Any] = [{"Update": increment(table)}, {"Put": {"TableName": table, "Item": key(table, "two")}}]
 
     boto3.client("dynamodb").transact_write_items(TransactItems=writes)
@@ -91,20 +91,20 @@ def test_a_transaction_that_succeeds_stands(table: str) -> None:
 
 
 def test_a_transaction_leaves_no_copy_of_its_table(table: str) -> None:
-    """The memory that embedded AWS takes does not grow by a table with every transaction."""
+    """A transaction leaves no copy of the table in memory."""
     writes: list[Any] = [{"Update": increment(table)}]
     boto3.client("dynamodb").transact_write_items(TransactItems=writes)
     gc.collect()
-    before = sum(isinstance(one, Table) for one in gc.get_objects())
+    before = sum(isinstance(item, Table) for item in gc.get_objects())
 
     boto3.client("dynamodb").transact_write_items(TransactItems=writes)
 
     gc.collect()
-    assert sum(isinstance(one, Table) for one in gc.get_objects()) == before
+    assert sum(isinstance(item, Table) for item in gc.get_objects()) == before
 
 
-def test_transactions_that_fail_leave_the_writes_of_others(table: str) -> None:
-    """Increments beside failing transactions are all counted."""
+def test_failed_transactions_do_not_undo_concurrent_writes(table: str) -> None:
+    """Increments that are made during failing transactions are all counted."""
     dynamodb = boto3.client("dynamodb")
     check = {"TableName": table, "Key": key(table, "none"), "ConditionExpression": "attribute_exists(pk)"}
     writes: list[Any] = [{"ConditionCheck": check}]
@@ -123,17 +123,17 @@ def test_transactions_that_fail_leave_the_writes_of_others(table: str) -> None:
     assert count(table) == "21"
 
 
-def test_a_connection_is_kept(embedded_aws: EmbeddedAws) -> None:
-    """One request after another goes by the same connection, whatever they send and get."""
-    bucket = f"mended-{uuid.uuid4().hex[:8]}"
+def test_a_connection_is_reused(embedded_aws: EmbeddedAws) -> None:
+    """Successive requests use the same connection, whatever their methods, bodies and statuses."""
+    bucket = f"fixed-{uuid.uuid4().hex[:8]}"
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket=bucket, Key="key", Body=b"x" * 70_000)
     host, _, port = embedded_aws.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
     connection.connect()
-    opened = connection.sock
-    found = []
+    first_socket = connection.sock
+    responses = []
 
     for method, action, body in (
         ("PUT", "put_object", b"sent " * 20_000),
@@ -144,20 +144,25 @@ def test_a_connection_is_kept(embedded_aws: EmbeddedAws) -> None:
     ):
         url = s3.generate_presigned_url(action, Params={"Bucket": bucket, "Key": "key"})
         connection.request(method, url.removeprefix(embedded_aws.url), body)
-        answer = connection.getresponse()
-        found.append((answer.status, answer.headers["Content-Length"], len(answer.read())))
+        response = connection.getresponse()
+        responses.append((response.status, response.headers["Content-Length"], len(response.read())))
 
-    assert [(status, length) for status, _said, length in found[:4]] == [(200, 0), (200, 0), (200, 100_000), (204, 0)]
-    assert found[1][1] == "100000"
-    assert found[4][0] == 404
-    assert connection.sock is opened
+    assert [(status, length) for status, _header, length in responses[:4]] == [
+        (200, 0),
+        (200, 0),
+        (200, 100_000),
+        (204, 0),
+    ]
+    assert responses[1][1] == "100000"
+    assert responses[4][0] == 404
+    assert connection.sock is first_socket
     connection.close()
 
 
 @pytest.mark.usefixtures("embedded_aws")
-def test_a_body_of_unknown_length_is_read() -> None:
-    """What is sent in chunks is stored whole."""
-    bucket = f"mended-{uuid.uuid4().hex[:8]}"
+def test_a_chunked_body_is_read() -> None:
+    """A body in chunks is stored completely."""
+    bucket = f"fixed-{uuid.uuid4().hex[:8]}"
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "key"})
@@ -167,21 +172,21 @@ def test_a_body_of_unknown_length_is_read() -> None:
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"one two"
 
 
-def test_a_defect_of_motos_is_an_answer(embedded_aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that moto trips over gets a 500, and the next one its answer."""
+def test_an_exception_in_moto_is_a_500(embedded_aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that causes an exception in moto gets a 500, and the next request is served."""
 
-    def trip(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("planted defect")
 
     with httpx.Client(trust_env=False) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(DomainDispatcherApplication, "get_application", trip)
+            patched.setattr(DomainDispatcherApplication, "get_application", fail)
             assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 500
         assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 200
 
 
 def test_parameter_store_is_loaded_without_ec2() -> None:
-    """A sandbox starts without EC2's tables, and EC2 is there for whoever asks for it."""
+    """The sandbox starts without loading EC2's tables, and EC2 can still be used."""
     program = """
 import sys
 from sandbox.embedded_aws import EmbeddedAws
@@ -193,8 +198,8 @@ with EmbeddedAws():
     print(len(boto3.client("ec2").describe_vpcs()["Vpcs"]))
 """
 
-    done = subprocess.run(  # noqa: S603 - ours
+    result = subprocess.run(  # noqa: S603 - ours
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
-    assert done.stdout == "[]\n1\n", done.stderr
+    assert result.stdout == "[]\n1\n", result.stderr

@@ -1,4 +1,4 @@
-"""The sandbox's HTTP servers."""
+"""The sandbox's HTTP servers send responses without delay, and report unusable ports."""
 
 import asyncio
 import socket
@@ -16,45 +16,45 @@ from sandbox.servers import HttpServer, listening_socket
 pytestmark = pytest.mark.anyio
 
 
-def nodelay(connected: socket.socket) -> bool:
-    return bool(connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+def has_nodelay(connection: socket.socket) -> bool:
+    return bool(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
 
-async def test_responses_are_sent_without_delay() -> None:
+async def test_server_connections_have_tcp_nodelay() -> None:
     """The server's connections have TCP_NODELAY: a response of several writes does not wait for acknowledgements."""
-    found: list[bool] = []
+    nodelay: list[bool] = []
 
-    async def look(_request: Request) -> Response:
+    async def inspect(_request: Request) -> Response:
         connections = server._server.server_state.connections
-        found.extend(nodelay(one.transport.get_extra_info("socket")) for one in connections)
+        nodelay.extend(has_nodelay(connection.transport.get_extra_info("socket")) for connection in connections)
         return Response()
 
-    server = HttpServer(Starlette(routes=[Route("/", look)]))
+    server = HttpServer(Starlette(routes=[Route("/", inspect)]))
     async with server, httpx.AsyncClient(trust_env=False) as client:
         await client.get(server.url)
 
-    assert found == [True]
+    assert nodelay == [True]
 
 
-async def test_accepted_connections_have_no_delay() -> None:
-    """Whatever accepts connections at the sandbox's sockets: the tests' own servers do."""
-    found: list[bool] = []
+async def test_connections_of_a_listening_socket_have_tcp_nodelay() -> None:
+    """Connections of a listening socket have TCP_NODELAY in any asyncio server, such as the tests' own servers."""
+    nodelay: list[bool] = []
 
-    async def look(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        found.append(nodelay(writer.get_extra_info("socket")))
+    async def inspect(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nodelay.append(has_nodelay(writer.get_extra_info("socket")))
         writer.close()
 
     listener = listening_socket()
-    async with await asyncio.start_server(look, sock=listener):
+    async with await asyncio.start_server(inspect, sock=listener):
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         await reader.read()
         writer.close()
 
-    assert found == [True]
+    assert nodelay == [True]
 
 
 @pytest.mark.parametrize("port", [70_000, -1])
-def test_a_number_that_is_no_port(port: int) -> None:
-    """It is refused with a message that says what to do."""
+def test_an_invalid_port_number_is_refused(port: int) -> None:
+    """A number that is not a port is refused with a message that suggests another one."""
     with pytest.raises(SandboxError, match=rf"Port {port} cannot be used \(.*: choose another one, PORT=8123"):
         HttpServer(Starlette(), port)

@@ -1,4 +1,4 @@
-"""The sandbox's reading of `template.yaml`."""
+"""The sandbox reads functions, queues and routes from a template, and resolves its references and conditions."""
 
 from pathlib import Path
 
@@ -66,8 +66,8 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_function_is_read(small: Path) -> None:
-    """A function has its handler, runtime and limits, from the globals where it says nothing itself."""
+def test_a_function_inherits_the_globals(small: Path) -> None:
+    """A function has its handler, runtime and limits, from the globals where it does not define them."""
     (function,) = Template(small).functions()
 
     assert (function.name, function.handler) == ("PaintFunction", "functions.paint.app.handler")
@@ -76,29 +76,29 @@ def test_a_function_is_read(small: Path) -> None:
 
 
 def test_only_http_events_are_routes(small: Path) -> None:
-    """Of a function's events, those of the HTTP API are its routes."""
+    """A function's routes are those of its events that belong to the HTTP API."""
     (function,) = Template(small).functions()
 
     assert function.routes == [Route("POST", "/paint/{colour}", "PaintFunction")]
 
 
-def test_the_environment_is_resolved(small: Path) -> None:
-    """The globals' variables and the function's own hold the parameters' defaults and the sandbox's names."""
+def test_environment_variables_are_resolved(small: Path) -> None:
+    """The globals' variables and the function's own contain the parameters' defaults and the resources' names."""
     (function,) = Template(small).functions()
 
     assert function.environment == {"DAYS": "7", "BUCKET": "sandbox-images", "NAME": "/paint/sandbox/7"}
 
 
-def test_a_parameter_wins_over_its_default(small: Path) -> None:
-    """A given parameter is used in place of the template's default; one without default is empty."""
+def test_a_parameter_overrides_its_default(small: Path) -> None:
+    """A parameter's value replaces the template's default; a parameter with neither is empty."""
     template = Template(small, {"Days": "1"})
 
     assert template.functions()[0].environment["DAYS"] == "1"
     assert template.values["Hosts"] == ""
 
 
-def test_short_forms_read_as_long_ones(small: Path) -> None:
-    """CloudFormation's short forms become its long ones, `GetAtt` with its two parts apart, and nested ones too."""
+def test_short_forms_become_long_forms(small: Path) -> None:
+    """CloudFormation's short forms become long forms, nested ones too; `GetAtt` becomes a list of its two parts."""
     properties = Template(small).properties("PaintFunction")
 
     assert properties["Role"] == {"Fn::GetAtt": ["Painter", "Arn"]}
@@ -106,8 +106,8 @@ def test_short_forms_read_as_long_ones(small: Path) -> None:
     assert Template(small).properties("Secrets") == {"Fn::Transform": {"Name": "AWS::Include"}}
 
 
-def test_a_queue_is_named_in_four_ways(small: Path) -> None:
-    """A queue's `Ref` is its URL on the given server; its ARN and its name are attributes, within texts too."""
+def test_a_queue_has_url_name_and_arn(small: Path) -> None:
+    """A queue's `Ref` and `QueueUrl` are its URL on the given server; its name and ARN are attributes, in `Sub` too."""
     template = Template(small, stack="demo", sqs_url="http://127.0.0.1:1")
     values = [{"Ref": "Work"}, *({"Fn::GetAtt": ["Work", name]} for name in ("QueueUrl", "QueueName"))]
 
@@ -119,8 +119,8 @@ def test_a_queue_is_named_in_four_ways(small: Path) -> None:
     assert template.resolve({"Fn::Sub": "<${Work.Arn}>"}) == "<arn:aws:sqs:eu-central-1:123456789012:demo-work>"
 
 
-def test_a_mapping_is_read(small: Path) -> None:
-    """A mapping has its queue, its function and its limits."""
+def test_an_event_source_mapping_is_read(small: Path) -> None:
+    """An event source mapping has its queue, its function and its limits."""
     (mapping,) = Template(small).queue_mappings()
 
     assert mapping == QueueMapping(
@@ -133,50 +133,50 @@ def test_a_mapping_is_read(small: Path) -> None:
 
 
 def test_a_timeout_can_be_a_parameter(small: Path) -> None:
-    """A function's timeout follows the parameter it refers to."""
+    """A function's timeout is the value of the parameter that it refers to."""
     assert Template(small, {"Seconds": "3"}).functions()[0].timeout == 3
 
 
-def test_what_lies_within_is_resolved(small: Path) -> None:
-    """In lists and mappings what stands for something else is resolved; scalars stay what they are."""
+def test_nested_functions_are_resolved(small: Path) -> None:
+    """Functions in lists and mappings are resolved; scalars are unchanged."""
     value = {"a": [{"Ref": "Days"}, 1], "b": {"c": {"Fn::Sub": "${Days}d"}, "d": True}}
 
     assert Template(small).resolve_within(value) == {"a": ["7", 1], "b": {"c": "7d", "d": True}}
 
 
 @pytest.mark.parametrize("value", [{"Fn::ImportValue": "x"}, ["a"], {"Ref": "Nothing"}, {"Fn::Sub": "${Nothing.Arn}"}])
-def test_what_cannot_be_resolved_is_named(small: Path, value: object) -> None:
-    """What the sandbox does not know, or a name that the template does not have, is an error that says so."""
+def test_an_unresolvable_value_is_an_error(small: Path, value: object) -> None:
+    """An unsupported function, or a name that is not in the template, is an error that names it."""
     with pytest.raises(KeyError, match=r"ImportValue|\['a'\]|Nothing"):
         Template(small).resolve(value)
 
 
 @pytest.mark.parametrize(
-    ("hosts", "chosen"), [("", "public"), ("a.example", "private"), ("a.example,b.example", "private")]
+    ("hosts", "expected"), [("", "public"), ("a.example", "private"), ("a.example,b.example", "private")]
 )
-def test_a_condition_decides(small: Path, hosts: str, chosen: str) -> None:
-    """Of the two values of an `If` the one counts that the parameters' values make right."""
+def test_if_is_resolved_by_its_condition(small: Path, hosts: str, expected: str) -> None:
+    """An `If` is resolved to one of its two values, depending on the parameters."""
     template = Template(small, {"Hosts": hosts})
 
-    assert template.resolve({"Fn::If": ["HasHosts", "private", "public"]}) == chosen
-    assert template.holds("HasHosts") is (chosen == "private")
+    assert template.resolve({"Fn::If": ["HasHosts", "private", "public"]}) == expected
+    assert template.holds("HasHosts") is (expected == "private")
 
 
 def test_a_list_is_joined(small: Path) -> None:
-    """A list parameter's items are joined by another separator."""
+    """A list parameter's items are joined with another separator."""
     template = Template(small, {"Hosts": "a.example,b.example"})
 
     assert template.resolve({"Fn::Join": ["; ", {"Ref": "Hosts"}]}) == "a.example; b.example"
 
 
-def test_a_condition_that_cannot_be_decided(small: Path) -> None:
-    """A condition of a form that the sandbox does not know is an error that shows it."""
+def test_an_unsupported_condition_is_an_error(small: Path) -> None:
+    """A condition with a function that the sandbox does not support is an error that names it."""
     with pytest.raises(KeyError, match="Fn::And"):
         Template(small).holds("IsBoth")
 
 
-def test_scalars_are_text(small: Path) -> None:
-    """A number in an environment is the text that a process gets."""
+def test_a_number_is_resolved_to_text(small: Path) -> None:
+    """A number becomes text, as environment variables need it."""
     assert Template(small).resolve(30) == "30"
 
 
@@ -193,7 +193,7 @@ def test_scalars_are_text(small: Path) -> None:
     ],
 )
 def test_a_route_matches(template: str, path: str, parameters: dict[str, str]) -> None:
-    """A path of the route's form matches, and its parameters are given."""
+    """A path of the route's form matches, and its parameters are returned."""
     assert Route("GET", template, "F").match(path) == parameters
 
 
@@ -209,5 +209,5 @@ def test_a_route_matches(template: str, path: str, parameters: dict[str, str]) -
     ],
 )
 def test_a_route_does_not_match(template: str, path: str) -> None:
-    """Another path, one with a slash more or one without its parameter is not the route's; a dot is a dot."""
+    """Another path, one with an additional slash or without its parameter does not match; dots are literal."""
     assert Route("GET", template, "F").match(path) is None
