@@ -1,4 +1,4 @@
-"""`python -m sandbox` as a process of its own."""
+"""`python -m sandbox` as a process."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ MAX_WAIT_SECONDS = 60
 
 
 class SandboxProcess:
-    """A sandbox that says `ready`, and the lines that it said before."""
+    """A sandbox that has printed `ready`, and the lines that it printed before."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
@@ -23,30 +23,32 @@ class SandboxProcess:
             self.lines.append(line.rstrip("\n"))
             if line == "ready\n":
                 return
-        raise AssertionError(f"never ready: {self.lines}")
+        raise AssertionError(f"the sandbox did not become ready: {self.lines}")
 
     def printed(self, label: str) -> str:
-        """What stands after a label."""
+        """Return the text after a label of the printed lines."""
         (found,) = [line.removeprefix(label).strip() for line in self.lines if line.startswith(label)]
         return found
 
     def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
+        """Send a request with the token of a role."""
         headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
         url = self.printed("gateway") + path
         return httpx.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
 
-    def end(self, number: int) -> int:
-        """Send a signal and give the exit status."""
+    def stop(self, number: int) -> int:
+        """Send a signal and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(MAX_WAIT_SECONDS)
 
 
 def environment(**variables: str) -> dict[str, str]:
+    """Return the environment for a sandbox's process: these variables, and no tokens of the caller's."""
     return {**os.environ, "ADMIN_TOKEN": "", "USER_TOKEN": "", "PYTHONUNBUFFERED": "1", **variables}
 
 
 def start(log: IO[bytes] | int, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """Start it; what it and its functions log goes to `log`."""
+    """Start a sandbox's process; it and its functions log to `log`."""
     return subprocess.Popen(  # noqa: S603 - the sandbox
         [sys.executable, "-m", "sandbox", *arguments],
         cwd=ROOT,
@@ -57,6 +59,6 @@ def start(log: IO[bytes] | int, *arguments: str, **variables: str) -> subprocess
     )
 
 
-def spawn(*arguments: str, **variables: str) -> subprocess.Popen[str]:
-    """Start it with its log in a pipe, which holds what few requests log and no more."""
+def start_with_piped_log(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start a sandbox's process with its log in a pipe, which holds the log of a few requests only."""
     return start(subprocess.PIPE, *arguments, **variables)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from tests.integration.deployment import Deployment
 
-
 CONFIG = "/api/v1/images/config"
 
 

@@ -21,7 +21,6 @@ from tests.integration.sample_images import RED, encoded, text
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 APPS = (config_app, generate_app, edit_app, jobs_app)
 
 
@@ -50,22 +49,11 @@ CREDENTIALS = ("none", "garbage", "expired", "revoked", "user", "admin", "limite
 
 
 PUBLIC = Row(Access.PUBLIC, none=ALLOWED, garbage=ALLOWED, expired=ALLOWED, revoked=ALLOWED)
-
-
 ADMIN = Row(Access.ADMIN, user=FORBIDDEN, limited=FORBIDDEN)
-
-
 USER = Row(Access.USER)
-
-
 ENGINE = Row(Access.USER, limited=FORBIDDEN)
-
-
 GENERATE = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a heron"})
-
-
 EDIT = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a hat", "image": text(encoded(RED))})
-
 
 TABLE = {
     ("GET", "/api/v1/images/config"): ADMIN,

@@ -14,10 +14,7 @@ from image_gateway.event_loop import run
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 TOKENS = "/api/v1/images/tokens"
-
-
 MODELS = "/api/v1/images/models"
 
 

@@ -1,14 +1,14 @@
-"""Every documented route takes anything: each answer is one that is documented, and none is a defect.
+"""Every documented route accepts any request: each response is documented, and none is an internal error.
 
-Requests are made from the OpenAPI document, within its bounds and outside of them. They go through the sandbox's front
-to the functions' own handlers, with a sandbox engine behind these. `make fuzz` makes many more of them.
+Requests are generated from the OpenAPI document, inside and outside its bounds. They go through the sandbox's front to
+the functions' own handlers, which call a sandbox engine. `make fuzz` generates many more of them.
 
-What is documented is what a status, its content type, its schema and its headers are. A 5xx is never right here: 501 to
-504 are documented for engines and stores that fail, and none of these does.
+A response is documented by its status, content type, schema and headers. A 5xx is always wrong here: 501 to 504 are
+documented for engines and stores that fail, and none of these does.
 
-Schemathesis' other checks say what this API does not: it takes "1" for 1 (`negative_data_rejection`), it refuses more
-than a JSON schema can say (`positive_data_acceptance`), API Gateway answers a method that no route has with 404
-(`unsupported_method`), and `test_access.py` says who may use what (`ignored_auth`).
+Schemathesis' other checks do not fit this API: it accepts "1" for 1 (`negative_data_rejection`), it refuses more than a
+JSON schema can express (`positive_data_acceptance`), API Gateway responds with 404 to a method that no route has
+(`unsupported_method`), and access/test_route_access.py tests who may use which route (`ignored_auth`).
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def without_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without its `default` answers, which would document every status."""
+    """Return the document without its `default` responses, which would document every status."""
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("default", None)
@@ -61,14 +61,14 @@ CHECKS: list[Any] = checks.CHECKS.get_by_names(
 
 PROFILE = examples.default or examples()
 FUZZING = examples(max_examples=PROFILE.max_examples // 10, suppress_health_check=[HealthCheck.too_slow])
-FEW = examples(FUZZING, max_examples=PROFILE.max_examples // 20, phases=[Phase.generate, Phase.shrink])
+FUZZING_LESS = examples(FUZZING, max_examples=PROFILE.max_examples // 20, phases=[Phase.generate, Phase.shrink])
 OPERATIONS: list[Any] = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
 for_each = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-"""A test for each documented route, by its own name: xdist runs one of those that share one."""
+"""A test for each documented route, with an id of its own: xdist runs only one of tests that share an id."""
 
 
 def fuzz(operation: Any, settings: examples, send: Callable[[schemathesis.Case[Any]], None]) -> None:
-    """Send requests to a route: the examples of its documentation, its bounds, and whatever else can be made."""
+    """Send requests to a route: the documentation's examples, its bounds, and generated ones."""
     create_test(
         operation=operation,
         test_func=settings(send),
@@ -77,34 +77,36 @@ def fuzz(operation: Any, settings: examples, send: Callable[[schemathesis.Case[A
 
 
 @pytest.fixture(scope="module")
-def serve_long() -> Iterator[Callable[..., str]]:
+def serve_for_module() -> Iterator[Callable[..., str]]:
+    """Serve ASGI applications while the tests of this module run."""
     with serving() as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def engine(serve_long: Callable[..., str]) -> str:
+def engine(serve_for_module: Callable[..., str]) -> str:
     """The base URL of the sandbox's openai engine."""
-    return serve_long(create_openai(SandboxState())) + "/v1"
+    return serve_for_module(create_openai(SandboxState())) + "/v1"
 
 
 @pytest.fixture(scope="module")
 def gateway(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient", aws: Aws) -> Iterator[Gateway]:
+    """A gateway of a new deployment, for the tests of this module."""
     with deployed(embedded_aws, dynamodb) as settings:
-        made = Gateway(settings, aws)
-        yield made
-        run(made.aclose())
+        gateway = Gateway(settings, aws)
+        yield gateway
+        run(gateway.aclose())
 
 
 @pytest.fixture
 def deployment(gateway: Gateway, engine: str) -> Deployment:
-    """A deployment with new tokens and its first configuration, whatever the requests before have done."""
-    made = Deployment(gateway)
+    """A deployment with new tokens and its initial configuration, whatever earlier requests have changed."""
+    deployment = Deployment(gateway)
     for role in Role:
-        made.tokens[role.name.lower()] = made.token(f"the {role.name.lower()}", role)
+        deployment.tokens[role.name.lower()] = deployment.token(f"the {role.name.lower()}", role)
     ssm, parameter = boto3.client("ssm"), gateway.settings.config_parameter
     ssm.delete_parameters(Names=[parameter])
-    made.configure(
+    deployment.configure(
         ENABLE_IMAGE_GENERATION=True,
         ENABLE_IMAGE_EDIT=True,
         IMAGE_GENERATION_MODEL="gpt-image-2",
@@ -115,24 +117,27 @@ def deployment(gateway: Gateway, engine: str) -> Deployment:
         IMAGES_EDIT_OPENAI_API_KEY="sandbox-key",
         IMAGE_ENGINE_TIMEOUT=5,
     )
-    return made
+    return deployment
 
 
 @pytest.fixture(scope="module")
-def served(serve_long: Callable[..., str]) -> str:
-    return serve_long(InProcessFunctions().front())
+def front_url(serve_for_module: Callable[..., str]) -> str:
+    """The base URL of the sandbox's front."""
+    return serve_for_module(InProcessFunctions().front())
 
 
 @pytest.fixture
-def front(deployment: Deployment, served: str) -> str:
-    """The base URL of the front of the deployment."""
+def front(deployment: Deployment, front_url: str) -> str:
+    """The base URL of the front, which calls this deployment."""
     deployment.activate()
-    return served
+    return front_url
 
 
 @for_each
-def test_an_administrators_requests(operation: Any, front: str, deployment: Deployment) -> None:
-    """Whatever an administrator sends, the answer is documented."""
+def test_responses_to_an_administrators_requests_are_documented(
+    operation: Any, front: str, deployment: Deployment
+) -> None:
+    """Whatever an administrator sends."""
 
     def send(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
@@ -141,8 +146,8 @@ def test_an_administrators_requests(operation: Any, front: str, deployment: Depl
 
 
 @pytest.fixture
-def ids(deployment: Deployment) -> dict[str, str]:
-    """Ids of what there is, by what their paths hold; a new token's is to be revoked."""
+def existing_ids(deployment: Deployment) -> dict[str, str]:
+    """The ids of existing objects, by a part of their path; the token is a new one, as it is revoked."""
     (image,) = deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}).json
     token = deployment.call("POST", "/api/v1/images/tokens", {"name": "to be revoked", "role": "user"}).json
     job = deployment.jobs()[0].id
@@ -150,24 +155,30 @@ def ids(deployment: Deployment) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "operation", [one for one in OPERATIONS if "{id}" in one.path], ids=lambda operation: operation.label
+    "operation",
+    [operation for operation in OPERATIONS if "{id}" in operation.path],
+    ids=lambda operation: operation.label,
 )
-def test_requests_for_what_there_is(operation: Any, front: str, deployment: Deployment, ids: dict[str, str]) -> None:
-    """Whatever is asked of a job, an image, a model or a token that there is, the answer is documented."""
+def test_responses_to_requests_for_existing_objects_are_documented(
+    operation: Any, front: str, deployment: Deployment, existing_ids: dict[str, str]
+) -> None:
+    """Whatever is sent for an existing job, image, model or token."""
 
     def send(case: schemathesis.Case[Any]) -> None:
-        case.path_parameters = {"id": next(found for part, found in ids.items() if part in case.path)}
+        case.path_parameters = {"id": next(object_id for part, object_id in existing_ids.items() if part in case.path)}
         case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['admin']}"}, checks=CHECKS)
 
-    fuzz(operation, FEW, send)
+    fuzz(operation, FUZZING_LESS, send)
 
 
 @for_each
-def test_other_callers_requests(operation: Any, front: str, deployment: Deployment) -> None:
-    """Whatever a user sends, or somebody without a token, the answer is documented."""
+def test_responses_to_users_and_unauthorized_requests_are_documented(
+    operation: Any, front: str, deployment: Deployment
+) -> None:
+    """Whatever a user sends, or a caller without a token."""
 
     def send(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(front, headers={"Authorization": f"Bearer {deployment.tokens['user']}"}, checks=CHECKS)
         case.call_and_validate(front, headers={"Authorization": "Bearer"}, checks=CHECKS)
 
-    fuzz(operation, FEW, send)
+    fuzz(operation, FUZZING_LESS, send)

@@ -8,8 +8,6 @@ import pytest
 from tests.integration.deployment import Deployment
 
 DEEP = 100_000
-
-
 LONE_SURROGATE = b'"\\ud800"'
 """Half of a surrogate pair: valid in JSON, not in UTF-8."""
 
@@ -34,7 +32,6 @@ BODIES = {
     "no form": b"--x\r\n",
 }
 
-
 ROUTES = (
     "/api/v1/images/generations",
     "/api/v1/images/edit",
@@ -45,7 +42,6 @@ ROUTES = (
     "/v1/images/generations",
     "/v1/images/edits",
 )
-
 
 MULTIPART = "multipart/form-data; boundary=x"
 

@@ -7,7 +7,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 CONFIG = "/api/v1/images/config"
 
 

@@ -7,13 +7,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 ID = "a-request"
-
-
 FOX = {"prompt": "a fox", "size": "64x64"}
-
-
 GENERATION_PATHS = ("/api/v1/images/generations", "/v1/images/generations")
 
 

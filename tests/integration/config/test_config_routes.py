@@ -10,13 +10,8 @@ from image_gateway.models.config import MASK, ImagesConfig
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 CONFIG = "/api/v1/images/config"
-
-
 UPDATE = "/api/v1/images/config/update"
-
-
 WORKFLOW = json.dumps({"1": {"class_type": "CLIPTextEncode", "inputs": {"text": "{{x}}" + "w" * 40_000}}})
 
 

@@ -9,7 +9,6 @@ from image_gateway.models.config import MASK
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 CONFIG = "/api/v1/images/config"
 
 

@@ -12,7 +12,6 @@ from tests.integration.worker_deployment import WorkerDeployment
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
 
-
 pytestmark = pytest.mark.timeout(240)
 
 

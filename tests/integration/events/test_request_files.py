@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
     from tests.integration.deployment import Deployment
 
-
 pytestmark = pytest.mark.timeout(240)
 
 

@@ -12,10 +12,7 @@ if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse
     from tests.integration.sandbox_engine import SandboxEngine
 
-
 ENGINES = ("openai", "gemini", "comfyui", "automatic1111")
-
-
 UseEditEngine = Callable[[str], "SandboxEngine"]
 
 

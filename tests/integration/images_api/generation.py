@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 GENERATIONS = "/api/v1/images/generations"
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
     from tests.integration.deployment import Deployment
 
-
 FAULTS = [
     (Fault(401, {"error": {"message": "Incorrect API key: planted-engine-key", "code": "invalid_api_key"}}, times=-1),
      400, "engine_rejected", "Incorrect API key"),

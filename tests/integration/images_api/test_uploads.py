@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
     from tests.integration.sandbox_engine import SandboxEngine
 
-
 FORM = {"content_type": "image/png", "bytes": 1_000_000}
 
 

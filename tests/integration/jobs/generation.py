@@ -6,7 +6,6 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 GENERATIONS = "/api/v1/images/generations"
 
 

@@ -5,10 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 IMAGES = "/api/v1/images"
-
-
 JOBS = f"{IMAGES}/jobs"
 
 

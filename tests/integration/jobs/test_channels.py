@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
     from tests.integration.deployment import Deployment
 
-
 REQUEST = {"prompt": "a fox", "size": "64x64", "model": "gpt-image-2.6-sunburst", "output_format": "webp"}
 
 

@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
     from tests.integration.deployment import Deployment
 
-
 PATH = "/api/v1/images/generations"
-
-
 BODY = {"prompt": "a fox", "size": "64x64"}
 
 

@@ -34,21 +34,21 @@ from tests.integration.sample_images import encoded, text
 
 
 @dataclass
-class Emitted:
-    """What a run gave out, as texts.
+class RunOutput:
+    """The output of a run, as texts.
 
     Attributes:
         log: standard output and standard error of every function.
-        to_owner: answers to who asked, by what was asked.
-        to_others: answers to anybody else about it.
-        events: what was told on the bus.
-        dead_letters: messages that were given up, as they are kept.
+        to_owner: responses to the owner of the request, by name of the request.
+        to_others: responses to anyone else about it.
+        events: the events on the bus.
+        dead_letters: dead letters as they are stored.
         table: the items of the table.
         objects: bodies of the bucket's objects, by key; images' bytes as characters.
-        metadata: what goes with the objects as headers, by key.
+        metadata: the objects' metadata and headers, by key.
         parameter: the configuration as it is stored.
-        minted: the secret of a token that an administrator made, which one answer shows.
-        asked: what the engines were asked.
+        created_token: the secret of a token that an administrator creates, which one response shows.
+        requested: the requests to the engines.
     """
 
     log: str = ""
@@ -60,57 +60,59 @@ class Emitted:
     objects: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     parameter: str = ""
-    minted: str = ""
+    created_token: str = ""
     requested: str = ""
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Everything that must not be given out."""
-        return (*SECRETS, self.minted)
+        """All values that must not be in the output."""
+        return (*SECRETS, self.created_token)
 
 
-async def emitted(log: Path) -> Emitted:
-    """Run everything and gather what came of it."""
-    out = Emitted()
+async def run_and_collect(log: Path) -> RunOutput:
+    """Run everything and collect the output."""
+    output = RunOutput()
     with log.open("wb") as file:
         async with Sandbox(log=file, admin_token=ADMIN_TOKEN, user_token=USER_TOKEN) as sandbox:
-            run = _Run(sandbox, out)
+            run = _Run(sandbox, output)
             await run.configure()
             for engine in ENGINES:
                 await run.engine(engine)
-            await run.without_rights()
-            await run.by_events()
-            await run.gather()
-    out.log = log.read_text()
-    return out
+            await run.send_refused_requests()
+            await run.send_by_events()
+            await run.collect()
+    output.log = log.read_text()
+    return output
 
 
 class _Run:
-    def __init__(self, sandbox: Sandbox, out: Emitted) -> None:
+    def __init__(self, sandbox: Sandbox, output: RunOutput) -> None:
         self._sandbox = sandbox
-        self._out = out
+        self._output = output
         self._prompts = 0
 
     def _prompt(self, channel: str) -> str:
         self._prompts += 1
         return f"{PROMPT} {self._prompts} {channel}"
 
-    async def _ask(self, what: str, method: str, path: str, *, to: dict[str, str] | None = None, **options: Any) -> Any:
-        answer = await self._sandbox.request(method, path, follow_redirects=True, **options)
-        reported = self._out.to_owner if to is None else to
-        reported[what] = f"{answer.status_code} {dict(answer.headers)} {answer.text}"
-        return answer
+    async def _send(
+        self, name: str, method: str, path: str, *, to: dict[str, str] | None = None, **options: Any
+    ) -> Any:
+        response = await self._sandbox.request(method, path, follow_redirects=True, **options)
+        reported = self._output.to_owner if to is None else to
+        reported[name] = f"{response.status_code} {dict(response.headers)} {response.text}"
+        return response
 
     async def configure(self) -> None:
-        """Give each engine its secret, some of them wrongly at first."""
+        """Give each engine its secret, with invalid updates first."""
         update = f"{API}/config/update"
         wrong = {"IMAGES_OPENAI_API_KEY": [WRONG_KEY], "AUTOMATIC1111_API_AUTH": {"password": PASSWORD}}
-        await self._ask("a configuration that is none", "POST", update, json=wrong)
+        await self._send("an invalid configuration", "POST", update, json=wrong)
         for engine in ("openai", "gemini", "comfyui"):
             self._sandbox.engines[engine].knobs = Knobs(key=KEYS[engine])
         self._sandbox.engines["automatic1111"].knobs = Knobs(key=f"{USERNAME}:{PASSWORD}")
         stored = {
-            # Most is done inline, which takes less time.
+            # Most requests are done inline, which takes less time.
             "IMAGE_ENGINE_TIMEOUT": 10,
             "IMAGES_OPENAI_API_KEY": KEYS["openai"],
             "IMAGES_GEMINI_API_KEY": KEYS["gemini"],
@@ -118,38 +120,42 @@ class _Run:
             "AUTOMATIC1111_API_AUTH": AUTH,
             "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5.6-mini",
         }
-        await self._ask("an update", "POST", update, json=stored)
-        await self._ask("the configuration", "GET", f"{API}/config")
+        await self._send("an update", "POST", update, json=stored)
+        await self._send("the configuration", "GET", f"{API}/config")
         moved = {"IMAGES_OPENAI_API_BASE_URL": "http://127.0.0.1:9/v1"}
-        await self._ask("a URL that moves without its key", "POST", update, json=moved)
+        await self._send("a new URL without its key", "POST", update, json=moved)
         for engine, url in self._sandbox.engine_urls.items():
             base = {"openai": f"{url}/v1", "gemini": f"{url}/v1beta"}.get(engine, url)
             form = {"engine": engine, "url": base, "key": f"wrong:{WRONG_KEY}"}
-            await self._ask(f"a wrong key of {engine}", "POST", f"{API}/verify", json=form)
+            await self._send(f"a wrong key of {engine}", "POST", f"{API}/verify", json=form)
 
     async def engine(self, engine: str) -> None:
-        """Generate and edit, with success and with each failure in which the engine tells what it should not."""
+        """Generate and edit, successfully and with each failure in which the engine's response contains secrets."""
         await self._sandbox.use(engine)
         await self._sandbox.configure(ENABLE_IMAGE_PROMPT_GENERATION=True)
         await self._requests(engine, "success")
         secret = KEYS.get(engine, f"{USERNAME}:{PASSWORD}, Basic {BASIC}")
-        words = f"Incorrect API key provided: {secret} for {PROMPT}"
+        error_text = f"Incorrect API key provided: {secret} for {PROMPT}"
         broken = f"<html><body><h1>500</h1> {secret}, while drawing {PROMPT}</body></html>"
         self._sandbox.engines[engine].knobs.faults = [Fault(500, broken, times=-1, path="/chat/completions")]
         await self._requests(engine, "prompts not rewritten")
         await self._sandbox.configure(ENABLE_IMAGE_PROMPT_GENERATION=False)
-        for what, fault in {
-            "a key refused": Fault(401, {"error": {"message": words}}, times=-1),
+        for name, fault in {
+            "a key refused": Fault(401, {"error": {"message": error_text}}, times=-1),
             "a failure": Fault(500, broken, times=-1),
-            "a parameter refused": Fault(400, {"error": {"message": words, "param": secret, "code": secret}}, times=-1),
-            "words in an odd place": Fault(400, {"reason": words, "url": f"/?key={quote(secret)}"}, times=-1),
+            "a parameter refused": Fault(
+                400, {"error": {"message": error_text, "param": secret, "code": secret}}, times=-1
+            ),
+            "error text in another field": Fault(
+                400, {"reason": error_text, "url": f"/?key={quote(secret)}"}, times=-1
+            ),
         }.items():
             self._sandbox.engines[engine].knobs.faults = [fault]
-            await self._requests(engine, what)
+            await self._requests(engine, name)
         self._sandbox.engines[engine].knobs.faults = []
 
-    async def _requests(self, engine: str, what: str) -> None:
-        name = f"{engine}, {what}"
+    async def _requests(self, engine: str, name: str) -> None:
+        name = f"{engine}, {name}"
         user: dict[str, Any] = {"token": USER_TOKEN}
         generation = {
             "prompt": self._prompt("HTTP"),
@@ -159,39 +165,41 @@ class _Run:
         }
         edit = {"prompt": self._prompt("edit"), "image": text(encoded())}
         await asyncio.gather(
-            self._ask(f"generation, {name}", "POST", f"{API}/generations", json=generation, **user),
-            self._ask(f"edit, {name}", "POST", f"{API}/edit", json=edit, **user),
-            self._ask(f"models, {name}", "GET", f"{API}/models", **user),
+            self._send(f"generation, {name}", "POST", f"{API}/generations", json=generation, **user),
+            self._send(f"edit, {name}", "POST", f"{API}/edit", json=edit, **user),
+            self._send(f"models, {name}", "GET", f"{API}/models", **user),
         )
 
-    async def without_rights(self) -> None:
-        """Ask what is refused before an engine is asked, and what belongs to somebody else."""
+    async def send_refused_requests(self) -> None:
+        """Send requests that are refused before an engine is called, and requests for objects of another owner."""
         user: dict[str, Any] = {"token": USER_TOKEN}
         generations = f"{API}/generations"
         linked = {"prompt": self._prompt("link"), "image": PRESIGNED}
-        await self._ask("a link that is refused", "POST", f"{API}/edit", json=linked, **user)
+        await self._send("a link that is refused", "POST", f"{API}/edit", json=linked, **user)
         bad = {"prompt": [self._prompt("list")], "size": self._prompt("size")}
-        await self._ask("a form that is none", "POST", generations, json=bad, **user)
-        await self._ask("no JSON", "POST", generations, content=f"{{{self._prompt('text')}", **user)
+        await self._send("an invalid form", "POST", generations, json=bad, **user)
+        await self._send("no JSON", "POST", generations, content=f"{{{self._prompt('text')}", **user)
         prompt = {"prompt": self._prompt("garbage")}
-        others = self._out.to_others
-        await self._ask("garbage", "POST", generations, to=others, token=GARBAGE_TOKEN, json=prompt)
+        others = self._output.to_others
+        await self._send("garbage", "POST", generations, to=others, token=GARBAGE_TOKEN, json=prompt)
         path = f"{API}/jobs?access_token={QUERY_TOKEN}&prompt={PROMPT}"
-        await self._ask("a token in the query", "GET", path, to=others, token=GARBAGE_TOKEN)
-        await self._ask("a path that is none", "GET", f"/{QUERY_TOKEN}", to=others, token=GARBAGE_TOKEN)
-        jobs = (await self._ask("one's jobs", "GET", f"{API}/jobs?limit=100", **user)).json()
-        await self._ask("everybody's jobs", "GET", f"{API}/jobs?limit=100", to=others)
-        made = await self._ask("a token made", "POST", f"{API}/tokens", json={"name": "stranger", "role": "user"})
-        stranger = self._out.minted = made.json()["token"]
-        await self._ask("tokens", "GET", f"{API}/tokens")
+        await self._send("a token in the query", "GET", path, to=others, token=GARBAGE_TOKEN)
+        await self._send("an unknown path", "GET", f"/{QUERY_TOKEN}", to=others, token=GARBAGE_TOKEN)
+        jobs = (await self._send("own jobs", "GET", f"{API}/jobs?limit=100", **user)).json()
+        await self._send("all jobs", "GET", f"{API}/jobs?limit=100", to=others)
+        created = await self._send(
+            "a created token", "POST", f"{API}/tokens", json={"name": "stranger", "role": "user"}
+        )
+        other_token = self._output.created_token = created.json()["token"]
+        await self._send("tokens", "GET", f"{API}/tokens")
         for job in jobs["jobs"][:3]:
-            await self._ask(f"one's job {job['id']}", "GET", f"{API}/jobs/{job['id']}", **user)
-            await self._ask(
-                f"a stranger asks for {job['id']}", "GET", f"{API}/jobs/{job['id']}", to=others, token=stranger
+            await self._send(f"own job {job['id']}", "GET", f"{API}/jobs/{job['id']}", **user)
+            await self._send(
+                f"another user reads {job['id']}", "GET", f"{API}/jobs/{job['id']}", to=others, token=other_token
             )
 
-    async def by_events(self) -> None:
-        """Send requests by queue, bus and file: good ones, some that fail at the engine, and what is no request."""
+    async def send_by_events(self) -> None:
+        """Send requests by queue, bus and file: successful ones, some that fail at the engine, and invalid ones."""
         await self._sandbox.use("openai")
         key = KEYS["openai"]
         fault = Fault(400, {"error": {"message": f"{key} may not draw {PROMPT}"}}, times=-1, path="/images/edits")
@@ -216,7 +224,7 @@ class _Run:
         await self._until_done()
 
     async def _until_done(self) -> None:
-        """Wait for the ends of ten jobs by event, the file's results and three dead letters."""
+        """Wait until the events' jobs have finished and the file's results and the dead letters are stored."""
         async with asyncio.timeout(MAX_WAIT_SECONDS):
             while True:
                 reported = [event["detail"]["channel"] for event in await self._sandbox.events()]
@@ -230,24 +238,24 @@ class _Run:
         pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._sandbox.settings.bucket)
         return (item for page in pages for item in page.get("Contents", []))
 
-    async def gather(self) -> None:
-        """Read what is on the bus, in the table, the bucket and Parameter Store, and in the engines' records."""
-        out, settings = self._out, self._sandbox.settings
-        out.events = await self._sandbox.events()
-        out.requested = repr([state.record for state in self._sandbox.engines.values()])
+    async def collect(self) -> None:
+        """Read the bus, the table, the bucket, Parameter Store and the engines' records."""
+        output, settings = self._output, self._sandbox.settings
+        output.events = await self._sandbox.events()
+        output.requested = repr([state.record for state in self._sandbox.engines.values()])
 
         def read() -> None:
             s3 = boto3.client("s3")
             for item in self._items():
                 found = s3.get_object(Bucket=settings.bucket, Key=item["Key"])
                 body = found["Body"].read()
-                out.objects[item["Key"]] = body.decode("latin-1")
-                out.metadata[item["Key"]] = f"{found['Metadata']} {found['ResponseMetadata']['HTTPHeaders']}"
+                output.objects[item["Key"]] = body.decode("latin-1")
+                output.metadata[item["Key"]] = f"{found['Metadata']} {found['ResponseMetadata']['HTTPHeaders']}"
                 if item["Key"].startswith("dead-letters/"):
-                    out.dead_letters.append(json.loads(body))
+                    output.dead_letters.append(json.loads(body))
             scan = boto3.client("dynamodb").get_paginator("scan")
-            out.table = [item for page in scan.paginate(TableName=settings.table) for item in page["Items"]]
+            output.table = [item for page in scan.paginate(TableName=settings.table) for item in page["Items"]]
             stored = boto3.client("ssm").get_parameter(Name=settings.config_parameter, WithDecryption=True)
-            out.parameter = stored["Parameter"]["Value"]
+            output.parameter = stored["Parameter"]["Value"]
 
         await asyncio.to_thread(read)

@@ -4,11 +4,12 @@ import json
 from urllib.parse import quote
 
 
-def held(text: str, *planted: str) -> set[str]:
-    """Which of what was planted a text holds, as it is or as JSON, Python or a URL spells it."""
-    return {one for one in planted if any(spelled in text for spelled in _spellings(one))}
+def find_planted(text: str, *planted: str) -> set[str]:
+    """Return the planted values that a text contains, unchanged or as JSON, Python's `repr` or a URL escapes them."""
+    return {value for value in planted if any(escaped in text for escaped in _escaped_forms(value))}
 
 
-def _spellings(planted: str) -> set[str]:
-    once = json.dumps(planted)[1:-1]
-    return {planted, once, json.dumps(once)[1:-1], repr(planted)[1:-1], quote(planted), quote(planted, safe="")}
+def _escaped_forms(value: str) -> set[str]:
+    """Return the forms in which a text may contain a value."""
+    in_json = json.dumps(value)[1:-1]
+    return {value, in_json, json.dumps(in_json)[1:-1], repr(value)[1:-1], quote(value), quote(value, safe="")}

@@ -7,10 +7,7 @@ import httpx
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 PATH = "/v1/images/edits"
-
-
 Files = list[tuple[str, tuple[str, bytes, str]]]
 
 

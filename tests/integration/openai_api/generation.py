@@ -7,7 +7,6 @@ from openai.types import Image, ImagesResponse
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 PATH = "/v1/images/generations"
 
 

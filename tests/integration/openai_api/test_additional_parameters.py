@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
     from tests.integration.sandbox_engine import SandboxEngine
 
-
 ADDITIONAL = {"seed": 7, "negative_prompt": "rain", "steps": 9}
 
 

@@ -123,14 +123,8 @@ def test_an_output_image_is_an_input_as_file_id(
 
 
 EMPTY_FILE = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
-
-
 PLAIN = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n%s\r\n'
-
-
 OCTETS = b"application/octet-stream"
-
-
 HAT = PLAIN % (b"prompt", b"", b"a hat")
 
 

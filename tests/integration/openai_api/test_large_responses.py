@@ -26,7 +26,6 @@ from tests.integration.in_process_functions import InProcessFunctions
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 PATH = "/v1/images/generations"
 
 

@@ -14,7 +14,6 @@ from sandbox.engines.state import SandboxState
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 PATH = "/v1/images/generations"
 
 

@@ -21,7 +21,6 @@ from tests.integration.sample_images import encoded, opened, text
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
 
-
 TRANSPARENT_RED = (255, 0, 0, 0)
 
 

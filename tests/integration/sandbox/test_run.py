@@ -10,20 +10,21 @@ import httpx
 import pytest
 
 from sandbox.__main__ import STARTING
-from tests.integration.sandbox.processes import Logging, Spawn, command_line, descendants, eventually, running
+from tests.integration.sandbox.processes import LoggedSandbox, StartProcess, command_line, descendants, is_running
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
 
-def test_people_are_spoken_to_first(logging_sandbox: Logging) -> None:
-    """The first line says what it does, and nothing is logged before it is ready."""
-    assert logging_sandbox.sandbox.lines[0].startswith("Starting the gateway")
-    assert logging_sandbox.logged == ""
+def test_the_first_line_says_what_it_does(logged_sandbox: LoggedSandbox) -> None:
+    """Nothing is logged before the sandbox is ready."""
+    assert logged_sandbox.sandbox.lines[0].startswith("Starting the gateway")
+    assert logged_sandbox.log_when_ready == ""
 
 
-def test_it_says_what_there_is(sandbox: SandboxProcess) -> None:
-    """It prints its URL, the tokens, the documentation, a command to try, the engines, and `ready` at last."""
+def test_it_prints_urls_tokens_a_command_and_ready(sandbox: SandboxProcess) -> None:
+    """`ready` is the last line."""
     url = sandbox.printed("gateway")
 
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
@@ -33,31 +34,31 @@ def test_it_says_what_there_is(sandbox: SandboxProcess) -> None:
     assert sandbox.lines[-1] == "ready"
 
 
-def test_tokens_are_as_asked_for(sandbox: SandboxProcess) -> None:
-    """Tokens given by the environment are the gateway's, each with its role, whatever characters they have."""
+def test_tokens_of_the_environment_are_used(sandbox: SandboxProcess) -> None:
+    """Each has its role, whatever characters it contains."""
     assert (sandbox.printed("admin token"), sandbox.printed("user token")) == ("the'admin$(id)", 'the"user`id`\\')
     assert sandbox.request("GET", "/api/v1/images/config", "admin").status_code == 200
     assert sandbox.request("GET", "/api/v1/images/config", "user").status_code == 403
 
 
-def test_the_documentation_is_there(sandbox: SandboxProcess) -> None:
-    """The page that is printed opens."""
+def test_the_printed_documentation_url_works(sandbox: SandboxProcess) -> None:
+    """It returns the documentation page."""
     assert "swagger-ui" in httpx.get(sandbox.printed("docs"), timeout=MAX_WAIT_SECONDS, trust_env=False).text
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl here")
-def test_the_command_to_try_works(sandbox: SandboxProcess) -> None:
-    """The printed command, given to a shell, makes an image, whose presigned URL can be fetched."""
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_printed_command_works(sandbox: SandboxProcess) -> None:
+    """Run in a shell, it makes an image whose presigned URL can be fetched."""
     command = sandbox.printed("try it").replace("curl ", "curl --silent --noproxy '*' ", 1)
 
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - what we print
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - the sandbox's own command
 
     (url,) = re.findall(r'"url":"([^"]+)"', done.stdout)
     assert httpx.get(url, trust_env=False).content.startswith(b"\x89PNG")
 
 
-def test_an_update_is_seen_at_once(sandbox: SandboxProcess) -> None:
-    """What the config function stores, the generate function goes by in the very next request."""
+def test_a_configuration_update_applies_to_the_next_request(sandbox: SandboxProcess) -> None:
+    """The generate function reads what the config function stored."""
     prompt = {"prompt": "a red fox"}
     update = "/api/v1/images/config/update"
 
@@ -70,8 +71,8 @@ def test_an_update_is_seen_at_once(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("engine", ["openai", "gemini"])
-def test_a_wrong_key_can_be_tried(sandbox: SandboxProcess, engine: str) -> None:
-    """The engines that have a key say it, take it, and refuse any other as the real ones do: `verify` tells."""
+def test_engines_accept_their_printed_key_and_reject_others(sandbox: SandboxProcess, engine: str) -> None:
+    """Only engines that have a key print one; `verify` returns the engine's response."""
     (line,) = [line for line in sandbox.lines if re.match(rf"engine +{engine} ", line)]
     url, key = re.findall(r" (http://\S+) \(key ([^;]+);", line)[0]
     base = f"{url}/v1" if engine == "openai" else f"{url}/v1beta"
@@ -86,11 +87,11 @@ def test_a_wrong_key_can_be_tried(sandbox: SandboxProcess, engine: str) -> None:
     assert "another-key" not in wrong.text
 
 
-def test_a_port_in_use(sandbox: SandboxProcess, spawned: Spawn) -> None:
-    """A port that another program has is named, with what to do, and no traceback. The variable PORT is the port."""
+def test_a_port_in_use_is_an_error_that_says_what_to_do(sandbox: SandboxProcess, start_process: StartProcess) -> None:
+    """The port is that of the variable PORT; there is no traceback."""
     port = sandbox.printed("gateway").rpartition(":")[2]
 
-    process = spawned("run", PORT=port)
+    process = start_process("run", PORT=port)
     out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
 
     assert process.returncode == 1
@@ -99,42 +100,42 @@ def test_a_port_in_use(sandbox: SandboxProcess, spawned: Spawn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "words"),
+    ("variables", "message"),
     [
         ({"ADMIN_TOKEN": "two words"}, "ADMIN_TOKEN must be 1 to 256 printable ASCII characters without spaces"),
         ({"USER_TOKEN": "x" * 257}, "USER_TOKEN must be 1 to 256 printable ASCII characters without spaces"),
         ({"ADMIN_TOKEN": "same", "USER_TOKEN": "same"}, "ADMIN_TOKEN and USER_TOKEN must differ"),
     ],
 )
-def test_tokens_that_cannot_be(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variables: dict[str, str], words: str
+def test_invalid_tokens_are_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variables: dict[str, str], message: str
 ) -> None:
-    """A token that no header can hold, or that is both roles' at once, is refused in words before anything starts."""
+    """A token must fit into a header, and the two tokens must differ."""
     with pytest.raises(SystemExit) as ended:
         command_line(monkeypatch, "run", "--port", "0", **variables)
 
-    assert ended.value.code == words
+    assert ended.value.code == message
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(spawned: Spawn, number: int) -> None:
-    """Ctrl-C and SIGTERM end it with status 0, and every process that it has started; its tokens were new ones."""
-    sandbox = SandboxProcess(spawned("run", "--port", "0"))
+def test_a_signal_ends_the_sandbox_and_all_its_processes(start_process: StartProcess, number: int) -> None:
+    """SIGINT and SIGTERM end it with status 0; without the variables, its tokens are new."""
+    sandbox = SandboxProcess(start_process("run", "--port", "0"))
     tokens = {sandbox.printed("admin token"), sandbox.printed("user token")}
     assert [token.startswith("igw_") for token in tokens] == [True, True]
     started = descendants(sandbox.process.pid)
     assert started
 
-    assert sandbox.end(number) == 0
+    assert sandbox.stop(number) == 0
 
-    assert not [pid for pid in started if running(pid)]
+    assert not [pid for pid in started if is_running(pid)]
 
 
-def test_a_signal_ends_its_start(spawned: Spawn) -> None:
-    """A signal before it is ready ends it as well, with all that was started by then."""
-    process = spawned("run", "--port", "0")
-    eventually(lambda: bool(descendants(process.pid)))
+def test_a_signal_ends_a_sandbox_that_is_starting(start_process: StartProcess) -> None:
+    """All processes that were started by then end as well."""
+    process = start_process("run", "--port", "0")
+    wait_until(lambda: bool(descendants(process.pid)))
     started = descendants(process.pid)
 
     process.terminate()
@@ -142,14 +143,14 @@ def test_a_signal_ends_its_start(spawned: Spawn) -> None:
     out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
     assert (process.returncode, out) == (0, f"{STARTING}\n")
     assert "Traceback" not in err
-    assert not [pid for pid in started if running(pid)]
+    assert not [pid for pid in started if is_running(pid)]
 
 
-def test_nothing_outlives_its_death(spawned: Spawn) -> None:
-    """When it is killed, the functions' processes end by themselves."""
-    sandbox = SandboxProcess(spawned("run", "--port", "0"))
+def test_the_functions_processes_end_when_the_sandbox_is_killed(start_process: StartProcess) -> None:
+    """They end by themselves."""
+    sandbox = SandboxProcess(start_process("run", "--port", "0"))
     started = descendants(sandbox.process.pid)
 
-    sandbox.end(signal.SIGKILL)
+    sandbox.stop(signal.SIGKILL)
 
-    eventually(lambda: not any(running(pid) for pid in started))
+    wait_until(lambda: not any(is_running(pid) for pid in started))

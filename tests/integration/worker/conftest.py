@@ -13,7 +13,6 @@ from tests.integration.worker.queued_jobs import generate_with
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 Serve = Callable[[ASGIApp], str]
 
 

@@ -13,7 +13,6 @@ from tests.integration.worker_deployment import WorkerDeployment
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
-
 FOX = {"prompt": "a fox", "size": "64x64"}
 
 

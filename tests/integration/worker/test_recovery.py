@@ -14,8 +14,6 @@ from tests.integration.sqs_records import Record, event, record
 from tests.integration.worker_deployment import WorkerDeployment
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
-
-
 FOX = {"prompt": "a fox", "size": "64x64"}
 
 
