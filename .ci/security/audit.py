@@ -1,7 +1,8 @@
-"""Asks which locked packages have known vulnerabilities: `audit.py PIP_AUDIT REQUIREMENTS...`.
+"""Look locked packages up in a registry's list of known vulnerabilities: `audit.py PIP_AUDIT REQUIREMENTS...`.
 
-Exits with 1 if one has. A registry that cannot be asked, or that tells nothing of vulnerabilities, as mirrors do, is
-said and no failure; it ends the audit, since it would tell nothing of further requirements either.
+The exit status is 1 if a package has a known vulnerability. If the registry cannot be reached, or has no data about
+vulnerabilities (as mirrors have none), the audit reports that and stops with status 0: the registry would have no data
+for the remaining requirements either.
 """
 
 import json
@@ -9,55 +10,56 @@ import re
 import subprocess
 import sys
 
-_NOT_ASKED = re.compile(
+_REGISTRY_ERROR = re.compile(
     r"requests\.exceptions\.\w+|Could not connect to .*|PyPI is not redirecting properly|ServiceError"
 )
-"""How pip-audit ends when it gets no answer; the first of these in what it says is the reason."""
+"""What pip-audit prints when it gets no response; the first match in its output is the reason."""
 
 
 class NotAudited(Exception):
-    """The registry could not be asked."""
+    """The registry cannot be reached or has no data about vulnerabilities."""
 
 
 def audit(pip_audit: str, requirements: str) -> tuple[list[str], int]:
     """Audit one file of locked requirements.
 
     Returns:
-        A line for each vulnerability, and how many packages were looked up.
+        A line for each vulnerability, and the number of packages that were looked up.
 
     Raises:
-        NotAudited: the registry cannot be asked, or knows none of the packages.
+        NotAudited: the registry cannot be reached, or knows none of the packages.
         SystemExit: pip-audit failed for another reason.
     """
     options = ("--disable-pip", "--require-hashes", "--format", "json", "--progress-spinner", "off", "--timeout", "10")
     command = (pip_audit, *options, "--requirement", requirements)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - what make gave
-    if not done.stdout.startswith("{"):
-        if reason := _NOT_ASKED.search(done.stderr):
+    process = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - arguments from make
+    if not process.stdout.startswith("{"):
+        if reason := _REGISTRY_ERROR.search(process.stderr):
             raise NotAudited(reason[0])
-        raise SystemExit(done.stderr or f"pip-audit said nothing about {requirements}")
-    packages = json.loads(done.stdout)["dependencies"]
-    skipped = [package["skip_reason"] for package in packages if "skip_reason" in package]
-    if skipped and len(skipped) == len(packages):
-        raise NotAudited(f"{skipped[0]}, nor any other of {len(packages)}")
+        raise SystemExit(process.stderr or f"pip-audit printed nothing about {requirements}")
+    packages = json.loads(process.stdout)["dependencies"]
+    skip_reasons = [package["skip_reason"] for package in packages if "skip_reason" in package]
+    if skip_reasons and len(skip_reasons) == len(packages):
+        raise NotAudited(f"{skip_reasons[0]}; the same for all {len(packages)} packages")
     return [
-        f"{package['name']} {package['version']}: {one['id']}, fixed in {', '.join(one['fix_versions']) or 'none'}"
+        f"{package['name']} {package['version']}: {vulnerability['id']}, "
+        f"fixed in {', '.join(vulnerability['fix_versions']) or 'none'}"
         for package in packages
-        for one in package.get("vulns", ())
-    ], len(packages) - len(skipped)
+        for vulnerability in package.get("vulns", ())
+    ], len(packages) - len(skip_reasons)
 
 
 def main(pip_audit: str, *requirements: str) -> int:
-    """Audit each file in turn; gives the exit status."""
+    """Audit each file in turn and return the exit status."""
     vulnerabilities: list[str] = []
     for path in requirements:
         try:
-            found, count = audit(pip_audit, path)
+            lines, count = audit(pip_audit, path)
         except NotAudited as reason:
-            print(f"audit: skipped, the registry tells nothing of vulnerabilities ({reason})")
+            print(f"audit: skipped, the registry has no data about vulnerabilities ({reason})")
             break
-        print(f"audit: {path}: {count} packages looked up, {len(found)} findings")
-        vulnerabilities += found
+        print(f"audit: {path}: {count} packages looked up, {len(lines)} findings")
+        vulnerabilities += lines
     for line in vulnerabilities:
         print(line)
     return 1 if vulnerabilities else 0
