@@ -1,4 +1,4 @@
-"""Fields that code of ours reads: any input gives a value or the documented error, and what is written is read."""
+"""Field types with parsers: any input gives a value or the documented error, and written values are read back."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT, HEADER
 
 
 class Fields(BaseModel):
-    """The types of fields that are parsed by code of ours."""
+    """The field types with parsers."""
 
     size: SizeText = ""
     url: HttpUrlText = ""
@@ -32,27 +32,27 @@ class Fields(BaseModel):
 
 
 @given(st.integers(1, MAX_SIDE), st.integers(1, MAX_SIDE))
-def test_a_size_is_read_as_it_is_written(width: int, height: int) -> None:
-    """Every size in the bounds comes back from its text."""
+def test_a_size_is_read_back(width: int, height: int) -> None:
+    """Every size within the bounds is read back from its text."""
     assert Size.parse(str(Size(width, height))) == Size(width, height)
 
 
 @given(ANY_TEXT | st.from_regex(r"\s*[0-9²]*[xX][0-9]*\s*", fullmatch=True))
 @example("9" * 5_000 + "x1")
-def test_any_text_is_a_size_in_bounds_or_refused(text: str) -> None:
-    """What is taken as a size is one whose sides an image can have; all else is `invalid_size`."""
-    refused = []
+def test_any_text_is_a_valid_size_or_refused(text: str) -> None:
+    """An accepted size has sides within the bounds; any other text is `invalid_size`."""
+    errors = []
     try:
         size = Size.parse(Fields(size=text).size)
     except ValidationError as error:
-        size, refused = None, error.errors()
-    assert {item["type"] for item in refused} <= {"invalid_size", "string_unicode"}
+        size, errors = None, error.errors()
+    assert {item["type"] for item in errors} <= {"invalid_size", "string_unicode"}
     assert size is None or (1 <= size.width <= MAX_SIDE and 1 <= size.height <= MAX_SIDE)
 
 
 @given(ANY_TEXT | st.builds("http{}://{}:{}/{}".format, st.sampled_from(["", "s"]), HEADER, st.integers(), HEADER))
-def test_a_url_that_is_taken_has_an_origin(text: str) -> None:
-    """What is taken as a base URL says where a key may be sent, holds no credentials and no blanks."""
+def test_an_accepted_url_has_an_origin(text: str) -> None:
+    """An accepted base URL has an origin, and contains neither credentials nor spaces."""
     try:
         url = Fields(url=text).url
     except ValidationError:
@@ -69,8 +69,8 @@ def test_a_url_that_is_taken_has_an_origin(text: str) -> None:
 @given(st.dictionaries(ANY_TEXT, ANY_JSON, max_size=4))
 @example({"x": float("nan")})
 @example({"\ud800": 1})
-def test_parameters_that_are_taken_can_be_stored_and_answered(value: dict[str, Any]) -> None:
-    """A JSON object is refused, or it is the same after its way through UTF-8 and through an answer."""
+def test_accepted_parameters_can_be_stored_and_returned(value: dict[str, Any]) -> None:
+    """An object is refused, or it is unchanged after UTF-8 encoding and after serialisation in a response."""
     try:
         valid_json(value)
     except PydanticCustomError:
@@ -79,13 +79,13 @@ def test_parameters_that_are_taken_can_be_stored_and_answered(value: dict[str, A
         with pytest.raises(ValueError, match=r"surrogates|Out of range"):
             json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
         return
-    taken = Fields.model_validate({"params": json.dumps(value)})
-    assert json.loads(taken.model_dump_json())["params"] == value
+    accepted = Fields.model_validate({"params": json.dumps(value)})
+    assert json.loads(accepted.model_dump_json())["params"] == value
 
 
 @given(st.integers(MAX_JSON_DEPTH - 3, MAX_JSON_DEPTH + 3), st.sampled_from(["[{}]", '{{"x": {}}}']))
-def test_parameters_are_so_deep_at_most(depth: int, level: str) -> None:
-    """One level more than `MAX_JSON_DEPTH` is refused, whatever the levels are."""
+def test_deeply_nested_parameters_are_refused(depth: int, level: str) -> None:
+    """`MAX_JSON_DEPTH` levels of objects or arrays are accepted, and one more is refused."""
     text = "1"
     for _ in range(depth - 1):
         text = level.format(text)

@@ -1,4 +1,4 @@
-"""Headers and forms: any input gives a value or the documented error, and what is written is read."""
+"""Headers and forms: any input gives a value or the documented error, and written values are read back."""
 
 import contextlib
 import re
@@ -18,39 +18,41 @@ from tests.unit.properties.strategies import ANY_TEXT, HEADER
 
 
 @given(st.lists(HEADER, max_size=3))
-def test_any_prefer_header_is_read(headers: list[str]) -> None:
-    """What is malformed is passed over; a wait is never negative."""
-    found = Preferences.parse(headers)
-    assert found.wait is None or 0 <= found.wait < 10**9
+def test_any_prefer_header_is_accepted(headers: list[str]) -> None:
+    """Malformed preferences are ignored, and a wait is never negative."""
+    preferences = Preferences.parse(headers)
+    assert preferences.wait is None or 0 <= preferences.wait < 10**9
 
 
 @given(
     wait=st.integers(0, 10**9 - 1),
-    requested=st.booleans(),
+    respond_async=st.booleans(),
     quoted=st.booleans(),
     others=st.lists(
         st.sampled_from(["", " ", "handling=lenient", 'x="a, wait=1; \\""', "return=minimal; a=b"]), max_size=3
     ),
 )
-def test_preferences_are_found_among_others(wait: int, *, requested: bool, quoted: bool, others: list[str]) -> None:
-    """A wait and `respond-async` are found between other preferences, in one header or in several."""
-    ours = [f'Wait="{wait}"' if quoted else f"wait = {wait}", *(["respond-async"] if requested else [])]
-    expected = Preferences(respond_async=requested, wait=wait)
+def test_preferences_are_found_between_others(
+    wait: int, *, respond_async: bool, quoted: bool, others: list[str]
+) -> None:
+    """`wait` and `respond-async` are found between other preferences, in one header or in several."""
+    known = [f'Wait="{wait}"' if quoted else f"wait = {wait}", *(["respond-async"] if respond_async else [])]
+    expected = Preferences(respond_async=respond_async, wait=wait)
 
-    assert Preferences.parse([*others, *ours]) == expected
-    assert Preferences.parse([", ".join([*others, *ours])]) == expected
+    assert Preferences.parse([*others, *known]) == expected
+    assert Preferences.parse([", ".join([*others, *known])]) == expected
 
 
 @given(st.frozensets(st.integers(0, 10**18 - 1), min_size=1, max_size=4))
-def test_versions_are_read_as_they_are_answered(versions: frozenset[int]) -> None:
-    """`If-Match` with the ETags of some versions names these versions."""
+def test_versions_are_read_back_from_etags(versions: frozenset[int]) -> None:
+    """`If-Match` with the ETags of versions gives these versions."""
     assert _versions(", ".join(f'"{version}"' for version in versions)) == versions
 
 
 @given(HEADER)
 @example("9" * 5_000)
-def test_any_if_match_header_is_read_or_is_a_412(header: str) -> None:
-    """What names no versions is a failed precondition, since an update must not be made by mistake."""
+def test_any_if_match_header_gives_versions_or_a_412(header: str) -> None:
+    """A header without versions is a failed precondition, so that no update is made by mistake."""
     with contextlib.suppress(PreconditionFailed):
         versions = _versions(header)
         assert versions is None or all(version >= 0 for version in versions)
@@ -59,8 +61,8 @@ def test_any_if_match_header_is_read_or_is_a_412(header: str) -> None:
 
 @given(key=st.none() | HEADER, count=st.none() | HEADER | st.integers().map(str))
 @example(key=None, count="9" * 5_000)
-def test_any_idempotency_header_is_a_claim_or_refused(key: str | None, count: str | None) -> None:
-    """Headers make a claim that is the same for the same request, none, or a refusal that names the header."""
+def test_any_idempotency_header_gives_a_claim_or_is_refused(key: str | None, count: str | None) -> None:
+    """Headers give no claim, the same claim for the same request, or an error that names the header."""
     form = CreateImageForm(prompt="a fox")
     if key == "":
         with pytest.raises(InvalidRequest, match="Idempotency-Key"):
@@ -75,8 +77,8 @@ def test_any_idempotency_header_is_a_claim_or_refused(key: str | None, count: st
 
 
 @given(st.lists(ANY_TEXT | st.text(max_size=600), max_size=30))
-def test_any_warnings_make_a_header(warnings: list[str]) -> None:
-    """Warnings become strings as of RFC 8941, which every HTTP client takes, whatever an engine's words are."""
+def test_any_warnings_give_a_valid_header(warnings: list[str]) -> None:
+    """Warnings with any error text become strings of RFC 8941, which every HTTP client accepts."""
     header = format_warnings(warnings)
     assert len(header) < 4_000
     assert re.fullmatch(r'("([\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"(, |$))*', header)
@@ -87,8 +89,8 @@ def test_any_warnings_make_a_header(warnings: list[str]) -> None:
 @example(
     content_type="multipart/form-data; boundary=x", body=b"--x\r\nA: b; name*%s=y\r\n\r\n\r\n--x--" % (b"9" * 5_000)
 )
-def test_any_body_is_a_form_or_refused(content_type: str, body: bytes) -> None:
-    """A body that is no form is `invalid_request`, whatever it and its content type are."""
+def test_any_body_is_a_form_or_is_refused(content_type: str, body: bytes) -> None:
+    """Any body with any content type is a form, or is `invalid_request`."""
     with contextlib.suppress(InvalidRequest):
         assert all(isinstance(part, Part) for part in read_form(content_type, body))
 
@@ -98,8 +100,8 @@ def test_any_body_is_a_form_or_refused(content_type: str, body: bytes) -> None:
     data=st.binary(max_size=60).filter(lambda data: b"--x" not in data),
 )
 @example(disposition=f"form-data; name*{'9' * 5_000}=y", data=b"")
-def test_any_part_is_read_or_refused(disposition: str, data: bytes) -> None:
-    """A part without a readable name is refused; another one's bytes are those that were sent."""
+def test_any_part_is_read_or_is_refused(disposition: str, data: bytes) -> None:
+    """A part without a readable name is refused; the content of other parts is unchanged."""
     body = b"--x\r\nContent-Disposition: %s\r\n\r\n%s\r\n--x--\r\n" % (disposition.encode(), data)
     with contextlib.suppress(InvalidRequest):
         (part,) = read_form("multipart/form-data; boundary=x", body)

@@ -1,4 +1,4 @@
-"""Ids and cursors: what is written is read, and nothing else is taken for one."""
+"""Ids and cursors: written values are read back, and no other text is accepted."""
 
 import base64
 import contextlib
@@ -18,18 +18,18 @@ from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
 
 
 @given(st.uuids(), st.integers(0, 9_999))
-def test_ids_are_told_apart(job: Any, number: int) -> None:
-    """An id is that of a job or that of an image, never both; in capitals, or with something about it, neither."""
+def test_job_ids_and_image_ids_are_distinct(job: Any, number: int) -> None:
+    """An id is that of a job or of an image, never both, and with additional characters it is neither."""
     image = f"{job}-{number}"
     assert (bool(JOB_ID.fullmatch(str(job))), bool(IMAGE_ID.fullmatch(str(job)))) == (True, False)
     assert (bool(JOB_ID.fullmatch(image)), bool(IMAGE_ID.fullmatch(image))) == (False, True)
-    for odd in (f"{job}\n", f" {job}", f"{image}\n", f"{image}-1", f"upload-{job}", f"{job}-"):
-        assert not JOB_ID.fullmatch(odd)
-        assert not IMAGE_ID.fullmatch(odd)
+    for other in (f"{job}\n", f" {job}", f"{image}\n", f"{image}-1", f"upload-{job}", f"{job}-"):
+        assert not JOB_ID.fullmatch(other)
+        assert not IMAGE_ID.fullmatch(other)
 
 
-class Stored:
-    """Keeps what it is asked for; has nothing."""
+class EmptyLibrary:
+    """An image library without images, which records requested ids."""
 
     def __init__(self) -> None:
         self.requested: list[str] = []
@@ -52,24 +52,24 @@ async def no_fetch(url: str, *, field: str | None = None) -> bytes:
     st.sampled_from(["", " ", "\n"]),
 )
 @pytest.mark.anyio
-async def test_an_id_of_an_input_is_looked_for_as_it_is(reference: str, capitals: bool, blank: str) -> None:
-    """Ids of images and uploads are looked for in the bucket, in small letters, and are never taken for base64."""
-    stored = Stored()
+async def test_an_id_as_input_is_never_read_as_base64(reference: str, capitals: bool, blank: str) -> None:
+    """Ids of images and uploads are read from the library, in lower case, and never decoded as base64."""
+    library = EmptyLibrary()
     text = reference.upper() if capitals else reference
     with pytest.raises(GatewayError, match="no image or upload"):
-        await ImageInputs(no_fetch, stored).resolve(f"{blank}{text}", None, Principal("1", "a user", Role.USER))
+        await ImageInputs(no_fetch, library).resolve(f"{blank}{text}", None, Principal("1", "a user", Role.USER))
 
-    assert stored.requested == [reference]
+    assert library.requested == [reference]
 
 
 @given(st.uuids(), st.none() | st.text(min_size=1, max_size=20))
-def test_a_cursor_leads_where_it_came_from(job: Any, owner: str | None) -> None:
-    """The cursor of a job is the start of the page after it."""
+def test_a_cursor_is_read_back(job: Any, owner: str | None) -> None:
+    """The cursor of a job gives the start key of the page after the job."""
     assert start_key(encode_cursor(str(job)), owner)["pk"] == {"S": f"job#{job}"}
 
 
 @given(ANY_TEXT | ANY_JSON.map(lambda value: base64.urlsafe_b64encode(json.dumps(value).encode()).decode()))
-def test_any_cursor_is_one_of_ours_or_refused(given_cursor: str) -> None:
-    """A cursor that leads to no job is `invalid_request`."""
+def test_any_cursor_gives_a_job_or_is_refused(given_cursor: str) -> None:
+    """A cursor without a job id is `invalid_request`."""
     with contextlib.suppress(InvalidRequest):
         assert JOB_ID.fullmatch(start_key(given_cursor, None)["pk"]["S"].removeprefix("job#"))

@@ -1,4 +1,4 @@
-"""Links: whatever callers, redirects and engines give as a URL is fetched or refused by the documented error."""
+"""Any URL of a caller, a redirect or an engine is fetched, or is the documented error."""
 
 import ssl
 from collections.abc import Awaitable
@@ -32,8 +32,8 @@ LINKS = st.lists(st.sampled_from([*MARKS, *PARTS]), max_size=7).map("".join) | A
 IMAGE = b"an image"
 
 
-class Redirect(httpx.AsyncBaseTransport):
-    """A server that sends everybody on to one place, and has an image at any path but the first."""
+class RedirectingTransport(httpx.AsyncBaseTransport):
+    """Redirects requests to `first.example` to the location, and returns an image for all others."""
 
     def __init__(self, location: bytes) -> None:
         self._location = location
@@ -44,16 +44,16 @@ class Redirect(httpx.AsyncBaseTransport):
         return httpx.Response(200, stream=httpx.ByteStream(IMAGE))
 
 
-async def public(_host: str, _port: int) -> list[str]:
+async def resolve_to_public(_host: str, _port: int) -> list[str]:
     return ["93.184.215.14"]
 
 
 def fetcher(tls: ssl.SSLContext, location: bytes = b"") -> PublicFetcher:
-    return PublicFetcher(ssl_context=tls, resolve=public, transport=Redirect(location))
+    return PublicFetcher(ssl_context=tls, resolve=resolve_to_public, transport=RedirectingTransport(location))
 
 
-async def outcome(fetching: Awaitable[bytes]) -> bytes | tuple[type[GatewayError], str | None]:
-    """What was fetched, or which error it was and the field that it names."""
+async def result(fetching: Awaitable[bytes]) -> bytes | tuple[type[GatewayError], str | None]:
+    """Return the fetched content, or the class of the error and the field that it names."""
     try:
         return await fetching
     except GatewayError as error:
@@ -64,9 +64,9 @@ async def outcome(fetching: Awaitable[bytes]) -> bytes | tuple[type[GatewayError
 @example("https://xn--a-ecp.ru/a.png")
 @example("http://xn--zzzzzzzzz99999.example/")
 @pytest.mark.anyio
-async def test_any_link_of_a_caller_is_fetched_or_refused(tls: ssl.SSLContext, link: str) -> None:
-    """A link gives its bytes, or is `invalid_url` with the name of its field."""
-    assert await outcome(fetcher(tls).fetch(link, field="image")) in (IMAGE, (InvalidUrl, "image"))
+async def test_any_link_of_a_caller_is_fetched_or_is_refused(tls: ssl.SSLContext, link: str) -> None:
+    """A link is fetched, or is `invalid_url` with the name of its field."""
+    assert await result(fetcher(tls).fetch(link, field="image")) in (IMAGE, (InvalidUrl, "image"))
 
 
 @given(LINKS.map(lambda link: link.encode(errors="surrogateescape")) | st.binary(max_size=40))
@@ -74,21 +74,21 @@ async def test_any_link_of_a_caller_is_fetched_or_refused(tls: ssl.SSLContext, l
 @example(b"http://[::1]]:x/")
 @example(b"\xff\xfe//\x00")
 @pytest.mark.anyio
-async def test_any_redirect_is_followed_or_refused(tls: ssl.SSLContext, location: bytes) -> None:
-    """Wherever a server sends the gateway on to, it is an image or `invalid_url` with the name of the field."""
-    found = await outcome(fetcher(tls, location).fetch("http://first.example/", field="image"))
+async def test_any_redirect_is_followed_or_is_refused(tls: ssl.SSLContext, location: bytes) -> None:
+    """A redirect to any location is followed, or is `invalid_url` with the name of the field."""
+    content = await result(fetcher(tls, location).fetch("http://first.example/", field="image"))
 
-    assert found in (IMAGE, (InvalidUrl, "image"))
+    assert content in (IMAGE, (InvalidUrl, "image"))
 
 
 @given(LINKS)
 @example("https://xn--a-ecp.ru/a.png")
 @example("https://xn--a-ecp.ru")
 @pytest.mark.anyio
-async def test_any_link_of_an_engine_is_fetched_or_its_failure(tls: ssl.SSLContext, link: str) -> None:
-    """An image that an engine answers as a link gives its bytes, or the engine is broken."""
-    async with httpx.AsyncClient(transport=Redirect(b"/")) as client:
+async def test_any_link_of_an_engine_is_fetched_or_is_the_engines_failure(tls: ssl.SSLContext, link: str) -> None:
+    """A link in an engine's response is fetched, or is `engine_unavailable`."""
+    async with httpx.AsyncClient(transport=RedirectingTransport(b"/")) as client:
         connection = Connection(client, fetcher(tls).fetch, timeout=10)
-        found = await outcome(EngineServer(connection, "engine", "http://engine.example/v1").download(link))
+        content = await result(EngineServer(connection, "engine", "http://engine.example/v1").download(link))
 
-    assert found in (IMAGE, (EngineUnavailable, None))
+    assert content in (IMAGE, (EngineUnavailable, None))

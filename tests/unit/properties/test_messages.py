@@ -1,4 +1,4 @@
-"""Messages and request files: any of them is read, or cannot be, and the same request is the same by every way."""
+"""Messages and request files: any input is read or unreadable, and a request is the same in each channel."""
 
 import contextlib
 import json
@@ -20,16 +20,16 @@ from image_gateway.worker.messages import JobMessage, Message, RequestMessage, r
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
 
 MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))  # noqa: DTZ001 - as hypothesis wants its bounds
-PLANTED = "planted-prompt"
+PROMPT = "a-confidential-prompt"
 
 
 @given(MOMENTS, st.lists(ANY_TEXT.filter(lambda text: text.isprintable()), min_size=1, max_size=3))
 def test_a_derived_id_is_a_job_id_of_its_time(moment: datetime, parts: list[str]) -> None:
-    """A job id made of a message is always the same, has the form of all, and says when the message was sent."""
-    made = derived_job_id(moment, *parts)
-    assert JOB_ID.fullmatch(made)
-    assert made == derived_job_id(moment, *parts)
-    assert abs(job_time(made) - moment) < timedelta(milliseconds=2)
+    """The job id of a message is always the same, has the form of job ids, and contains the message's time."""
+    job_id = derived_job_id(moment, *parts)
+    assert JOB_ID.fullmatch(job_id)
+    assert job_id == derived_job_id(moment, *parts)
+    assert abs(job_time(job_id) - moment) < timedelta(milliseconds=2)
 
 
 KNOWN = st.fixed_dictionaries(
@@ -37,7 +37,7 @@ KNOWN = st.fixed_dictionaries(
     optional={
         "job": ANY_JSON,
         "kind": st.sampled_from(["generation", "edit"]) | ANY_JSON,
-        "request": st.fixed_dictionaries({"prompt": st.just(PLANTED) | ANY_JSON}, optional={"image": ANY_JSON})
+        "request": st.fixed_dictionaries({"prompt": st.just(PROMPT) | ANY_JSON}, optional={"image": ANY_JSON})
         | ANY_JSON,
         "detail-type": st.sampled_from(["Object Created", "Image Generation Requested"]) | ANY_JSON,
         "source": st.sampled_from(["aws.s3", "shop"]) | ANY_JSON,
@@ -59,22 +59,22 @@ KNOWN = st.fixed_dictionaries(
 @example("[" * 100_000)
 @example('{"kind": "generation", "request": {"prompt": "a", "n": 1%s}}' % ("0" * 5_000))
 def test_any_message_is_read_or_unreadable(body: str) -> None:
-    """A message is one of those that are known, or cannot be read; what is wrong with it repeats none of it."""
-    wrong = ""
+    """A message has a known form, or is unreadable, and its error does not quote it."""
+    detail = ""
     with contextlib.suppress(UnreadableRequest):
         found = read_message(Message("m1", body, datetime(2026, 1, 2, tzinfo=UTC)), "bucket")
         assert isinstance(found, JobMessage | RequestMessage | RequestFile)
         if isinstance(found, RequestMessage):
             assert JOB_ID.fullmatch(found.job_id)
-            wrong = found.envelope.detail if isinstance(found.envelope, InvalidRequest) else ""
-    assert PLANTED not in wrong
+            detail = found.envelope.detail if isinstance(found.envelope, InvalidRequest) else ""
+    assert PROMPT not in detail
 
 
 @given((KNOWN | ANY_JSON).map(json.dumps).map(str.encode) | st.binary(max_size=80))
 @example(b"[" * 100_000)
 @example(b"\xef\xbb\xbf{}")
 def test_any_line_is_a_request_or_unreadable(line: bytes) -> None:
-    """A line of a request file is a request, one that does not validate, or cannot be read."""
+    """A line of a request file is a valid request, an invalid request, or unreadable."""
     with contextlib.suppress(UnreadableRequest):
         kind, found = parse_line(line)
         assert kind in {"generation", "edit"}
@@ -87,8 +87,8 @@ def test_any_line_is_a_request_or_unreadable(line: bytes) -> None:
     st.none() | st.integers(0, 2**64 - 1),
     MOMENTS,
 )
-def test_a_request_is_the_same_by_every_way(prompt: str, n: int, seed: int | None, moment: datetime) -> None:
-    """The same request by SQS, by EventBridge and by a line of a file is read as the same form."""
+def test_a_request_is_the_same_in_each_channel(prompt: str, n: int, seed: int | None, moment: datetime) -> None:
+    """The same request by SQS, by EventBridge and in a line of a file is read as the same form."""
     request = {"prompt": prompt, "n": n, "seed": seed}
     body = json.dumps({"kind": "generation", "request": request})
     event = {
@@ -115,8 +115,8 @@ def test_a_request_is_the_same_by_every_way(prompt: str, n: int, seed: int | Non
 
 
 @given(st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b"")), max_size=8))
-def test_lines_are_counted_as_an_editor_counts_them(lines: list[bytes]) -> None:
-    """Each line that is not blank is told by its number from 1, and is read as it would be alone."""
+def test_lines_are_numbered_as_in_an_editor(lines: list[bytes]) -> None:
+    """Lines are numbered from 1, blank lines count but are skipped, and each line is read independently."""
     found = read_lines(b"\n".join(lines), single=False)
 
     assert [line.number for line in found] == [n for n, text in enumerate(lines, 1) if text.strip()]

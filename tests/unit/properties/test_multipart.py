@@ -1,4 +1,4 @@
-"""Forms as real clients write them: the parts are those that were sent, and those that `python-multipart` reads."""
+"""Forms of real clients: the parts equal the ones that were sent, and the ones that `python-multipart` reads."""
 
 import contextlib
 from typing import Any
@@ -18,36 +18,40 @@ BOUNDARY = "----WebKitFormBoundary7MA4YWxk"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
 URL = "http://gateway.test/"
 
-_ENDS = [b"\r\n", b"\r", b"\n", b"--", b"\r\n--", b"\r\n\r\n"]
-_NEARLY = [
+_DELIMITERS = [b"\r\n", b"\r", b"\n", b"--", b"\r\n--", b"\r\n\r\n"]
+_ALMOST_BOUNDARIES = [
     f"\r\n--{BOUNDARY[:-1]}".encode(),
     f"--{BOUNDARY[:-1]}--".encode(),
     b'Content-Disposition: form-data; name="n"',
 ]
 DATA = (
-    st.lists(st.sampled_from([*_ENDS, *_NEARLY]) | st.binary(max_size=20), max_size=6)
+    st.lists(st.sampled_from([*_DELIMITERS, *_ALMOST_BOUNDARIES]) | st.binary(max_size=20), max_size=6)
     .map(b"".join)
     .filter(lambda data: BOUNDARY.encode() not in data)
 )
-"""Any bytes, among them what nearly ends a part."""
+"""Any bytes, including some that almost end a part."""
 NAMES = st.text(min_size=1, max_size=20) | st.lists(
     st.sampled_from(["image", "[]", '"', "\\", "%22", "%", ";", "=", "'", " ", ":", "\t", "ä", "🦊", "\x0b", "\u2028"]),
     min_size=1,
     max_size=6,
 ).map("".join)
-"""Names of fields and of files, mostly odd ones."""
+"""Names of fields and of files, mostly with unusual characters."""
 FORMS = st.lists(st.tuples(NAMES, DATA, st.none() | NAMES), min_size=1, max_size=6)
-"""Forms: of each part its name, its bytes, and the file's name."""
+"""Forms: the name, the content and the file name of each part."""
 
 
 def reference(content_type: str, body: bytes) -> list[Part]:
-    """The parts as `python-multipart` reads them. Raises `MultipartParseError` where it does not."""
+    """Return the parts as `python-multipart` reads them.
+
+    Raises:
+        MultipartParseError: `python-multipart` refuses the form.
+    """
     parts: list[tuple[dict[bytes, bytes], bytearray]] = []
     header: list[bytearray] = [bytearray(), bytearray()]
     ended = []
 
-    def piece_of(place: int) -> Any:
-        return lambda data, start, end: header[place].extend(data[start:end])
+    def append_to(index: int) -> Any:
+        return lambda data, start, end: header[index].extend(data[start:end])
 
     def header_end() -> None:
         if header[0].lower() == b"content-disposition":
@@ -62,8 +66,8 @@ def reference(content_type: str, body: bytes) -> list[Part]:
         {
             "on_part_begin": lambda: parts.append(({}, bytearray())),
             "on_part_data": lambda data, start, end: parts[-1][1].extend(data[start:end]),
-            "on_header_field": piece_of(0),
-            "on_header_value": piece_of(1),
+            "on_header_field": append_to(0),
+            "on_header_value": append_to(1),
             "on_header_end": header_end,
             "on_end": lambda: ended.append(True),
         },
@@ -71,7 +75,7 @@ def reference(content_type: str, body: bytes) -> list[Part]:
     parser.write(body)
     parser.finalize()
     if not ended or any(b"name" not in options for options, _ in parts):
-        raise MultipartParseError("it does not end, or a part has no name")
+        raise MultipartParseError("the form has no end, or a part has no name")
     return [
         Part(
             options[b"name"].decode(errors="replace"),
@@ -84,24 +88,25 @@ def reference(content_type: str, body: bytes) -> list[Part]:
 
 @given(FORMS)
 @example([('a"b%22;\\', b"\r\n", "\\"), ("image[]", b"", ""), ("n", b"2", None)])
-def test_forms_of_httpx(form: list[tuple[str, bytes, str | None]]) -> None:
-    """All parts arrive in their order with their bytes, whatever they and their files are called."""
+def test_forms_of_httpx_are_read(form: list[tuple[str, bytes, str | None]]) -> None:
+    """All parts of httpx's forms are read in order and unchanged, whatever their names and file names."""
     files = [(name, (filename, data)) for name, data, filename in form]
     request = httpx.Request("POST", URL, files=files, headers={"content-type": FORM})
     body = request.read()
 
-    found = read_form(FORM, body)
+    parts = read_form(FORM, body)
 
-    assert [part.data for part in found] == [data for _, data, _ in form]
-    assert found == reference(FORM, body)
+    assert [part.data for part in parts] == [data for _, data, _ in form]
+    assert parts == reference(FORM, body)
 
 
 @given(FORMS)
 @example([("n", b"2", None), ("image", b"", "ä \u2028.png")])
-def test_forms_of_requests(form: list[tuple[str, bytes, str | None]]) -> None:
-    """The same of urllib3's encoder, which leaves more characters as they are; texts come before files.
+def test_forms_of_requests_are_read(form: list[tuple[str, bytes, str | None]]) -> None:
+    """Forms of urllib3's encoder, which escapes fewer characters, are read unchanged; text fields come first.
 
-    Among these is a backslash, which at a name's end hides the quote that ends it: no reader can tell.
+    The encoder does not escape a backslash, which at the end of a name escapes the closing quote. Such a form is
+    ambiguous, so these names are not tested.
     """
     form = [(name.rstrip("\\") or "n", data, filename) for name, data, filename in form]
     texts = [(name, data) for name, data, filename in form if not filename]
@@ -112,20 +117,20 @@ def test_forms_of_requests(form: list[tuple[str, bytes, str | None]]) -> None:
 
     content_type = str(prepared.headers["Content-Type"])
 
-    found = read_form(content_type, prepared.body)
+    parts = read_form(content_type, prepared.body)
 
     sent = [data for _, data in texts] + [data for _, (_, data) in files]
-    assert [(part.data, part.is_file) for part in found] == [
+    assert [(part.data, part.is_file) for part in parts] == [
         (data, number >= len(texts)) for number, data in enumerate(sent)
     ]
-    assert found == reference(content_type, prepared.body)
+    assert parts == reference(content_type, prepared.body)
 
 
 @given(FORMS, DATA, DATA)
-def test_what_stands_around_a_form_is_no_part_of_it(
+def test_the_preamble_and_the_epilogue_are_ignored(
     form: list[tuple[str, bytes, str | None]], preamble: bytes, epilogue: bytes
 ) -> None:
-    """What comes before the first boundary and after the last is for programs that know no forms (RFC 2046)."""
+    """Bytes before the first boundary and after the last one are ignored (RFC 2046)."""
     files = [(name, (filename, data)) for name, data, filename in form]
     body = httpx.Request("POST", URL, files=files, headers={"content-type": FORM}).read()
 
@@ -152,30 +157,30 @@ _FRAGMENTS = [
 @given(st.lists(st.sampled_from(_FRAGMENTS), max_size=14).map(b"".join))
 @example(f'--{BOUNDARY}\nContent-Disposition: form-data; name="n"\n\n2\n--{BOUNDARY}--\n'.encode())
 @example(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="n"\n\r\n\r\n2\r\n--{BOUNDARY}--'.encode())
-def test_what_is_put_together_badly_is_refused_or_read_as_by_others(body: bytes) -> None:
-    """Line ends that are none, parts that do not begin or end: where both read a form, they read the same."""
+def test_a_malformed_form_is_refused_or_read_like_the_reference(body: bytes) -> None:
+    """If both parsers read a form with wrong line ends or incomplete parts, they read the same parts."""
     with contextlib.suppress(InvalidRequest, MultipartParseError):
         assert read_form(FORM, body) == reference(FORM, body)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r"])
-def test_lines_must_end_as_lines_do(end: str) -> None:
-    """A form whose lines end in another way is refused, and not read as one without parts."""
+def test_a_form_with_other_line_ends_is_refused(end: str) -> None:
+    """A form whose lines do not end with CRLF is refused, and not read as a form without parts."""
     lines = (f"--{BOUNDARY}", 'Content-Disposition: form-data; name="n"', "", "2", f"--{BOUNDARY}--", "")
 
-    with pytest.raises(InvalidRequest, match="cut off, or its boundary is wrong"):
+    with pytest.raises(InvalidRequest, match="truncated, or its boundary is wrong"):
         read_form(FORM, end.join(lines).encode())
 
 
-def test_a_files_name_in_the_extended_form() -> None:
-    """Some older clients name a file so where its name is not ASCII (RFC 5987): it is a file all the same."""
+def test_a_part_with_an_extended_file_name_is_a_file() -> None:
+    """Some older clients send non-ASCII file names as `filename*` (RFC 5987), which also makes the part a file."""
     body = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=image; filename*=utf-8''%C3%A4.png\r\n\r\nx\r\n"
 
     assert read_form(FORM, f"{body}--{BOUNDARY}--".encode()) == [Part("image", b"x", is_file=True)]
 
 
-def test_as_many_parts_as_there_may_be() -> None:
-    """A form of a hundred parts by httpx is read, one of more is refused."""
+def test_a_form_with_too_many_parts_is_refused() -> None:
+    """A form with 100 parts is read, and one with more is refused."""
     files = [("n", (None, b"2"))] * (MAX_PARTS + 1)
 
     def encoded(count: int) -> bytes:
