@@ -109,7 +109,7 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def is_idle(self) -> bool:
-        """Whether nothing has arrived since the last read, neither data nor the end of the stream.
+        """Return whether nothing has arrived since the last read, neither data nor the end of the stream.
 
         A connection between two responses must be idle. The socket itself is polled, because the event loop does not
         yet know what arrived while it was stopped, as it is on Lambda between invocations.

@@ -30,6 +30,8 @@ def no_cookies() -> CookieJar:
 
 
 class _Origin(NamedTuple):
+    """A server, and the host name that its certificate must be valid for."""
+
     scheme: str
     host: str
     port: int
