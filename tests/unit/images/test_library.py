@@ -1,4 +1,4 @@
-"""Images and uploads of a deployment as inputs, against moto's server."""
+"""Images and uploads of a deployment as inputs of edits, against moto's server."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -23,19 +23,19 @@ from sandbox.embedded_aws import EmbeddedAws
 pytestmark = pytest.mark.anyio
 
 OWNER = Principal("1", "owner", Role.USER)
-STRANGER = Principal("2", "stranger", Role.USER)
+OTHER_OWNER = Principal("2", "other", Role.USER)
 ADMIN = Principal("3", "admin", Role.ADMIN)
 JOB = "018f2b6e-7a10-7c3d-9a2b-0123456789ab"
 IMAGE = f"images/2026/11/22/{JOB}/3.png"
 
 
 @pytest.fixture
-def images(settings: Settings, aws: Aws) -> ImageLibrary:
+def library(settings: Settings, aws: Aws) -> ImageLibrary:
     return ImageLibrary(aws, settings, JobStore(aws, settings))
 
 
-def on_aws(monkeypatch: pytest.MonkeyPatch, settings: Settings, aws: Aws) -> ImageLibrary:
-    """The store as it is on AWS itself, in a newer region."""
+def library_on_aws(monkeypatch: pytest.MonkeyPatch, settings: Settings, aws: Aws) -> ImageLibrary:
+    """Return a library whose bucket is on AWS itself, in a newer region."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, "eu-central-2")
@@ -46,8 +46,8 @@ def put(settings: Settings, key: str, data: bytes) -> None:
     boto3.client("s3").put_object(Bucket=settings.bucket, Key=key, Body=data)
 
 
-async def stored(settings: Settings, aws: Aws, *, numbers: tuple[int, ...] = (0,)) -> str:
-    """A job of `OWNER` with images of these numbers; gives its id."""
+async def store_job(settings: Settings, aws: Aws, *, numbers: tuple[int, ...] = (0,)) -> str:
+    """Store a job of `OWNER` with images of these numbers, and return its id."""
     job = Job(id=new_job_id(), kind="generation", owner=OWNER.owner)
     for number in numbers:
         key = f"images/2026/11/22/{job.id}/{number}.png"
@@ -57,49 +57,49 @@ async def stored(settings: Settings, aws: Aws, *, numbers: tuple[int, ...] = (0,
     return job.id
 
 
-ADDRESSES = {
+KEYS_AND_IDS = {
     "image": (IMAGE, f"{JOB}-3"),
     "upload": (f"uploads/1/{JOB}", f"upload-{JOB}"),
     "percent-encoded": (IMAGE.replace("3.png", "%33%2Epng"), f"{JOB}-3"),
 }
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
+@pytest.mark.parametrize("kind", KEYS_AND_IDS)
 @pytest.mark.parametrize("query", ["", "?X-Amz-Signature=abc"])
-def test_a_virtual_hosted_address_is_an_id(
+def test_the_id_for_a_virtual_hosted_url(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, kind: str, query: str, aws: Aws
 ) -> None:
-    """On AWS the bucket is the host; the signature is no part of what a URL means."""
-    key, reference = ADDRESSES[kind]
+    """On AWS the bucket is part of the host. The signature is ignored."""
+    key, reference = KEYS_AND_IDS[kind]
 
-    found = on_aws(monkeypatch, settings, aws).reference(
+    found = library_on_aws(monkeypatch, settings, aws).reference(
         f"https://{settings.bucket}.s3.eu-central-2.amazonaws.com/{key}{query}"
     )
 
     assert found == reference
 
 
-@pytest.mark.parametrize("kind", ADDRESSES)
-def test_a_path_style_address_is_an_id(
-    settings: Settings, images: ImageLibrary, embedded_url: Callable[[str], str], kind: str
+@pytest.mark.parametrize("kind", KEYS_AND_IDS)
+def test_the_id_for_a_path_style_url(
+    settings: Settings, library: ImageLibrary, url_of_key: Callable[[str], str], kind: str
 ) -> None:
-    """In the sandbox the bucket is the first part of the path."""
-    key, reference = ADDRESSES[kind]
+    """In the sandbox, the bucket is the first part of the path."""
+    key, reference = KEYS_AND_IDS[kind]
 
-    assert images.reference(embedded_url(key)) == reference
+    assert library.reference(url_of_key(key)) == reference
 
 
 @pytest.fixture
-def embedded_url(settings: Settings, embedded_aws: EmbeddedAws) -> Callable[[str], str]:
-    """The address of a key of the bucket on moto's server."""
+def url_of_key(settings: Settings, embedded_aws: EmbeddedAws) -> Callable[[str], str]:
+    """Return the URL of a key in the bucket on moto's server."""
     return lambda key: f"{embedded_aws.url}/{settings.bucket}/{key}"
 
 
-def test_a_signed_url_is_its_images_id(settings: Settings, aws: Aws, images: ImageLibrary) -> None:
-    """What the gateway answers is what it understands."""
+def test_the_id_for_a_presigned_url(settings: Settings, aws: Aws, library: ImageLibrary) -> None:
+    """Callers can use the URLs that the gateway returns."""
     url = ImageStore(aws, settings).url(IMAGE)[0]
 
-    assert images.reference(url) == f"{JOB}-3"
+    assert library.reference(url) == f"{JOB}-3"
 
 
 @pytest.mark.parametrize(
@@ -116,18 +116,18 @@ def test_a_signed_url_is_its_images_id(settings: Settings, aws: Aws, images: Ima
         "https://[{bucket}]/{key}",
     ],
 )
-def test_another_address_is_none_of_ours(
+def test_a_url_outside_the_bucket_has_no_id(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, aws: Aws
 ) -> None:
-    """What only looks like the bucket, or is no URL at all, is left to the guarded fetch."""
+    """URLs that look similar, and malformed URLs, are left to the public fetch."""
     text = url.replace("{bucket}", settings.bucket).replace("{key}", IMAGE)
 
-    assert on_aws(monkeypatch, settings, aws).reference(text) is None
+    assert library_on_aws(monkeypatch, settings, aws).reference(text) is None
 
 
-def test_another_bucket_of_the_same_server_is_none_of_ours(embedded_aws: EmbeddedAws, images: ImageLibrary) -> None:
-    """Path-style addresses of other buckets share the host."""
-    assert images.reference(f"{embedded_aws.url}/other/{IMAGE}") is None
+def test_a_path_style_url_of_another_bucket_has_no_id(embedded_aws: EmbeddedAws, library: ImageLibrary) -> None:
+    """Path-style URLs of other buckets have the same host."""
+    assert library.reference(f"{embedded_aws.url}/other/{IMAGE}") is None
 
 
 @pytest.mark.parametrize(
@@ -145,81 +145,81 @@ def test_another_bucket_of_the_same_server_is_none_of_ours(embedded_aws: Embedde
         f"config/../{IMAGE}",
     ],
 )
-def test_other_objects_of_the_bucket_do_not_exist(
-    images: ImageLibrary, embedded_url: Callable[[str], str], key: str
+def test_other_objects_in_the_bucket_are_not_found(
+    library: ImageLibrary, url_of_key: Callable[[str], str], key: str
 ) -> None:
-    """The bucket also holds configuration: nothing but images and uploads can be an input."""
+    """The bucket also has the configuration. Only images and uploads can be inputs."""
     with pytest.raises(NotFound):
-        images.reference(embedded_url(key))
+        library.reference(url_of_key(key))
 
 
 @pytest.mark.parametrize("principal", [OWNER, ADMIN], ids=["owner", "admin"])
 async def test_an_image_is_read_by_its_id(
-    settings: Settings, aws: Aws, images: ImageLibrary, principal: Principal
+    settings: Settings, aws: Aws, library: ImageLibrary, principal: Principal
 ) -> None:
-    """Its owner and an admin get its bytes, each number its own."""
-    job_id = await stored(settings, aws, numbers=(0, 2))
+    """Its owner and an administrator can read it. Each number is another image of the job."""
+    job_id = await store_job(settings, aws, numbers=(0, 2))
 
-    assert await images.read(f"{job_id}-0", principal) == b"image 0"
-    assert await images.read(f"{job_id}-2", principal) == b"image 2"
+    assert await library.read(f"{job_id}-0", principal) == b"image 0"
+    assert await library.read(f"{job_id}-2", principal) == b"image 2"
 
 
-async def test_an_image_is_nobody_elses(settings: Settings, aws: Aws, images: ImageLibrary) -> None:
-    """To others it is as one that never was."""
-    job_id = await stored(settings, aws)
+async def test_an_image_of_another_owner_is_not_found(settings: Settings, aws: Aws, library: ImageLibrary) -> None:
+    """The result is the same as for an image that does not exist."""
+    job_id = await store_job(settings, aws)
 
-    assert await images.read(f"{job_id}-0", STRANGER) is None
-    assert await images.key(f"{job_id}-0", STRANGER) is None
+    assert await library.read(f"{job_id}-0", OTHER_OWNER) is None
+    assert await library.key(f"{job_id}-0", OTHER_OWNER) is None
 
 
 @pytest.mark.parametrize("image_id", ["{job}-1", "{job}-00", "{job}-", "{job}", f"{JOB}-0"])
-async def test_an_unknown_number_or_job_has_no_key(
-    settings: Settings, aws: Aws, images: ImageLibrary, image_id: str
+async def test_an_unknown_image_id_has_no_key(
+    settings: Settings, aws: Aws, library: ImageLibrary, image_id: str
 ) -> None:
-    """Only an id that was answered leads to a key."""
-    job_id = await stored(settings, aws)
+    """The number must be written as the gateway returns it."""
+    job_id = await store_job(settings, aws)
 
-    assert await images.key(image_id.replace("{job}", job_id), OWNER) is None
+    assert await library.key(image_id.replace("{job}", job_id), OWNER) is None
 
 
-async def test_an_image_that_has_expired_is_gone(settings: Settings, aws: Aws, images: ImageLibrary) -> None:
-    """The job may outlive its images."""
-    job_id = await stored(settings, aws)
+async def test_an_expired_image_is_not_found(settings: Settings, aws: Aws, library: ImageLibrary) -> None:
+    """A job record can exist longer than its images."""
+    job_id = await store_job(settings, aws)
     boto3.client("s3").delete_object(Bucket=settings.bucket, Key=f"images/2026/11/22/{job_id}/0.png")
 
-    assert await images.key(f"{job_id}-0", OWNER) is not None
-    assert await images.read(f"{job_id}-0", OWNER) is None
+    assert await library.key(f"{job_id}-0", OWNER) is not None
+    assert await library.read(f"{job_id}-0", OWNER) is None
 
 
-async def test_an_upload_is_read_by_its_owner_only(images: ImageLibrary) -> None:
-    """Not even an admin gets another's upload: its key is made of who asks."""
-    upload = images.upload(UploadForm(content_type="image/png", bytes=100), OWNER)
+async def test_an_upload_can_only_be_read_by_its_owner(library: ImageLibrary) -> None:
+    """Not even an administrator can read it, because the reader's own id is part of the key."""
+    upload = library.upload(UploadForm(content_type="image/png", bytes=100), OWNER)
     sent = httpx.post(upload.url, data=upload.fields, files={"file": b"data"})
 
     assert sent.is_success
-    assert await images.read(upload.id, OWNER) == b"data"
-    assert await images.read(upload.id, STRANGER) is None
-    assert await images.read(upload.id, ADMIN) is None
-    assert images.reference(f"{upload.url.rstrip('/')}/{upload.fields['key']}") == upload.id
+    assert await library.read(upload.id, OWNER) == b"data"
+    assert await library.read(upload.id, OTHER_OWNER) is None
+    assert await library.read(upload.id, ADMIN) is None
+    assert library.reference(f"{upload.url.rstrip('/')}/{upload.fields['key']}") == upload.id
 
 
-async def test_uploads_have_keys_that_nobody_can_guess(images: ImageLibrary) -> None:
-    """Two uploads of the same form are two files."""
+async def test_each_upload_has_an_id_of_its_own(library: ImageLibrary) -> None:
+    """Two uploads with the same form are two files."""
     form = UploadForm(content_type="image/png", bytes=100)
 
-    assert images.upload(form, OWNER).id != images.upload(form, OWNER).id
+    assert library.upload(form, OWNER).id != library.upload(form, OWNER).id
 
 
-async def test_an_object_over_the_cap_is_not_read(settings: Settings, images: ImageLibrary) -> None:
-    """Its length is looked at before its bytes."""
+async def test_an_upload_over_50_mb_is_too_large(settings: Settings, library: ImageLibrary) -> None:
+    """Its size is checked before its content is read."""
     put(settings, f"uploads/1/{JOB}", bytes(MAX_BYTES + 1))
 
     with pytest.raises(TooLarge, match="50 MB"):
-        await images.read(f"upload-{JOB}", OWNER)
+        await library.read(f"upload-{JOB}", OWNER)
 
 
-async def test_a_bucket_that_fails_is_told(settings: Settings, aws: Aws) -> None:
-    """What cannot be read now may be readable later: that is no 404."""
+async def test_a_failure_of_the_bucket_is_not_a_404(settings: Settings, aws: Aws) -> None:
+    """The image may be readable later."""
     broken = settings.model_copy(update={"bucket": "no-such-bucket"})
 
     with pytest.raises(StorageUnavailable, match="NoSuchBucket") as caught:

@@ -1,4 +1,4 @@
-"""Images in the bucket, against moto's server."""
+"""Storage of images in the bucket, against moto's server."""
 
 import re
 import uuid
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.anyio
 PNG = ImageType("image/png", 1, 1)
 
 
-def test_a_job_id_is_a_uuid_that_tells_its_time() -> None:
-    """Version 7 and the RFC's variant; later ids sort later."""
+def test_a_job_id_is_a_uuid_with_the_time_of_its_creation() -> None:
+    """Its version is 7, and its variant that of the RFC."""
     before = datetime.now(UTC)
     first, second = uuid.UUID(new_job_id()), uuid.UUID(new_job_id())
 
@@ -31,8 +31,8 @@ def test_a_job_id_is_a_uuid_that_tells_its_time() -> None:
     assert abs(job_time(str(first)) - before) < timedelta(seconds=5)
 
 
-async def test_an_image_lies_under_its_day_and_job(aws: Aws, settings: Settings) -> None:
-    """The key, content type and metadata are as documented; other letters are percent-encoded."""
+async def test_the_key_of_an_image_has_its_date_and_job(aws: Aws, settings: Settings) -> None:
+    """The content type and metadata are as documented. Non-ASCII metadata is percent-encoded."""
     job = new_job_id()
     key = await ImageStore(aws, settings).put(job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job})
 
@@ -43,8 +43,8 @@ async def test_an_image_lies_under_its_day_and_job(aws: Aws, settings: Settings)
     assert found["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn", "job": job}
 
 
-async def test_a_presigned_url_gives_the_image_and_says_when_it_ends(aws: Aws, settings: Settings) -> None:
-    """The URL is signed by SigV4 for the documented time."""
+async def test_a_presigned_url_reads_the_image_until_its_expiry(aws: Aws, settings: Settings) -> None:
+    """The URL has a SigV4 signature for the documented time."""
     store = ImageStore(aws, settings)
     key = await store.put(new_job_id(), 0, b"png", PNG, {})
 
@@ -60,7 +60,7 @@ async def test_a_presigned_url_gives_the_image_and_says_when_it_ends(aws: Aws, s
 def test_on_aws_the_url_is_regional_and_virtual_hosted(
     aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Newer regions serve no other form."""
+    """Newer regions accept no other form."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -70,8 +70,8 @@ def test_on_aws_the_url_is_regional_and_virtual_hosted(
     assert urlsplit(url).hostname == f"{settings.bucket}.s3.us-east-1.amazonaws.com"
 
 
-async def test_a_bucket_that_fails_is_told(aws: Aws, settings: Settings) -> None:
-    """An image that was paid for and not stored must not be asked for again blindly."""
+async def test_an_image_that_cannot_be_stored_may_have_cost(aws: Aws, settings: Settings) -> None:
+    """The request must not be repeated automatically, because the image has been paid."""
     store = ImageStore(aws, settings.model_copy(update={"bucket": "no-such-bucket"}))
 
     with pytest.raises(StorageUnavailable, match="NoSuchBucket") as caught:
@@ -83,12 +83,12 @@ async def test_a_bucket_that_fails_is_told(aws: Aws, settings: Settings) -> None
 @pytest.mark.parametrize(
     ("model", "kept"),
     [(" flux ", {"model": "flux"}), (" ", {}), ("\U0001f98a" * 256, {"model": "%F0%9F%A6%8A" * 42 + "%F0%9F%A"})],
-    ids=["blanks", "only blanks", "long"],
+    ids=["spaces", "only spaces", "long"],
 )
-async def test_no_image_is_lost_for_its_model_s_name(
+async def test_a_models_name_of_any_form_can_be_stored_as_metadata(
     aws: Aws, settings: Settings, model: str, kept: dict[str, str]
 ) -> None:
-    """HTTP takes no blanks around a header's value, and S3 no more than 2 KB of metadata."""
+    """HTTP allows no spaces around a header's value, and S3 at most 2 KB of metadata."""
     key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model})
 
     assert boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept
