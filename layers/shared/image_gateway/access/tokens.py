@@ -33,7 +33,7 @@ _MAX_WAIT_SECONDS = 0.5
 
 
 def lookup_key(token: str) -> dict[str, Any]:
-    """Return the key of the item that authenticates a token. It has the hash of the secret, which itself is not stored."""
+    """Return the key of the item that authenticates a token. It has the hash of the secret, which is not stored."""
     return {"pk": {"S": f"token#{hashlib.sha256(token.encode()).hexdigest()}"}}
 
 
