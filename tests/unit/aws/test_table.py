@@ -1,0 +1,229 @@
+"""The table: transactions, conditions, batch reads, and the mapping of errors."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from image_gateway.aws import Aws, AwsError, ConditionFailed, Table
+from image_gateway.aws.table import CONDITION_FAILED
+from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+FAILURE = "The item was not stored"
+
+
+class ScriptedAws(Aws):
+    """DynamoDB whose responses are given in advance. Records the parameters of each call."""
+
+    def __init__(self, *responses: Mapping[str, Any] | AwsError) -> None:
+        super().__init__()
+        self.calls: list[dict[str, Any]] = []
+        self._responses = list(responses)
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> Any:
+        self.calls.append({"service": service, "operation": operation, **parameters})
+        response = self._responses.pop(0)
+        if isinstance(response, AwsError):
+            raise response
+        return response
+
+
+class Pauses:
+    """Records how long the table waits, and does not wait."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+@pytest.fixture
+def pauses() -> Pauses:
+    return Pauses()
+
+
+@pytest.fixture
+def table(settings: Settings, aws: Aws) -> Table:
+    """The table of a deployment on moto's server."""
+    return Table(aws, settings.table)
+
+
+def canceled(*reasons: str) -> AwsError:
+    """Return the error of a transaction with these reasons, one for each write."""
+    codes = [{"Code": reason} for reason in reasons]
+    return AwsError("TransactionCanceledException", status=400, response={"CancellationReasons": codes})
+
+
+def key(name: str) -> dict[str, Any]:
+    return {"pk": {"S": name}}
+
+
+def put(table: Table, name: str, **parameters: Any) -> dict[str, Any]:
+    return {"Put": {"TableName": table.name, "Item": key(name), **parameters}}
+
+
+async def test_a_transaction_executes_all_writes(table: Table) -> None:
+    """Its result is then empty."""
+    assert await table.transact([put(table, "a"), put(table, "b")], FAILURE) == ()
+
+    assert await table.get(key("a"), FAILURE) == key("a")
+    assert await table.get(key("b"), FAILURE) == key("b")
+
+
+async def test_a_transaction_with_a_failed_condition_executes_no_write(table: Table) -> None:
+    """The result is a reason for each write."""
+    await table.call("PutItem", FAILURE, Item=key("b"))
+    is_new = {"ConditionExpression": "attribute_not_exists(pk)"}
+
+    reasons = await table.transact([put(table, "a", **is_new), put(table, "b", **is_new)], FAILURE)
+
+    assert reasons == ("None", CONDITION_FAILED)
+    assert await table.get(key("a"), FAILURE) is None
+
+
+async def test_a_transaction_is_retried_after_a_conflict(pauses: Pauses) -> None:
+    """Each attempt has a token of its own, and follows a pause whose upper limit doubles."""
+    conflicts = [canceled("None", "TransactionConflict") for _ in range(4)]
+    aws = ScriptedAws(*conflicts, {})
+    writes = [{"Put": {"Item": key("a")}}]
+
+    assert await Table(aws, "table", sleep=pauses.sleep).transact(iter(writes), FAILURE, max_attempts=5) == ()
+
+    assert [call["operation"] for call in aws.calls] == ["TransactWriteItems"] * 5
+    assert len({call["ClientRequestToken"] for call in aws.calls}) == 5
+    assert len(pauses.seconds) == 4
+    assert all(0 <= seconds <= 0.05 * 2**n for n, seconds in enumerate(pauses.seconds))
+
+
+@pytest.mark.parametrize("max_attempts", [1, 3])
+async def test_a_transaction_with_a_conflict_at_every_attempt_fails(pauses: Pauses, max_attempts: int) -> None:
+    """There is no pause after the last attempt."""
+    aws = ScriptedAws(*(canceled("TransactionConflict") for _ in range(max_attempts)))
+    table = Table(aws, "table", sleep=pauses.sleep)
+
+    with pytest.raises(StorageUnavailable, match=r"^The item was not stored: TransactionCanceledException$") as caught:
+        await table.transact([], FAILURE, max_attempts=max_attempts)
+
+    assert caught.value.retry_after == 1
+    assert (len(aws.calls), len(pauses.seconds)) == (max_attempts, max_attempts - 1)
+
+
+async def test_the_caller_chooses_the_error_for_conflicts(pauses: Pauses) -> None:
+    """Other failures are `StorageUnavailable` all the same."""
+    contended = Busy("Other writers are active")
+    conflicting = Table(ScriptedAws(canceled("TransactionConflict")), "table", sleep=pauses.sleep)
+    failing = Table(ScriptedAws(AwsError("InternalServerError", status=500)), "table", sleep=pauses.sleep)
+
+    with pytest.raises(Busy) as caught:
+        await conflicting.transact([], FAILURE, max_attempts=1, contended=contended)
+    assert caught.value is contended
+    with pytest.raises(StorageUnavailable):
+        await failing.transact([], FAILURE, max_attempts=1, contended=contended)
+
+
+async def test_a_failed_condition_beside_a_conflict_is_not_retried(pauses: Pauses) -> None:
+    """The condition would fail again."""
+    aws = ScriptedAws(canceled("TransactionConflict", CONDITION_FAILED))
+
+    reasons = await Table(aws, "table", sleep=pauses.sleep).transact([], FAILURE)
+
+    assert reasons == ("TransactionConflict", CONDITION_FAILED)
+    assert (len(aws.calls), pauses.seconds) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [canceled("ThrottlingError"), canceled("ValidationError", "None"), AwsError("AccessDeniedException", status=400)],
+    ids=["throttled", "invalid", "access denied"],
+)
+async def test_any_other_failure_of_a_transaction_is_not_retried(pauses: Pauses, error: AwsError) -> None:
+    """The client has already retried what may succeed later."""
+    aws = ScriptedAws(error)
+
+    with pytest.raises(StorageUnavailable, match=error.code):
+        await Table(aws, "table", sleep=pauses.sleep).transact([], FAILURE)
+
+    assert (len(aws.calls), pauses.seconds) == (1, [])
+
+
+async def test_a_failed_condition_has_the_stored_item_if_it_was_requested(table: Table) -> None:
+    """Without the request, the item is None."""
+    await table.call("PutItem", FAILURE, Item={**key("a"), "value": {"S": "first"}})
+    write = {"Item": {**key("a"), "value": {"S": "second"}}, "ConditionExpression": "attribute_not_exists(pk)"}
+
+    with pytest.raises(ConditionFailed) as with_item:
+        await table.call("PutItem", FAILURE, **write, ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    with pytest.raises(ConditionFailed) as without_item:
+        await table.call("PutItem", FAILURE, **write)
+
+    assert with_item.value.item == {**key("a"), "value": {"S": "first"}}
+    assert without_item.value.item is None
+
+
+async def test_a_single_read_is_consistent() -> None:
+    """An item that does not exist is None."""
+    aws = ScriptedAws({})
+
+    assert await Table(aws, "table").get(key("a"), FAILURE) is None
+
+    assert aws.calls == [
+        {"service": "dynamodb", "operation": "GetItem", "TableName": "table", "Key": key("a"), "ConsistentRead": True}
+    ]
+
+
+async def test_a_batch_read_returns_the_items_that_exist(table: Table) -> None:
+    """It can have more keys than DynamoDB allows in one call, or none."""
+    for number in (0, 150):
+        await table.call("PutItem", FAILURE, Item=key(f"item {number}"))
+
+    items = await table.get_many([key(f"item {number}") for number in range(201)], FAILURE)
+
+    assert sorted(item["pk"]["S"] for item in items) == ["item 0", "item 150"]
+    assert await table.get_many([], FAILURE) == []
+
+
+async def test_a_batch_read_has_at_most_100_keys_in_a_call() -> None:
+    """This is DynamoDB's limit. The reads are consistent."""
+    aws = ScriptedAws(*({"Responses": {}} for _ in range(3)))
+
+    await Table(aws, "table").get_many([key(str(number)) for number in range(201)], FAILURE)
+
+    requests = [call["RequestItems"]["table"] for call in aws.calls]
+    assert [len(request["Keys"]) for request in requests] == [100, 100, 1]
+    assert all(request["ConsistentRead"] for request in requests)
+
+
+async def test_a_batch_read_also_reads_the_unprocessed_keys() -> None:
+    """DynamoDB leaves keys unprocessed if the response would be too large."""
+    unprocessed = {"table": {"Keys": [key("b")], "ConsistentRead": True}}
+    aws = ScriptedAws(
+        {"Responses": {"table": [key("a")]}, "UnprocessedKeys": unprocessed},
+        {"Responses": {}, "UnprocessedKeys": unprocessed},
+        {"Responses": {"table": [key("b")]}, "UnprocessedKeys": {}},
+    )
+
+    assert await Table(aws, "table").get_many([key("a"), key("b")], FAILURE) == [key("a"), key("b")]
+
+    assert [call["RequestItems"] for call in aws.calls[1:]] == [unprocessed, unprocessed]
+
+
+@pytest.mark.parametrize("operation", ["call", "get", "get_many", "transact"])
+async def test_an_error_of_dynamodb_is_storage_unavailable(settings: Settings, aws: Aws, operation: str) -> None:
+    """The message has the failure and DynamoDB's code. The same request may succeed after a second."""
+    table = Table(aws, "no-such-table")
+    calls = {
+        "call": lambda: table.call("PutItem", FAILURE, Item=key("a")),
+        "get": lambda: table.get(key("a"), FAILURE),
+        "get_many": lambda: table.get_many([key("a")], FAILURE),
+        "transact": lambda: table.transact([put(table, "a")], FAILURE),
+    }
+
+    with pytest.raises(StorageUnavailable, match=r"^The item was not stored: ResourceNotFoundException$") as caught:
+        await calls[operation]()
+
+    assert caught.value.retry_after == 1
+    assert isinstance(caught.value.__cause__, AwsError)
