@@ -18,7 +18,7 @@ from image_gateway.models.jobs import ResponseFormat
 
 Wait = Annotated[int | None, Query(ge=0, description="Maximum seconds to wait.")]
 Redirects = Annotated[
-    int, Query(ge=0, le=MAX_REDIRECTS, description="How often the caller was redirected. Set by redirects.")
+    int, Query(ge=0, le=MAX_REDIRECTS, description="How often the caller was redirected. `Location` sets it.")
 ]
 
 
