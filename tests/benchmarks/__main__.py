@@ -1,4 +1,4 @@
-"""`make bench`: cold starts, warm requests, memory and the bill; a table on stdout, JSON and a plot beside it."""
+"""`make bench`: measure cold starts, warm requests, memory and costs; print tables, and save them, JSON and a chart."""
 
 import argparse
 import json
@@ -8,26 +8,28 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import bill, cold_start, memory, plot, table, warm
-from tests.benchmarks.stage import Stage
+from tests.benchmarks import cold_start, costs, memory, plot, table, warm
+from tests.benchmarks.environment import BenchmarkEnvironment
 
-GROWTH = 2_000
+GROWTH_REQUESTS = 2_000
 
 
 def main() -> None:
-    """Measure and write."""
+    """Measure, and write the results."""
     arguments = argparse.ArgumentParser(prog="make bench")
     arguments.add_argument("--python", required=True, help="Lambda's Python")
-    arguments.add_argument("--built", type=Path, required=True, help="holds `build`, `runtime` and `packages`")
+    arguments.add_argument(
+        "--built", type=Path, required=True, help="folder that contains `build`, `runtime` and `packages`"
+    )
     arguments.add_argument(
         "--results", type=Path, required=True, help="folder for results.json, results.md, results.png"
     )
     arguments.add_argument("--quick", action="store_true", help="fewer rounds: shows that it works, not how fast")
     options = arguments.parse_args()
-    stage = Stage(options.python, options.built)
-    stage.lay_out()
-    with stage.servers():
-        results = _run(stage, quick=options.quick)
+    environment = BenchmarkEnvironment(options.python, options.built)
+    environment.prepare_folders()
+    with environment.servers():
+        results = _run(environment, quick=options.quick)
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     text = table.text(results)
@@ -37,25 +39,25 @@ def main() -> None:
     print(f"Also in {options.results}: results.json, results.md, results.png")
 
 
-def _run(stage: Stage, *, quick: bool) -> dict[str, Any]:
-    growing = GROWTH // 20 if quick else GROWTH
+def _run(environment: BenchmarkEnvironment, *, quick: bool) -> dict[str, Any]:
+    growth_requests = GROWTH_REQUESTS // 20 if quick else GROWTH_REQUESTS
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {stage.version}",
+        "computer": f"{_cpu_model()}, {os.cpu_count()} cores, {platform.system()}, Python {environment.version}",
         "quick": quick,
-        "cold_start": cold_start.run(stage, 0 if quick else 15),
-        "warm": warm.run(stage, 20 if quick else 60, 1 if quick else 5),
+        "cold_start": cold_start.run(environment, 0 if quick else 15),
+        "warm": warm.run(environment, 20 if quick else 60, 1 if quick else 5),
         "memory": {
-            "peaks": memory.peaks(stage, (1, 10) if quick else (1, 4, 10), (1,) if quick else (1, 4, 16)),
-            "growth": memory.growth(stage, growing),
-            "growth_requests": growing,
+            "peaks": memory.peaks(environment, (1, 10) if quick else (1, 4, 10), (1,) if quick else (1, 4, 16)),
+            "growth": memory.growth(environment, growth_requests),
+            "growth_requests": growth_requests,
         },
-        "bill": bill.run(stage, 5 if quick else 50),
-        "stored": stage.stored(),
+        "costs": costs.run(environment, 5 if quick else 50),
+        "stored": environment.stored(),
     }
 
 
-def _processor() -> str:
+def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

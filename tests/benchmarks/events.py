@@ -1,4 +1,4 @@
-"""Events as API Gateway and Lambda's poller of SQS send them."""
+"""Events in the formats of API Gateway and of Lambda's event source mapping for SQS."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def http(method: str, path: str, token: str, body: Any = None, **headers: str) -> dict[str, Any]:
-    """A request as API Gateway hands it on (payload format 2.0)."""
+    """Return API Gateway's event for a request (payload format 2.0)."""
     route = f"{method} {path}"
     event: dict[str, Any] = {
         "version": "2.0",
@@ -52,7 +52,7 @@ def http(method: str, path: str, token: str, body: Any = None, **headers: str) -
 
 
 def messages(*bodies: Any) -> dict[str, Any]:
-    """A batch of messages as Lambda's poller of SQS hands them on."""
+    """Return the event of Lambda's event source mapping for a batch of SQS messages."""
     return {"Records": [_record(body) for body in bodies]}
 
 

@@ -1,4 +1,4 @@
-"""Images of a given weight."""
+"""Images of a given size in bytes."""
 
 import random
 import struct
@@ -6,7 +6,7 @@ import zlib
 
 
 def png(size: int) -> bytes:
-    """A valid PNG image of noise, square, a little less than `size` bytes long."""
+    """Return a valid, square PNG image of noise that is slightly smaller than `size` bytes."""
     side = int(((size - 1024) * 0.999 / 3) ** 0.5)
     noise = random.Random(side)
     rows = b"".join(b"\0" + noise.randbytes(3 * side) for _ in range(side))
@@ -16,5 +16,5 @@ def png(size: int) -> bytes:
     )
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _chunk(chunk_type: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + chunk_type + data + struct.pack(">I", zlib.crc32(chunk_type + data))

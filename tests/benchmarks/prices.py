@@ -1,8 +1,8 @@
-"""What AWS and engines charge, in US dollars, as the README's costs have it: us-east-1, without free tiers.
+"""Prices of AWS and of engines in US dollars, as in `docs/costs.md`: us-east-1, without free tiers.
 
-Found on 22 November 2026, partly in stored copies and in articles that quote the pages: "AWS Lambda pricing" (arm64),
-"Amazon API Gateway pricing" (HTTP API), "Amazon DynamoDB pricing" (on demand), "Amazon SQS pricing", "Amazon
-EventBridge pricing", "Amazon S3 pricing"; of images "OpenAI API pricing", as quoted at
+Prices as of 22 November 2026, partly from stored copies of the pricing pages and from articles that quote them: "AWS
+Lambda pricing" (arm64), "Amazon API Gateway pricing" (HTTP API), "Amazon DynamoDB pricing" (on demand), "Amazon SQS
+pricing", "Amazon EventBridge pricing", "Amazon S3 pricing"; for images "OpenAI API pricing", as quoted at
 community.openai.com/t/1371851.
 """
 
@@ -19,11 +19,11 @@ SQS_REQUEST: Final = 0.40 / MILLION
 EVENT: Final = 1.00 / MILLION
 S3_PUT: Final = 0.005 / 1_000
 
-CPU_MEGABYTES: Final = 1_769
-"""Memory in MB with which a function has one whole processor ("Configure Lambda function memory")."""
+MEGABYTES_PER_CPU: Final = 1_769
+"""Memory in MB at which a function has one whole CPU ("Configure Lambda function memory")."""
 
 IMAGES: Final = {
     "gpt-image-1-mini, low, 1024x1024": 0.002176,
     "gpt-image-1.5, medium, 1024x1024": 0.033792,
 }
-"""Price of one image."""
+"""Price of one image by model, quality and size."""

@@ -3,17 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tests.benchmarks.cold_start import BARE, USUAL, WITHOUT, WITHOUT_AND_SDK
-from tests.benchmarks.warm import AT_ONCE
+from tests.benchmarks.cold_start import BARE, USUAL, WITHOUT_BYTECODE, WITHOUT_BYTECODE_OWN_BOTO3
+from tests.benchmarks.warm import CONCURRENCY
 
 
 def text(results: dict[str, Any]) -> str:
-    """All parts, with the machine and the date above."""
-    parts = [f"{results['date']}, {results['machine']}; medians"]
-    parts += ["## Cold start to the first answer", _cold(results["cold_start"])]
+    """Return all tables, after a line with the date and the computer."""
+    parts = [f"{results['date']}, {results['computer']}; medians"]
+    parts += ["## Cold start to the first response", _cold(results["cold_start"])]
     parts += ["## Warm generation with an image of 1 MB", _warm(results["warm"])]
     parts += ["## Memory", *_memory(results["memory"])]
-    parts += ["## Bill of an image", *_bill(results["bill"])]
+    parts += ["## Costs of an image", *_costs(results["costs"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -24,10 +24,11 @@ def _cold(table: dict[str, Any]) -> str:
             if event == "none":
                 continue
             ratios = [
-                f"{row['wall_ms'] / handlers[other]['wall_ms']:.2f}" for other in (USUAL, WITHOUT, WITHOUT_AND_SDK)
+                f"{row['wall_ms'] / handlers[other]['wall_ms']:.2f}"
+                for other in (USUAL, WITHOUT_BYTECODE, WITHOUT_BYTECODE_OWN_BOTO3)
             ]
             rows.append([event, name, f"{row['wall_ms']:.0f}", f"{row['cpu_ms']:.0f}", *ratios])
-    head = ["event", "handler", "ms", "CPU ms", "to usual", "to no bytecode", "to that with own boto3"]
+    head = ["event", "handler", "ms", "CPU ms", "/ usual", "/ no bytecode", "/ no bytecode, own boto3"]
     return _markdown(head, rows)
 
 
@@ -42,46 +43,47 @@ def _warm(table: dict[str, Any]) -> str:
             f"{row['cpu_ms'] / usual['cpu_ms']:.2f}",
             f"{row['per_second']:.1f}",
             f"{row['per_second'] / usual['per_second']:.2f}",
-            f"{row['crowd_p50_ms']:.0f}",
-            f"{row['crowd_p99_ms']:.0f}",
-            f"{row['crowd_cpu_ms']:.1f}",
+            f"{row['concurrent_p50_ms']:.0f}",
+            f"{row['concurrent_p99_ms']:.0f}",
+            f"{row['concurrent_cpu_ms']:.1f}",
         ]
         for name, row in table.items()
     ]
-    crowd = [f"{AT_ONCE} at once: /s", "to usual", "p50", "p99", "CPU ms"]
-    return _markdown(["handler", "p50 ms", "p99", "CPU ms", "to usual", *crowd], rows)
+    concurrent = [f"{CONCURRENCY} concurrent: per second", "/ usual", "p50", "p99", "CPU ms"]
+    return _markdown(["handler", "p50 ms", "p99", "CPU ms", "/ usual", *concurrent], rows)
 
 
-def _memory(found: dict[str, Any]) -> Iterable[str]:
+def _memory(results: dict[str, Any]) -> Iterable[str]:
     rows = [
         [
             str(row["handler"]),
             str(row["n"]),
             str(row["megabytes"]),
-            f"{row['answer']:.0f}",
+            f"{row['response']:.0f}",
             f"{row['ready']:.0f}",
             f"{row['peak']:.0f}",
-            f"{70 + 2.2 * row['answer']:.0f}",
+            f"{70 + 2.2 * row['response']:.0f}",
         ]
-        for row in found["peaks"]
+        for row in results["peaks"]
     ]
-    yield _markdown(["handler", "n", "MB each", "answer MB", "ready MB", "peak MB", "70 + 2.2 x answer"], rows)
-    first, half, last = found["growth"]
-    count = found["growth_requests"]
+    head = ["handler", "images", "MB per image", "response MB", "ready MB", "peak MB", "70 + 2.2 x response"]
+    yield _markdown(head, rows)
+    tenth, half, all_requests = results["growth"]
+    count = results["growth_requests"]
     yield (
-        f"The gateway held {first:.1f} MB after {count // 10} requests, {half:.1f} after {count // 2}, "
-        f"{last:.1f} after {count}."
+        f"The gateway's memory was {tenth:.1f} MB after {count // 10} requests, {half:.1f} after {count // 2}, "
+        f"{all_requests:.1f} after {count}."
     )
 
 
-def _bill(found: dict[str, Any]) -> Iterable[str]:
-    measured = [[name, f"{row['wall_ms']:.1f}", f"{row['cpu_ms']:.1f}"] for name, row in found["measured"].items()]
-    yield _markdown(["beside the engine's time", "ms", "CPU ms"], measured)
-    prices = found["images"]
+def _costs(results: dict[str, Any]) -> Iterable[str]:
+    measured = [[name, f"{row['wall_ms']:.1f}", f"{row['cpu_ms']:.1f}"] for name, row in results["measured"].items()]
+    yield _markdown(["in addition to the engine's time", "ms", "CPU ms"], measured)
+    prices = results["images"]
     rows = [
         [
             f"{row['engine_seconds']} s",
-            row["way"],
+            row["mode"],
             str(row["waiting"]),
             f"{row['billed_ms']:.0f}",
             f"{row['gigabyte_seconds']:.3f}",
@@ -89,10 +91,10 @@ def _bill(found: dict[str, Any]) -> Iterable[str]:
             f"{row['dollars']:.6f}",
             *(f"{row['dollars'] / price:.1%}" for price in prices.values()),
         ]
-        for row in found["rows"]
+        for row in results["rows"]
     ]
-    head = ["engine", "way", "jobs waiting", "ms an image", "GB-s", "Lambda $", "with requests $"]
-    yield _markdown([*head, *(f"of {name} (${price:.4f})" for name, price in prices.items())], rows)
+    head = ["engine", "mode", "jobs waiting", "ms per image", "GB-s", "Lambda $", "with requests $"]
+    yield _markdown([*head, *(f"part of {name} (${price:.4f})" for name, price in prices.items())], rows)
 
 
 def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,8 +1,8 @@
-"""Warm requests: what one generation with an image of 1 MB takes, one after the other and several at once.
+"""Warm requests: generations with an image of 1 MB, one after another and concurrently.
 
-One after the other, the handler gets events as on Lambda. At once, the ASGI application within the handler gets them on
-one event loop: an environment of Lambda handles one event at a time, but a worker does ten jobs at once, and sixteen on
-one interpreter show what an image costs when there is always something to do.
+One after another, the handler gets events as on Lambda. Concurrently, the ASGI application in the handler's module gets
+requests on one event loop. An environment of Lambda handles one event at a time, but a worker runs ten jobs at a time,
+and sixteen concurrent requests to one interpreter show what an image costs when the CPU is never idle.
 """
 
 from statistics import median, quantiles
@@ -10,39 +10,56 @@ from typing import Any
 
 from tests.benchmarks import events
 from tests.benchmarks.cold_start import GATEWAY, USUAL
-from tests.benchmarks.stage import GENERATIONS, TOKENS, Stage
+from tests.benchmarks.environment import GENERATIONS, TOKENS, BenchmarkEnvironment
 
 DIRECT = "engine itself"
-AT_ONCE = 16
+CONCURRENCY = 16
 
 
-def run(stage: Stage, count: int, rounds: int) -> dict[str, dict[str, float]]:
-    """By handler: p50 and p99 of milliseconds and median CPU milliseconds of a request, alone and with 15 others."""
-    seen: dict[str, dict[str, list[Any]]] = {}
+def run(environment: BenchmarkEnvironment, count: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Measure warm requests.
+
+    Returns:
+        By handler: p50, p99 and median CPU time of a request in milliseconds, alone and with 15 others (`concurrent_`),
+        and requests per second with 15 others.
+    """
+    values_by_handler: dict[str, dict[str, list[Any]]] = {}
     for _ in range(rounds):
-        for name, figures in _round(stage, count):
+        for name, figures in _round(environment, count):
             for figure, values in figures.items():
-                found = seen.setdefault(name, {}).setdefault(figure, [])
-                found.extend(values) if isinstance(values, list) else found.append(values)
-    return {name: _summary(figures) for name, figures in seen.items()}
+                collected = values_by_handler.setdefault(name, {}).setdefault(figure, [])
+                collected.extend(values) if isinstance(values, list) else collected.append(values)
+    return {name: _summary(figures) for name, figures in values_by_handler.items()}
 
 
-def _round(stage: Stage, count: int) -> list[tuple[str, dict[str, Any]]]:
+def _round(environment: BenchmarkEnvironment, count: int) -> list[tuple[str, dict[str, Any]]]:
     body = {"prompt": "a lighthouse in a storm"}
     event = events.http("POST", GENERATIONS, TOKENS["user"], body)
-    spec = {"event": event, "status": 200, "contains": '"url"', "count": count, "warm_up": 10, "at_once": AT_ONCE}
-    call = {"url": f"{stage.engine}/v1/images/generations", "json": {**body, "model": "1mb-0s", "n": 1}}
-    subjects = {
-        GATEWAY: (stage.gateway("GenerateFunction"), ("warm", "at_once")),
-        USUAL: (stage.usual(), ("warm", "at_once")),
-        DIRECT: (stage.usual(), ("direct", "direct_at_once")),
+    spec = {
+        "event": event,
+        "status": 200,
+        "contains": '"url"',
+        "count": count,
+        "warm_up": 10,
+        "concurrency": CONCURRENCY,
     }
-    found = []
-    for name, (subject, (alone, crowd)) in subjects.items():
-        one = stage.measure(alone, subject, "GenerateFunction", **spec, **call)
-        many = stage.measure(crowd, subject, "GenerateFunction", **spec, **call)
-        found.append((name, {**one, **{f"crowd_{figure}": value for figure, value in many.items()}}))
-    return found
+    engine_request = {
+        "url": f"{environment.engine}/v1/images/generations",
+        "json": {**body, "model": "1mb-0s", "n": 1},
+    }
+    subjects = {
+        GATEWAY: (environment.gateway("GenerateFunction"), ("warm", "concurrent")),
+        USUAL: (environment.usual(), ("warm", "concurrent")),
+        DIRECT: (environment.usual(), ("direct", "direct_concurrent")),
+    }
+    results = []
+    for name, (subject, (sequential_mode, concurrent_mode)) in subjects.items():
+        sequential = environment.measure(sequential_mode, subject, "GenerateFunction", **spec, **engine_request)
+        concurrent = environment.measure(concurrent_mode, subject, "GenerateFunction", **spec, **engine_request)
+        results.append(
+            (name, {**sequential, **{f"concurrent_{figure}": value for figure, value in concurrent.items()}})
+        )
+    return results
 
 
 def _summary(figures: dict[str, list[float]]) -> dict[str, float]:
@@ -50,8 +67,8 @@ def _summary(figures: dict[str, list[float]]) -> dict[str, float]:
         "p50_ms": median(figures["wall_ms"]),
         "p99_ms": quantiles(figures["wall_ms"], n=100)[-1],
         "cpu_ms": median(figures["cpu_ms"]),
-        "crowd_p50_ms": median(figures["crowd_wall_ms"]),
-        "crowd_p99_ms": quantiles(figures["crowd_wall_ms"], n=100)[-1],
-        "crowd_cpu_ms": median(figures["crowd_cpu_ms"]),
-        "per_second": median(figures["crowd_per_second"]),
+        "concurrent_p50_ms": median(figures["concurrent_wall_ms"]),
+        "concurrent_p99_ms": quantiles(figures["concurrent_wall_ms"], n=100)[-1],
+        "concurrent_cpu_ms": median(figures["concurrent_cpu_ms"]),
+        "per_second": median(figures["concurrent_per_second"]),
     }

@@ -1,4 +1,4 @@
-"""The least that Lambda can run: what an interpreter takes that has nothing to do."""
+"""The smallest possible handler, which shows the time that the interpreter itself takes."""
 
 import json
 
@@ -8,5 +8,5 @@ if TYPE_CHECKING:
 
 
 def handler(_event: "Any", _context: "Any") -> "dict[str, Any]":
-    """Answer a constant."""
+    """Return a constant response."""
     return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps({"status": "ok"})}

@@ -1,11 +1,11 @@
-"""The usual image gateway on Lambda, to be measured against.
+"""An image gateway on Lambda as it is usually built, which the gateway is compared with.
 
-It stands for what a good team writes in a week from the documentation of FastAPI ("First Steps", "Bigger
+It represents what a good team would write in a week from the documentation of FastAPI ("First Steps", "Bigger
 Applications", "Security"), Mangum, HTTPX and boto3, and from AWS's best practices for Lambda: one function with all
-routes, clients made outside of the handler so that invocations share them, pydantic models in and out, `def`
-endpoints because boto3 blocks, presigned URLs, configuration and tokens remembered as long as the gateway remembers
-them. Each request reads and writes what the gateway's does: token, configuration, the job before and after, the
-image, the event. It knows one engine and none of the ways in which one fails.
+routes, clients created outside of the handler so that invocations share them, pydantic models for requests and
+responses, `def` endpoints because boto3 blocks, presigned URLs, and configuration and tokens cached as long as in the
+gateway. Each request reads and writes the same data as in the gateway: token, configuration, the job before and after,
+the image, the event. It supports one engine and handles none of an engine's special errors.
 """
 
 import base64
@@ -43,7 +43,7 @@ bearer = HTTPBearer()
 
 
 class Config(BaseModel):
-    """What the operator has set."""
+    """The operator's configuration."""
 
     ENABLE_IMAGE_GENERATION: bool = False
     IMAGE_GENERATION_MODEL: str = "gpt-image-1"
@@ -53,7 +53,7 @@ class Config(BaseModel):
 
 
 class Caller(BaseModel):
-    """Whose token it is."""
+    """The principal of a token."""
 
     id: str
     name: str
@@ -61,7 +61,7 @@ class Caller(BaseModel):
 
 
 class CreateImageForm(BaseModel):
-    """What is asked for."""
+    """The request for a generation."""
 
     prompt: str = Field(min_length=1, max_length=32_000)
     model: str | None = None
@@ -78,7 +78,7 @@ class ImageInfo(BaseModel):
 
 
 class Job(BaseModel):
-    """A request and what became of it."""
+    """A request and its outcome."""
 
     id: str
     owner: str
@@ -90,7 +90,7 @@ class Job(BaseModel):
 
 
 class JobInfo(BaseModel):
-    """A job as its owner sees it."""
+    """A job in a response."""
 
     id: str
     status: str
@@ -104,8 +104,8 @@ _callers: dict[str, tuple[float, Caller]] = {}
 
 
 def current_config() -> Config:
-    """The configuration, at most half a minute old."""
-    global _config  # noqa: PLW0603 - as people write it
+    """Return the configuration, which is cached for 30 s."""
+    global _config  # noqa: PLW0603 - as it is usually written
     if _config is None or time.monotonic() - _config[0] > CONFIG_SECONDS:
         found = ssm.get_parameter(Name=CONFIG_PARAMETER, WithDecryption=True)
         _config = time.monotonic(), Config.model_validate_json(found["Parameter"]["Value"])
@@ -113,7 +113,7 @@ def current_config() -> Config:
 
 
 def current_caller(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> Caller:
-    """Whose token the request carries."""
+    """Return the principal of the request's token, which is cached for 60 s."""
     digest = hashlib.sha256(credentials.credentials.encode()).hexdigest()
     known = _callers.get(digest)
     if known is None or time.monotonic() - known[0] > TOKEN_SECONDS:
@@ -126,7 +126,7 @@ def current_caller(credentials: Annotated[HTTPAuthorizationCredentials, Depends(
 
 
 def current_admin(caller: Annotated[Caller, Depends(current_caller)]) -> Caller:
-    """The same, of administrators."""
+    """Return the principal of the request's token if it is an administrator."""
     if caller.role != "admin":
         raise HTTPException(403, "This needs a token of an administrator")
     return caller
@@ -139,20 +139,20 @@ AdminDep = Annotated[Caller, Depends(current_admin)]
 
 @app.get("/health")
 def health() -> dict[str, str]:
-    """Say that the function answers."""
+    """Report that the function works."""
     return {"status": "ok"}
 
 
 @app.get("/api/v1/images/config")
 def read_config(_admin: AdminDep, config: ConfigDep) -> Config:
-    """The configuration without its secret."""
+    """Return the configuration without its secret."""
     return config.model_copy(update={"IMAGES_OPENAI_API_KEY": "********" if config.IMAGES_OPENAI_API_KEY else ""})
 
 
 @app.post("/api/v1/images/config/update")
 def update_config(changes: Config, _admin: AdminDep, config: ConfigDep) -> Config:
-    """Replace what is given."""
-    global _config  # noqa: PLW0603 - as people write it
+    """Replace the fields that are set in `changes`."""
+    global _config  # noqa: PLW0603 - as it is usually written
     updated = config.model_copy(update=changes.model_dump(exclude_unset=True))
     ssm.put_parameter(Name=CONFIG_PARAMETER, Value=updated.model_dump_json(), Type="SecureString", Overwrite=True)
     _config = None
@@ -161,7 +161,7 @@ def update_config(changes: Config, _admin: AdminDep, config: ConfigDep) -> Confi
 
 @app.post("/api/v1/images/generations")
 def generate(form: CreateImageForm, caller: CallerDep, config: ConfigDep) -> list[ImageInfo]:
-    """Have images made, store them, answer where they are."""
+    """Generate images, store them and return their URLs."""
     if not config.ENABLE_IMAGE_GENERATION:
         raise HTTPException(403, "Image generation is switched off")
     job = Job(id=str(uuid.uuid4()), owner=caller.id, request=form.model_dump(exclude_none=True))
@@ -194,7 +194,7 @@ def generate(form: CreateImageForm, caller: CallerDep, config: ConfigDep) -> lis
 
 @app.get("/api/v1/images/jobs/{id}")
 def read_job(id: str, caller: CallerDep) -> JobInfo:
-    """A job, with fresh URLs of its images."""
+    """Return a job, with new URLs of its images."""
     item = dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": f"job#{id}"}}).get("Item")
     job = Job.model_validate_json(item["job"]["S"]) if item else None
     if job is None or (job.owner != caller.id and caller.role != "admin"):
@@ -209,7 +209,7 @@ def read_job(id: str, caller: CallerDep) -> JobInfo:
 
 
 def save(job: Job) -> None:
-    """Store a job as it is now."""
+    """Store the current state of a job."""
     expires = str(int(time.time()) + 30 * 86_400)
     item: Any = {
         "pk": {"S": f"job#{job.id}"},
@@ -222,7 +222,7 @@ def save(job: Job) -> None:
 
 
 def images(job: Job) -> list[ImageInfo]:
-    """The images of a job under fresh URLs."""
+    """Return a job's images with new presigned URLs."""
     return [
         ImageInfo(
             id=f"{job.id}-{number}",

@@ -1,7 +1,7 @@
-"""Sets the stage: the built artifact and what it is measured against, laid out as on Lambda, and what they talk to.
+"""The benchmark's environment: the measured handlers in folders as on Lambda, and the servers that they call.
 
-Every measured process runs under Lambda's Python with `-I -S -B`: it sees the standard library and the folders that
-Lambda would show it, and can keep no bytecode, as on Lambda, where all of these are read-only.
+Every measured process runs under Lambda's Python with `-I -S -B`: it imports from the standard library and the folders
+that it would have on Lambda, and writes no bytecode, as on Lambda, where these folders are read-only.
 """
 
 import hashlib
@@ -25,25 +25,25 @@ from sandbox.template import REGION, ROOT, Function, Template
 HERE: Final = Path(__file__).parent
 TOKENS: Final = {"user": "igw_benchmark-user", "admin": "igw_benchmark-admin"}
 STACK: Final = "benchmark"
-WAIT_SECONDS: Final = 1_200.0
+MAX_WAIT_SECONDS: Final = 1_200.0
 GENERATIONS: Final = "/api/v1/images/generations"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A handler to be measured: where Python looks for it and for what it needs, and its name."""
+    """A handler to measure: the folders that it is imported from, with its packages, and its name."""
 
     path: tuple[Path, ...]
     handler: str
 
 
-class Stage:
-    """The parts of a benchmark.
+class BenchmarkEnvironment:
+    """The handlers to measure, and servers for them.
 
     Args:
-        python: Lambda's Python.
-        built: holds `build`, what SAM built for this machine, `runtime`, what stands for Lambda's own packages, and
-            `packages`, what the usual handler needs.
+        python: the command of Lambda's Python.
+        built: a folder that contains `build`, SAM's build for this computer; `runtime`, the packages of Lambda's
+            runtime; and `packages`, the packages that the usual handler needs.
     """
 
     def __init__(self, python: str, built: Path) -> None:
@@ -57,17 +57,17 @@ class Stage:
 
     @property
     def version(self) -> str:
-        """Lambda's Python, as a number."""
+        """The version of Lambda's Python."""
         command = (self._python, "-c", "import platform; print(platform.python_version())")
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     @property
     def worker_concurrency(self) -> int:
-        """How many workers run at most."""
+        """The maximum number of workers."""
         return next(item.concurrency for item in self._template.queue_mappings() if item.function == "WorkerFunction")
 
     def gateway(self, function: str) -> Subject:
-        """A function of the template as it was built."""
+        """Return a function of the template as it was built."""
         layers = [*self._template.document["Globals"]["Function"]["Layers"]]
         layers += self._template.properties(function).get("Layers", [])
         path = [self._built / "build" / function]
@@ -75,18 +75,18 @@ class Stage:
         return Subject((*path, self._built / "runtime"), self.functions[function].handler)
 
     def usual(self, *, bytecode: bool = True, runtime_bytecode: bool = True) -> Subject:
-        """The usual handler, with the packages of the gateway's layer, with or without bytecode."""
+        """Return the usual handler with the packages of the gateway's layer, with or without bytecode."""
         layer = "packages" if bytecode else "packages-without-bytecode"
         runtime = "runtime" if runtime_bytecode else "runtime-without-bytecode"
         code = "usual" if bytecode else "usual-without-bytecode"
         return Subject((self._built / code, self._built / layer, self._built / runtime), "app.handler")
 
     def bare(self) -> Subject:
-        """A handler that needs nothing."""
+        """Return a handler that needs no packages."""
         return Subject((HERE / "bare",), "app.handler")
 
-    def lay_out(self) -> None:
-        """Put the usual handler's folders beside the build; compile what has bytecode."""
+    def prepare_folders(self) -> None:
+        """Copy the usual handler's folders beside the build, with and without bytecode."""
         self._copy(HERE / "usual", "usual")
         for name in ("usual", "packages", "runtime"):
             self._compile(self._built / name)
@@ -103,16 +103,16 @@ class Stage:
 
     @contextmanager
     def servers(self) -> Iterator[None]:
-        """Run what the handlers talk to: AWS with a configuration and tokens, and an engine; over TLS."""
+        """Run the servers that the handlers call over TLS: AWS with a configuration and tokens, and an engine."""
         certificates = self._built / "certificates"
         certificates.mkdir(exist_ok=True)
         authority = trustme.CA()
         server = authority.issue_cert("127.0.0.1")
         server.private_key_and_cert_chain_pem.write_to_path(str(certificates / "server.pem"))
-        # As long as the real list, which a client must read.
-        known = self._built / "packages/certifi/cacert.pem"
+        # Includes the real list, because clients spend time on reading it.
+        real_list = self._built / "packages/certifi/cacert.pem"
         trusted = certificates / "trusted.pem"
-        trusted.write_bytes(known.read_bytes() + b"\n" + authority.cert_pem.bytes())
+        trusted.write_bytes(real_list.read_bytes() + b"\n" + authority.cert_pem.bytes())
         with ExitStack() as stack:
             ports = [stack.enter_context(_server(name, certificates / "server.pem")) for name in ("aws", "engine")]
             aws, self.engine = (f"https://127.0.0.1:{port}" for port in ports)
@@ -130,11 +130,11 @@ class Stage:
                 "PATH": "/usr/bin:/bin",
                 "TZ": ":UTC",
             }
-            self._fill()
+            self._store_tokens_and_configuration()
             yield
 
-    def _fill(self) -> None:
-        """Store a configuration and a token of each role, through the interface of AWS."""
+    def _store_tokens_and_configuration(self) -> None:
+        """Store a configuration, and a token for each role, through AWS's API."""
         environment = self.functions["GenerateFunction"].environment
         config = {
             "ENABLE_IMAGE_GENERATION": True,
@@ -158,13 +158,13 @@ class Stage:
             self._call("DynamoDB_20120810.PutItem", {"TableName": environment["TABLE"], "Item": item})
 
     def stored(self) -> dict[str, int]:
-        """How many images the stand-in for S3 was given, and how many bytes."""
-        return dict(self._ask("GET", "/stored"))
+        """Return the number of images that the fake S3 has received, and of their bytes."""
+        return dict(self._request("GET", "/stored"))
 
-    def _call(self, target: str, call: Any) -> Any:
-        return self._ask("POST", "/", json.dumps(call), {"X-Amz-Target": target})
+    def _call(self, target: str, parameters: Any) -> Any:
+        return self._request("POST", "/", json.dumps(parameters), {"X-Amz-Target": target})
 
-    def _ask(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None) -> Any:
         context = ssl.create_default_context(cafile=self._environment["SSL_CERT_FILE"])
         host = self._environment["AWS_ENDPOINT_URL"].removeprefix("https://")
         connection = http.client.HTTPSConnection(host, context=context)
@@ -175,29 +175,32 @@ class Stage:
         """Run one measured process.
 
         Args:
-            mode: what it does, a function of `measured.py`.
-            subject: which handler.
-            function: whose environment variables it gets.
-            **spec: what `mode` needs to know.
+            mode: what to measure, a function of `measured_process.py`.
+            subject: the handler.
+            function: the function whose environment variables the process gets.
+            **spec: arguments of `mode`.
+
+        Returns:
+            The figures that `mode` returned.
 
         Raises:
-            subprocess.CalledProcessError: it failed; its own words are on stderr.
+            subprocess.CalledProcessError: the process failed; its error is on stderr.
         """
-        reported = {"mode": mode, "path": [str(path) for path in subject.path], "handler": subject.handler, **spec}
+        full_spec = {"mode": mode, "path": [str(path) for path in subject.path], "handler": subject.handler, **spec}
         environment = {
             **self._environment,
             **self.functions[function].environment,
             "AWS_LAMBDA_FUNCTION_NAME": function,
         }
-        command = (self._python, "-I", "-S", "-B", str(HERE / "measured.py"))
+        command = (self._python, "-I", "-S", "-B", str(HERE / "measured_process.py"))
         started = time.monotonic()
         process = subprocess.Popen(
-            (*command, repr(started), json.dumps(reported)),
+            (*command, repr(started), json.dumps(full_spec)),
             env=environment,
             stdout=subprocess.PIPE,
             cwd=subject.path[0],
         )
-        out, _ = process.communicate(timeout=WAIT_SECONDS)
+        out, _ = process.communicate(timeout=MAX_WAIT_SECONDS)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)
         return json.loads(out)
@@ -205,8 +208,8 @@ class Stage:
 
 @contextmanager
 def _server(name: str, certificate: Path) -> Iterator[int]:
-    """Run a stand-in; gives its port."""
-    command = (sys.executable, "-m", "tests.benchmarks.stand_ins", name, str(certificate))
+    """Run a fake server and yield its port."""
+    command = (sys.executable, "-m", "tests.benchmarks.fake_servers", name, str(certificate))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
