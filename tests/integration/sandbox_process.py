@@ -32,7 +32,7 @@ class SandboxProcess:
 
     def request(self, method: str, path: str, role: str = "user", **options: Any) -> httpx.Response:
         """Send a request with the token of a role."""
-        headers = {"Authorization": f"Bearer {self.said(f'{role} token')}"}
+        headers = {"Authorization": f"Bearer {self.printed(f'{role} token')}"}
         url = self.printed("gateway") + path
         return httpx.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
 

@@ -73,7 +73,7 @@ class Outcome:
     while_leased: list[str] = field(default_factory=list)
     keys: dict[str, list[str]] = field(default_factory=dict)
     reported: dict[str, list[str]] = field(default_factory=dict)
-    count_requests: dict[str, int] = field(default_factory=dict)
+    requested: dict[str, int] = field(default_factory=dict)
 
 
 async def submit(sandbox: Sandbox, path: str, **form: Any) -> str:
