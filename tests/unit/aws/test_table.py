@@ -1,6 +1,6 @@
 """The table: transactions, conditions, batch reads, and the mapping of errors."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -215,7 +215,7 @@ async def test_a_batch_read_also_reads_the_unprocessed_keys() -> None:
 async def test_an_error_of_dynamodb_is_storage_unavailable(settings: Settings, aws: Aws, operation: str) -> None:
     """The message has the failure and DynamoDB's code. The same request may succeed after a second."""
     table = Table(aws, "no-such-table")
-    calls = {
+    calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "call": lambda: table.call("PutItem", FAILURE, Item=key("a")),
         "get": lambda: table.get(key("a"), FAILURE),
         "get_many": lambda: table.get_many([key("a")], FAILURE),
