@@ -1,4 +1,4 @@
-"""One attempt at a job."""
+"""Memory that an attempt releases."""
 
 import gc
 import weakref
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-class ImageInfo:
-    """Stands for something large."""
+class LargeImage:
+    """Stands for an image in memory."""
 
 
-class FailingService:
-    """Fails with images in its hands, as where one of many failures is raised."""
+class FailingExecutor:
+    """Fails while a local variable refers to an image, with an error from a list, as where one of many is raised."""
 
-    image: weakref.ref[ImageInfo]
+    image: weakref.ref[LargeImage]
 
-    async def execute(self, *_given: object) -> None:
-        image = ImageInfo()
+    async def execute(self, *_arguments: object) -> None:
+        image = LargeImage()
         self.image = weakref.ref(image)
         failures = [StorageUnavailable("The image was not stored")]
         raise failures[0]
 
 
-async def test_a_failed_attempt_holds_no_images() -> None:
-    """Once an attempt has failed, what it had in memory is gone, and not when garbage is collected some time."""
-    service = FailingService()
+async def test_a_failed_attempt_releases_its_images_at_once() -> None:
+    """Their memory is free without a run of the garbage collector."""
+    executor = FailingExecutor()
     job = Job(id="job", kind="generation", owner="token:t")
     gc.disable()
     try:
-        error = await run_attempt(cast("JobExecutor", service), job, CreateImageForm(prompt="a fox"))
-        held = service.image()
+        error = await run_attempt(cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"))
+        image = executor.image()
     finally:
         gc.enable()
 
     assert (job.status, error and error.code) == ("failed", StorageUnavailable.code)
-    assert held is None
+    assert image is None

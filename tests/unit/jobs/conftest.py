@@ -1,0 +1,82 @@
+"""A job store on moto's server, and a submission whose other parts the test controls."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from image_gateway.aws import Aws
+from image_gateway.images.store import ImageStore
+from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.submission import Submission
+from image_gateway.settings import Settings
+from tests.unit.jobs.job_records import Clock
+from tests.unit.jobs.submission_fakes import FakeEvents, FakeExecutor, FakeQueue, FakeTime, MakeSubmission
+
+if TYPE_CHECKING:
+    from image_gateway.jobs.events import JobEvents
+    from image_gateway.jobs.execution import JobExecutor
+    from image_gateway.jobs.job_queue import JobQueue
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(settings: Settings, aws: Aws, clock: Clock) -> JobStore:
+    """A job store whose clock the test advances."""
+    return JobStore(aws, settings, clock=clock)
+
+
+@pytest.fixture
+def jobs(settings: Settings, aws: Aws) -> JobStore:
+    return JobStore(aws, settings)
+
+
+@pytest.fixture
+def executor() -> FakeExecutor:
+    return FakeExecutor()
+
+
+@pytest.fixture
+def queue() -> FakeQueue:
+    return FakeQueue()
+
+
+@pytest.fixture
+def events() -> FakeEvents:
+    return FakeEvents()
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def make_submission(
+    settings: Settings,
+    aws: Aws,
+    jobs: JobStore,
+    executor: FakeExecutor,
+    queue: FakeQueue,
+    events: FakeEvents,
+    time: FakeTime,
+) -> MakeSubmission:
+    """Create a submission with changed settings, such as `queue_url`: without it, the deployment has no queue."""
+
+    def make_submission(**changes: Any) -> Submission:
+        changed = settings.model_copy(update=changes)
+        return Submission(
+            settings=changed,
+            jobs=jobs,
+            queue=cast("JobQueue", queue),
+            images=ImageStore(aws, changed),
+            executor=cast("JobExecutor", executor),
+            events=cast("JobEvents", events),
+            sleep=time.sleep,
+            clock=time,
+        )
+
+    return make_submission

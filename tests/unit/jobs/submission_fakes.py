@@ -1,0 +1,91 @@
+"""What a submission needs beside the table: an executor, a queue, events and a clock that the test controls."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from image_gateway.access.principals import Principal, Role
+from image_gateway.errors import Disabled, StorageUnavailable
+from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.submission import Submission
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import CreateImageForm
+from image_gateway.models.jobs import Job, JobImage
+
+OWNER = Principal("1", "owner", Role.USER)
+FORM = CreateImageForm(prompt="a fox")
+IMAGE = JobImage(key="images/2026/11/22/x/0.png", content_type="image/png")
+
+MakeSubmission = Callable[..., Submission]
+
+
+class FakeExecutor:
+    """Executes jobs with the function `execution`. With `disabled`, generation is switched off."""
+
+    def __init__(self) -> None:
+        self.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
+        self.disabled = False
+        self.executed: list[tuple[Any, ...]] = []
+        self.execution: Callable[[Job], Awaitable[None]] = succeed
+
+    async def require_enabled(self, *, edit: bool = False) -> ImagesConfig:
+        if self.disabled:
+            raise Disabled(f"edit={edit}")
+        return self.config
+
+    async def execute(self, job: Job, *arguments: Any) -> None:
+        self.executed.append(arguments)
+        await self.execution(job)
+
+
+async def succeed(job: Job) -> None:
+    job.engine, job.model, job.images = "openai", "m", [IMAGE]
+
+
+class FakeQueue:
+    """Records the jobs that are sent; with `fails`, it does not accept any."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.delayed: list[tuple[str, float]] = []
+        self.fails = False
+
+    async def send(self, job_id: str, *, delay_seconds: float = 0) -> None:
+        if self.fails:
+            raise StorageUnavailable("The job was not queued")
+        if delay_seconds:
+            self.delayed.append((job_id, delay_seconds))
+        else:
+            self.sent.append(job_id)
+
+
+class FakeEvents:
+    """Records the ids and statuses of completions."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[str, str]] = []
+
+    async def publish_completion(self, job: Job) -> bool:
+        self.published.append((job.id, job.status))
+        return True
+
+
+class FakeTime:
+    """A clock that advances when `sleep` is called. After each sleep, `after_sleep` gets the time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.sleeps: list[float] = []
+        self.after_sleep: Callable[[float], Awaitable[None]] | None = None
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.sleeps.append(seconds)
+        if self.after_sleep:
+            await self.after_sleep(self.seconds)
+
+
+async def list_jobs(jobs: JobStore) -> list[Job]:
+    return (await jobs.page(owner=None))[0]

@@ -1,0 +1,61 @@
+"""Waiting for jobs."""
+
+import boto3
+import pytest
+
+from image_gateway.jobs.store import JobStore
+from image_gateway.settings import Settings
+from tests.unit.jobs.submission_fakes import FORM, OWNER, FakeTime, MakeSubmission
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_waiting_ends_when_the_job_has_ended(
+    make_submission: MakeSubmission, jobs: JobStore, time: FakeTime
+) -> None:
+    """Polling adds at most a twentieth of the job's duration, or the first interval."""
+    submission = make_submission(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+
+    async def end_after_five_seconds(seconds: float) -> None:
+        if seconds >= 5:
+            await jobs.end(job.model_copy(update={"status": "succeeded"}), expected_status="queued")
+
+    time.after_sleep = end_after_five_seconds
+
+    ended = await submission.wait(job, 25)
+
+    assert ended.status == "succeeded"
+    assert time.seconds < 5 * 1.06
+    assert len(time.sleeps) < 100
+
+
+async def test_waiting_ends_after_its_maximum(make_submission: MakeSubmission, time: FakeTime) -> None:
+    """A job that takes longer is returned as it is then."""
+    submission = make_submission(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+
+    assert (await submission.wait(job, 25)).status == "queued"
+    assert time.seconds == pytest.approx(25)
+    assert max(time.sleeps) <= 1
+
+
+async def test_a_job_that_has_ended_is_returned_at_once(make_submission: MakeSubmission, time: FakeTime) -> None:
+    """Its record is not read again."""
+    submission = make_submission()
+    job = await submission.submit(FORM, OWNER)
+
+    assert await submission.wait(job, 25) == job
+    assert time.sleeps == []
+
+
+async def test_waiting_continues_while_the_table_fails(
+    make_submission: MakeSubmission, settings: Settings, time: FakeTime
+) -> None:
+    """The job does not depend on who polls it."""
+    submission = make_submission(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+    boto3.client("dynamodb").delete_table(TableName=settings.table)
+
+    assert await submission.wait(job, 2) == job
+    assert time.seconds == pytest.approx(2)
