@@ -111,7 +111,7 @@ def _pillow_errors(field: str) -> Iterator[None]:
         raise
     except UnidentifiedImageError:
         raise InvalidImage(
-            "The image has an unsupported format: send PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF", field=field
+            "Not an image in a supported format: send PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP or TIFF", field=field
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InvalidImage(f"The image has more than {MAX_PIXELS // 1_000_000} megapixels", field=field) from None
