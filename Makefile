@@ -1,7 +1,7 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: lambda-python help demo run test conformance fuzz check scan audit format build bench token openapi clean
+.PHONY: environments lambda-python help demo run test conformance fuzz check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -106,6 +106,9 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 	@mkdir -p $(@D)
 	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
+# Everything that `make check` and `make test` set up. `make -j environments` sets it up at the same time.
+environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)/.ready $(BENCH_ENV)/.ready $(LAYERS)
+
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
 
@@ -114,8 +117,7 @@ run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
-	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=
-	@$(PY) -m coverage report
+	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report term
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance
