@@ -25,6 +25,9 @@ PY := .venv/bin/python
 SAM_ENV := .venv-template
 SECURITY_ENV := .venv-security
 export SAM_CLI_TELEMETRY := 0
+# Where this is set, as in many container images, every process compiles every module that it imports: that is half of
+# the time of a start, and the tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The programs that the recipes use. If one is missing, make stops here with one line that names its package.
 TOOLS := awk cat dirname grep ls mkdir rm tail touch uname
