@@ -1,4 +1,4 @@
-"""Real clients, each behind the same few operations. All answers are given as the OpenAI API has them."""
+"""Real clients behind one interface. All responses are returned in the format of the OpenAI API."""
 
 import asyncio
 import base64
@@ -27,8 +27,8 @@ LITELLM_PYTHON = ROOT / ".venv-litellm/bin/python"
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked for: a model, the engine that has it, and a size."""
+class ImageRequest:
+    """A request for an image: a model, its engine, and a size."""
 
     engine: str
     model: str
@@ -36,24 +36,24 @@ class Ask:
     prompt: str = "a fox"
 
     def fields(self) -> dict[str, Any]:
-        """As fields of the OpenAI API, where a model's name begins with its engine's."""
+        """Return the fields of the OpenAI API, where the engine's name is the prefix of the model's."""
         return {"model": f"{self.engine}/{self.model}", "prompt": self.prompt, "size": self.size}
 
 
 class Client(Protocol):
     """A client of the gateway."""
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        """Make an image, answered as `b64_json` or `url`."""
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        """Generate an image, returned as `b64_json` or `url`."""
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
-        """Edit images, with the answer's format left to the client."""
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
+        """Edit images; the client chooses the format of the response."""
 
     def models(self) -> set[str]:
-        """The names of all models that it is told of."""
+        """Return the names of all models that the gateway lists."""
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Close connections and processes."""
 
 
 class OpenAISDK:
@@ -63,14 +63,14 @@ class OpenAISDK:
         self._client = openai.OpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0)
         self.close = self._client.close
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        answer: ImagesResponse = self._client.images.generate(**ask.fields(), response_format=response_format)
-        return answer.to_dict()
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        response: ImagesResponse = self._client.images.generate(**request.fields(), response_format=response_format)
+        return response.to_dict()
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
         image = images[0] if len(images) == 1 else images
-        answer: ImagesResponse = self._client.images.edit(**ask.fields(), image=image, mask=mask or openai.omit)
-        return answer.to_dict()
+        response: ImagesResponse = self._client.images.edit(**request.fields(), image=image, mask=mask or openai.omit)
+        return response.to_dict()
 
     def models(self) -> set[str]:
         return {model.id for model in self._client.models.list()}
@@ -83,53 +83,53 @@ class AsyncOpenAISDK:
         self._runner = asyncio.Runner()
         self._client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=token, max_retries=0)
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        work = self._client.images.generate(**ask.fields(), response_format=response_format)
-        answer: ImagesResponse = self._runner.run(work)
-        return answer.to_dict()
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        call = self._client.images.generate(**request.fields(), response_format=response_format)
+        response: ImagesResponse = self._runner.run(call)
+        return response.to_dict()
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
         image = images[0] if len(images) == 1 else images
-        work = self._client.images.edit(**ask.fields(), image=image, mask=mask or openai.omit)
-        answer: ImagesResponse = self._runner.run(work)
-        return answer.to_dict()
+        call = self._client.images.edit(**request.fields(), image=image, mask=mask or openai.omit)
+        response: ImagesResponse = self._runner.run(call)
+        return response.to_dict()
 
     def models(self) -> set[str]:
-        async def listed() -> set[str]:
+        async def names() -> set[str]:
             return {model.id async for model in self._client.models.list()}
 
-        return self._runner.run(listed())
+        return self._runner.run(names())
 
     def close(self) -> None:
         self._runner.run(self._client.close())
         self._runner.close()
 
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class OpenWebUIClient:
-    """The `owui-client` package: its engine is the configured one, and its answers are lists of URLs."""
+    """The `owui-client` package: it uses the configured engine, and its responses are lists of URLs."""
 
     def __init__(self, url: str, token: str) -> None:
         self._runner = asyncio.Runner()
         self._client = OpenWebUI(api_url=f"{url}/api", api_key=token)
         self.images = self._client.images
 
-    def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Wait for one of its methods."""
-        return self._runner.run(work)
+    def run(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Await a call of one of the package's methods and return its result."""
+        return self._runner.run(call)
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        assert response_format == "url", "it has no word for another"
-        form = CreateImageForm(model=ask.model, prompt=ask.prompt, size=ask.size)
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        assert response_format == "url", "it supports no other format"
+        form = CreateImageForm(model=request.model, prompt=request.prompt, size=request.size)
         return _as_openai(self.run(self.images.generate_image(form)))
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
-        assert mask is None, "it has no word for one"
-        texts = [_base64(path) for path in images]
-        image = texts[0] if len(texts) == 1 else texts
-        form = EditImageForm(model=ask.model, prompt=ask.prompt, size=ask.size, image=image)
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
+        assert mask is None, "it does not support masks"
+        encoded = [_base64(path) for path in images]
+        image = encoded[0] if len(encoded) == 1 else encoded
+        form = EditImageForm(model=request.model, prompt=request.prompt, size=request.size, image=image)
         return _as_openai(self.run(self.images.edit_image(form)))
 
     def models(self) -> set[str]:
@@ -141,13 +141,13 @@ class OpenWebUIClient:
 
 
 class LiteLLM:
-    """The `litellm` package, which runs in an environment of its own: see `litellm_calls.py`."""
+    """The `litellm` package, which runs in a separate environment: see `litellm_calls.py`."""
 
     def __init__(self, url: str, token: str) -> None:
         if not LITELLM_PYTHON.exists():
-            pytest.skip(f"{LITELLM_PYTHON} is not there: make conformance sets it up")
-        self._where = {"api_base": f"{url}/v1", "api_key": token}
-        self._process = subprocess.Popen(  # noqa: S603 - ours
+            pytest.skip(f"{LITELLM_PYTHON} does not exist: make conformance sets it up")
+        self._options = {"api_base": f"{url}/v1", "api_key": token}
+        self._process = subprocess.Popen(  # noqa: S603 - a program of this folder
             [LITELLM_PYTHON, Path(__file__).with_name("litellm_calls.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -157,42 +157,42 @@ class LiteLLM:
         self._ready = False
 
     def call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Call one of LiteLLM's functions; gives `{"answer": …}` or `{"error": …}`."""
+        """Call one of LiteLLM's functions; returns `{"response": …}` or `{"error": …}`."""
         assert self._process.stdin is not None
         if not self._ready:
-            assert self._line() is None
+            assert self._read_line() is None
             self._ready = True
-        call = {"function": function, "arguments": {**self._where, **arguments}}
+        call = {"function": function, "arguments": {**self._options, **arguments}}
         self._process.stdin.write(json.dumps(call) + "\n")
         self._process.stdin.flush()
-        answer: dict[str, Any] = self._line()
-        return answer
+        result: dict[str, Any] = self._read_line()
+        return result
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        # It takes OpenAI's newer models to have no such parameter, and any model of an unknown name to be a newer one.
-        more = {} if response_format == "b64_json" else {"extra_body": {"response_format": response_format}}
-        return self._answer("image_generation", ask, **more)
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        # For LiteLLM, OpenAI's newer models have no such parameter, and every unknown model is a newer one.
+        options = {} if response_format == "b64_json" else {"extra_body": {"response_format": response_format}}
+        return self._response("image_generation", request, **options)
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
-        masks = {"mask": str(mask)} if mask else {}
-        return self._answer("image_edit", ask, image=[str(path) for path in images], **masks)
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
+        options = {"mask": str(mask)} if mask else {}
+        return self._response("image_edit", request, image=[str(path) for path in images], **options)
 
     def models(self) -> set[str]:
-        said = self.call("get_valid_models", check_provider_endpoint=True, custom_llm_provider="openai")
-        return set(said["answer"])
+        result = self.call("get_valid_models", check_provider_endpoint=True, custom_llm_provider="openai")
+        return set(result["response"])
 
     def close(self) -> None:
         self._process.communicate(timeout=MAX_WAIT_SECONDS)
 
-    def _answer(self, function: str, ask: Ask, **arguments: Any) -> dict[str, Any]:
-        fields = ask.fields()
-        # The name before the first slash is which API it speaks; it takes that away.
-        said = self.call(function, **{**fields, "model": f"openai/{fields['model']}"}, **arguments)
-        assert "answer" in said, said
-        answer: dict[str, Any] = said["answer"]
-        return answer
+    def _response(self, function: str, request: ImageRequest, **arguments: Any) -> dict[str, Any]:
+        fields = request.fields()
+        # LiteLLM removes the part before the first slash, which says whose API to use.
+        result = self.call(function, **{**fields, "model": f"openai/{fields['model']}"}, **arguments)
+        assert "response" in result, result
+        response: dict[str, Any] = result["response"]
+        return response
 
-    def _line(self) -> Any:
+    def _read_line(self) -> Any:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, "litellm_calls.py ended"
@@ -205,18 +205,18 @@ class Curl:
     def __init__(self, url: str, token: str) -> None:
         program = shutil.which("curl")
         if program is None:
-            pytest.skip("there is no curl here")
+            pytest.skip("curl is not installed")
         self._url = url
         self._command = [program, "--fail-with-body", "-sSL", "--noproxy", "*", "-H", f"Authorization: Bearer {token}"]
 
-    def generate(self, ask: Ask, response_format: ResponseFormat) -> dict[str, Any]:
-        body = json.dumps({**ask.fields(), "response_format": response_format})
+    def generate(self, request: ImageRequest, response_format: ResponseFormat) -> dict[str, Any]:
+        body = json.dumps({**request.fields(), "response_format": response_format})
         return self._openai("generations", "-H", "Content-Type: application/json", "-d", body)
 
-    def edit(self, ask: Ask, images: list[Path], mask: Path | None) -> dict[str, Any]:
+    def edit(self, request: ImageRequest, images: list[Path], mask: Path | None) -> dict[str, Any]:
         name = "image" if len(images) == 1 else "image[]"
         parts = [f"{name}=@{path}" for path in images] + ([f"mask=@{mask}"] if mask else [])
-        fields = [f"{name}={value}" for name, value in ask.fields().items()]
+        fields = [f"{name}={value}" for name, value in request.fields().items()]
         options = [option for part in parts for option in ("-F", part)]
         return self._openai("edits", *options, *[o for field in fields for o in ("--form-string", field)])
 
@@ -224,17 +224,17 @@ class Curl:
         return {model["id"] for model in self._json("/v1/models")["data"]}
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Each request is a process of its own, so there is nothing to close."""
 
     def _openai(self, operation: str, *options: str) -> dict[str, Any]:
-        answer: dict[str, Any] = self._json(f"/v1/images/{operation}", *options)
-        return answer
+        response: dict[str, Any] = self._json(f"/v1/images/{operation}", *options)
+        return response
 
     def _json(self, path: str, *options: str) -> Any:
         command = [*self._command, self._url + path, *options]
-        done = subprocess.run(command, capture_output=True, check=False, timeout=MAX_WAIT_SECONDS)  # noqa: S603 - curl
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
+        process = subprocess.run(command, capture_output=True, check=False, timeout=MAX_WAIT_SECONDS)  # noqa: S603 - curl
+        assert process.returncode == 0, process.stdout + process.stderr
+        return json.loads(process.stdout)
 
 
 CLIENTS: dict[str, Callable[[str, str], Client]] = {
@@ -245,7 +245,7 @@ CLIENTS: dict[str, Callable[[str, str], Client]] = {
     "aiohttp": OpenWebUIRouter,
     "owui-client": OpenWebUIClient,
 }
-"""By the names that the README has for them; each is made of the gateway's URL and a token."""
+"""Clients by their names in `docs/clients.md`; each is created with the gateway's URL and a token."""
 
 
 def _base64(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""One running sandbox for all clients, and its engines' records and knobs."""
+"""One running sandbox for all clients, with its engines' recorded requests and knobs."""
 
 import base64
 import tempfile
@@ -22,20 +22,20 @@ UPDATE = "/api/v1/images/config/update"
 
 @dataclass
 class Gateway:
-    """A sandbox's gateway; `engine` is the one that is configured."""
+    """A sandbox's gateway; `engine` is the configured engine."""
 
-    running: SandboxProcess
+    process: SandboxProcess
     url: str
     token: str
     engine: str = "openai"
 
     def configure(self, **fields: Any) -> None:
         """Update the configuration as an administrator."""
-        answer = self.running.request("POST", UPDATE, "admin", json=fields)
-        assert answer.status_code == 200, answer.text
+        response = self.process.request("POST", UPDATE, "admin", json=fields)
+        assert response.status_code == 200, response.text
 
     def use(self, engine: str) -> None:
-        """Make an engine the one that generates and edits, with a model of its own choice."""
+        """Use an engine for generations and edits, with a model that it has."""
         if engine != self.engine:
             self.configure(
                 IMAGE_GENERATION_ENGINE=engine,
@@ -54,17 +54,19 @@ class Engine:
     url: str
     http: httpx.Client
 
-    def record(self, ending: str = "") -> list[dict[str, Any]]:
-        """What was posted to paths with that ending since it was afresh."""
-        found = self.http.get(f"{self.url}/sandbox/record").json()
-        return [one for one in found if one["method"] == "POST" and one["path"].endswith(ending)]
+    def posts(self, path_suffix: str = "") -> list[dict[str, Any]]:
+        """Return the POST requests since the last reset whose paths have a suffix."""
+        requests = self.http.get(f"{self.url}/sandbox/record").json()
+        return [
+            request for request in requests if request["method"] == "POST" and request["path"].endswith(path_suffix)
+        ]
 
-    def set(self, **knobs: Any) -> None:
+    def set_knobs(self, **knobs: Any) -> None:
         """Set latency and faults."""
         self.http.put(f"{self.url}/sandbox/knobs", json=knobs).raise_for_status()
 
-    def afresh(self) -> None:
-        """Forget what was asked, and all latency and faults."""
+    def reset(self) -> None:
+        """Delete the recorded requests, and set no latency and no faults."""
         self.http.delete(f"{self.url}/sandbox").raise_for_status()
 
 
@@ -75,8 +77,8 @@ def gateway() -> Iterator[Gateway]:
         patch.setenv("NO_PROXY", "127.0.0.1")
         process = start(log, "run", "--port", "0")
         try:
-            running = SandboxProcess(process)
-            yield Gateway(running, running.printed("gateway"), running.printed("user token"))
+            sandbox = SandboxProcess(process)
+            yield Gateway(sandbox, sandbox.printed("gateway"), sandbox.printed("user token"))
         finally:
             process.terminate()
             process.communicate(timeout=MAX_WAIT_SECONDS)
@@ -84,32 +86,32 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture(scope="session")
 def http(gateway: Gateway) -> Iterator[httpx.Client]:
-    """For what no client does: one, because it takes long to make."""
+    """An HTTP client for requests that the clients under test do not make; creating one takes long."""
     with httpx.Client(trust_env=False, timeout=MAX_WAIT_SECONDS) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def engines(gateway: Gateway, http: httpx.Client) -> dict[str, Engine]:
-    """All engines by their names."""
-    said = [line.split()[1:3] for line in gateway.running.lines if line.startswith("engine ")]
-    return {name: Engine(name, url, http) for name, url in said}
+    """All engines by name."""
+    names_and_urls = [line.split()[1:3] for line in gateway.process.lines if line.startswith("engine ")]
+    return {name: Engine(name, url, http) for name, url in names_and_urls}
 
 
 @pytest.fixture(scope="session")
 def client(gateway: Gateway) -> Iterator[Callable[[str], Client]]:
-    """Gives a client by its name; one that is not there skips the tests that ask for it."""
+    """Return a client by its name; if it is not installed, the tests that request it are skipped."""
     with ExitStack() as closing:
 
         @cache
-        def made(name: str) -> Client:
+        def client_of(name: str) -> Client:
             client = CLIENTS[name](gateway.url, gateway.token)
             closing.callback(client.close)
             return client
 
         if LITELLM_PYTHON.exists():
-            made("litellm")  # which takes seconds to be imported, beside the others
-        yield made
+            client_of("litellm")  # takes seconds to import, during the tests of other clients
+        yield client_of
 
 
 @pytest.fixture(scope="session")
@@ -123,7 +125,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def mask(photos: list[Path]) -> Path:
-    """A mask for the first of them: its right half may change."""
+    """A mask for the first photo: its right half may change."""
     path = photos[0].with_name("mask.png")
     path.write_bytes(base64.b64decode(right_half()))
     return path

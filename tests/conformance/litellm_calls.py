@@ -1,7 +1,7 @@
-"""Runs in LiteLLM's own environment: reads a call from each line of its input, and answers each by a line.
+"""Runs in LiteLLM's own environment: reads a call from each line of stdin and writes its result to a line of stdout.
 
-A call is `{"function": …, "arguments": {…}}`, where arguments named `image` and `mask` are paths; an answer is
-`{"answer": …}` or `{"error": {"class": …, "status": …, "message": …}}`. `null` is said when it is ready.
+A call is `{"function": …, "arguments": {…}}`, where the arguments `image` and `mask` are paths. A result is
+`{"response": …}` or `{"error": {"class": …, "status": …, "message": …}}`. When the program is ready, it writes `null`.
 """
 
 import json
@@ -11,27 +11,27 @@ from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
 from typing import Any
 
-# Nothing is fetched from the internet while it is imported.
+# Without this, importing LiteLLM fetches a list of prices from the internet.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm  # type: ignore[import-not-found]  # it is in the other environment
 
 
-def images(answer: Any) -> dict[str, Any]:
-    """An answer with images, and its warnings, which it has only in its headers."""
-    said = answer._hidden_params["headers"].get("x-image-gateway-warnings", "")
-    return {**answer.model_dump(), "warnings": json.loads(f"[{said}]")}
+def with_warnings(response: Any) -> dict[str, Any]:
+    """Return a response with images, and its warnings, which LiteLLM has only in the headers."""
+    header = response._hidden_params["headers"].get("x-image-gateway-warnings", "")
+    return {**response.model_dump(), "warnings": json.loads(f"[{header}]")}
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "image_generation": lambda **arguments: images(litellm.image_generation(**arguments)),
-    "image_edit": lambda **arguments: images(litellm.image_edit(**arguments)),
+    "image_generation": lambda **arguments: with_warnings(litellm.image_generation(**arguments)),
+    "image_edit": lambda **arguments: with_warnings(litellm.image_edit(**arguments)),
     "get_valid_models": litellm.get_valid_models,
 }
 
 
 def call(function: str, arguments: dict[str, Any]) -> Any:
-    """Call a function of LiteLLM's with files in place of paths."""
+    """Call a function of LiteLLM with opened files in place of paths."""
     with ExitStack() as files:
         if "image" in arguments:
             arguments["image"] = [files.enter_context(open(path, "rb")) for path in arguments["image"]]  # noqa: PTH123 - as its users do
@@ -41,18 +41,18 @@ def call(function: str, arguments: dict[str, Any]) -> Any:
 
 
 def main() -> None:
-    """Answer until the input ends."""
-    answers = sys.stdout
-    # LiteLLM prints what it thinks of errors.
+    """Run calls until stdin ends."""
+    results = sys.stdout
+    # LiteLLM prints remarks about errors to stdout.
     with redirect_stdout(sys.stderr):
-        print("null", file=answers, flush=True)
+        print("null", file=results, flush=True)
         for line in sys.stdin:
             try:
-                said = {"answer": call(**json.loads(line))}
-            except Exception as error:  # noqa: BLE001 - whatever it raises is its answer
+                result = {"response": call(**json.loads(line))}
+            except Exception as error:  # noqa: BLE001 - any exception is a result
                 status, message = getattr(error, "status_code", None), str(error)
-                said = {"error": {"class": type(error).__name__, "status": status, "message": message}}
-            print(json.dumps(said), file=answers, flush=True)
+                result = {"error": {"class": type(error).__name__, "status": status, "message": message}}
+            print(json.dumps(result), file=results, flush=True)
 
 
 if __name__ == "__main__":

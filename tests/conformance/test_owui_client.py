@@ -1,4 +1,4 @@
-"""owui-client beyond images: the settings' methods of its images resource, and its errors."""
+"""owui-client beyond images: the configuration methods of its images resource, and its errors."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("conformance")
 @pytest.fixture
 def admin(gateway: Gateway) -> Iterator[OpenWebUIClient]:
     """The client with an administrator's token."""
-    client = OpenWebUIClient(gateway.url, gateway.running.printed("admin token"))
+    client = OpenWebUIClient(gateway.url, gateway.process.printed("admin token"))
     yield client
     client.close()
 
@@ -31,62 +31,62 @@ def user(client: Callable[[str], Any]) -> OpenWebUIClient:
     return cast("OpenWebUIClient", client("owui-client"))
 
 
-def test_sending_back_what_was_got_changes_nothing(admin: OpenWebUIClient, user: OpenWebUIClient) -> None:
-    """`update_config` with what `get_config` gave: the same configuration, and masked keys still work."""
-    got = admin.run(admin.images.get_config())
+def test_sending_the_configuration_back_changes_nothing(admin: OpenWebUIClient, user: OpenWebUIClient) -> None:
+    """`update_config` with the result of `get_config` changes nothing, and masked keys still work."""
+    config = admin.run(admin.images.get_config())
 
-    updated = admin.run(admin.images.update_config(got))
+    updated = admin.run(admin.images.update_config(config))
 
-    assert got.IMAGES_OPENAI_API_KEY == MASK
-    assert updated == got == admin.run(admin.images.get_config())
+    assert config.IMAGES_OPENAI_API_KEY == MASK
+    assert updated == config == admin.run(admin.images.get_config())
     assert user.run(user.images.generate_image(CreateImageForm(prompt="a fox", size="64x64")))
 
 
 def test_an_update_is_stored(gateway: Gateway, admin: OpenWebUIClient) -> None:
-    """A field that is changed in what was got is changed; nothing else is."""
-    got = admin.run(admin.images.get_config())
-    wanted = got.model_copy(update={"IMAGE_SIZE": "256x256"})
+    """An update changes the fields that differ, and no others."""
+    config = admin.run(admin.images.get_config())
+    changed = config.model_copy(update={"IMAGE_SIZE": "256x256"})
 
-    updated = admin.run(admin.images.update_config(wanted))
-    # The client itself has no way to take a value back: it leaves out what is None.
+    updated = admin.run(admin.images.update_config(changed))
+    # The client itself cannot unset a value, because it omits fields that are None.
     gateway.configure(IMAGE_SIZE=None)
 
-    assert updated == wanted
-    assert admin.run(admin.images.get_config()) == got
+    assert updated == changed
+    assert admin.run(admin.images.get_config()) == config
 
 
 @pytest.mark.parametrize("engine", list(REGISTRY))
-def test_every_engine_is_verified(gateway: Gateway, admin: OpenWebUIClient, engine: str) -> None:
-    """`verify_url` asks the engine that is configured: true."""
+def test_every_engine_can_be_verified(gateway: Gateway, admin: OpenWebUIClient, engine: str) -> None:
+    """`verify_url` calls the configured engine and returns true."""
     gateway.use(engine)
 
     assert admin.run(admin.images.verify_url()) is True
 
 
-def test_an_engine_that_fails_is_not_verified(
+def test_verifying_a_failing_engine_is_an_error(
     gateway: Gateway, admin: OpenWebUIClient, engines: dict[str, Engine]
 ) -> None:
-    """An error with the engine's words."""
+    """`verify_url` with an engine that fails is an error with the engine's error text."""
     gateway.use("automatic1111")
-    engines["automatic1111"].set(faults=[{"status": 500, "body": "out of memory", "times": -1}])
+    engines["automatic1111"].set_knobs(faults=[{"status": 500, "body": "out of memory", "times": -1}])
 
     with pytest.raises(httpx.HTTPStatusError, match="out of memory"):
         admin.run(admin.images.verify_url())
 
-    engines["automatic1111"].afresh()
+    engines["automatic1111"].reset()
 
 
 @pytest.mark.parametrize("method", ["get_config", "verify_url"])
-def test_settings_are_for_administrators(user: OpenWebUIClient, method: str) -> None:
-    """Another token is told so."""
+def test_the_configuration_requires_an_administrator(user: OpenWebUIClient, method: str) -> None:
+    """A user's token is refused with a message that says so."""
     with pytest.raises(httpx.HTTPStatusError, match=r"403 .*Details: .*admin"):
         user.run(getattr(user.images, method)())
 
 
-def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebUIClient, http: httpx.Client) -> None:
-    """Those of a generation and those of an edit; images come with URLs."""
+def test_all_fields_of_the_forms_are_supported(gateway: Gateway, user: OpenWebUIClient, http: httpx.Client) -> None:
+    """The gateway supports all fields of generations and of edits, and returns images as URLs."""
     gateway.use("automatic1111")
-    made = CreateImageForm(
+    generation = CreateImageForm(
         model="sandbox-painter.safetensors [5a4dbc0001]",
         prompt="a fox",
         size="64x64",
@@ -94,7 +94,7 @@ def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebU
         negative_prompt="snow",
         steps=4,
     )
-    images = cast("list[dict[str, Any]]", user.run(user.images.generate_image(made)))
+    images = cast("list[dict[str, Any]]", user.run(user.images.generate_image(generation)))
     edit = EditImageForm(
         image=[text(encoded()), images[0]["url"]], prompt="a hat", size="64x64", n=2, background="opaque"
     )
@@ -106,8 +106,8 @@ def test_all_fields_of_the_forms_are_understood(gateway: Gateway, user: OpenWebU
         assert http.get(image["url"]).content.startswith(b"\x89PNG")
 
 
-def test_errors_are_in_words(user: OpenWebUIClient) -> None:
-    """The message of the exception says what is wrong."""
+def test_an_exception_has_the_gateways_message(user: OpenWebUIClient) -> None:
+    """The exception's message contains the gateway's, which says what is wrong."""
     with pytest.raises(httpx.HTTPStatusError, match=r"400 .*Details: .*WIDTHxHEIGHT"):
         user.run(user.images.generate_image(CreateImageForm(prompt="a fox", size="big")))
 

@@ -1,4 +1,4 @@
-"""LiteLLM's errors."""
+"""LiteLLM raises its own exceptions for the gateway's errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,27 +13,27 @@ pytestmark = pytest.mark.xdist_group("conformance")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind", "status", "words"),
+    ("arguments", "error_class", "status", "message"),
     [
         ({"size": "big"}, "BadRequestError", 400, "WIDTHxHEIGHT"),
-        ({"api_key": "igw_nobody"}, "AuthenticationError", 401, "The token is not valid"),
+        ({"api_key": "igw_unknown"}, "AuthenticationError", 401, "The token is unknown, expired or revoked"),
     ],
 )
 @pytest.mark.parametrize("function", ["image_generation", "image_edit"])
-def test_errors_are_its_own(
+def test_errors_are_litellms_exceptions(
     client: Callable[[str], Any],
     photos: list[Path],
     function: str,
     arguments: dict[str, Any],
-    kind: str,
+    error_class: str,
     status: int,
-    words: str,
+    message: str,
 ) -> None:
-    """Of the class that the status stands for, with the gateway's words."""
+    """An error is LiteLLM's exception for its status, with the gateway's message."""
     litellm = cast("LiteLLM", client("litellm"))
     images = {"image": [str(photos[0])]} if function == "image_edit" else {}
 
-    said = litellm.call(function, model="openai/openai/gpt-image-2", prompt="a fox", **images, **arguments)
+    result = litellm.call(function, model="openai/openai/gpt-image-2", prompt="a fox", **images, **arguments)
 
-    assert (said["error"]["class"], said["error"]["status"]) == (kind, status)
-    assert words in said["error"]["message"]
+    assert (result["error"]["class"], result["error"]["status"]) == (error_class, status)
+    assert message in result["error"]["message"]

@@ -1,4 +1,4 @@
-"""One Idempotency-Key from many clients at the same time, over HTTP, to several processes of a function."""
+"""Concurrent requests with one Idempotency-Key, over HTTP, to several processes of a function."""
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -13,23 +13,25 @@ pytestmark = pytest.mark.xdist_group("conformance")
 
 
 @pytest.mark.parametrize("timeout", [20, 240], ids=["inline", "queued"])
-def test_one_key_from_twenty_threads_is_one_job(gateway: Gateway, engines: dict[str, Engine], timeout: int) -> None:
-    """All are answered the same image, and the engine is asked once."""
+def test_concurrent_requests_with_one_key_are_one_job(
+    gateway: Gateway, engines: dict[str, Engine], timeout: int
+) -> None:
+    """Twenty concurrent requests with one key get the same image, and the engine is called once."""
     gateway.use("openai")
     gateway.configure(IMAGE_ENGINE_TIMEOUT=timeout)
     engine = engines["openai"]
-    engine.afresh()
+    engine.reset()
     headers = {"Authorization": f"Bearer {gateway.token}", "Idempotency-Key": str(uuid.uuid4())}
 
-    def ask(url: str) -> httpx.Response:
+    def generate(url: str) -> httpx.Response:
         form = {"prompt": "a fox", "size": "64x64"}
         with httpx.Client(trust_env=False, follow_redirects=True, timeout=MAX_WAIT_SECONDS) as client:
             return client.post(url, headers=headers, json=form)
 
     with ThreadPoolExecutor(20) as threads:
-        answers = list(threads.map(ask, [f"{gateway.url}/api/v1/images/generations"] * 20))
+        responses = list(threads.map(generate, [f"{gateway.url}/api/v1/images/generations"] * 20))
 
-    assert [answer.status_code for answer in answers] == [200] * 20
-    assert len({answer.json()[0]["id"] for answer in answers}) == 1
-    assert len(engine.record("/images/generations")) == 1
+    assert [response.status_code for response in responses] == [200] * 20
+    assert len({response.json()[0]["id"] for response in responses}) == 1
+    assert len(engine.posts("/images/generations")) == 1
     gateway.configure(IMAGE_ENGINE_TIMEOUT=240)
