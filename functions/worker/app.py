@@ -14,10 +14,11 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
     quiet_httpx()
 
     def handler(event: Any, context: Any) -> BatchResponse:
+        # If the settings are invalid, this fails the invocation, and Lambda logs the reason.
+        dispatcher = gateway().dispatcher
+
         async def process(record: Any) -> bool:
-            return await gateway().dispatcher.dispatch(
-                to_message(record), lambda: context.get_remaining_time_in_millis() / 1000
-            )
+            return await dispatcher.dispatch(to_message(record), lambda: context.get_remaining_time_in_millis() / 1000)
 
         return run(process_records(event["Records"], process))
 

@@ -30,7 +30,9 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
     quiet_httpx()
 
     def handler(event: Any, _context: Any) -> BatchResponse:
-        return run(process_records(event["Records"], lambda record: _process(gateway(), record)))
+        # If the settings are invalid, this fails the invocation, and Lambda logs the reason.
+        deployment = gateway()
+        return run(process_records(event["Records"], lambda record: _process(deployment, record)))
 
     return handler
 
@@ -40,7 +42,7 @@ async def _process(gateway: Gateway, record: Any) -> bool:
     content = _read(gateway, message)
     if isinstance(content, JobMessage | RequestMessage) and await gateway.jobs.get(content.job_id):
         error = Interrupted(_JOB_GIVEN_UP)
-        return await gateway.worker.give_up(content.job_id, error, redelivered=message.redelivered)
+        return await gateway.completion.give_up(content.job_id, error, redelivered=message.redelivered)
     reason = _reason(record)
     if isinstance(content, RequestFile):
         await gateway.ingester.give_up(content, reason)

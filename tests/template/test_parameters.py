@@ -1,5 +1,6 @@
 """The template's parameters and outputs: described, grouped and bounded."""
 
+from image_gateway.settings import TEMPLATE_PARAMETERS
 from sandbox.template import Template
 
 DOCUMENT = Template().document
@@ -29,3 +30,18 @@ def test_outputs_are_described() -> None:
 
     assert {"Url", "BucketName", "TableName", "ConfigParameterName"} <= set(outputs)
     assert all(item["Description"].endswith(".") for item in outputs.values())
+
+
+def test_settings_name_the_parameters_that_set_them() -> None:
+    """The errors about settings name the parameter that each variable of every function comes from."""
+    document = Template().document
+    sources: dict[str, set[str]] = {}
+    for properties in (
+        document["Globals"]["Function"],
+        *(item["Properties"] for item in document["Resources"].values()),
+    ):
+        for name, value in properties.get("Environment", {}).get("Variables", {}).items():
+            sources.setdefault(name, set()).add(value["Ref"] if isinstance(value, dict) and "Ref" in value else "")
+
+    only = {name: min(found) for name, found in sources.items() if len(found) == 1}
+    assert {name: source for name, source in only.items() if source in document["Parameters"]} == TEMPLATE_PARAMETERS

@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.models.config import ImagesConfig
+from image_gateway.settings import Settings
 
 
 class CookieSetter:
@@ -35,3 +37,11 @@ async def test_cookies_of_engines_are_never_sent(gateway: Gateway, serve: Callab
 
     assert [engine.received for engine in engines] == [[None, None]] * 2
     await gateway.aclose()
+
+
+def test_the_fetcher_is_created_when_a_link_is_fetched(settings: Settings, aws: Aws) -> None:
+    """Parts that could fetch links are created without it, so that its settings cannot stop anything else."""
+    gateway = Gateway(settings.model_copy(update={"fetch_allowed_hosts": frozenset({"fd00::1"})}), aws)
+
+    assert gateway.dispatcher
+    assert gateway.inputs

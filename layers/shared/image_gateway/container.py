@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from image_gateway.images.library import ImageLibrary
     from image_gateway.jobs.input_loading import JobInputs
     from image_gateway.net.public_fetch import PublicFetcher
+    from image_gateway.worker.completion import JobCompletion
     from image_gateway.worker.dispatch import Dispatcher
     from image_gateway.worker.worker import Worker
 
@@ -93,7 +94,7 @@ class Gateway:
         """Resolves the callers' input images."""
         from image_gateway.images.inputs import ImageInputs
 
-        return ImageInputs(self._fetcher.fetch, self.library)
+        return ImageInputs(self._fetch, self.library)
 
     @cached_property
     def submission(self) -> Submission:
@@ -123,10 +124,16 @@ class Gateway:
             queue=self.queue,
             configs=self.configs,
             attempts=AttemptRunner(self._job_inputs, self.executor, cancel_watch),
-            events=self.events,
-            batches=self._batch_tracker,
+            completion=self.completion,
             slots=Slots(self._locks, self.settings.aws_lambda_function_memory_size),
         )
+
+    @cached_property
+    def completion(self) -> "JobCompletion":
+        """Completes queued jobs."""
+        from image_gateway.worker.completion import JobCompletion
+
+        return JobCompletion(self.jobs, self.events, self._batch_tracker)
 
     @cached_property
     def dispatcher(self) -> "Dispatcher":
@@ -244,8 +251,9 @@ class Gateway:
         transport = Transport(_tls(), idle_seconds=2)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
 
-    async def _fetch(self, url: str) -> bytes:
-        return await self._fetcher.fetch(url)
+    async def _fetch(self, url: str, *, field: str | None = None) -> bytes:
+        """Fetch a link. Only now is the fetcher created, so that its settings can stop nothing else."""
+        return await self._fetcher.fetch(url, field=field)
 
     @cached_property
     def _fetcher(self) -> "PublicFetcher":

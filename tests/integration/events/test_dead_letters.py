@@ -3,6 +3,7 @@
 import boto3
 import pytest
 
+from image_gateway.container import Gateway
 from image_gateway.errors import Busy
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
@@ -34,6 +35,17 @@ def test_a_dead_letter_of_a_crashed_job_says_that_it_may_have_cost(worker: Worke
     job = worker.job(job_id)
     assert job.error
     assert (job.status, job.error.may_have_cost) == ("failed", True)
+
+
+def test_a_dead_letter_fails_its_job_where_no_link_can_be_fetched(worker: WorkerDeployment) -> None:
+    """A setting that only the fetching of links needs does not stop this function."""
+    (job_id,) = enqueue_jobs(worker)
+    unusable = worker.gateway.settings.model_copy(update={"fetch_allowed_hosts": frozenset({"fd00::1"})})
+    worker.gateway = Gateway(unusable, worker.gateway.aws)
+
+    assert worker.dead_letter(*(message.record for message in worker.drain())) == []
+
+    assert worker.job(job_id).status == "failed"
 
 
 def test_a_dead_letter_of_a_leased_job_is_returned(worker: WorkerDeployment) -> None:

@@ -7,16 +7,15 @@ allowed, because only a GET without credentials can be sent, and some image serv
 
 import asyncio
 import ipaddress
-import re
 import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from urllib.parse import urlsplit
 
 import httpx
 
 from image_gateway.errors import InvalidUrl, TooLarge
+from image_gateway.hosts import canonical_host, host_and_port
 from image_gateway.net.transport import Transport, no_cookies
 
 MAX_BYTES = 50_000_000
@@ -31,8 +30,6 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAX_ADDRESSES = 4
 _CONNECT_SECONDS = 5.0
-_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 # The networks that IANA's special-purpose registry lists as not globally reachable, multicast, and the retired anycast
 # network of 6to4 relays.
@@ -75,7 +72,7 @@ class PublicTransport(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport, resolve: Resolver, allowed_hosts: Iterable[str]) -> None:
         self._inner = inner
         self._resolve = resolve
-        self._allowed = {_host_and_port(entry) for entry in allowed_hosts if entry.strip()}
+        self._allowed = {_allowed_host(entry) for entry in allowed_hosts if entry.strip()}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` to the first address of its host that accepts the connection."""
@@ -232,27 +229,15 @@ def _parse(text: str, base: httpx.URL | None = None) -> httpx.URL:
 
 
 def _host(url: httpx.URL) -> str:
-    """Return the host in canonical form: lower case, IDNA, without a trailing dot.
-
-    Numeric hosts other than four decimal numbers are refused, because programs interpret them differently.
-    """
-    host = url.raw_host.decode("ascii").lower()
-    if ":" in host and "%" not in host:
-        return str(ipaddress.IPv6Address(host))
-    host = host.removesuffix(".")
-    if not _HOST_NAME.fullmatch(host):
-        raise InvalidUrl("The URL has no valid host")
-    if _NUMERIC_LABEL.fullmatch(host.rpartition(".")[2]):
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            raise InvalidUrl("The URL's host must be a name, or an address as four decimal numbers") from None
-    return host
-
-
-def _host_and_port(entry: str) -> tuple[str, int | None]:
+    """Return the host in canonical form, after IDNA."""
     try:
-        parts = urlsplit(f"//{entry.strip()}")
-        return _host(httpx.URL(scheme="http", host=parts.hostname or "")), parts.port
-    except (ValueError, httpx.InvalidURL, InvalidUrl):
-        raise ValueError(f"not an allowed host, host or host:port: {entry!r}") from None
+        return canonical_host(url.raw_host.decode("ascii"))
+    except ValueError as error:
+        raise InvalidUrl(f"The URL cannot be used: {error}") from None
+
+
+def _allowed_host(entry: str) -> tuple[str, int | None]:
+    try:
+        return host_and_port(entry)
+    except ValueError as error:
+        raise ValueError(f"not an allowed host, host or host:port: {entry!r}: {error}") from None

@@ -6,30 +6,24 @@ engine may have been paid and must not be paid twice.
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-from image_gateway.batches.tracking import BatchTracker
 from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
 from image_gateway.errors import Busy, GatewayError, Interrupted, NotConfigured
 from image_gateway.jobs.attempt import finish_with_retries
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.attempt_runner import AttemptRunner
+from image_gateway.worker.completion import MARGIN_SECONDS, JobCompletion
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS, is_lost, is_retryable, retry_delay, slot_delay
 from image_gateway.worker.slots import Slots
 
-logger = logging.getLogger(__name__)
-
-MARGIN_SECONDS = 15.0
-"""Seconds that a job needs beyond its engine's timeout, to store its images and its completion."""
 _COMPLETION_SECONDS = 8.0
 """Seconds reserved at the end of an invocation to store a job's completion."""
 _GRACE_SECONDS = 2.0
@@ -48,8 +42,7 @@ class Worker:
         queue: where jobs that must wait are queued.
         configs: the deployment's configuration.
         attempts: runs the attempts.
-        events: publishes completions.
-        batches: tracks the jobs of request files.
+        completion: completes jobs.
         slots: limits the jobs that run concurrently.
         sleep: waits for a number of seconds.
     """
@@ -62,8 +55,7 @@ class Worker:
         queue: JobQueue,
         configs: ConfigStore,
         attempts: AttemptRunner,
-        events: JobEvents,
-        batches: BatchTracker,
+        completion: JobCompletion,
         slots: Slots,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -72,8 +64,7 @@ class Worker:
         self._queue = queue
         self._configs = configs
         self._attempts = attempts
-        self._events = events
-        self._batches = batches
+        self._completion = completion
         self._slots = slots
         self._sleep = sleep
 
@@ -99,21 +90,8 @@ class Worker:
         if not job.ended:
             processed = await self._start(job, remaining)
         else:
-            processed = not redelivered or await self._events.publish_completion(job)
-        await self._batches.record_job_end(job)
-        return processed
-
-    async def give_up(self, job_id: str, error: GatewayError, *, redelivered: bool = False) -> bool:
-        """Fail a job with this error unless it has ended. Returns and raises as `process`."""
-        job = await self._jobs.get(job_id)
-        if job is None:
-            return True
-        error.may_have_cost = job.attempts > 0
-        if not job.ended:
-            processed = await self._fail(job, error)
-        else:
-            processed = not redelivered or await self._events.publish_completion(job)
-        await self._batches.record_job_end(job)
+            processed = not redelivered or await self._completion.announce(job)
+        await self._completion.record_in_batch(job)
         return processed
 
     async def _start(self, job: Job, remaining: Remaining) -> bool:
@@ -125,7 +103,7 @@ class Worker:
         engine = engine_for_job(job, config)
         required = max_engine_seconds(config) + MARGIN_SECONDS
         if problem := timeout_problem(config, self._max_invocation_seconds):
-            return await self._fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"))
+            return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"))
         if remaining() < required:
             await self._queue.send(job.id)
             return True
@@ -145,17 +123,17 @@ class Worker:
         holder = uuid.uuid4().hex
         lease = await self._jobs.lease(job_id, holder, remaining() + _GRACE_SECONDS, engine)
         if lease is None:
-            return await self._has_ended(job_id)
+            return await self._completion.has_ended(job_id)
         job = lease.job
         if is_lost(lease):
             job.fail(Interrupted("The function ended while the engine was at work", may_have_cost=True))
-            return await self._complete(job, holder)
+            return await self._completion.complete(job, holder)
         error = await self._attempts.run(job, remaining() - _COMPLETION_SECONDS)
         retryable = error is not None and is_retryable(error, engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             await self._put_back(job, holder, error)
             return True
-        processed = await self._complete(job, holder)
+        processed = await self._completion.complete(job, holder)
         if error is not None and retryable:
             await self._queue.dead_letter_job(job.id, f"{error.code} at each of {MAX_ATTEMPTS} attempts")
         return processed
@@ -168,23 +146,3 @@ class Worker:
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await finish_with_retries(self._jobs, job, holder, self._sleep):
             await self._queue.send(job.id, delay_seconds=delay)
-
-    async def _complete(self, job: Job, holder: str) -> bool:
-        """Store a job's completion and publish it. Return False if it could not be published."""
-        if await finish_with_retries(self._jobs, job, holder, self._sleep):
-            return await self._events.publish_completion(job)
-        logger.warning("another process ended the job first", extra={"job_id": job.id, "outcome": job.status})
-        return True
-
-    async def _fail(self, job: Job, error: GatewayError) -> bool:
-        """Lease a job and complete it as failed. Return False if another worker holds it."""
-        holder = uuid.uuid4().hex
-        lease = await self._jobs.lease(job.id, holder, MARGIN_SECONDS, job.engine)
-        if lease is None:
-            return await self._has_ended(job.id)
-        lease.job.fail(error)
-        return await self._complete(lease.job, holder)
-
-    async def _has_ended(self, job_id: str) -> bool:
-        job = await self._jobs.get(job_id)
-        return job is None or job.ended
