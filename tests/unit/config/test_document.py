@@ -7,7 +7,7 @@ import pytest
 
 from image_gateway.config.document import ADVANCED_BYTES, STANDARD_BYTES
 from image_gateway.config.store import ConfigStore
-from image_gateway.errors import StorageUnavailable, TooLarge
+from image_gateway.errors import TooLarge
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
@@ -99,14 +99,3 @@ async def test_a_field_whose_object_is_missing_is_unset(
 
     assert (config.COMFYUI_WORKFLOW, config.IMAGE_STEPS) == ("", 7)
     assert "COMFYUI_WORKFLOW" in str([record.__dict__ for record in caplog.records])
-
-
-@pytest.mark.parametrize("value", ["no json", "[1]", '{"IMAGE_STEPS": -4}', '{"NO_SUCH_FIELD": 1}'])
-async def test_a_document_that_was_damaged_by_hand_is_an_error(
-    store: ConfigStore, settings: Settings, value: str
-) -> None:
-    """The error says how to restore the configuration."""
-    boto3.client("ssm").put_parameter(Name=settings.config_parameter, Value=value, Type="SecureString")
-
-    with pytest.raises(StorageUnavailable, match="older version"):
-        await store.read()

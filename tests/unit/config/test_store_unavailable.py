@@ -54,7 +54,7 @@ async def test_an_update_can_be_repeated_after_a_failed_write(
 ) -> None:
     """The lock is released after a failure."""
 
-    async def encode_empty(_document: ConfigDocument, _values: Any) -> str:
+    async def encode_empty(_document: ConfigDocument, _values: Any, _kept: Any) -> str:
         return ""
 
     monkeypatch.setattr("image_gateway.config.document.ConfigDocument.encode", encode_empty)

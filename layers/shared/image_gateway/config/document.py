@@ -8,11 +8,13 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from image_gateway.aws import AwsError, Bucket
-from image_gateway.errors import StorageUnavailable, TooLarge
-from image_gateway.models.config import SECRETS
+from image_gateway.aws import TOO_LARGE, AwsError, Bucket
+from image_gateway.errors import TooLarge
+from image_gateway.models.config import SECRETS, ImagesConfig
+from image_gateway.models.fields import is_deeper
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +22,17 @@ STANDARD_BYTES = 4_096
 """Maximum size of a value that Parameter Store keeps free of charge (Systems Manager's quotas)."""
 ADVANCED_BYTES = 8_192
 """Maximum size of any value in Parameter Store."""
+MAX_LONG_VALUE_BYTES = 20_000_000
+"""Largest object with a long value that is read. Updates store no value that is larger."""
+_MAX_DEPTH = 500
+"""Most levels of nesting in a document. It could not be written back if it had almost as many as can be parsed."""
 _REFERENCE = re.compile(r"s3://[^/]+/config/[0-9a-f]{64}\.json")
 _MISSING = object()
 _ALWAYS_IN_BUCKET = ("COMFYUI_WORKFLOW", "IMAGES_EDIT_COMFYUI_WORKFLOW")
+
+
+class DamagedDocumentError(Exception):
+    """The text in the parameter is not a JSON object, or it is nested too deeply."""
 
 
 class ConfigDocument:
@@ -39,10 +49,14 @@ class ConfigDocument:
         # An object with a given hash never changes, so it is read once.
         self._long_values: dict[str, Any] = {}
 
-    async def encode(self, values: dict[str, Any]) -> str:
+    async def encode(self, values: dict[str, Any], kept: Mapping[str, Any]) -> str:
         """Return the document for these fields, after writing its long values to the bucket.
 
         If possible, the document is short enough for a free parameter. Secrets are never moved to the bucket.
+
+        Args:
+            values: the fields of the configuration that are set.
+            kept: other fields, as they are in the stored document. They stay as they are, because they may be secrets.
 
         Raises:
             TooLarge: the document is longer than `ADVANCED_BYTES`.
@@ -55,7 +69,7 @@ class ConfigDocument:
         movable = sorted(
             (name for name in fields if name not in SECRETS), key=lambda name: -len(json.dumps(fields[name]))
         )
-        while len(text := _dumps(fields)) > STANDARD_BYTES and movable:
+        while len(text := _dumps({**fields, **kept})) > STANDARD_BYTES and movable:
             name = movable.pop(0)
             if len(json.dumps(fields[name])) > len(self._uri("0" * 64)) + 2:
                 fields[name] = await self._move_to_bucket(values[name])
@@ -65,25 +79,27 @@ class ConfigDocument:
             )
         return text
 
-    async def decode(self, text: str) -> dict[str, Any]:
-        """Return the fields of a document, with their long values from the bucket.
+    async def decode(self, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return all fields of a document as they are, and those of this version with their long values.
 
-        A field whose object no longer exists is left out and logged, so that one lost object does not make the whole
-        configuration unreadable. A request that needs the field reports that it is not set.
+        Of the latter, a field whose object is lost or damaged is left out and logged, so that one object does not make
+        the whole configuration unreadable. A request that needs the field reports that it is not set.
 
         Raises:
-            StorageUnavailable: the text is not a JSON object.
+            DamagedDocumentError: the text is not a JSON object, or it is nested too deeply.
             AwsError: the bucket does not respond.
         """
-        fields = {}
-        for name, value in _loads(text).items():
-            if not _REFERENCE.fullmatch(str(value)):
-                fields[name] = value
+        document = _loads(text)
+        values = {}
+        for name in document.keys() & ImagesConfig.model_fields.keys():
+            value = document[name]
+            if not (isinstance(value, str) and _REFERENCE.fullmatch(value)):
+                values[name] = value
             elif (long_value := await self._read_from_bucket(value)) is not _MISSING:
-                fields[name] = long_value
+                values[name] = long_value
             else:
                 logger.error("a long configuration value is missing", extra={"field": name, "object": value})
-        return fields
+        return document, values
 
     async def _move_to_bucket(self, value: Any) -> str:
         """Write a value to the bucket under its hash, and return its URI."""
@@ -93,7 +109,7 @@ class ConfigDocument:
         return self._uri(digest)
 
     async def _read_from_bucket(self, uri: str) -> Any:
-        """Return the value at a URI; `_MISSING` if there is none.
+        """Return the value at a URI; `_MISSING` if there is none, or if it is not JSON.
 
         A URI can name another bucket, because a parameter can outlive its bucket: a stack that was deleted and deployed
         again has a new one.
@@ -103,12 +119,15 @@ class ConfigDocument:
             if bucket_name != self._bucket_name:
                 return _MISSING
             try:
-                body = await self._bucket.get(key)
+                body = await self._bucket.get(key, max_bytes=MAX_LONG_VALUE_BYTES)
             except AwsError as error:
-                if error.gone:
+                if error.gone or error.code == TOO_LARGE:
                     return _MISSING
                 raise
-            self._long_values[uri] = json.loads(body)
+            try:
+                self._long_values[uri] = json.loads(body)
+            except (ValueError, RecursionError):
+                return _MISSING
         return self._long_values[uri]
 
     def _uri(self, digest: str) -> str:
@@ -128,8 +147,8 @@ def _dumps(fields: dict[str, Any]) -> str:
 def _loads(text: str) -> dict[str, Any]:
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
-    if not isinstance(fields, dict):
-        raise StorageUnavailable("The stored configuration is not a JSON object: restore an older version")
+    if not isinstance(fields, dict) or is_deeper(fields, _MAX_DEPTH):
+        raise DamagedDocumentError
     return fields

@@ -7,16 +7,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-
-from pydantic import ValidationError
 
 from image_gateway.aws import Aws, AwsError, Bucket, storage_errors, unavailable
 from image_gateway.aws.locks import Locks
-from image_gateway.config.document import ConfigDocument
+from image_gateway.config.document import ConfigDocument, DamagedDocumentError
 from image_gateway.config.fallbacks import environment_values
 from image_gateway.config.merge import merge
+from image_gateway.config.response_size import check_response_size
+from image_gateway.config.stored_values import UnusedFields, usable_config
 from image_gateway.config.timeouts import timeout_problem
 from image_gateway.errors import InvalidRequest, PreconditionFailed, StorageUnavailable
 from image_gateway.models.config import ImagesConfig
@@ -25,19 +25,39 @@ from image_gateway.settings import Settings
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_FIELD = "IMAGE_ENGINE_TIMEOUT"
+_NOT_READ = "The configuration cannot be read"
 
 
 @dataclass(frozen=True, slots=True)
 class VersionedConfig:
-    """A configuration, and the version of its parameter; 0 if none has been stored yet."""
+    """A configuration.
+
+    Attributes:
+        config: the configuration.
+        version: the version of its parameter; 0 if none has been stored yet.
+        unused: the stored fields that this version cannot use.
+    """
 
     config: ImagesConfig
     version: int
+    unused: UnusedFields = field(default_factory=UnusedFields)
 
     @property
     def etag(self) -> str:
         """The version as a strong HTTP entity tag."""
         return f'"{self.version}"'
+
+
+class _DamagedConfiguration(StorageUnavailable):
+    """The stored configuration is not a JSON object.
+
+    Attributes:
+        version: the version of its parameter.
+    """
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"The stored configuration (version {version}) is not a JSON object")
+        self.version = version
 
 
 class ConfigStore:
@@ -68,11 +88,13 @@ class ConfigStore:
         self._clock = clock
         self._cached: VersionedConfig | None = None
         self._cached_at = float("-inf")
+        self._logged_version = 0
 
     async def read(self) -> VersionedConfig:
         """Return the configuration.
 
-        It is at most `config_ttl_seconds` old, or older while Parameter Store fails.
+        It is at most `config_ttl_seconds` old, or older while Parameter Store fails or the document is damaged. If
+        this process has no earlier version, a damaged document counts as missing.
 
         Raises:
             StorageUnavailable: it cannot be read, and this process has no earlier version.
@@ -82,14 +104,18 @@ class ConfigStore:
             return self._cached
         try:
             return self._cache(await self._load())
-        except StorageUnavailable:
-            if self._cached is None:
-                raise
-            logger.warning("serving a stale configuration", extra={"config_version": self._cached.version})
-            return self._cached
+        except StorageUnavailable as error:
+            if self._cached is not None:
+                logger.warning("serving a stale configuration", extra={"config_version": self._cached.version})
+                return self._cached
+            if isinstance(error, _DamagedConfiguration):
+                return self._cache(self._defaults(error.version))
+            raise
 
     async def update(self, changes: ImagesConfig, *, if_match: frozenset[int] | None = None) -> VersionedConfig:
         """Set the fields that are set in `changes`, and keep all others. Nothing is written if no value changes.
+
+        Stored fields that this version cannot use are kept too, unless they are set. A damaged document is replaced.
 
         Args:
             changes: the fields to set; a secret with the value `MASK` is unchanged.
@@ -100,20 +126,22 @@ class ConfigStore:
             Busy: the lock was not free in time.
             InvalidRequest: the result does not validate, would send a secret to another origin, or has an engine
                 timeout that is too long for the worker.
-            TooLarge: the document does not fit into a parameter.
+            TooLarge: the document does not fit into a parameter, or the configuration into a response.
             StorageUnavailable: the configuration could not be read or written.
         """
         async with self._locks.hold("config"):
-            current = await self._load()
+            current = await self._load_or_defaults()
             if if_match is not None and current.version not in if_match:
                 raise PreconditionFailed(
                     f"The configuration is now at version {current.version}: read it again and repeat the change"
                 )
             config = merge(current.config, changes)
             self._check_timeout(config, changes)
-            if config == current.config:
+            check_response_size(config)
+            unused = current.unused.after(changes, current.config, config)
+            if (config, unused) == (current.config, current.unused):
                 return self._cache(current)
-            return self._cache(await self._save(config, current.version))
+            return self._cache(await self._save(config, unused, current.version))
 
     def _check_timeout(self, config: ImagesConfig, changes: ImagesConfig) -> None:
         worker_seconds = self._settings.worker_timeout_seconds
@@ -126,31 +154,49 @@ class ConfigStore:
         self._cached, self._cached_at = current, self._clock()
         return current
 
+    def _defaults(self, version: int) -> VersionedConfig:
+        return VersionedConfig(ImagesConfig.model_validate(environment_values(self._environ)), version)
+
+    async def _load_or_defaults(self) -> VersionedConfig:
+        try:
+            return await self._load()
+        except _DamagedConfiguration as error:
+            return self._defaults(error.version)
+
     async def _load(self) -> VersionedConfig:
-        defaults = environment_values(self._environ)
         try:
             response = await self._aws.call(
                 "ssm", "GetParameter", Name=self._settings.config_parameter, WithDecryption=True
             )
-            version = response["Parameter"]["Version"]
-            fields = await self._document.decode(response["Parameter"]["Value"])
-            return VersionedConfig(ImagesConfig.model_validate({**defaults, **fields}), version)
         except AwsError as error:
             if error.code == "ParameterNotFound":
-                return VersionedConfig(ImagesConfig.model_validate(defaults), 0)
-            raise unavailable("The configuration cannot be read", error) from error
-        except ValidationError as error:
-            names = ", ".join(sorted({".".join(map(str, item["loc"])) or item["msg"] for item in error.errors()}))
-            raise StorageUnavailable(
-                f"The stored configuration (version {version}) does not validate: {names}. Restore an older version "
-                "from the parameter's history"
-            ) from None
+                return self._defaults(0)
+            raise unavailable(_NOT_READ, error) from error
+        return await self._decode(response["Parameter"]["Value"], response["Parameter"]["Version"])
 
-    async def _save(self, config: ImagesConfig, current_version: int) -> VersionedConfig:
-        defaults = ImagesConfig.model_validate(environment_values(self._environ)).model_dump()
-        values = {name: value for name, value in config.model_dump().items() if value != defaults[name]}
+    async def _decode(self, text: str, version: int) -> VersionedConfig:
+        try:
+            with storage_errors(_NOT_READ):
+                document, values = await self._document.decode(text)
+        except DamagedDocumentError:
+            logger.error("the stored configuration is not a JSON object", extra={"config_version": version})  # noqa: TRY400 - a trace says no more
+            raise _DamagedConfiguration(version) from None
+        config, unused = usable_config(environment_values(self._environ), values, document)
+        if unused.document and version != self._logged_version:
+            extra = {"config_version": version, "fields": sorted(unused.document)}
+            logger.warning("stored configuration fields cannot be used, and are kept", extra=extra)
+            self._logged_version = version
+        return VersionedConfig(config, version, unused)
+
+    async def _save(self, config: ImagesConfig, unused: UnusedFields, current_version: int) -> VersionedConfig:
+        defaults = self._defaults(0).config.model_dump()
+        values = {
+            name: value
+            for name, value in config.model_dump().items()
+            if value != defaults[name] and name not in unused.names
+        }
         with storage_errors("The configuration was not stored"):
-            text = await self._document.encode(values)
+            text = await self._document.encode(values, unused.document)
             options: dict[str, Any] = {"KeyId": self._settings.kms_key_id} if self._settings.kms_key_id else {}
             response = await self._aws.call(
                 "ssm",
@@ -168,4 +214,7 @@ class ConfigStore:
                 "the configuration was also written from outside the gateway",
                 extra={"config_version": response["Version"], "expected_version": current_version + 1},
             )
-        return VersionedConfig(config, response["Version"])
+        if not unused.names:
+            return VersionedConfig(config, response["Version"])
+        # A field that was not used may be usable now, because the one it depends on has changed.
+        return await self._decode(text, response["Version"])

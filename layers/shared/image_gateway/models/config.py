@@ -110,7 +110,9 @@ class ImagesConfig(BaseModel):
 
     COMFYUI_BASE_URL: HttpUrlText = Field("", description="Base URL of the ComfyUI API.")
     COMFYUI_API_KEY: Key = Field("", description="Bearer token, and API key of paid partner nodes. Returned masked.")
-    COMFYUI_WORKFLOW: WorkflowText = Field("", description="Workflow in ComfyUI's API format, as a JSON string.")
+    COMFYUI_WORKFLOW: WorkflowText = Field(
+        "", description="Workflow in ComfyUI's API format, as a JSON string of at most 1 MB."
+    )
     COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field([], description="The node inputs that take values of a request.")
 
     IMAGES_GEMINI_API_BASE_URL: HttpUrlText = Field(
@@ -135,7 +137,7 @@ class ImagesConfig(BaseModel):
     IMAGES_EDIT_COMFYUI_BASE_URL: HttpUrlText = Field("", description="For edits.")
     IMAGES_EDIT_COMFYUI_API_KEY: Key = Field("", description="For edits. Returned masked.")
     IMAGES_EDIT_COMFYUI_WORKFLOW: WorkflowText = Field(
-        "", description="Workflow for edits in ComfyUI's API format, as a JSON string."
+        "", description="Workflow for edits in ComfyUI's API format, as a JSON string of at most 1 MB."
     )
     IMAGES_EDIT_COMFYUI_WORKFLOW_NODES: list[WorkflowNode] = Field(
         [], description="As COMFYUI_WORKFLOW_NODES; nodes of type image take the input images in order."

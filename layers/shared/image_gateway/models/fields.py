@@ -95,18 +95,23 @@ def valid_json(value: Any) -> Any:
     Raises:
         PydanticCustomError: the value is no such JSON.
     """
-    level, depth = [value], 0
-    while level := [child for item in level for child in _children(item)]:
-        depth += 1
-        if depth > MAX_JSON_DEPTH:
-            raise PydanticCustomError(
-                "json", "must not be nested deeper than {max_depth}", {"max_depth": MAX_JSON_DEPTH}
-            )
+    if is_deeper(value, MAX_JSON_DEPTH):
+        raise PydanticCustomError("json", "must not be nested deeper than {max_depth}", {"max_depth": MAX_JSON_DEPTH})
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except ValueError:
         raise PydanticCustomError("json", "must be valid JSON, without NaN, Infinity and lone surrogates") from None
     return value
+
+
+def is_deeper(value: Any, levels: int) -> bool:
+    """Return whether JSON is nested more than `levels` deep."""
+    level, depth = [value], 0
+    while level := [child for item in level for child in _children(item)]:
+        depth += 1
+        if depth > levels:
+            return True
+    return False
 
 
 def _children(value: Any) -> Iterable[Any]:

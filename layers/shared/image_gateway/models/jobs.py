@@ -54,9 +54,12 @@ class JobError(BaseModel):
 class Job(BaseModel):
     """One request and its outcome.
 
+    Fields that this version does not know are kept: a newer version, before a rollback, may have stored them.
+
     Times are UTC. The `repr` contains neither the prompt, which is in `request`, nor fields that may quote it.
 
     Attributes:
+        channel: a `Channel`, or one that only a newer version has.
         request: the form without its images.
         inputs: keys of the input images in the bucket.
         mask: key of the mask in the bucket.
@@ -70,12 +73,12 @@ class Job(BaseModel):
         reported: what the engine reported about all images: `quality` and `background`.
     """
 
-    model_config = ConfigDict(validate_assignment=True)
+    model_config = ConfigDict(validate_assignment=True, extra="allow")
 
     id: str
     kind: Kind
     owner: str
-    channel: Channel = "images"
+    channel: str = "images"
     status: Status = "queued"
     request: dict[str, Any] = Field(default={}, repr=False)
     inputs: list[str] = []

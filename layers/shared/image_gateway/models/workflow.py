@@ -13,6 +13,9 @@ Workflow: TypeAlias = dict[str, dict[str, Any]]
 
 NodeType = Literal["model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask"]
 
+MAX_WORKFLOW_BYTES = 1_000_000
+"""Longest workflow in bytes (UTF-8). The response with the configuration holds two, and has 6 MB at most."""
+
 _DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size", "model": "ckpt_name"}
 
 
@@ -75,6 +78,13 @@ def _workflow_text(value: object) -> object:
 
 
 def _check_workflow(text: str) -> str:
+    length = len(text.encode(errors="replace"))
+    if length > MAX_WORKFLOW_BYTES:
+        raise PydanticCustomError(
+            "workflow",
+            "must not have more than {limit} bytes; it has {length}",
+            {"limit": f"{MAX_WORKFLOW_BYTES:,}", "length": f"{length:,}"},
+        )
     if text.strip():
         try:
             parse_workflow(text)
