@@ -8,9 +8,8 @@ from fastapi import APIRouter, Path, Query
 from image_gateway.access.principals import Role
 from image_gateway.api import Access, GatewayDep, GuardedRoute, access, error_responses
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
+from image_gateway.ids import UUID
 from image_gateway.models.tokens import NewToken, TokenForm, TokenPage
-
-_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 router = APIRouter(prefix="/api/v1/images/tokens", tags=["tokens"], route_class=GuardedRoute)
 
@@ -20,7 +19,7 @@ router = APIRouter(prefix="/api/v1/images/tokens", tags=["tokens"], route_class=
 async def list_tokens(
     gateway: GatewayDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(pattern=f"^{_ID}$", description="The `cursor` of the previous page.")] = None,
+    cursor: Annotated[str | None, Query(pattern=f"^{UUID}$", description="The `cursor` of the previous page.")] = None,
 ) -> TokenPage:
     """List all tokens, newest first, without their secrets. New and revoked tokens may appear a second late."""
     return await gateway.token_registry.page(limit=limit, cursor=cursor)
@@ -44,6 +43,6 @@ async def revoke_token(
 
     This is refused if no administrator's token without an expiry date would be left.
     """
-    if not re.fullmatch(_ID, token_id):
+    if not re.fullmatch(UUID, token_id):
         raise NotFound("There is no such token")
     await gateway.token_registry.delete(token_id)
