@@ -89,8 +89,8 @@ class BatchStore:
             identity: the version's identity.
         """
         name = hashlib.sha256("\0".join(identity).encode()).hexdigest()
-        stored = await self._set(f"file#{name}", "first_told", {"S": notified_at.isoformat()}, once=True) or {}
-        return datetime.fromisoformat(stored["first_told"]["S"])
+        stored = await self._set(f"file#{name}", "first_notified", {"S": notified_at.isoformat()}, once=True) or {}
+        return datetime.fromisoformat(stored["first_notified"]["S"])
 
     async def get(self, batch_id: str) -> Batch | None:
         """Return the current state of a batch, or None if there is none of that id."""
