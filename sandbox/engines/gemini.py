@@ -1,6 +1,6 @@
 """A sandbox engine with the Gemini API: its image models, Imagen's `predict`, and one language model.
 
-Words in the prompt cause behaviour of the real API: `blocked` (the prompt is refused), a finish reason in lower case
+Words in the prompt cause the behavior of the real API: `blocked` (the prompt is refused), a finish reason in lower case
 such as `recitation` or `image_safety` (the image is refused), `in words` (text instead of an image), `with text` (text
 and an image), and for Imagen `some filtered` (every second image is filtered).
 """

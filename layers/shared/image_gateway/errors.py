@@ -169,7 +169,7 @@ class Busy(GatewayError):
 
 
 class StorageUnavailable(GatewayError):
-    """Parameter Store, S3 or DynamoDB failed or did not respond."""
+    """Parameter Store, S3, DynamoDB or SQS failed or did not respond."""
 
     status, code, title = 503, "storage_unavailable", "Storage is unavailable"
 

@@ -56,7 +56,7 @@ class OpenAIResponder:
 
         Args:
             job: a job that has ended.
-            response_format: replaces the format that the request asked for.
+            response_format: replaces the format that was requested.
             contents: images that are in memory, by key.
 
         Raises:

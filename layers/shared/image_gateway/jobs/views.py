@@ -35,8 +35,8 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
     """Return a job as the API shows it to `principal`, with new presigned URLs.
 
     Only the owner sees the request; only administrators see the owner. Engines quote requests, so the texts of errors
-    and warnings, and revised prompts, are also for the owner only. The exception are jobs that arrived as events, which
-    have no caller who could read them: administrators see those texts.
+    and warnings, and revised prompts, are also for the owner only. Jobs that arrived as events are an exception: no
+    caller could read these texts, so administrators see them.
     """
     error = job.error
     if job.owner != principal.owner and not job.owner.startswith("event:"):

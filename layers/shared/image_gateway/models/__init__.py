@@ -1,1 +1,1 @@
-"""The public data models: configuration, request forms and answers."""
+"""The public data models: configuration, request bodies and response bodies."""

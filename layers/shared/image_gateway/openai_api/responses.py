@@ -57,7 +57,7 @@ class OpenAIResponseBuilder:
             contents: images by key that need not be read from the bucket. They are removed from it while they are used.
 
         Raises:
-            GatewayError: the job did not succeed; this is the error it ended with.
+            GatewayError: the job did not succeed; this is the error of the job.
             TooLarge: the format is base64 and the images are larger than `MAX_BASE64_IMAGE_BYTES`.
             StorageUnavailable: the bucket cannot be read or written.
         """

@@ -51,7 +51,7 @@ class AttemptRunner:
         except TimeoutError:
             # Nothing is lost on an engine that can resume the run.
             timeout = EngineTimeout(
-                "The engine and its queue took longer than the worker has",
+                "The engine and its queue took longer than the time that the worker had left",
                 may_have_cost=not REGISTRY[job.engine].resumes_runs,
             )
             job.fail(timeout)

@@ -25,8 +25,8 @@ def is_retryable(error: GatewayError, engine: str) -> bool:
     """Whether a later attempt may succeed and nothing would be paid for twice.
 
     That is the case for refused connections, 429 and 503 of the engine, and failures of the gateway's own stores. It is
-    also the case for a run that the engine has not started, or that the engine can be asked for again because its
-    response or its images did not arrive.
+    also the case for a run that the engine has not started, and for a run whose response or images did not arrive, if
+    the engine can return them later.
 
     Args:
         error: why the attempt failed.

@@ -126,7 +126,7 @@ class Worker:
             return await self._completion.has_ended(job_id)
         job = lease.job
         if is_lost(lease):
-            job.fail(Interrupted("The function ended while the engine was at work", may_have_cost=True))
+            job.fail(Interrupted("The function ended while the engine was working", may_have_cost=True))
             return await self._completion.complete(job, holder)
         error = await self._attempts.run(job, remaining() - _COMPLETION_SECONDS)
         retryable = error is not None and is_retryable(error, engine)
