@@ -60,7 +60,7 @@ def queue_deployment(openai_deployment: Deployment) -> Deployment:
 
 @pytest.fixture
 def running_worker(queue_deployment: Deployment) -> Iterator[None]:
-    """A worker does the queued jobs while the test runs."""
+    """A worker runs the queued jobs while the test runs."""
     with WorkerThread(queue_deployment.gateway.settings, queue_deployment.gateway.aws):
         yield
 

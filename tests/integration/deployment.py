@@ -149,7 +149,7 @@ class Deployment:
         self.redeploy(fetch_allowed_hosts=frozenset(url.removeprefix("http://") for url in urls))
 
     def process_queue(self) -> None:
-        """Let the worker do all queued jobs."""
+        """Let the worker run all queued jobs."""
         sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:

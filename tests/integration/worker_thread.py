@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.02
 
 
 class WorkerThread:
-    """Do the queued jobs for the life of a `with` block."""
+    """Runs the queued jobs for the life of a `with` block."""
 
     def __init__(self, settings: Settings, aws: Aws) -> None:
         self._gateway = Gateway(settings, aws)

@@ -1,4 +1,4 @@
-"""Edits that the worker does: where their input images come from."""
+"""Edits that the worker runs: where their input images come from."""
 
 import base64
 from collections.abc import Callable

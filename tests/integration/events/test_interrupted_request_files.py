@@ -29,7 +29,7 @@ def start_file(worker: WorkerDeployment, lines: int) -> tuple[Record, list[Recor
 
 @pytest.mark.parametrize("change", ["removed", "overwritten"])
 def test_a_file_that_is_gone_before_all_lines_are_queued(worker: WorkerDeployment, change: str) -> None:
-    """Queued lines are done; the rest fail with `not_queued`, and the error says what to do."""
+    """Queued lines are processed; the rest fail with `not_queued`, and the error says what to do."""
     rest, queued = start_file(worker, 25)
     if change == "removed":
         boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
@@ -56,7 +56,7 @@ def test_a_file_that_is_gone_before_all_lines_are_queued(worker: WorkerDeploymen
 
 
 def test_a_file_whose_message_is_dead_lettered_has_its_results(worker: WorkerDeployment) -> None:
-    """The manifest is written once, before or after the last queued job ended."""
+    """The results are written once, before or after the last queued job ended."""
     rest, queued = start_file(worker, 25)
     worker.deliver(*queued)
 

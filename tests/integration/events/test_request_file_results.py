@@ -57,7 +57,7 @@ def test_a_file_whose_jobs_could_not_be_queued_is_continued(
 def test_the_next_delivery_writes_a_manifest_that_a_crash_prevented(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """The last job's holder died before it counted the job, or before it wrote the manifest."""
+    """The last job's holder died before it counted the job, or before it wrote the results."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [request_line()])))
     (message,) = worker.drain()
 
@@ -90,7 +90,7 @@ def test_the_manifest_is_written_even_if_the_event_fails(
 
 
 def test_canceled_and_dead_lettered_lines_complete_a_batch(worker: WorkerDeployment) -> None:
-    """The manifest lists no images for lines that did not succeed."""
+    """The results list no images for lines that did not succeed."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
     first, second = worker.drain()
     job = worker.job(first.body["job"])
@@ -106,7 +106,7 @@ def test_canceled_and_dead_lettered_lines_complete_a_batch(worker: WorkerDeploym
 
 
 def test_a_job_that_was_deleted_is_reported_as_failed(worker: WorkerDeployment) -> None:
-    """The manifest has every line, even if its job is not in the table any more."""
+    """The results have every line, even if its job is not in the table any more."""
     worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
     first, second = worker.drain()
     worker.deliver(first.record)

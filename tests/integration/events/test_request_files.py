@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "SandboxState") -> None:
-    """190 succeed, and 10 are reported by number in one manifest, though every message comes three times."""
+    """190 succeed, and 10 are reported by number in one results document, though every message comes three times."""
     invalid = {
         number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
     }
@@ -46,7 +46,7 @@ def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "S
 
 
 def test_a_json_file_is_a_single_request(worker: WorkerDeployment) -> None:
-    """It may be indented and have a byte order mark; the manifest repeats its id."""
+    """It may be indented and have a byte order mark; the results repeat its id."""
     data = b"\xef\xbb\xbf" + json.dumps(request_line(id="order 7"), indent=2).encode()
 
     worker.deliver(record(worker.upload("requests/one.json", data)))
@@ -101,7 +101,7 @@ def test_a_file_without_requests_has_its_manifest_immediately(worker: WorkerDepl
 
 
 def test_an_invalid_single_request_is_a_failed_job(worker: WorkerDeployment) -> None:
-    """An event is sent, and the manifest has the reason."""
+    """An event is sent, and the results have the reason."""
     created = record(worker.upload("requests/a.json", json.dumps(request_line(request={})).encode()))
 
     worker.deliver(created, created)
@@ -116,7 +116,7 @@ def test_an_invalid_single_request_is_a_failed_job(worker: WorkerDeployment) -> 
 
 @pytest.mark.parametrize(("data", "reason"), [(b"\xff\xfe", "Not UTF-8"), (b"[]", "object"), (b"{}", "no kind")])
 def test_a_json_file_that_is_no_request_is_dead_lettered(worker: WorkerDeployment, data: bytes, reason: str) -> None:
-    """The dead letter and the manifest have the reason."""
+    """The dead letter and the results have the reason."""
     assert worker.deliver(record(worker.upload("requests/a.json", data))) == []
 
     (letter,) = worker.drain("dead")
@@ -145,7 +145,7 @@ def test_a_file_with_too_many_lines_is_not_read_to_its_end(worker: WorkerDeploym
 def test_a_file_over_a_limit_is_dead_lettered(
     worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
 ) -> None:
-    """None of its lines is done."""
+    """None of its lines becomes a job."""
     monkeypatch.setattr(ingestion, limit, 1)
 
     worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(), request_line()])))

@@ -1,4 +1,4 @@
-"""Queued jobs and requests from SQS and EventBridge, done by the worker function."""
+"""Queued jobs and requests from SQS and EventBridge, processed by the worker function."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ def test_a_queued_job_is_done(worker: WorkerDeployment) -> None:
 
 
 def test_a_request_by_sqs_is_done(worker: WorkerDeployment) -> None:
-    """An envelope becomes a job of `event:sqs`, which is done in the same invocation."""
+    """An envelope becomes a job of `event:sqs`, which runs in the same invocation."""
     assert worker.deliver(record(GENERATION)) == []
 
     (job,) = worker.jobs()
@@ -104,7 +104,7 @@ def test_messages_with_the_same_id_are_one_job(worker: WorkerDeployment, openai:
 def test_a_message_that_fails_does_not_affect_the_rest_of_the_batch(
     worker: WorkerDeployment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is returned to the queue and logged without its body; the others are done."""
+    """It is returned to the queue and logged without its body; the others are processed."""
     broken = record("planted body", "broken")
     del broken["attributes"]
 

@@ -1,4 +1,4 @@
-"""A server of images that records the paths it was asked for."""
+"""A server of images that records the requested paths."""
 
 from dataclasses import dataclass, field
 

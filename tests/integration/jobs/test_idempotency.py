@@ -82,7 +82,7 @@ async def test_twenty_parallel_requests_with_one_key_are_one_job(
 
 
 async def do_first_job(deployment: "Deployment") -> None:
-    """Wait for the first queued job and do it."""
+    """Wait for the first queued job and run it."""
     sqs, queue_url = boto3.client("sqs"), deployment.gateway.settings.queue_url
     await anyio.to_thread.run_sync(lambda: sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=20))
     (job,) = (await deployment.gateway.jobs.page(owner=None))[0]

@@ -63,7 +63,7 @@ def test_following_the_redirect_returns_the_images(queue_deployment: "Deployment
 
 
 def test_a_job_that_finishes_in_time_is_a_200(queue_deployment: "Deployment", running_worker: None) -> None:
-    """The request waits while a worker does the job."""
+    """The request waits while a worker runs the job."""
     queue_deployment.redeploy(wait_seconds=20)
 
     response = generate(queue_deployment)

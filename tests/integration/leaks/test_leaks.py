@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunOutput:
 
 
 def test_the_planted_values_were_used(run: RunOutput) -> None:
-    """Engines received keys and prompts, the configuration is stored, and requests of all kinds were done."""
+    """Engines received keys and prompts, the configuration is stored, and requests of all kinds were processed."""
     channels = {event["detail"]["channel"] for event in run.events}
     ends = {event["detail-type"] for event in run.events}
 

@@ -120,7 +120,7 @@ def test_a_response_within_the_limit_is_not_redirected(
 
 
 def test_a_large_result_is_redirected(large_image_deployment: "Deployment") -> None:
-    """The images of a job that was done elsewhere are read from the bucket."""
+    """The images of a job that ran in another function are read from the bucket."""
     large_image_deployment.call("POST", PATH, {"prompt": "a fox", "n": 3}, role="user")
 
     response = large_image_deployment.call(

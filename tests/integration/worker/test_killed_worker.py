@@ -77,7 +77,7 @@ class Outcome:
 
 
 async def submit(sandbox: Sandbox, path: str, **form: Any) -> str:
-    """Let the worker do a request; return the job's id."""
+    """Queue a request for the worker; return the job's id."""
     headers = {"Prefer": "respond-async"}
     response = await sandbox.request(
         "POST", f"/api/v1/images/{path}", token=sandbox.user_token, json=form, headers=headers

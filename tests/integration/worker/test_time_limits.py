@@ -1,4 +1,4 @@
-"""The time limit of an invocation, and engines that do one job at a time."""
+"""The time limit of an invocation, and engines that run one job at a time."""
 
 import itertools
 from collections.abc import Callable

@@ -61,7 +61,7 @@ async def test_a_stored_job_is_new_after_a_lost_response(store: JobStore, transp
 
 
 async def test_a_leased_job_is_leased_after_a_lost_response(store: JobStore, transport: LossyTransport) -> None:
-    """The holder gets its lease. Otherwise nobody would do the job, and it would end as interrupted."""
+    """The holder gets its lease. Otherwise nobody would run the job, and it would end as interrupted."""
     job = new_job()
     await store.create(job)
     transport.losses = 1

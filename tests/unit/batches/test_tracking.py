@@ -220,7 +220,7 @@ async def test_the_number_of_queued_jobs_never_decreases(parts: BatchParts) -> N
 
 
 async def test_a_batch_that_was_given_up_is_not_queued_further(parts: BatchParts) -> None:
-    """A concurrent delivery is told to stop, the first reason is kept, and a batch that does not exist gives None."""
+    """A concurrent delivery stops, the first reason is kept, and a batch that does not exist gives None."""
     await parts.open_batch(1, 2, 3)
     await parts.store.set_queued(BATCH, 1)
 
