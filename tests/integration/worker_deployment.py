@@ -1,9 +1,8 @@
 """A deployment whose worker is called as Lambda's poller calls it, and access to its queues in moto."""
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -20,13 +19,15 @@ from tests.integration.sqs_records import Record, event, record
 
 @dataclass
 class Context:
-    """The context of a Lambda invocation of which `seconds` remain."""
+    """The context of a Lambda invocation of which `seconds` remain; `step_seconds` pass whenever it is asked."""
 
     seconds: float = 300.0
-    started: float = field(default_factory=time.monotonic)
+    step_seconds: float = 0.0
 
     def get_remaining_time_in_millis(self) -> int:
-        return int((self.seconds - (time.monotonic() - self.started)) * 1000)
+        remaining = self.seconds
+        self.seconds -= self.step_seconds
+        return int(remaining * 1000)
 
 
 @dataclass
@@ -49,9 +50,9 @@ class WorkerDeployment:
     gateway: Gateway
     name: str
 
-    def deliver(self, *records: Record, seconds: float = 300.0) -> list[str]:
+    def deliver(self, *records: Record, seconds: float = 300.0, step_seconds: float = 0.0) -> list[str]:
         """Deliver a batch to the worker; return the ids of the messages that are returned to the queue."""
-        response = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds))
+        response = make_handler(lambda: self.gateway)({"Records": list(records)}, Context(seconds, step_seconds))
         return [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
 
     def dead_letter(self, *records: Record) -> list[str]:

@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_200_lines_of_which_ten_are_invalid(worker: WorkerDeployment, openai: "SandboxState") -> None:
-    """190 succeed, and 10 are reported by number in one results document, though every message comes three times."""
+def test_60_lines_of_which_six_are_invalid(worker: WorkerDeployment, openai: "SandboxState") -> None:
+    """54 succeed, and 6 are reported by number in one results document, though every message comes three times."""
     invalid = {
-        number: "nonsense" if number % 40 else {"kind": "generation", "request": {}} for number in range(20, 201, 20)
+        number: "nonsense" if number % 20 else {"kind": "generation", "request": {}} for number in range(10, 61, 10)
     }
-    created = worker.upload("requests/summer/foxes.jsonl", [invalid.get(n, request_line(n)) for n in range(1, 201)])
+    created = worker.upload("requests/summer/foxes.jsonl", [invalid.get(n, request_line(n)) for n in range(1, 61)])
 
     worker.deliver(record(created), record(created), record(created))
     worker.process_queue(batch=20)
 
     found = worker.results()
     assert {name: found[name] for name in ("total", "succeeded", "failed", "canceled", "invalid")} == {
-        "total": 200, "succeeded": 190, "failed": 0, "canceled": 0, "invalid": 10,
+        "total": 60, "succeeded": 54, "failed": 0, "canceled": 0, "invalid": 6,
     }  # fmt: skip
-    assert [entry["line"] for entry in found["lines"]] == list(range(1, 201))
+    assert [entry["line"] for entry in found["lines"]] == list(range(1, 61))
     assert [entry["line"] for entry in found["lines"] if entry["status"] == "invalid"] == list(invalid)
     assert {entry["error"]["detail"] for entry in found["lines"] if entry["status"] == "invalid"} == {
         "Not JSON", "request.prompt: Field required",
     }  # fmt: skip
-    assert sum(request.method == "POST" for request in openai.record) == 190
+    assert sum(request.method == "POST" for request in openai.record) == 54
     assert worker.keys("results/") == [f"results/summer/foxes-{found['batch']}.json"]
     assert "http" not in json.dumps(found)
-    assert len(worker.keys("images/")) == 190
+    assert len(worker.keys("images/")) == 54
 
 
 def test_a_json_file_is_a_single_request(worker: WorkerDeployment) -> None:
