@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from image_gateway.worker.messages import Message
+from image_gateway.worker.resending import original
 
 logger = logging.getLogger(__name__)
 
@@ -35,10 +36,12 @@ async def process_records(records: Sequence[Any], process: ProcessRecord) -> Bat
 
 
 def to_message(record: Any) -> Message:
-    """Return the message of a record, whose `SentTimestamp` is in milliseconds since 1970."""
+    """Return the message of a record as it was first sent. `SentTimestamp` is in milliseconds since 1970."""
     sent_at = datetime.fromtimestamp(int(record["attributes"]["SentTimestamp"]) / 1000, UTC)
     redelivered = int(record["attributes"]["ApproximateReceiveCount"]) > 1
-    return Message(record["messageId"], record["body"], sent_at, redelivered)
+    attributes = record.get("messageAttributes") or {}
+    texts = {name: value["stringValue"] for name, value in attributes.items() if "stringValue" in value}
+    return original(Message(record["messageId"], record["body"], sent_at, redelivered), texts)
 
 
 async def _process_one(record: Any, process: ProcessRecord) -> bool:

@@ -27,9 +27,10 @@
         └── Interrupted         502 interrupted
 
 `status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` means that the failed
-attempt may have been charged by the engine: such a response has the header `x-should-retry: false`. `outstanding` means
-that the result did not arrive, but the engine may have made it or may still be making it: an engine that finds earlier
-runs again can return it later.
+attempt may have been charged by the engine. `outstanding` means that the result did not arrive, but the engine may have
+made it or may still be making it: an engine that finds earlier runs again can return it later. `should_retry` means
+that the failed attempt was free and the reason is temporary: a response to any other error has the header
+`x-should-retry: false`.
 """
 
 from typing import Any, ClassVar
@@ -49,7 +50,8 @@ class GatewayError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
-    should_retry: ClassVar[bool] = False
+    temporary: ClassVar[bool] = False
+    """Whether errors of this class end by themselves. Of other classes, those with a `retry_after` do."""
 
     def __init__(
         self,
@@ -66,6 +68,11 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.may_have_cost = may_have_cost
         self.outstanding = outstanding
+
+    @property
+    def should_retry(self) -> bool:
+        """Whether the same request may succeed later, and the failed attempt was free."""
+        return not self.may_have_cost and (self.temporary or self.retry_after is not None)
 
 
 class InvalidRequest(GatewayError):
@@ -165,11 +172,11 @@ class NotQueued(GatewayError):
 class Busy(GatewayError):
     """Another writer holds a lock that this request needs; nothing was changed."""
 
-    status, code, title, should_retry = 503, "busy", "Busy", True
+    status, code, title, temporary = 503, "busy", "Busy", True
 
 
 class StorageUnavailable(GatewayError):
-    """Parameter Store, S3, DynamoDB or SQS failed or did not respond."""
+    """Parameter Store, S3, DynamoDB or SQS failed or did not respond. A temporary failure has a `retry_after`."""
 
     status, code, title = 503, "storage_unavailable", "Storage is unavailable"
 
@@ -203,13 +210,13 @@ class ContentBlocked(EngineRejected):
 class EngineRateLimited(EngineError):
     """The engine limits the rate of requests."""
 
-    status, code, title, should_retry = 429, "engine_rate_limited", "The engine is rate limited", True
+    status, code, title, temporary = 429, "engine_rate_limited", "The engine is rate limited", True
 
 
 class EngineUnavailable(EngineError):
     """The engine cannot be reached, or its response is invalid."""
 
-    status, code, title = 502, "engine_unavailable", "The engine is unavailable"
+    status, code, title, temporary = 502, "engine_unavailable", "The engine is unavailable", True
 
 
 class EngineTimeout(EngineError):

@@ -99,6 +99,48 @@ async def test_a_transaction_is_retried_after_a_conflict(pauses: Pauses) -> None
     assert all(0 <= seconds <= 0.05 * 2**n for n, seconds in enumerate(pauses.seconds))
 
 
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ProvisionedThroughputExceeded"])
+async def test_a_throttled_transaction_is_retried_after_longer_pauses(pauses: Pauses, reason: str) -> None:
+    """DynamoDB cancels the transaction and gives throttling as the reason; the upper limit of the pauses is 4 s."""
+    aws = ScriptedAws(*(canceled("None", reason) for _ in range(7)), {})
+
+    assert await Table(aws, "table", sleep=pauses.sleep).transact([], FAILURE) == ()
+
+    limits = [0.5, 1, 2, 4, 4, 4, 4]
+    assert all(0 <= seconds <= limit for seconds, limit in zip(pauses.seconds, limits, strict=True))
+    assert sum(pauses.seconds) > sum(limits) / 20
+
+
+async def test_a_transaction_that_stays_throttled_fails_and_may_be_retried_by_the_caller(pauses: Pauses) -> None:
+    """Throttling is not the caller's contention with others."""
+    table = Table(ScriptedAws(*(canceled("ThrottlingError") for _ in range(8))), "table", sleep=pauses.sleep)
+
+    with pytest.raises(StorageUnavailable) as caught:
+        await table.transact([], FAILURE, contended=Busy("Other writers are active"))
+
+    assert (caught.value.retry_after, caught.value.should_retry) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "temporary"),
+    [
+        (AwsError("ProvisionedThroughputExceededException", status=400), True),
+        (AwsError("ThrottlingException", status=400), True),
+        (AwsError("InternalServerError", status=500), True),
+        (AwsError("AccessDeniedException", status=400), False),
+        (AwsError("ResourceNotFoundException", status=400), False),
+    ],
+    ids=lambda value: value.code if isinstance(value, AwsError) else "",
+)
+async def test_a_temporary_failure_may_be_retried_by_the_caller(error: AwsError, temporary: bool) -> None:
+    """Nothing was paid. A failure that only the operator can mend has no `Retry-After`."""
+    with pytest.raises(StorageUnavailable) as caught:
+        await Table(ScriptedAws(error), "table").get(key("a"), FAILURE)
+
+    assert caught.value.should_retry is temporary
+    assert (caught.value.retry_after == 1) is temporary
+
+
 @pytest.mark.parametrize("max_attempts", [1, 3])
 async def test_a_transaction_with_a_conflict_at_every_attempt_fails(pauses: Pauses, max_attempts: int) -> None:
     """There is no pause after the last attempt."""
@@ -137,8 +179,8 @@ async def test_a_failed_condition_beside_a_conflict_is_not_retried(pauses: Pause
 
 @pytest.mark.parametrize(
     "error",
-    [canceled("ThrottlingError"), canceled("ValidationError", "None"), AwsError("AccessDeniedException", status=400)],
-    ids=["throttled", "invalid", "access denied"],
+    [canceled("ValidationError", "None"), AwsError("AccessDeniedException", status=400)],
+    ids=["invalid", "access denied"],
 )
 async def test_any_other_failure_of_a_transaction_is_not_retried(pauses: Pauses, error: AwsError) -> None:
     """The client has already retried what may succeed later."""
@@ -213,7 +255,7 @@ async def test_a_batch_read_also_reads_the_unprocessed_keys() -> None:
 
 @pytest.mark.parametrize("operation", ["call", "get", "get_many", "transact"])
 async def test_an_error_of_dynamodb_is_storage_unavailable(settings: Settings, aws: Aws, operation: str) -> None:
-    """The message has the failure and DynamoDB's code. The same request may succeed after a second."""
+    """The message has the failure and DynamoDB's code. A missing table does not come back by itself."""
     table = Table(aws, "no-such-table")
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "call": lambda: table.call("PutItem", FAILURE, Item=key("a")),
@@ -225,5 +267,5 @@ async def test_an_error_of_dynamodb_is_storage_unavailable(settings: Settings, a
     with pytest.raises(StorageUnavailable, match=r"^The item was not stored: ResourceNotFoundException$") as caught:
         await calls[operation]()
 
-    assert caught.value.retry_after == 1
+    assert caught.value.retry_after is None
     assert isinstance(caught.value.__cause__, AwsError)

@@ -85,11 +85,13 @@ async def test_a_claim_is_retried_after_a_transaction_conflict(settings: Setting
     assert aws.transactions == 3
 
 
-@pytest.mark.parametrize(("reason", "transactions"), [("TransactionConflict", 5), ("ThrottlingError", 1)])
+@pytest.mark.parametrize(
+    ("reason", "transactions"), [("TransactionConflict", 8), ("ThrottlingError", 8), ("ValidationError", 1)]
+)
 async def test_a_claim_that_cannot_be_written_is_an_error(
     settings: Settings, no_backoff: None, reason: str, transactions: int
 ) -> None:
-    """The number of attempts is limited, and other failures than conflicts are not retried."""
+    """The number of attempts is limited, and other failures than conflicts and throttling are not retried."""
     aws = ContendedAws(reason, 100)
 
     with pytest.raises(StorageUnavailable, match="TransactionCanceledException"):

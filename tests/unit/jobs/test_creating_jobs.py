@@ -87,7 +87,7 @@ async def test_a_second_job_with_the_same_id_is_not_created(store: JobStore) -> 
 
 
 async def test_every_call_reports_a_table_that_fails(settings: Settings, aws: Aws) -> None:
-    """The error says that the call may succeed later."""
+    """The error has the code of DynamoDB."""
     store = JobStore(aws, settings.model_copy(update={"table": "no-such-table"}))
     job = new_job()
 
@@ -102,4 +102,4 @@ async def test_every_call_reports_a_table_that_fails(settings: Settings, aws: Aw
     ):
         with pytest.raises(StorageUnavailable, match="ResourceNotFoundException") as caught:
             await call
-        assert caught.value.retry_after == 1
+        assert caught.value.code == "storage_unavailable"

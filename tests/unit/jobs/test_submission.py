@@ -158,6 +158,41 @@ async def test_input_images_of_a_queued_job_are_stored_in_the_bucket(
     assert await jobs.get(job.id) == job
 
 
+async def test_a_job_whose_message_arrived_although_its_response_did_not_continues(
+    make_submission: MakeSubmission, jobs: JobStore, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has the job already, so that the caller must not send the request again."""
+
+    async def send(job_id: str, **_options: object) -> None:
+        assert await jobs.lease(job_id, "worker", 60)
+        raise StorageUnavailable("The job was not queued", retry_after=1)
+
+    monkeypatch.setattr(queue, "send", send)
+
+    job = await make_submission(queue_url="a queue").submit(FORM, OWNER, queue=True)
+
+    assert (job.status, job.error) == ("running", None)
+    assert await jobs.get(job.id) == job
+
+
+async def test_a_job_that_can_neither_be_queued_nor_failed_may_have_cost(
+    make_submission: MakeSubmission, jobs: JobStore, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays queued, and the hourly recovery sends it to the worker."""
+
+    async def fail(*_arguments: object, **_options: object) -> bool:
+        raise StorageUnavailable("The job was not stored", retry_after=1)
+
+    queue.fails = True
+    monkeypatch.setattr(jobs, "end", fail)
+
+    with pytest.raises(StorageUnavailable, match="not queued") as caught:
+        await make_submission(queue_url="a queue").submit(FORM, OWNER, queue=True)
+
+    assert not caught.value.should_retry
+    assert [job.status for job in await list_jobs(jobs)] == ["queued"]
+
+
 async def test_a_job_that_cannot_be_queued_has_failed(
     make_submission: MakeSubmission, jobs: JobStore, queue: FakeQueue
 ) -> None:

@@ -26,7 +26,6 @@ _LISTED: Final = "token"
 _ADMIN_COUNT_KEY: Final = {"pk": {"S": "token-count#admin"}}
 _RETENTION_SECONDS: Final = 7 * 86_400
 """How long an expired token stays listed."""
-_MAX_ATTEMPTS: Final = 8
 _NOT_READ: Final = "The tokens cannot be read"
 
 _Item = Mapping[str, Any]
@@ -192,9 +191,7 @@ class TokenRegistry:
 
     async def _transact(self, writes: list[dict[str, Any]]) -> tuple[str, ...]:
         contended = Busy("Other requests are changing tokens: nothing was changed", retry_after=1)
-        return await self._table.transact(
-            writes, "The token was not changed", max_attempts=_MAX_ATTEMPTS, contended=contended
-        )
+        return await self._table.transact(writes, "The token was not changed", contended=contended)
 
 
 def _info(item: _Item) -> TokenInfo:

@@ -9,7 +9,7 @@ from image_gateway.api.openai_responses import OpenAIResponderDep
 from image_gateway.api.routing import async_dependency
 from image_gateway.api.submission import HttpSubmission
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import InvalidRequest
+from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.models.jobs import Channel
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams
 
@@ -64,7 +64,12 @@ class OpenAISubmission:
         job = await self._submission.create_job(params, images, mask, params.response_format, contents)
         if isinstance(job, Response):
             return job
-        response = await self._responder.respond(job, contents=contents)
+        try:
+            response = await self._responder.respond(job, contents=contents)
+        except StorageUnavailable as error:
+            # The images are paid for, and the same request would make others.
+            error.may_have_cost = True
+            raise
         response.headers.update(self._response.headers)
         return response
 

@@ -75,7 +75,7 @@ def error_response(request: Request, error: GatewayError, errors: Sequence[Mappi
         headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
-    if error.may_have_cost or not error.should_retry:
+    if not error.should_retry:
         headers["x-should-retry"] = "false"
     request.state.outcome = error.code
     return _render(request, error.status, error.code, error.title, error.detail, headers, error.field, errors)

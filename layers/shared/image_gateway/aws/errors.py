@@ -93,9 +93,9 @@ def unavailable(failure: str, error: AwsError, **options: Any) -> StorageUnavail
     Args:
         failure: what was not done, as a sentence for the caller, without its full stop.
         error: the cause; only its code is shown.
-        options: options of `StorageUnavailable`; `retry_after` is one second by default.
+        options: options of `StorageUnavailable`; `retry_after` is one second by default if the cause is temporary.
     """
-    return StorageUnavailable(f"{failure}: {error.code}", **{"retry_after": 1, **options})
+    return StorageUnavailable(f"{failure}: {error.code}", **{"retry_after": 1 if error.transient else None, **options})
 
 
 @contextmanager

@@ -13,7 +13,14 @@ from image_gateway.errors import GatewayError
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 """The reason that a transaction reports for a write whose condition does not hold."""
 _MAX_BATCH_KEYS = 100
-_MAX_ATTEMPTS = 5
+_MAX_ATTEMPTS = 8
+_MAX_PAUSE_SECONDS = 4.0
+_FIRST_PAUSE_SECONDS: Final = {
+    "TransactionConflict": 0.05,
+    "ProvisionedThroughputExceeded": 0.5,
+    "ThrottlingError": 0.5,
+}
+"""The temporary reasons of a canceled transaction, and the longest pause after the first attempt."""
 
 Item = Mapping[str, Any]
 """An item, or its key: attribute names with values in DynamoDB's JSON, such as `{"pk": {"S": "job#1"}}`."""
@@ -100,13 +107,14 @@ class Table:
     ) -> tuple[str, ...]:
         """Execute all writes, or none.
 
-        After a conflict with another transaction, the transaction is sent again, with exponential backoff and jitter.
+        After a conflict with another transaction, or throttling, the transaction is sent again, with exponential
+        backoff and full jitter, up to some seconds in all.
 
         Args:
             writes: the transaction's items, such as `{"Put": {…}}`, each with its `TableName`.
             failure: what was not done if the transaction fails.
             max_attempts: how often the transaction is sent at most.
-            contended: the error if every attempt had a conflict; by default `StorageUnavailable`.
+            contended: the error if the last attempt had a conflict; by default `StorageUnavailable`.
 
         Returns:
             An empty tuple if the transaction was executed, else DynamoDB's reason for each write, at least one of
@@ -126,11 +134,14 @@ class Table:
                 reasons = tuple(str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ()))
                 if CONDITION_FAILED in reasons:
                     return reasons
-                if "TransactionConflict" not in reasons:
+                first_pause = max((_FIRST_PAUSE_SECONDS.get(reason, 0.0) for reason in reasons), default=0.0)
+                if not first_pause:
                     raise unavailable(failure, error) from error
                 if attempt == max_attempts - 1:
-                    raise contended or unavailable(failure, error) from error
-                await self._sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311 - jitter, no secret
+                    conflict = "TransactionConflict" in reasons
+                    raise (contended if conflict else None) or unavailable(failure, error, retry_after=1) from error
+                longest = min(first_pause * 2**attempt, _MAX_PAUSE_SECONDS)
+                await self._sleep(random.uniform(0, longest))  # noqa: S311 - jitter, no secret
             else:
                 return ()
         raise AssertionError("unreachable")

@@ -1,7 +1,7 @@
 """The SQS queue of jobs, and its dead-letter queue. A job's message contains only the job's id."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from image_gateway.aws import Aws, storage_errors
@@ -53,13 +53,19 @@ class JobQueue:
         if failed := response.get("Failed"):
             raise StorageUnavailable(f"{len(failed)} jobs were not queued: {failed[0]['Code']}", retry_after=1)
 
-    async def resend(self, body: str) -> None:
-        """Send a message again, for the rest of its work.
+    async def resend(self, body: str, *, delay_seconds: float = 0, attributes: Mapping[str, str] | None = None) -> None:
+        """Send a message again: for the rest of its work, or because it could not be processed.
 
         Raises:
             StorageUnavailable: SQS does not accept the message.
         """
-        await self._call("SendMessage", QueueUrl=self._url, MessageBody=body)
+        await self._call(
+            "SendMessage",
+            QueueUrl=self._url,
+            MessageBody=body,
+            DelaySeconds=round(delay_seconds),
+            **({"MessageAttributes": _attributes(attributes)} if attributes else {}),
+        )
 
     async def dead_letter(self, body: str, reason: str) -> bool:
         """Send a message to the dead-letter queue, with the reason.
@@ -72,7 +78,7 @@ class JobQueue:
         """
         if not self._dead_letter_url:
             return False
-        attributes = {REASON_ATTRIBUTE: {"DataType": "String", "StringValue": reason}}
+        attributes = _attributes({REASON_ATTRIBUTE: reason})
         await self._call("SendMessage", QueueUrl=self._dead_letter_url, MessageBody=body, MessageAttributes=attributes)
         return True
 
@@ -87,3 +93,7 @@ class JobQueue:
 
 def _body(job_id: str) -> str:
     return json.dumps({"job": job_id})
+
+
+def _attributes(texts: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}

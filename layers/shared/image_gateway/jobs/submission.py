@@ -11,7 +11,7 @@ from image_gateway.config.engine_choice import EngineChoice, choose_engine
 from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import EngineUnavailable, StorageUnavailable
+from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
@@ -177,13 +177,12 @@ class Submission:
             self._schedule_recovery(job.id, lease_seconds),
         )
         try:
-            recorded = await finish_with_retries(self._jobs, job, holder, self._sleep)
+            if not await finish_with_retries(self._jobs, job, holder, self._sleep):
+                return await self._jobs.get(job.id) or job
         except StorageUnavailable:
             # The images are stored. The caller gets them, although the record will say that the job was interrupted.
             logger.exception("a job's completion was not recorded", extra={"job_id": job.id, "outcome": job.status})
             return job
-        if not recorded:
-            return await self._jobs.get(job.id) or job
         await self._events.publish_completion(job)
         return job
 
@@ -205,10 +204,23 @@ class Submission:
         try:
             await self._queue.send(job.id)
         except StorageUnavailable as error:
-            job.fail(error)
-            await self._jobs.end(job, expected_status="queued")
-            raise
+            return await self._fail_unless_leased(job, error)
         return job
+
+    async def _fail_unless_leased(self, job: Job, error: StorageUnavailable) -> Job:
+        """Fail a job whose message was not accepted, or return the job if SQS did accept it and a worker has it.
+
+        Raises:
+            StorageUnavailable: `error`. It may have cost if the job could not be failed, because recovery will run it.
+        """
+        failed = job.model_copy()
+        failed.fail(error)
+        try:
+            if not await self._jobs.end(failed, expected_status="queued"):
+                return await self._jobs.get(job.id) or job
+        except StorageUnavailable:
+            error.may_have_cost = True
+        raise error
 
     async def _create(
         self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
@@ -234,5 +246,5 @@ def _should_be_retried(job: Job) -> bool:
     if job.status != "failed":
         return False
     error = job.to_error()
-    is_transient = error.should_retry or error.retry_after is not None or isinstance(error, EngineUnavailable)
-    return is_transient and not error.may_have_cost
+    # A failure of the storage that was not temporary is mended by the operator.
+    return error.should_retry or (isinstance(error, StorageUnavailable) and not error.may_have_cost)

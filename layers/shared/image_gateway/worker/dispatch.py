@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from image_gateway.batches.ingestion import RequestFileIngester
-from image_gateway.errors import GatewayError, InvalidRequest
+from image_gateway.errors import GatewayError, InvalidRequest, StorageUnavailable
 from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import claim_for
@@ -14,6 +14,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.messages import JobMessage, Message, RecoveryMessage, RequestMessage, read_message
 from image_gateway.worker.recovery import Recovery
+from image_gateway.worker.resending import resend
 from image_gateway.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -55,18 +56,28 @@ class Dispatcher:
         self._events = events
 
     async def dispatch(self, message: Message, remaining: Callable[[], float]) -> bool:
-        """Process one message.
+        """Process one message. If storage is temporarily unavailable, the message is sent again with a delay.
 
         Args:
             message: from the queue.
             remaining: returns the seconds that the invocation has left.
 
         Returns:
-            True if the message is processed; False if it must be redelivered, as by `Worker.process`.
+            True if the message is processed or sent again; False if it must be redelivered, as by `Worker.process`.
 
         Raises:
             StorageUnavailable: the table, the bucket or the queue failed; the message must be redelivered.
         """
+        try:
+            return await self._process(message, remaining)
+        except StorageUnavailable as error:
+            if not error.should_retry or not await resend(self._queue, message):
+                raise
+            fields = {"message_id": message.id, "resent": message.resent + 1, "reason": error.detail}
+            logger.warning("a message could not be processed and is sent again", extra=fields)
+            return True
+
+    async def _process(self, message: Message, remaining: Callable[[], float]) -> bool:
         try:
             content = read_message(message, self._bucket)
             if isinstance(content, JobMessage):

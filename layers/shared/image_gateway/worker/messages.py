@@ -23,12 +23,21 @@ _JOB_ID = re.compile(UUID)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it was in the queue. `redelivered` says whether it was received before."""
+    """A message as it was in the queue.
+
+    Attributes:
+        id: the id that SQS gave it when it was first sent.
+        body: its content.
+        sent_at: when it was first sent.
+        redelivered: whether it was received before.
+        resent: how often the worker has sent it again.
+    """
 
     id: str
     body: str = field(repr=False)
     sent_at: datetime
     redelivered: bool = False
+    resent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
-from image_gateway.errors import Busy, GatewayError, Interrupted, NotConfigured
+from image_gateway.errors import Busy, EngineError, GatewayError, Interrupted, NotConfigured
 from image_gateway.jobs.attempt import finish_with_retries
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
@@ -140,7 +140,8 @@ class Worker:
 
     async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
         """Return a job to the queue, after a delay."""
-        delay = retry_delay(job.attempts, error.retry_after)
+        # The gateway's own errors name the shortest delay, which is for callers.
+        delay = retry_delay(job.attempts, error.retry_after if isinstance(error, EngineError) else None)
         job.status, job.error = "queued", None
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None

@@ -1,0 +1,36 @@
+"""AWS that refuses the operations that a test names."""
+
+from typing import Any
+
+from image_gateway.aws import Aws, AwsError
+
+
+class FailingAws(Aws):
+    """Passes calls to another client, or refuses them.
+
+    Args:
+        aws: the other client.
+
+    Attributes:
+        refusals: names of the operations (for S3, methods) to refuse; one is removed for each refused call.
+        code: the code of the refusals.
+    """
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__()
+        self._aws = aws
+        self.refusals: list[str] = []
+        self.code = "ThrottlingException"
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        self._refuse(operation)
+        return await self._aws.call(service, operation, **parameters)
+
+    async def send(self, service: str, method: str, url: str, **options: Any) -> bytes:
+        self._refuse(method)
+        return await self._aws.send(service, method, url, **options)
+
+    def _refuse(self, operation: str) -> None:
+        if operation in self.refusals:
+            self.refusals.remove(operation)
+            raise AwsError(self.code, status=400)
