@@ -15,9 +15,10 @@ LAMBDA_PYTHON ?= 3.13
 ROLE ?= admin
 NAME ?= $(ROLE)
 QUICK ?=
+CONFLICTS ?=
 RESULTS ?= .build/bench/results
 # Passed in the environment, so that values with quotes or spaces reach the program unchanged.
-export ENGINE SIZE PROMPT STACK ROLE NAME
+export ENGINE SIZE PROMPT STACK ROLE NAME CONFLICTS
 
 UV_VERSION := 0.13.9
 UV := .venv-uv/bin/uv
@@ -115,7 +116,7 @@ environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
 
-run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN=)
+run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS=)
 	@exec $(PY) -m sandbox run --port $(PORT)
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## Run all tests, with coverage

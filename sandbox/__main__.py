@@ -45,11 +45,13 @@ class Photo(NamedTuple):
             raise SandboxError(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def run(port: int, admin_token: str, user_token: str) -> None:
+async def run(port: int, admin_token: str, user_token: str, conflicts: float = 0.0) -> None:
     """Run the gateway until the task is cancelled."""
     print(STARTING, flush=True)
     log = sys.stderr.fileno()
-    sandbox = Sandbox(log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK)
+    sandbox = Sandbox(
+        log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK, conflicts=conflicts
+    )
     async with sandbox:
         print(f"gateway      {sandbox.url}")
         print(f"admin token  {sandbox.admin_token}")
@@ -194,12 +196,25 @@ def _tokens() -> tuple[str, str]:
     return admin, user
 
 
+def _share(text: str) -> float:
+    """Parse a share from 0 to 1."""
+    if not 0 <= (share := float(text)) <= 1:
+        raise ValueError(text)
+    return share
+
+
 def main() -> None:
     """Run the command that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run_options = commands.add_parser("run")
     run_options.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="0: any free port")
+    run_options.add_argument(
+        "--conflicts",
+        type=_share,
+        default=os.environ.get("CONFLICTS") or "0",
+        help="share of writes that DynamoDB refuses because of a transaction, from 0 to 1",
+    )
     demo_options = commands.add_parser("demo")
     demo_options.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
     demo_options.add_argument("--engine", choices=ENGINES, default="openai")
@@ -209,7 +224,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.command == "run":
-            work = run(options.port, *_tokens())
+            work = run(options.port, *_tokens(), conflicts=options.conflicts)
         else:
             work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
         completed = asyncio.run(run_until_signalled(work))

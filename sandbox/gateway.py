@@ -26,6 +26,7 @@ from sandbox.front import create_front
 from sandbox.lambda_service import LambdaService
 from sandbox.servers import HttpServer
 from sandbox.template import STACK, Template
+from sandbox.transaction_conflicts import injected_conflicts
 
 ENGINE_KEY = "sandbox-key"
 """The API key of the engines in `KEYED`, which refuse other keys as the real engines do."""
@@ -55,6 +56,7 @@ class Sandbox(GatewayClient):
         stack: the stack's name; empty: a new name, because embedded AWS keeps the resources of earlier stacks for the
             life of the process.
         warm: the functions to start at once; the others start with their first event.
+        conflicts: the share of writes, from 0 to 1, that DynamoDB refuses because of a conflict with a transaction.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Sandbox(GatewayClient):
         parameters: Mapping[str, str] | None = None,
         stack: str = "",
         warm: Collection[str] = WARM,
+        conflicts: float = 0.0,
     ) -> None:
         super().__init__("", admin_token or new_token(), user_token or new_token())
         self.engines = {name: SandboxState(Knobs(key=ENGINE_KEY if name in KEYED else "")) for name in ENGINES}
@@ -76,6 +79,7 @@ class Sandbox(GatewayClient):
         self._log = log
         self._port = port
         self._warm = warm
+        self._conflicts = conflicts
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -115,6 +119,7 @@ class Sandbox(GatewayClient):
             server = await self._stack.enter_async_context(HttpServer(app))
             self.engine_urls[name] = server.url
         await self._store_tokens_and_configuration()
+        self._stack.enter_context(injected_conflicts(self._conflicts))
         await self._stack.enter_async_context(EventSources(self.template.queue_mappings(), service))
         await self._stack.enter_async_context(front)
         self.url = front.url
