@@ -172,6 +172,20 @@ async def test_throttled_calls_are_retried_later(
     assert sleep.seconds == [1, 2, 4]
 
 
+async def test_a_write_that_conflicts_with_a_transaction_is_retried_for_seconds(
+    client: Aws, sleep: RecordedSleep, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy item, conflicts last longer than other transient failures; after eight attempts the call fails."""
+    monkeypatch.setattr("image_gateway.aws.client.random.random", lambda: 1.0)
+    service = respond(failure(400, "x#TransactionConflictException"))
+
+    with pytest.raises(AwsError, match="TransactionConflictException"):
+        await client.call("dynamodb", "PutItem")
+
+    assert len(service.requests) == 8
+    assert sleep.seconds == pytest.approx([0.05 * 2**n for n in range(7)])
+
+
 ERRORS = {
     "with a namespace": (failure(400, "com.amazonaws.sqs#QueueDoesNotExist", message="no"), "QueueDoesNotExist"),
     "with a URL": (

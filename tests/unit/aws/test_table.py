@@ -1,5 +1,6 @@
 """The table: transactions, conditions, batch reads, and the mapping of errors."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from image_gateway.aws import Aws, AwsError, ConditionFailed, Table
 from image_gateway.aws.table import CONDITION_FAILED
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
+from tests.loop_time import controlled_time
 
 pytestmark = pytest.mark.anyio
 
@@ -119,6 +121,20 @@ async def test_a_transaction_that_stays_throttled_fails_and_may_be_retried_by_th
         await table.transact([], FAILURE, contended=Busy("Other writers are active"))
 
     assert (caught.value.retry_after, caught.value.should_retry) == (1, True)
+
+
+async def test_a_transaction_is_not_sent_again_after_ten_seconds() -> None:
+    """A caller waits for it, who has 30 s for everything."""
+    aws = ScriptedAws(*(canceled("ThrottlingError") for _ in range(8)))
+    with controlled_time(asyncio.get_running_loop()) as time:
+
+        async def sleep(_seconds: float) -> None:
+            time.advance(4)
+
+        with pytest.raises(StorageUnavailable):
+            await Table(aws, "table", sleep=sleep).transact([], FAILURE)
+
+    assert 3 <= len(aws.calls) <= 4
 
 
 @pytest.mark.parametrize(

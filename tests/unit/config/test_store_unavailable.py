@@ -1,5 +1,6 @@
 """The configuration while Parameter Store fails."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from image_gateway.config.store import ConfigStore
 from image_gateway.errors import StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.silent_server import seconds_until_done, silent_server
 from tests.unit.config.parameter import MakeStore
 
 pytestmark = pytest.mark.anyio
@@ -47,6 +49,40 @@ async def test_without_an_earlier_read_a_read_fails(
         await store.read()
     with pytest.raises(StorageUnavailable):
         await store.update(ImagesConfig(IMAGE_STEPS=1))
+
+
+async def test_a_silent_parameter_store_delays_a_stale_configuration_by_two_seconds(
+    settings: Settings, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request has 30 s. Its next reads do not wait again."""
+    now = 0.0
+    store = make_store(settings.model_copy(update={"config_ttl_seconds": 30}), clock=lambda: now)
+    await store.read()
+    now = 31.0
+    async with silent_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+        seconds = [await seconds_until_done(store.read()) for _ in range(2)]
+        now = 37.0
+        seconds.append(await seconds_until_done(store.read()))
+
+    assert 2 <= seconds[0] < 3
+    assert seconds[1] < 1
+    assert 2 <= seconds[2] < 3
+
+
+async def test_a_silent_parameter_store_fails_a_first_read_in_time(
+    settings: Settings, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller gets the gateway's own error response, not that of API Gateway."""
+    async with silent_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+        read = asyncio.ensure_future(make_store(settings).read())
+        seconds = await seconds_until_done(read)
+
+    with pytest.raises(StorageUnavailable, match="cannot be read") as caught:
+        read.result()
+    assert caught.value.should_retry
+    assert seconds < 11
 
 
 async def test_an_update_can_be_repeated_after_a_failed_write(

@@ -1,5 +1,7 @@
 """Jobs that run inline, in the function that received the request."""
 
+import asyncio
+
 import boto3
 import pytest
 
@@ -144,3 +146,44 @@ async def test_an_inline_job_is_sent_to_the_worker_for_when_its_lease_expires(
 
     assert job.status == "succeeded"
     assert queue.delayed == ([] if fails else [(job.id, 61)])
+
+
+async def test_a_silent_queue_does_not_delay_the_images_of_an_inline_job(
+    make_submission: MakeSubmission, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker has nothing left to do when the job's completion is recorded and published."""
+    canceled = asyncio.Event()
+
+    async def send(*_arguments: object, **_options: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            canceled.set()
+
+    monkeypatch.setattr(queue, "send", send)
+
+    async with asyncio.timeout(10):
+        job = await make_submission(queue_url="a queue").submit(FORM, OWNER)
+
+    assert (job.status, canceled.is_set()) == ("succeeded", True)
+
+
+async def test_a_job_whose_completion_was_not_recorded_is_left_to_the_worker(
+    make_submission: MakeSubmission, jobs: JobStore, queue: FakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the response waits until the queue has accepted the job's message."""
+    queued = asyncio.Event()
+
+    async def send(*_arguments: object, **_options: object) -> None:
+        await asyncio.sleep(0.01)
+        queued.set()
+
+    async def fail(*_arguments: object) -> bool:
+        raise StorageUnavailable("the table fails")
+
+    monkeypatch.setattr(queue, "send", send)
+    monkeypatch.setattr(jobs, "finish", fail)
+
+    job = await make_submission(queue_url="a queue").submit(FORM, OWNER)
+
+    assert (job.status, queued.is_set()) == ("succeeded", True)

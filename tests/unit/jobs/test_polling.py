@@ -5,6 +5,7 @@ import pytest
 
 from image_gateway.jobs.store import JobStore
 from image_gateway.settings import Settings
+from tests.silent_server import seconds_until_done, silent_server
 from tests.unit.jobs.submission_fakes import FORM, OWNER, FakeTime, MakeSubmission
 
 pytestmark = pytest.mark.anyio
@@ -59,3 +60,16 @@ async def test_waiting_continues_while_the_table_fails(
 
     assert await submission.wait(job, 2) == job
     assert time.seconds == pytest.approx(2)
+
+
+async def test_a_silent_table_delays_the_end_of_waiting_by_two_seconds(
+    make_submission: MakeSubmission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """API Gateway cuts off the request after 30 s, and the wait may take 25 s of them."""
+    submission = make_submission(queue_url="a queue")
+    job = await submission.submit(FORM, OWNER, queue=True)
+    async with silent_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        seconds = await seconds_until_done(submission.wait(job, 0.04))
+
+    assert 2 <= seconds < 3

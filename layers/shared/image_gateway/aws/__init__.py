@@ -2,6 +2,7 @@
 
 from image_gateway.aws.bucket import Bucket
 from image_gateway.aws.client import Aws, create_transport
+from image_gateway.aws.deadlines import time_limit
 from image_gateway.aws.errors import TOO_LARGE, AwsError, storage_errors, unavailable
 from image_gateway.aws.table import CONDITION_FAILED, ConditionFailed, Item, Table
 
@@ -16,5 +17,6 @@ __all__ = [
     "Table",
     "create_transport",
     "storage_errors",
+    "time_limit",
     "unavailable",
 ]

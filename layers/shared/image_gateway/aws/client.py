@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache, cached_property
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -20,14 +21,15 @@ from urllib.request import getproxies
 import httpx
 
 from image_gateway.aws import environment
+from image_gateway.aws.deadlines import DEADLINES, Deadline
 from image_gateway.aws.errors import TOO_LARGE, AwsError, NoResponse
 from image_gateway.aws.signing import Signer
 from image_gateway.net.transport import Transport
 
 ATTEMPTS = 4
 """Maximum number of times that a request is sent."""
-_MAX_WAIT_SECONDS = 20.0
-_TIMEOUT = {"connect": 3.0, "read": 10.0, "write": 10.0, "pool": None}
+CONFLICT_ATTEMPTS = 8
+"""`ATTEMPTS` of a write that conflicts with a transaction: on a busy item, that can last for seconds."""
 # Longer than most pauses between two invocations, and shorter than the time after which services close connections.
 _IDLE_SECONDS = 20
 _SLICE_BYTES = 256 * 1024
@@ -65,13 +67,14 @@ class Aws:
     """The AWS services that the gateway uses, in the region and with the credentials of the environment.
 
     Requests are retried as in botocore's "standard" mode: after transient failures and throttling, up to `ATTEMPTS`
-    attempts in all, with exponential backoff and full jitter. So a write whose first response was lost may be done
-    twice, or may fail because its own condition no longer holds: callers must tolerate both. Clock skew is not
-    corrected, because Lambda's clock is right.
+    attempts in all, with exponential backoff and full jitter. All attempts together end by the service's deadline
+    (`aws.deadlines`). So a write whose first response was lost may be done twice, or may fail because its own condition
+    no longer holds: callers must tolerate both. Clock skew is not corrected, because Lambda's clock is right.
 
     Args:
         transport: creates the transport when the first request is sent.
         sleep: waits for a number of seconds.
+        deadlines: the time limits of each service.
     """
 
     def __init__(
@@ -79,9 +82,11 @@ class Aws:
         transport: Callable[[], httpx.AsyncBaseTransport] = create_transport,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        deadlines: Mapping[str, Deadline] = DEADLINES,
     ) -> None:
         self._create_transport = transport
         self._sleep = sleep
+        self._deadlines = deadlines
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation of DynamoDB, EventBridge, SQS or Systems Manager.
@@ -131,15 +136,23 @@ class Aws:
             AwsError: the service refused the request, failed, or did not respond; the code is `TOO_LARGE` if the
                 response is longer than `max_bytes`.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        clock = asyncio.get_running_loop().time
+        seconds = self._deadlines[service].seconds(len(body))
+        ends = clock() + seconds
+        for attempt in count(1):
             try:
-                # Signed for each attempt, because signatures and credentials expire.
-                return await self._attempt(self._signed(service, method, url, headers, body), max_bytes)
+                async with asyncio.timeout_at(ends):
+                    # Signed for each attempt, because signatures and credentials expire.
+                    return await self._attempt(self._signed(service, method, url, headers, body), max_bytes)
+            except TimeoutError:
+                raise NoResponse("DeadlineExceeded", f"no complete response within {seconds:.3g} s") from None
             except AwsError as error:
-                if attempt == ATTEMPTS or not error.transient:
-                    raise
                 scale = 1.0 if error.throttled else 0.05
-            await self._sleep(random.random() * min(scale * 2 ** (attempt - 1), _MAX_WAIT_SECONDS))  # noqa: S311 - jitter, no secret
+                wait = random.random() * scale * 2 ** (attempt - 1)  # noqa: S311 - jitter, no secret
+                attempts = CONFLICT_ATTEMPTS if error.conflict else ATTEMPTS
+                if not error.transient or attempt >= attempts or clock() + wait > ends:
+                    raise
+            await self._sleep(wait)
         raise AssertionError("unreachable")
 
     def signer(self, service: str) -> Signer:
@@ -164,7 +177,9 @@ class Aws:
         parts = urlsplit(url)
         # httpx would normalise a path with dots, and the signature would not match.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        extensions = {"target": target.encode(), "timeout": _TIMEOUT}
+        deadline = self._deadlines[service]
+        timeout = {"connect": deadline.connect, "read": deadline.silence, "write": deadline.silence, "pool": None}
+        extensions = {"target": target.encode(), "timeout": timeout}
         origin = _origin(f"{parts.scheme}://{parts.netloc}")
         return httpx.Request(
             method, origin, headers={**signed, **unsigned}, stream=_SlicedBody(body), extensions=extensions

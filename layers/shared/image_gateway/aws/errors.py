@@ -25,13 +25,14 @@ THROTTLED = frozenset(
     }
 )
 """Error codes of throttling (from botocore's `retries.standard`)."""
+TRANSACTION_CONFLICT = "TransactionConflictException"
+"""The error code if the item of a write is in a transaction that is in progress."""
 TRANSIENT = frozenset(
     {
         "PriorRequestNotComplete",
         "RequestTimeout",
         "RequestTimeoutException",
-        # The item is in a transaction that is in progress. Not in botocore's list.
-        "TransactionConflictException",
+        TRANSACTION_CONFLICT,  # not in botocore's list
     }
 )
 """Error codes of transient failures, in addition to the statuses below."""
@@ -66,6 +67,11 @@ class AwsError(Exception):
     def throttled(self) -> bool:
         """Whether the service throttles requests."""
         return self.code in THROTTLED
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the item of a write is in a transaction that is in progress."""
+        return self.code == TRANSACTION_CONFLICT
 
     @property
     def gone(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from image_gateway.aws.client import Aws
+from image_gateway.aws.deadlines import time_limit
 from image_gateway.aws.table import ConditionFailed, Table
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 LEASE_SECONDS = 30
 """Default lease: after it, a lock that was not released is free."""
 MAX_WAIT_SECONDS = 15.0
+_MAX_RELEASE_SECONDS = 2.0
 
 
 class Locks:
@@ -104,13 +106,14 @@ class Locks:
 
     async def _release(self, name: str, holder: str) -> None:
         try:
-            await self._table.call(
-                "DeleteItem",
-                "The lock was not released",
-                Key={"pk": {"S": f"lock#{name}"}},
-                ConditionExpression="holder = :holder",
-                ExpressionAttributeValues={":holder": {"S": holder}},
-            )
+            async with time_limit(_MAX_RELEASE_SECONDS, "The lock was not released"):
+                await self._table.call(
+                    "DeleteItem",
+                    "The lock was not released",
+                    Key={"pk": {"S": f"lock#{name}"}},
+                    ConditionExpression="holder = :holder",
+                    ExpressionAttributeValues={":holder": {"S": holder}},
+                )
         # The work under the lock is done, and the lock expires by itself. An error would report a successful write as
         # failed.
         except ConditionFailed:

@@ -15,6 +15,8 @@ CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _MAX_BATCH_KEYS = 100
 _MAX_ATTEMPTS = 8
 _MAX_PAUSE_SECONDS = 4.0
+_MAX_TRANSACTION_SECONDS = 10.0
+"""A transaction is not sent again later than this after its first attempt: a caller waits."""
 _FIRST_PAUSE_SECONDS: Final = {
     "TransactionConflict": 0.05,
     "ProvisionedThroughputExceeded": 0.5,
@@ -123,6 +125,8 @@ class Table:
         Raises:
             StorageUnavailable: the call failed.
         """
+        clock = asyncio.get_running_loop().time
+        ends = clock() + _MAX_TRANSACTION_SECONDS
         for attempt in range(max_attempts):
             # The token makes the request idempotent: if its response is lost and it is sent again, it is executed once.
             token = str(uuid.uuid4())
@@ -137,11 +141,11 @@ class Table:
                 first_pause = max((_FIRST_PAUSE_SECONDS.get(reason, 0.0) for reason in reasons), default=0.0)
                 if not first_pause:
                     raise unavailable(failure, error) from error
-                if attempt == max_attempts - 1:
+                pause = random.uniform(0, min(first_pause * 2**attempt, _MAX_PAUSE_SECONDS))  # noqa: S311 - jitter, no secret
+                if attempt == max_attempts - 1 or clock() + pause > ends:
                     conflict = "TransactionConflict" in reasons
                     raise (contended if conflict else None) or unavailable(failure, error, retry_after=1) from error
-                longest = min(first_pause * 2**attempt, _MAX_PAUSE_SECONDS)
-                await self._sleep(random.uniform(0, longest))  # noqa: S311 - jitter, no secret
+                await self._sleep(pause)
             else:
                 return ()
         raise AssertionError("unreachable")

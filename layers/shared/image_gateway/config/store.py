@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from image_gateway.aws import Aws, AwsError, Bucket, storage_errors, unavailable
+from image_gateway.aws import Aws, AwsError, Bucket, storage_errors, time_limit, unavailable
 from image_gateway.aws.locks import Locks
 from image_gateway.config.document import ConfigDocument, DamagedDocumentError
 from image_gateway.config.fallbacks import environment_values
@@ -26,6 +26,11 @@ logger = logging.getLogger(__name__)
 
 _TIMEOUT_FIELD = "IMAGE_ENGINE_TIMEOUT"
 _NOT_READ = "The configuration cannot be read"
+_MAX_REFRESH_SECONDS = 2.0
+"""How long a request waits for a newer configuration, if this process has one already."""
+_MAX_READ_SECONDS = 10.0
+_RETRY_SECONDS = 5.0
+"""How long a configuration is used after its refresh failed, so that not every read waits for Parameter Store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class ConfigStore:
         self._environ = environ
         self._clock = clock
         self._cached: VersionedConfig | None = None
-        self._cached_at = float("-inf")
+        self._fresh_until = float("-inf")
         self._logged_version = 0
 
     async def read(self) -> VersionedConfig:
@@ -100,13 +105,16 @@ class ConfigStore:
             StorageUnavailable: it cannot be read, and this process has no earlier version.
             NotConfigured: an environment variable for a field does not validate.
         """
-        if self._cached and self._clock() - self._cached_at < self._settings.config_ttl_seconds:
+        if self._cached and self._clock() < self._fresh_until:
             return self._cached
         try:
-            return self._cache(await self._load())
+            seconds = _MAX_READ_SECONDS if self._cached is None else _MAX_REFRESH_SECONDS
+            async with time_limit(seconds, _NOT_READ):
+                return self._cache(await self._load())
         except StorageUnavailable as error:
             if self._cached is not None:
                 logger.warning("serving a stale configuration", extra={"config_version": self._cached.version})
+                self._fresh_until = self._clock() + min(_RETRY_SECONDS, self._settings.config_ttl_seconds)
                 return self._cached
             if isinstance(error, _DamagedConfiguration):
                 return self._cache(self._defaults(error.version))
@@ -151,7 +159,7 @@ class ConfigStore:
             raise InvalidRequest(problem, field=_TIMEOUT_FIELD)
 
     def _cache(self, current: VersionedConfig) -> VersionedConfig:
-        self._cached, self._cached_at = current, self._clock()
+        self._cached, self._fresh_until = current, self._clock() + self._settings.config_ttl_seconds
         return current
 
     def _defaults(self, version: int) -> VersionedConfig:

@@ -4,8 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
-from image_gateway.errors import InvalidRequest
+from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.models.forms import Form
+from image_gateway.models.jobs import Job
 
 KEY_SECONDS = 24 * 3_600
 """How long an `Idempotency-Key` is remembered."""
@@ -61,6 +62,15 @@ def claim_for(
         is_first = not (retry_count.isascii() and retry_count.isdigit() and int(retry_count[:9]) > 0)
         return Claim(f"retry#{owner}#{body}", body, RETRY_SECONDS, replaces=is_first)
     return None
+
+
+def should_be_retried(job: Job) -> bool:
+    """Whether a job failed without cost, and for a reason that may no longer exist."""
+    if job.status != "failed":
+        return False
+    error = job.to_error()
+    # A failure of the storage that was not temporary is mended by the operator.
+    return error.should_retry or (isinstance(error, StorageUnavailable) and not error.may_have_cost)
 
 
 def _hash(*parts: str) -> str:

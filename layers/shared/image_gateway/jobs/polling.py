@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from image_gateway.aws import time_limit
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
@@ -10,6 +11,8 @@ from image_gateway.models.jobs import Job, utc_now
 _MIN_INTERVAL_SECONDS = 0.05
 _MAX_INTERVAL_SECONDS = 1.0
 _INTERVAL_PER_AGE = 0.05
+_MAX_READ_SECONDS = 2.0
+"""How long one read may take: the caller must get a response shortly after the longest wait."""
 
 
 async def poll_until_ended(
@@ -41,5 +44,6 @@ async def poll_until_ended(
         interval = min(max(_MIN_INTERVAL_SECONDS, (age + waited) * _INTERVAL_PER_AGE), _MAX_INTERVAL_SECONDS)
         await sleep(min(interval, max_wait_seconds - waited))
         with suppress(StorageUnavailable):
-            job = await jobs.get(job.id) or job
+            async with time_limit(_MAX_READ_SECONDS, "The job cannot be read"):
+                job = await jobs.get(job.id) or job
     return job

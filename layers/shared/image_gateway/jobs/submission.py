@@ -17,7 +17,7 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import ImageContents, JobExecutor
-from image_gateway.jobs.idempotency import Claim
+from image_gateway.jobs.idempotency import Claim, should_be_retried
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
@@ -172,19 +172,20 @@ class Submission:
         lease_seconds = self._settings.function_timeout_seconds
         if earlier := await self._create(job, claim, lease_seconds=lease_seconds, holder=holder):
             return earlier
-        await asyncio.gather(
-            run_attempt(self._executor, job, form, images, mask, contents=contents),
-            self._schedule_recovery(job.id, lease_seconds),
-        )
+        scheduling = asyncio.create_task(self._schedule_recovery(job.id, lease_seconds))
+        await run_attempt(self._executor, job, form, images, mask, contents=contents)
         try:
-            if not await finish_with_retries(self._jobs, job, holder, self._sleep):
-                return await self._jobs.get(job.id) or job
+            recorded = await finish_with_retries(self._jobs, job, holder, self._sleep)
+            if not recorded or await self._events.publish_completion(job):
+                # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
+                scheduling.cancel()
+            return job if recorded else await self._jobs.get(job.id) or job
         except StorageUnavailable:
             # The images are stored. The caller gets them, although the record will say that the job was interrupted.
             logger.exception("a job's completion was not recorded", extra={"job_id": job.id, "outcome": job.status})
             return job
-        await self._events.publish_completion(job)
-        return job
+        finally:
+            await asyncio.wait([scheduling])
 
     async def _schedule_recovery(self, job_id: str, lease_seconds: float) -> None:
         """Send the job to the worker for when its lease expires: if this function dies, the worker ends the job."""
@@ -235,16 +236,7 @@ class Submission:
             if claim is None or earlier_id == job.id:
                 return None
             earlier = await self._jobs.get(earlier_id)
-            if earlier is not None and not _should_be_retried(earlier):
+            if earlier is not None and not should_be_retried(earlier):
                 return earlier
             claim = claim.after(earlier_id)
         return None
-
-
-def _should_be_retried(job: Job) -> bool:
-    """Whether a job failed without cost, and for a reason that may no longer exist."""
-    if job.status != "failed":
-        return False
-    error = job.to_error()
-    # A failure of the storage that was not temporary is mended by the operator.
-    return error.should_retry or (isinstance(error, StorageUnavailable) and not error.may_have_cost)
