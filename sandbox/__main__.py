@@ -198,8 +198,12 @@ def _tokens() -> tuple[str, str]:
 
 def _share(text: str) -> float:
     """Parse a share from 0 to 1."""
-    if not 0 <= (share := float(text)) <= 1:
-        raise ValueError(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
     return share
 
 
