@@ -95,7 +95,7 @@ def test_an_empty_file_field_is_not_a_file(headers: str, is_file: bool) -> None:
     ],
 )
 def test_truncated_and_malformed_forms_are_refused(body: bytes) -> None:
-    """A form that is truncated, or whose parts cannot be recognised, is refused. An empty form has no parts."""
+    """A form that is truncated, or whose parts cannot be recognized, is refused. An empty form has no parts."""
     if body == b"--xyz--":
         assert read_form(FORM, body) == []
     else:

@@ -98,9 +98,9 @@ async def test_an_unexpected_exception_is_raised() -> None:
 
 async def test_equal_warnings_appear_once() -> None:
     """Several calls may give the same warning."""
-    result = await gather_results([succeed(b"a", warnings=("small", "grey")), succeed(b"b", warnings=("small",))])
+    result = await gather_results([succeed(b"a", warnings=("small", "gray")), succeed(b"b", warnings=("small",))])
 
-    assert result.warnings == ["small", "grey"]
+    assert result.warnings == ["small", "gray"]
 
 
 @pytest.mark.parametrize(
