@@ -7,6 +7,7 @@ import pytest
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import EngineImage, EngineResult
 from image_gateway.errors import EngineError, EngineRateLimited, EngineUnavailable
+from tests.polling import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def test_images_have_the_order_of_the_calls() -> None:
             last_first[number - 1].set()
         return await succeed(bytes([number]))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         result = await gather_results(call(number) for number in range(3))
 
     assert [image.data for image in result.images] == [b"\0", b"\1", b"\2"]
