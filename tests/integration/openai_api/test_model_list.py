@@ -117,7 +117,7 @@ def test_a_hanging_engines_models_are_missing_after_the_time_limit(
         hanging.set()
         await never.wait()
 
-    def make_engine(name: str, config: ImagesConfig, *, edit: bool) -> Any:
+    def make_engine(name: str, config: ImagesConfig, *, edit: bool = False) -> Any:
         return _ListedEngine(two_engines.gateway.engine(name, config, edit=edit), name, listed)
 
     def advance_time() -> None:
