@@ -184,7 +184,7 @@ build: $(SAM_ENV)/.ready $(LAYERS) ## Build what SAM deploys (ARCHITECTURE=arm64
 
 # Measures a build for this computer under Lambda's version of Python, with the packages of Lambda's runtime.
 bench: MACHINE := $(subst aarch64,arm64,$(shell uname -m))
-bench: $(BENCH_ENV)/.ready ## Measure speed, memory and cost beside a conventional handler (QUICK=1 RESULTS=)
+bench: $(BENCH_ENV)/.ready ## Measure speed, memory and cost beside a usual handler (QUICK=1 RESULTS=)
 	@mkdir -p .build/bench && \
 		$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
 		{ cat .build/bench/build.log; exit 1; }

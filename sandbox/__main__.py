@@ -46,7 +46,7 @@ class Photo(NamedTuple):
 
 
 async def run(port: int, admin_token: str, user_token: str, conflicts: float = 0.0) -> None:
-    """Run the gateway until the task is cancelled."""
+    """Run the gateway until the task is canceled."""
     print(STARTING, flush=True)
     log = sys.stderr.fileno()
     sandbox = Sandbox(
@@ -144,7 +144,7 @@ async def _download(url: str, out: Path) -> None:
     await asyncio.to_thread(out.write_bytes, response.raise_for_status().content)
 
 
-async def run_until_signalled(work: Coroutine[None, None, None]) -> bool:
+async def run_until_signaled(work: Coroutine[None, None, None]) -> bool:
     """Run `work`, and cancel it at SIGINT or SIGTERM so that it stops what it started.
 
     Further signals are ignored, so that they do not interrupt the cleanup.
@@ -152,10 +152,10 @@ async def run_until_signalled(work: Coroutine[None, None, None]) -> bool:
     Returns:
         Whether `work` completed before a signal.
     """
-    signalled = asyncio.Event()
+    signaled = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, signalled.set)
-    work_task, signal_task = asyncio.create_task(work), asyncio.create_task(signalled.wait())
+        asyncio.get_running_loop().add_signal_handler(number, signaled.set)
+    work_task, signal_task = asyncio.create_task(work), asyncio.create_task(signaled.wait())
     await asyncio.wait({work_task, signal_task}, return_when=asyncio.FIRST_COMPLETED)
     signal_task.cancel()
     work_task.cancel()
@@ -231,7 +231,7 @@ def main() -> None:
             work = run(options.port, *_tokens(), conflicts=options.conflicts)
         else:
             work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
-        completed = asyncio.run(run_until_signalled(work))
+        completed = asyncio.run(run_until_signaled(work))
     except SandboxError as error:
         raise SystemExit(str(error)) from None
     if options.command == "demo" and not completed:

@@ -26,6 +26,7 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
 from tests.loop_time import LoopTime, controlled_time
+from tests.polling import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -61,7 +62,7 @@ def serving() -> Iterator[Callable[[ASGIApp], str]]:
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
         running.append(server)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while not server.started:
             assert time.monotonic() < deadline, "the server did not start"
             time.sleep(0.005)  # uvicorn gives no event to wait for

@@ -20,7 +20,11 @@ from image_gateway.openai_api.model_list import ModelList
 router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
 
 
-@router.get("/v1/models", responses={200: {"headers": DOCUMENTED_WARNINGS}, **error_responses(*ENGINE_ERRORS)})
+@router.get(
+    "/v1/models",
+    summary="OpenAI Models",
+    responses={200: {"headers": DOCUMENTED_WARNINGS}, **error_responses(*ENGINE_ERRORS)},
+)
 @access(Access.USER)
 async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: Response) -> OpenAIModels:
     """List the models that all configured engines offer now."""
@@ -30,7 +34,7 @@ async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: 
     return OpenAIModels(data=models)
 
 
-@router.get("/v1/models/{id:path}", responses=error_responses(*ENGINE_ERRORS))
+@router.get("/v1/models/{id:path}", summary="OpenAI Model", responses=error_responses(*ENGINE_ERRORS))
 @access(Access.USER)
 async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:
     """Return one model by the name that requests use for it."""

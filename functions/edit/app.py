@@ -42,7 +42,9 @@ async def edit(
     return await submission.submit(form, images, mask)
 
 
-@app.post("/v1/images/edits", tags=["OpenAI"], responses=OPENAI_RESPONSES, openapi_extra=EDIT_BODY)
+@app.post(
+    "/v1/images/edits", tags=["OpenAI"], summary="OpenAI Edits", responses=OPENAI_RESPONSES, openapi_extra=EDIT_BODY
+)
 @access(Access.USER)
 async def openai_edits(
     params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submission: OpenAISubmissionDep

@@ -33,7 +33,7 @@ async def generations(form: CreateImageForm, submission: SubmissionDep) -> list[
     return await submission.submit(form)
 
 
-@app.post("/v1/images/generations", tags=["OpenAI"], responses=OPENAI_RESPONSES)
+@app.post("/v1/images/generations", tags=["OpenAI"], summary="OpenAI Generations", responses=OPENAI_RESPONSES)
 @access(Access.USER)
 async def openai_generations(params: ImageGenerateParams, submission: OpenAISubmissionDep) -> Response:
     """Generate images as with the OpenAI API. The model's name can select the engine."""

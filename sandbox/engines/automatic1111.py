@@ -13,6 +13,7 @@ import json
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +74,8 @@ def create_app(state: SandboxState) -> Starlette:
             if state.knobs.key and not _authorized(request, state.knobs.key):
                 return JSONResponse({"detail": "Incorrect username or password"}, 401, {"WWW-Authenticate": "Basic"})
             try:
-                return JSONResponse(await handler(body, server))
+                with state.counted() if method == "POST" else nullcontext():
+                    return JSONResponse(await handler(body, server))
             except _RefusalError as refusal:
                 return refusal.response
 

@@ -8,9 +8,9 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 def transparent_where_white(mask: bytes) -> bytes:
     """Convert A1111's mask, whose white pixels are edited, to the painter's."""
-    grey = Image.open(io.BytesIO(mask)).convert("L")
-    image = Image.new("RGBA", grey.size)
-    image.putalpha(ImageOps.invert(grey))
+    gray = Image.open(io.BytesIO(mask)).convert("L")
+    image = Image.new("RGBA", gray.size)
+    image.putalpha(ImageOps.invert(gray))
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()

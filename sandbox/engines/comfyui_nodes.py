@@ -1,7 +1,7 @@
 """The node types of the ComfyUI sandbox: their inputs, outputs and functions.
 
 Inputs are declared as in ComfyUI's `/object_info`. Values passed between nodes: a latent is an image not yet painted,
-an image is a list of Pillow images, a mask is a grey image whose white pixels are edited.
+an image is a list of Pillow images, a mask is a gray image whose white pixels are edited.
 """
 
 import io
@@ -143,8 +143,8 @@ def _empty(width: int, height: int, batch_size: int) -> tuple[Latent]:
 
 
 def _empty_image(width: int, height: int, batch_size: int, color: int) -> tuple[list[Image.Image]]:
-    colour = (color >> 16 & 255, color >> 8 & 255, color & 255)
-    return ([Image.new("RGB", (width, height), colour)] * batch_size,)
+    rgb = (color >> 16 & 255, color >> 8 & 255, color & 255)
+    return ([Image.new("RGB", (width, height), rgb)] * batch_size,)
 
 
 _SEED = _number("INT", 0, 0, 2**64 - 1)

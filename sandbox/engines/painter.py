@@ -1,4 +1,4 @@
-"""Paints the images of the sandbox engines: shapes and colours derived from the prompt, with the prompt as text."""
+"""Paints the images of the sandbox engines: shapes and colors derived from the prompt, with the prompt as text."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def paint(
     """Paint an image. The same arguments always give the same bytes.
 
     Args:
-        prompt: determines colours and shapes, and is written on the image.
+        prompt: determines colors and shapes, and is written on the image.
         width: in pixels.
         height: in pixels.
         seed: another seed gives another image.
@@ -70,14 +70,14 @@ def _background(rng: random.Random, width: int, height: int, transparent: bool) 
 
 
 def _shape(draw: ImageDraw.ImageDraw, rng: random.Random, width: int, height: int) -> None:
-    colour = (*(rng.randrange(256) for _ in range(3)), rng.randrange(90, 200))
+    color = (*(rng.randrange(256) for _ in range(3)), rng.randrange(90, 200))
     x, y = rng.randrange(width), rng.randrange(height)
     radius = max(2, int(min(width, height) * rng.uniform(0.05, 0.3)))
     box = (x - radius, y - radius, x + radius, y + radius)
     if rng.random() < 0.5:
-        draw.ellipse(box, fill=colour)
+        draw.ellipse(box, fill=color)
     else:
-        draw.regular_polygon((x, y, radius), rng.randrange(3, 8), rotation=rng.randrange(360), fill=colour)
+        draw.regular_polygon((x, y, radius), rng.randrange(3, 8), rotation=rng.randrange(360), fill=color)
 
 
 def _caption(draw: ImageDraw.ImageDraw, prompt: str, width: int, height: int) -> None:

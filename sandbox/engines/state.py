@@ -1,7 +1,8 @@
 """The state of every sandbox engine: a record of its requests, and knobs for latency and failures."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -124,10 +125,16 @@ class SandboxState:
         return None
 
     async def _wait_for_latency(self) -> None:
+        with self.counted():
+            await elapsed(lambda: self.knobs.latency, asyncio.Event())
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a request as in flight for the duration of the block."""
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            await elapsed(lambda: self.knobs.latency, asyncio.Event())
+            yield
         finally:
             self.in_flight -= 1
 

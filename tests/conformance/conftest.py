@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.client import ENGINES
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
-from tests.integration.sample_images import GREY, encoded, right_half
+from tests.integration.sample_images import GRAY, encoded, right_half
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
 
 UPDATE = "/api/v1/images/config/update"
@@ -116,10 +116,10 @@ def client(gateway: Gateway) -> Iterator[Callable[[str], Client]]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three grey images."""
+    """Three gray images."""
     paths = [tmp_path_factory.mktemp("photos") / f"{number}.png" for number in range(3)]
     for path in paths:
-        path.write_bytes(encoded(GREY))
+        path.write_bytes(encoded(GRAY))
     return paths
 
 

@@ -16,7 +16,7 @@ import pytest
 from image_gateway.engines import REGISTRY
 from tests.conformance.clients import CLIENTS, Client, ImageRequest
 from tests.conformance.conftest import Engine, Gateway
-from tests.integration.sample_images import GREY, SIDE, colours, opened
+from tests.integration.sample_images import GRAY, SIDE, colors, opened
 from tests.manual.pages import Page, tables
 
 pytestmark = pytest.mark.xdist_group("conformance")
@@ -132,8 +132,8 @@ def check_edit_with_a_mask(trial: Trial, text: str) -> None:
     response = trial.client.edit(trial.request, trial.photos[:1], trial.mask)
 
     output = opened(image(trial, response))
-    is_left_unchanged = colours(output, (0, 0, output.width // 2 - 4, output.height)) == {GREY}
-    is_right_changed = colours(output, (output.width // 2 + 4, 0, output.width, output.height)) != {GREY}
+    is_left_unchanged = colors(output, (0, 0, output.width // 2 - 4, output.height)) == {GRAY}
+    is_right_changed = colors(output, (output.width // 2 + 4, 0, output.width, output.height)) != {GRAY}
     assert is_right_changed
     if text == "no":
         assert "mask is not supported" in warnings(response)

@@ -10,6 +10,7 @@ import pytest
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from tests.conformance.conftest import Engine, Gateway
 from tests.conformance.sdk_client import SDKClient
+from tests.polling import LONG, meanwhile, wait_until
 
 pytestmark = pytest.mark.xdist_group("conformance")
 
@@ -244,7 +245,7 @@ def test_an_engine_timeout_is_not_retried(gateway: Gateway, connect: Connect, en
     """An engine that is too slow is a 504 of the gateway, and the engine is called once."""
     client = connect(max_retries=2)
     gateway.configure(IMAGE_ENGINE_TIMEOUT=1)
-    engine.set_knobs(latency=3)
+    engine.set_knobs(latency=LONG)
     try:
         with pytest.raises(openai.InternalServerError) as caught:
             client.images.generate(**FOX)
@@ -258,19 +259,23 @@ def test_an_engine_timeout_is_not_retried(gateway: Gateway, connect: Connect, en
 
 def test_a_retry_after_the_sdks_timeout_gets_the_same_job(connect: Connect, engine: Engine) -> None:
     """A retry after the SDK's own timeout returns the same job, and the engine is called once."""
-    client = connect(max_retries=4, timeout=1.5)
-    engine.set_knobs(latency=4)
+    client = connect(max_retries=40, timeout=1.5)
+    engine.set_knobs(latency=LONG)
 
-    response = client.images.generate(**FOX, user="caller that retries")
+    def answer_after_a_timeout() -> None:
+        wait_until(lambda: client.waits and engine.posts(GENERATIONS))
+        engine.set_knobs(latency=0)
+
+    with meanwhile(answer_after_a_timeout):
+        response = client.images.generate(**FOX, user="caller that retries")
 
     assert response.data
-    assert client.waits
     assert len(engine.posts(GENERATIONS)) == 1
 
 
 def test_the_sdks_timeout_is_an_api_timeout_error(connect: Connect, engine: Engine) -> None:
     """Without retries, the SDK's own timeout is an `APITimeoutError`."""
-    engine.set_knobs(latency=2)
+    engine.set_knobs(latency=LONG)
 
     with pytest.raises(openai.APITimeoutError):
         connect(timeout=0.5).images.generate(**FOX, user="caller that gives up")

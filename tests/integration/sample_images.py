@@ -6,17 +6,17 @@ from typing import Any
 
 from PIL import Image
 
-RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+RED, GREEN, BLUE, GRAY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 SIDE = 64
 """Default width and height of an image, in pixels."""
 
-Colour = tuple[int, ...]
+Color = tuple[int, ...]
 
 
-def encoded(colour: Colour = RED, format: str = "PNG", size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> bytes:
-    """Return an image of one colour; with four numbers the last is alpha."""
+def encoded(color: Color = RED, format: str = "PNG", size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> bytes:
+    """Return an image of one color; with four numbers the last is alpha."""
     out = io.BytesIO()
-    Image.new("RGBA" if len(colour) == 4 else "RGB", size, colour).save(out, format, **options)
+    Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(out, format, **options)
     return out.getvalue()
 
 
@@ -44,6 +44,6 @@ def opened(data: bytes | str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data) if isinstance(data, str) else data))
 
 
-def colours(image: Image.Image, box: tuple[int, int, int, int]) -> set[Any]:
-    """Return the colours within a box of an image."""
-    return {colour for _count, colour in image.convert("RGB").crop(box).getcolors(10_000_000) or ()}
+def colors(image: Image.Image, box: tuple[int, int, int, int]) -> set[Any]:
+    """Return the colors within a box of an image."""
+    return {color for _count, color in image.convert("RGB").crop(box).getcolors(10_000_000) or ()}

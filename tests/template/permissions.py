@@ -124,11 +124,11 @@ def permissions_of(statement: dict[str, Any]) -> list[Permission]:
 
 def _condition(condition: dict[str, Any]) -> str:
     """A condition as JSON, its values sorted lists of texts."""
-    normalised = {
+    normalized = {
         operator: {key: sorted(_text(value) for value in as_list(values)) for key, values in keys.items()}
         for operator, keys in condition.items()
     }
-    return json.dumps(normalised, sort_keys=True)
+    return json.dumps(normalized, sort_keys=True)
 
 
 def _text(value: Any) -> str:

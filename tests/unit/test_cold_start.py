@@ -51,7 +51,7 @@ def test_the_generate_function_starts_without_modules_of_other_functions() -> No
         "access.token_registry",
         "batches",
         "images.inputs",
-        "images.normalise",
+        "images.normalize",
         "net.public_fetch",
         "worker",
     ]

@@ -131,7 +131,7 @@ def test_a_file_that_is_announced_twice_is_one_batch(worker: WorkerDeployment, o
 
 
 def test_300_lines_are_queued_by_several_invocations(worker: WorkerDeployment) -> None:
-    """Each line is queued once, and the last job to end is recognised."""
+    """Each line is queued once, and the last job to end is recognized."""
     message: Record | None = record(worker.upload("requests/a.jsonl", [request_line(n) for n in range(1, 301)]))
     rounds, queued = 0, list[Any]()
     while message:

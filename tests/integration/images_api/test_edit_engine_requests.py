@@ -121,7 +121,7 @@ def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", use_edit_en
     """Each input is uploaded under the job's id, and the nodes load the names of the uploads' responses in order."""
     engine = use_edit_engine("comfyui")
 
-    deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)])
+    deployment.edit([text(encoded(color)) for color in (RED, GREEN, BLUE)])
 
     (job,) = deployment.jobs()
     pixels = [pixel for pixel, _name in loaded_files(engine)]

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.engines.state import Fault
 from tests.integration.images_api.edit_results import ENGINES, UseEditEngine, result_images
-from tests.integration.sample_images import BLUE, GREEN, GREY, RED, colours, encoded, right_half, text
+from tests.integration.sample_images import BLUE, GRAY, GREEN, RED, colors, encoded, right_half, text
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
@@ -34,7 +34,7 @@ def test_several_inputs_are_used_in_order(deployment: "Deployment", use_edit_eng
     """Each input's thumbnail is at the position of its number."""
     use_edit_engine(name)
 
-    (image,) = result_images(deployment.edit([text(encoded(colour)) for colour in (RED, GREEN, BLUE)], size="384x384"))
+    (image,) = result_images(deployment.edit([text(encoded(color)) for color in (RED, GREEN, BLUE)], size="384x384"))
 
     side = image.width // 6
     slots = [(4 + number * (side + 4) + 16, 20) for number in range(3)]
@@ -86,10 +86,10 @@ def test_only_the_transparent_part_of_the_mask_is_changed(
     """The mask's opaque half keeps the input unchanged; the transparent half is repainted."""
     use_edit_engine(name)
 
-    (image,) = result_images(deployment.edit(text(encoded(GREY)), mask=right_half(), size="256x256"))
+    (image,) = result_images(deployment.edit(text(encoded(GRAY)), mask=right_half(), size="256x256"))
 
-    assert colours(image, (0, 0, 124, 256)) == {GREY}
-    assert len(colours(image, (132, 0, 256, 256))) > 1
+    assert colors(image, (0, 0, 124, 256)) == {GRAY}
+    assert len(colors(image, (132, 0, 256, 256))) > 1
 
 
 FAULTS = [

@@ -36,7 +36,7 @@ def test_respond_async_queues_a_job_that_would_be_done_inline(
 
 
 def test_wait_limits_the_wait(queue_deployment: "Deployment") -> None:
-    """`Preference-Applied` says that it was honoured."""
+    """`Preference-Applied` says that it was honored."""
     queue_deployment.redeploy(wait_seconds=100)
 
     response = generate(queue_deployment, {"Prefer": "wait=0"})
@@ -53,7 +53,7 @@ def test_wait_with_respond_async_is_a_202_after_the_wait(queue_deployment: "Depl
     assert response.headers["preference-applied"] == "respond-async, wait=0"
 
 
-def test_a_wait_over_the_limit_is_not_reported_as_honoured(queue_deployment: "Deployment") -> None:
+def test_a_wait_over_the_limit_is_not_reported_as_honored(queue_deployment: "Deployment") -> None:
     """The request waits as long as it can."""
     response = generate(queue_deployment, {"Prefer": "wait=600"})
 
@@ -61,7 +61,7 @@ def test_a_wait_over_the_limit_is_not_reported_as_honoured(queue_deployment: "De
     assert "preference-applied" not in response.headers
 
 
-def test_a_200_reports_that_wait_was_honoured(queue_deployment: "Deployment", running_worker: None) -> None:
+def test_a_200_reports_that_wait_was_honored(queue_deployment: "Deployment", running_worker: None) -> None:
     """`Preference-Applied` is on every response that waited."""
     queue_deployment.redeploy(wait_seconds=20)
 

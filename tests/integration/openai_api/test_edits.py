@@ -57,7 +57,7 @@ def test_several_files_and_a_mask_work_with_every_engine(
 ) -> None:
     """A warning names what the engine does not support."""
     engine = use_edit_engine(name)
-    files = [file("image[]", encoded(colour)) for colour in (RED, GREEN, BLUE)]
+    files = [file("image[]", encoded(color)) for color in (RED, GREEN, BLUE)]
 
     response = edit(deployment, [*files, file("mask", base64.b64decode(right_half()))], size="64x64")
 

@@ -1,6 +1,7 @@
 """The list of models, and one model by its id."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,14 @@ from starlette.routing import Route
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.api import WARNINGS_HEADER
+from image_gateway.engines.protocol import Engine
 from image_gateway.event_loop import run
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.images import ModelInfo
 from image_gateway.openai_api.model_list import ModelList
 from sandbox.engines.state import Fault, SandboxState
+from tests.loop_time import LoopTime
+from tests.polling import meanwhile, wait_until
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
@@ -86,25 +92,47 @@ def test_a_failing_engines_models_are_missing_with_a_warning(two_engines: "Deplo
     assert "models of gemini are missing: gemini answered 500: on fire" in response.headers[WARNINGS_HEADER]
 
 
+class _ListedEngine:
+    """An engine that adds its name to `listed` as soon as it has listed its models."""
+
+    def __init__(self, engine: Engine, name: str, listed: set[str]) -> None:
+        self._engine = engine
+        self._name = name
+        self._listed = listed
+
+    async def models(self) -> list[ModelInfo]:
+        models = await self._engine.models()
+        self._listed.add(self._name)
+        return models
+
+
 def test_a_hanging_engines_models_are_missing_after_the_time_limit(
-    two_engines: "Deployment", serve: Callable[..., str]
+    two_engines: "Deployment", serve: Callable[..., str], event_loop_time: LoopTime
 ) -> None:
-    """The other engines' models are listed, with a warning."""
-    never = asyncio.Event()
+    """The other engines' models are listed, with a warning. The time limit is reached once they are."""
+    hanging, never = threading.Event(), asyncio.Event()
+    listed: set[str] = set()
 
     async def hang(_request: Request) -> None:
+        hanging.set()
         await never.wait()
+
+    def make_engine(name: str, config: ImagesConfig, *, edit: bool = False) -> Any:
+        return _ListedEngine(two_engines.gateway.engine(name, config, edit=edit), name, listed)
+
+    def advance_time() -> None:
+        wait_until(lambda: hanging.is_set() and listed == {"openai", "gemini"})
+        event_loop_time.advance(100)
 
     url = serve(Starlette(routes=[Route("/sdapi/v1/sd-models", hang)]))
     two_engines.configure(AUTOMATIC1111_BASE_URL=url)
     principal = Principal("1", "anybody", Role.USER)
 
-    models, warnings = run(
-        ModelList(two_engines.gateway.configs, two_engines.gateway.engine, timeout=0.5).all(principal)
-    )
+    with meanwhile(advance_time):
+        models, warnings = run(ModelList(two_engines.gateway.configs, make_engine, timeout=100).all(principal))
 
     assert {model.owned_by for model in models} == {"openai", "gemini"}
-    assert warnings == ["models of automatic1111 are missing: automatic1111 did not list its models within 0.5 s"]
+    assert warnings == ["models of automatic1111 are missing: automatic1111 did not list its models within 100 s"]
 
 
 def test_the_list_fails_if_every_engine_fails(

@@ -1,12 +1,13 @@
 """The time limit of an invocation, and engines that run one job at a time."""
 
-import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.requests import Request
 
 from image_gateway.container import Gateway
+from image_gateway.engines.comfyui.run import Runner
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
 from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs, generate_with
@@ -76,12 +77,26 @@ def test_an_engine_timeout_longer_than_an_invocation_fails_the_job(
 
 
 def test_a_run_that_waits_in_comfyuis_queue_is_retried(
-    worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
+    worker: WorkerDeployment,
+    openai_deployment: "Deployment",
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The job waits for another invocation instead of failing."""
-    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"), IMAGE_ENGINE_TIMEOUT=2)
-    comfyui.knobs.latency = 0.9
+    """The job waits for another invocation instead of failing. Only the time in the server's queue is short here."""
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    comfyui.knobs.latency = LONG
     job_ids = enqueue_jobs(worker, 4)
+
+    def finish_run_after_three_have_left_the_queue() -> None:
+        wait_until(lambda: count_requests(comfyui, "/queue") >= 3)
+        comfyui.knobs.latency = 0
+
+    with monkeypatch.context() as patch, meanwhile(finish_run_after_three_have_left_the_queue):
+        patch.setattr(
+            "image_gateway.engines.comfyui.engine.Runner", lambda **fields: Runner(**{**fields, "queue_limit": 2.0})
+        )
+        worker.deliver(*(message.record for message in worker.drain()))
+    assert "queued" in {worker.job(job_id).status for job_id in job_ids}
 
     worker.process_queue()
 
@@ -120,12 +135,23 @@ def test_jobs_on_automatic1111_run_one_after_another(
     openai_deployment: "Deployment",
     serve: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
+    event_loop_time: LoopTime,
     batch: int,
 ) -> None:
-    """Ten jobs in one invocation or in parallel ones: none overlaps, and none fails because it waited."""
-    a1111 = generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=1)
-    a1111.knobs.latency = 0.15
-    monkeypatch.setattr("image_gateway.worker.slots._MAX_LOCK_WAIT_SECONDS", 0.5)
+    """Ten jobs in one invocation or in several: no two overlap, and none fails because it waited.
+
+    Each takes four seconds of the worker's time, so that the last of ten waits for longer than the engine's timeout.
+    """
+    a1111 = generate_with(openai_deployment, serve, "automatic1111", IMAGE_ENGINE_TIMEOUT=30)
+    a1111.knobs.latency = 0.05
+    record_request = a1111.record_request
+
+    async def advance_time(request: Request, **fields: Any) -> None:
+        await record_request(request, **fields)
+        if request.url.path.endswith("/txt2img"):
+            event_loop_time.advance(4)
+
+    monkeypatch.setattr(a1111, "record_request", advance_time)
     job_ids = enqueue_jobs(worker, 10)
 
     worker.process_queue(batch=batch)
@@ -133,5 +159,4 @@ def test_jobs_on_automatic1111_run_one_after_another(
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert [(job.status, job.attempts) for job in jobs] == [("succeeded", 1)] * 10
     assert count_requests(a1111, "/txt2img") == 10
-    times = sorted((job.started_at, job.finished_at) for job in jobs if job.started_at and job.finished_at)
-    assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(times))
+    assert a1111.max_in_flight == 1

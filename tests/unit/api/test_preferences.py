@@ -44,11 +44,10 @@ def test_prefer_headers_are_parsed(headers: list[str], respond_async: bool, wait
     assert Preferences.parse(headers) == Preferences(respond_async=respond_async, wait=wait)
 
 
-@pytest.mark.timeout(5)
-@pytest.mark.parametrize("text", ['"' * 8_000, "a=" * 4_000, '\\"' * 4_000, "a;" * 4_000, 'a="\\' * 2_000, " " * 8_000])
-def test_a_malicious_header_is_parsed_quickly(text: str) -> None:
-    """A header of the maximum length that API Gateway accepts takes negligible time."""
-    assert Preferences.parse([text]) == Preferences()
+@pytest.mark.parametrize("filling", ['"', "a=", '\\"', "a;", 'a="\\', " "])
+def test_parsing_time_is_linear_in_the_length_of_a_malformed_header(filling: str) -> None:
+    """No preference is found, and the text is read once. With quadratic time this header would take an hour."""
+    assert Preferences.parse([filling * 200_000]) == Preferences()
 
 
 @pytest.mark.parametrize("filling", [",", " ", '"', "\\", 'a="', 'a"a\\"'])

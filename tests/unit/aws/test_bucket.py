@@ -101,10 +101,10 @@ async def test_a_missing_object_or_bucket_is_an_error(bucket: Bucket, aws: Aws) 
 
 
 @pytest.mark.parametrize("key", ["a/../b", "./a", "a/."])
-async def test_a_key_with_dots_is_not_normalised(
+async def test_a_key_with_dots_is_not_normalized(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, serve: Callable[..., str], key: str
 ) -> None:
-    """Keys of S3 are not paths, so a normalised key would name another object."""
+    """Keys of S3 are not paths, so a normalized key would name another object."""
     requested: list[bytes] = []
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Writes whose first response is lost: they are sent again, and recognise their own first write."""
+"""Writes whose first response is lost: they are sent again, and recognize their own first write."""
 
 from typing import Any
 

@@ -63,7 +63,7 @@ async def connect(
 
 @pytest.fixture
 def png() -> Callable[[int], bytes]:
-    """Make a small PNG of one shade of grey, which its number determines."""
+    """Make a small PNG of one shade of gray, which its number determines."""
 
     def make(shade: int = 0) -> bytes:
         out = io.BytesIO()

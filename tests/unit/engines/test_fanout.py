@@ -7,6 +7,7 @@ import pytest
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import EngineImage, EngineResult
 from image_gateway.errors import EngineError, EngineRateLimited, EngineUnavailable
+from tests.polling import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +33,7 @@ async def test_images_have_the_order_of_the_calls() -> None:
             last_first[number - 1].set()
         return await succeed(bytes([number]))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         result = await gather_results(call(number) for number in range(3))
 
     assert [image.data for image in result.images] == [b"\0", b"\1", b"\2"]
@@ -98,9 +99,9 @@ async def test_an_unexpected_exception_is_raised() -> None:
 
 async def test_equal_warnings_appear_once() -> None:
     """Several calls may give the same warning."""
-    result = await gather_results([succeed(b"a", warnings=("small", "grey")), succeed(b"b", warnings=("small",))])
+    result = await gather_results([succeed(b"a", warnings=("small", "gray")), succeed(b"b", warnings=("small",))])
 
-    assert result.warnings == ["small", "grey"]
+    assert result.warnings == ["small", "gray"]
 
 
 @pytest.mark.parametrize(

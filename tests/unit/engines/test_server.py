@@ -328,7 +328,7 @@ async def test_an_image_that_cannot_be_downloaded_has_cost(server: EngineServer,
 
 
 async def test_an_image_of_another_origin_has_the_time_left(server: EngineServer) -> None:
-    """The download is cancelled after it."""
+    """The download is canceled after it."""
 
     async def hang(_url: str) -> bytes:
         await asyncio.sleep(5)

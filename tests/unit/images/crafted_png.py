@@ -9,6 +9,6 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def crafted_png(width: int, height: int, *chunks: bytes) -> bytes:
-    """Return an 8-bit grey PNG with this size in its header, and these chunks."""
+    """Return an 8-bit gray PNG with this size in its header, and these chunks."""
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + png_chunk(b"IEND", b"")

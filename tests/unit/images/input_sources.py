@@ -17,9 +17,9 @@ UNKNOWN_ID = "upload-00000000-7a10-7c3d-9a2b-0123456789ab"
 BUCKET_URL = "https://images.s3.eu-central-1.amazonaws.com/"
 
 
-def png(width: int = 3, height: int = 2, colour: str = "red", mode: str = "RGB") -> bytes:
+def png(width: int = 3, height: int = 2, color: str = "red", mode: str = "RGB") -> bytes:
     out = io.BytesIO()
-    Image.new(mode, (width, height), colour).save(out, "PNG")
+    Image.new(mode, (width, height), color).save(out, "PNG")
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Sample images in every format, and what a normalised image must look like."""
+"""Sample images in every format, and what a normalized image must look like."""
 
 import base64
 import io
@@ -28,7 +28,7 @@ HEIC = base64.b64decode(
 
 
 def quarters(width: int = 64, height: int = 32) -> Image.Image:
-    """Return an image whose four quarters have different colours, so that they show its orientation."""
+    """Return an image whose four quarters have different colors, so that they show its orientation."""
     photo = Image.new("RGB", (width, height), RED)
     photo.paste(GREEN, (width // 2, 0, width, height // 2))
     photo.paste(BLUE, (0, height // 2, width // 2, height))
@@ -60,7 +60,7 @@ def decode(image: InputImage) -> Image.Image:
 
 
 def assert_upright(photo: Image.Image) -> None:
-    """The quarters have the positions and colours of `quarters`, apart from what lossy formats change."""
+    """The quarters have the positions and colors of `quarters`, apart from what lossy formats change."""
     width, height = photo.size
     pixels = [
         photo.convert("RGB").getpixel((x, y))
@@ -105,7 +105,7 @@ ENCODERS: dict[str, tuple[Callable[[], bytes], str]] = {
         "image/jpeg",
     ),
 }
-"""Sample files by format, and the content type of each after normalisation. All are 64x32 pixels of `quarters`."""
+"""Sample files by format, and the content type of each after normalization. All are 64x32 pixels of `quarters`."""
 
 TRANSPOSE_BY_ORIENTATION = {
     1: None,

@@ -22,7 +22,7 @@ MEASURE_MEMORY = textwrap.dedent("""
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.access.principals import Principal, Role
     assert not any(name.partition(".")[0] == "PIL" for name in sys.modules), "Pillow is loaded before any edit"
-    from image_gateway.images import normalise
+    from image_gateway.images import normalize
 
     def peak():
         # Not getrusage: its value starts at that of the parent process.

@@ -17,6 +17,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import SandboxState
+from tests.polling import DEADLINE_SECONDS
 from tests.unit.jobs.submission_fakes import FakeEvents, FakeQueue
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ async def test_a_job_is_canceled_even_if_its_engine_does_not_stop_it(
     job = await create_job(jobs, running=True)
 
     with caplog.at_level(logging.WARNING):
-        canceled = await asyncio.wait_for(cancellation.cancel(job), 5)
+        canceled = await asyncio.wait_for(cancellation.cancel(job), DEADLINE_SECONDS)
 
     assert canceled.status == "canceled"
     assert events.published == [(job.id, "canceled")]

@@ -70,7 +70,7 @@ def test_an_accepted_url_has_an_origin(text: str) -> None:
 @example({"x": float("nan")})
 @example({"\ud800": 1})
 def test_accepted_parameters_can_be_stored_and_returned(value: dict[str, Any]) -> None:
-    """An object is refused, or it is unchanged after UTF-8 encoding and after serialisation in a response."""
+    """An object is refused, or it is unchanged after UTF-8 encoding and after serialization in a response."""
     try:
         valid_json(value)
     except PydanticCustomError:

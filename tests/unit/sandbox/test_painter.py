@@ -13,9 +13,9 @@ def decode(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
-def plain_image(size: tuple[int, int], colour: tuple[int, ...], mode: str = "RGB") -> bytes:
+def plain_image(size: tuple[int, int], color: tuple[int, ...], mode: str = "RGB") -> bytes:
     out = io.BytesIO()
-    Image.new(mode, size, colour).save(out, "PNG")
+    Image.new(mode, size, color).save(out, "PNG")
     return out.getvalue()
 
 
@@ -69,13 +69,13 @@ def test_the_background_is_transparent_only_if_requested(mode: str, *, transpare
 
 
 def test_an_edit_is_painted_on_the_first_input() -> None:
-    """Its colour is still visible."""
+    """Its color is still visible."""
     red = plain_image((64, 64), (255, 0, 0))
 
-    colours = decode(paint("a fox", 256, 256, inputs=[red])).convert("RGB").getcolors(1 << 20)
+    colors = decode(paint("a fox", 256, 256, inputs=[red])).convert("RGB").getcolors(1 << 20)
 
-    assert colours
-    assert (255, 0, 0) in [colour for _, colour in colours]
+    assert colors
+    assert (255, 0, 0) in [color for _, color in colors]
 
 
 def test_further_inputs_are_shown() -> None:

@@ -39,7 +39,7 @@ Resources:
       Events:
         Paint:
           Type: HttpApi
-          Properties: {Method: POST, Path: "/paint/{colour}"}
+          Properties: {Method: POST, Path: "/paint/{color}"}
         Nightly:
           Type: Schedule
           Properties: {Schedule: rate(1 day)}
@@ -79,7 +79,7 @@ def test_only_http_events_are_routes(small: Path) -> None:
     """A function's routes are those of its events that belong to the HTTP API."""
     (function,) = Template(small).functions()
 
-    assert function.routes == [Route("POST", "/paint/{colour}", "PaintFunction")]
+    assert function.routes == [Route("POST", "/paint/{color}", "PaintFunction")]
 
 
 def test_environment_variables_are_resolved(small: Path) -> None:

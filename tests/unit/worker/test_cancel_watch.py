@@ -12,6 +12,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 from image_gateway.worker.cancel_watch import POLL_SECONDS, CancelWatch
+from tests.polling import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from image_gateway.jobs.engine_cancellation import EngineCanceler
@@ -85,7 +86,7 @@ async def test_canceling_a_job_cancels_the_block_and_then_stops_the_run(
                 stopped_at_cleanup.append(list(canceler.job_ids))
 
     with pytest.raises(Canceled, match=job.id):
-        await asyncio.wait_for(watched_work(), 5)
+        await asyncio.wait_for(watched_work(), DEADLINE_SECONDS)
 
     assert stopped_at_cleanup == [[]]
     assert canceler.job_ids == [job.id]
@@ -153,7 +154,7 @@ async def test_a_failing_table_does_not_cancel_the_block(
             await asyncio.Event().wait()
 
     with pytest.raises(Canceled):
-        await asyncio.wait_for(watched_work(), 5)
+        await asyncio.wait_for(watched_work(), DEADLINE_SECONDS)
 
     assert len(clock.sleeps) == 3
 

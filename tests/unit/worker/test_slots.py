@@ -9,6 +9,7 @@ from image_gateway.errors import Busy
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 from image_gateway.worker.slots import Slots
+from tests.polling import DEADLINE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ class ConcurrencyCounter:
         self._running = self.max_running = self.finished = 0
 
     async def run(self, job: Job) -> None:
-        async with self._slots.hold(job, self._engine, CONFIG, max_wait_seconds=5, lease_seconds=60):
+        async with self._slots.hold(job, self._engine, CONFIG, max_wait_seconds=DEADLINE_SECONDS, lease_seconds=60):
             self._running += 1
             self.max_running = max(self.max_running, self._running)
             await asyncio.sleep(0.01)
@@ -84,7 +85,7 @@ async def test_an_engine_slot_passes_to_the_next_job_of_the_process_at_once(gate
     """An engine that runs one job at a time is never idle while a batch has jobs for it, and no lock is polled."""
     counter = ConcurrencyCounter(Slots(gateway._locks, 2048), "automatic1111")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.gather(*(counter.run(edit_job(number)) for number in range(10)))
 
     assert (counter.max_running, counter.finished) == (1, 10)

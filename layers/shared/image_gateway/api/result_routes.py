@@ -44,6 +44,7 @@ def result_router(*, documented: bool = False) -> APIRouter:
     @router.get(
         "/v1/images/jobs/{id}/result",  # noqa: FAST003 - `JobDep` has the parameter
         tags=["OpenAI"],
+        summary="OpenAI Result",
         responses={status: response for status, response in OPENAI_RESPONSES.items() if status != 202},
     )
     @access(Access.USER)

@@ -175,7 +175,7 @@ class Aws:
         # Not signed, because proxies may change these headers. Responses must not be compressed.
         unsigned = {"accept-encoding": "identity", "content-length": str(len(body))}
         parts = urlsplit(url)
-        # httpx would normalise a path with dots, and the signature would not match.
+        # httpx would normalize a path with dots, and the signature would not match.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         deadline = self._deadlines[service]
         timeout = {"connect": deadline.connect, "read": deadline.silence, "write": deadline.silence, "pool": None}

@@ -61,7 +61,7 @@ class Batch:
         return all(size == 0 or group in self.ended for group, size in enumerate(self.groups))
 
     def group(self, line: int) -> int:
-        """Return the group of a line. Neighbouring lines often end together, so they are in different groups."""
+        """Return the group of a line. Neighboring lines often end together, so they are in different groups."""
         return line % len(self.groups)
 
 

@@ -71,7 +71,7 @@ class ConfigStore:
     Args:
         aws: Parameter Store for the document, S3 for long values.
         settings: names the parameter and the bucket, and says how long a configuration may be cached.
-        locks: serialises updates.
+        locks: serializes updates.
         environ: environment variables, for fields that are not stored.
         clock: returns monotonic seconds.
     """

@@ -1,6 +1,6 @@
 """Reads a JSON response while it arrives and decodes its images on the way, so that no base64 is ever held whole.
 
-An image is recognised by its form: kilobytes of base64 after a quotation mark, which in JSON can only be a string. It
+An image is recognized by its form: kilobytes of base64 after a quotation mark, which in JSON can only be a string. It
 is replaced by an unpredictable marker. Once the JSON has been parsed, the decoded image takes the marker's place. A
 string that turns out to be something else stays in the JSON unchanged.
 """

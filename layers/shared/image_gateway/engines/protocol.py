@@ -121,7 +121,7 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class Cancellable(Protocol):
+class Cancelable(Protocol):
     """An engine that knows the job of each of its runs, so that a job's runs can be stopped by the job's id."""
 
     async def cancel(self, job_id: str) -> None:

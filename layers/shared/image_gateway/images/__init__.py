@@ -1,1 +1,1 @@
-"""Images as bytes: detection of types, resolution and normalisation of inputs, conversion of outputs, storage."""
+"""Images as bytes: detection of types, resolution and normalization of inputs, conversion of outputs, storage."""

@@ -7,7 +7,7 @@ import io
 
 from PIL import Image, ImageChops, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
 
-from image_gateway.images.normalise import srgb
+from image_gateway.images.normalize import srgb
 
 MAX_PIXELS = 24_000_000
 """Maximum number of pixels. At 16 bytes for each pixel, a conversion uses at most 400 MB."""

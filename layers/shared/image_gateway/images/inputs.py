@@ -18,7 +18,7 @@ from image_gateway.models.forms import MAX_IMAGES, STORED_ID
 from image_gateway.net.public_fetch import MAX_BYTES
 
 MAX_TOTAL_BYTES = 100_000_000
-"""Maximum total size of the normalised images of one edit, in bytes."""
+"""Maximum total size of the normalized images of one edit, in bytes."""
 
 _MAX_CONCURRENT_READS = 8
 _MEGABYTE = 1_000_000
@@ -73,7 +73,7 @@ class ImageInputs:
     async def resolve(
         self, image: str | Sequence[str], mask: str | None, principal: Principal
     ) -> tuple[tuple[InputImage, ...], InputImage | None]:
-        """Return the normalised images, in the order of the strings, and the normalised mask.
+        """Return the normalized images, in the order of the strings, and the normalized mask.
 
         All strings are parsed before anything is fetched. Then they are resolved concurrently.
 
@@ -144,7 +144,7 @@ class ImageInputs:
         async with self._read_slots:
             data = await read()
             async with self._decoding_lock:
-                image = await asyncio.to_thread(_normalise, data, field)
+                image = await asyncio.to_thread(_normalize, data, field)
         sizes.append(len(image.data))
         if sum(sizes) > MAX_TOTAL_BYTES:
             raise TooLarge(f"The images are over {MAX_TOTAL_BYTES // _MEGABYTE} MB together", field="image")
@@ -154,7 +154,7 @@ class ImageInputs:
         data = await read()
         size_of = await first
         async with self._decoding_lock:
-            return await asyncio.to_thread(_normalise_mask, data, size_of)
+            return await asyncio.to_thread(_normalize_mask, data, size_of)
 
 
 def _constant(data: bytes) -> Read:
@@ -195,13 +195,13 @@ def _too_large(field: str) -> TooLarge:
     return TooLarge(f"The image is over {MAX_BYTES // _MEGABYTE} MB", field=field)
 
 
-def _normalise(data: bytes, field: str) -> InputImage:
-    from image_gateway.images.normalise import normalise  # noqa: PLC0415 - loads Pillow, which only edits need
+def _normalize(data: bytes, field: str) -> InputImage:
+    from image_gateway.images.normalize import normalize  # noqa: PLC0415 - loads Pillow, which only edits need
 
-    return normalise(data, field=field)
+    return normalize(data, field=field)
 
 
-def _normalise_mask(data: bytes, size_of: InputImage) -> InputImage:
-    from image_gateway.images.normalise import normalise_mask  # noqa: PLC0415 - as above
+def _normalize_mask(data: bytes, size_of: InputImage) -> InputImage:
+    from image_gateway.images.normalize import normalize_mask  # noqa: PLC0415 - as above
 
-    return normalise_mask(data, size_of=size_of, field="mask")
+    return normalize_mask(data, size_of=size_of, field="mask")

@@ -105,12 +105,12 @@ def _webp(data: bytes) -> ImageType:
 
 def _gif(data: bytes) -> ImageType:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    position = 13 + _gif_colours(flags)
+    position = 13 + _gif_colors(flags)
     while (block := data[position]) != 0x3B:
         if block == 0x21:
             position += 2
         elif block == 0x2C:
-            position += 11 + _gif_colours(data[position + 9])
+            position += 11 + _gif_colors(data[position + 9])
         else:
             raise ValueError(f"not a GIF image: it has a block of type {block:#04x}")
         while length := data[position]:
@@ -119,8 +119,8 @@ def _gif(data: bytes) -> ImageType:
     return ImageType("image/gif", width, height)
 
 
-def _gif_colours(flags: int) -> int:
-    """Return the length in bytes of the colour table that a descriptor's flags declare."""
+def _gif_colors(flags: int) -> int:
+    """Return the length in bytes of the color table that a descriptor's flags declare."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 

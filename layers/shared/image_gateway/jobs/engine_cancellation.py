@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from image_gateway.config.store import ConfigStore
-from image_gateway.engines.protocol import Cancellable
+from image_gateway.engines.protocol import Cancelable
 from image_gateway.errors import GatewayError
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.jobs import Job
@@ -36,7 +36,7 @@ class EngineCanceler:
         try:
             config = (await self._configs.read()).config
             engine = self._engine(job.engine, config, edit=job.kind == "edit")
-            if isinstance(engine, Cancellable):
+            if isinstance(engine, Cancelable):
                 async with asyncio.timeout(self._timeout_seconds):
                     await engine.cancel(job.id)
         except (GatewayError, TimeoutError) as error:

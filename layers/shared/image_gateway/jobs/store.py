@@ -3,7 +3,7 @@
 Every change is one conditional write: of two concurrent writes one fails, and its caller learns that.
 
 The AWS client sends a write again where the response was lost. The second write then fails its condition, because the
-first one has been stored. `JobStore` recognises its own item, and counts such a write as successful.
+first one has been stored. `JobStore` recognizes its own item, and counts such a write as successful.
 """
 
 import time
@@ -167,7 +167,7 @@ class JobStore:
         Raises:
             StorageUnavailable: the table does not respond.
         """
-        # A time that an earlier call has set stays, so that a write of that call is recognised.
+        # A time that an earlier call has set stays, so that a write of that call is recognized.
         job.finished_at = (job.finished_at or utc_now()) if job.ended else None
         truncate_to_fit(job)
         return await self._write(

@@ -85,7 +85,7 @@ async def test_a_timeout_stops_the_server_first(bench: Bench) -> None:
 
 
 async def test_cancellation_stops_the_server_first(bench: Bench) -> None:
-    """The cancelled job keeps its slot until the server is idle."""
+    """The canceled job keeps its slot until the server is idle."""
     task = bench.generate()
     await bench.until_busy()
 

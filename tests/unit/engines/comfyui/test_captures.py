@@ -267,9 +267,9 @@ async def test_a_cached_run_without_its_file_is_repeated(recorded: Recorded, ser
 
     result = await comfyui_engine.generate(ImageRequest(job_id="a-job", prompt="x"))
 
-    colours = [body["prompt"]["1"]["inputs"]["color"] for body in recorded.bodies]
+    colors = [body["prompt"]["1"]["inputs"]["color"] for body in recorded.bodies]
     assert result.images[0].data == b'"image"'
-    assert len(set(colours)) == 2
+    assert len(set(colors)) == 2
 
 
 async def test_a_base_url_may_end_in_api(recorded: Recorded, serve: Serve, connect: Connect) -> None:

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.anyio
 Serve = Callable[[ASGIApp], str]
 Connect = Callable[..., Connection]
 MakeEngine = Callable[..., ComfyUIEngine]
-Colour = tuple[int, ...]
+Color = tuple[int, ...]
 
-RED, GREEN, BLUE, GREY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
+RED, GREEN, BLUE, GRAY = (255, 0, 0), (0, 255, 0), (0, 0, 255), (128, 128, 128)
 WIDTH, HEIGHT = 200, 120
 
 
@@ -54,9 +54,9 @@ async def make_engine(serve: Serve, connect: Connect, app: Any) -> MakeEngine:
     return make_engine
 
 
-def input_image(colour: Colour, mode: str = "RGB") -> InputImage:
+def input_image(color: Color, mode: str = "RGB") -> InputImage:
     out = io.BytesIO()
-    Image.new(mode, (WIDTH, HEIGHT), colour).save(out, "PNG")
+    Image.new(mode, (WIDTH, HEIGHT), color).save(out, "PNG")
     return InputImage(out.getvalue(), "image/png", WIDTH, HEIGHT)
 
 
@@ -77,9 +77,9 @@ def decode(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def colours(image: Image.Image, box: tuple[int, int, int, int]) -> set[Colour]:
+def colors(image: Image.Image, box: tuple[int, int, int, int]) -> set[Color]:
     part = image.crop(box)
-    return {colour for _count, colour in part.getcolors(part.width * part.height) or [] if isinstance(colour, tuple)}
+    return {color for _count, color in part.getcolors(part.width * part.height) or [] if isinstance(color, tuple)}
 
 
 def without(sample: Sample, kind: str) -> Sample:
@@ -122,34 +122,34 @@ async def test_several_input_images_keep_their_order(make_engine: MakeEngine) ->
 
 async def test_a_mask_limits_the_change(make_engine: MakeEngine) -> None:
     """Only the transparent half of the mask changes."""
-    result = await make_engine().edit(edit(input_image(GREY), mask=right_half()))
+    result = await make_engine().edit(edit(input_image(GRAY), mask=right_half()))
 
     painted = decode(result.images[0].data)
-    assert colours(painted, (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GREY}
-    assert len(colours(painted, (WIDTH // 2 + 1, 0, WIDTH, HEIGHT))) > 1
+    assert colors(painted, (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GRAY}
+    assert len(colors(painted, (WIDTH // 2 + 1, 0, WIDTH, HEIGHT))) > 1
 
 
 @pytest.mark.parametrize("channel", ["red", "green", "blue"])
-async def test_a_mask_works_for_nodes_that_read_colours(channel: str, make_engine: MakeEngine) -> None:
-    """A node that reads the mask from a colour sees white where alpha is 0."""
+async def test_a_mask_works_for_nodes_that_read_colors(channel: str, make_engine: MakeEngine) -> None:
+    """A node that reads the mask from a color sees white where alpha is 0."""
     sample = Sample(copy.deepcopy(EDIT.workflow), EDIT.nodes)
     sample.workflow["13"]["inputs"]["channel"] = channel
 
-    result = await make_engine(sample).edit(edit(input_image(GREY), mask=right_half()))
+    result = await make_engine(sample).edit(edit(input_image(GRAY), mask=right_half()))
 
-    assert colours(decode(result.images[0].data), (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GREY}
+    assert colors(decode(result.images[0].data), (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GRAY}
 
 
-@pytest.mark.parametrize("first", [input_image(GREY), input_image((*GREY, 255), "RGBA")])
+@pytest.mark.parametrize("first", [input_image(GRAY), input_image((*GRAY, 255), "RGBA")])
 async def test_without_a_mask_node_the_mask_is_the_first_inputs_alpha(
     first: InputImage, make_engine: MakeEngine
 ) -> None:
-    """A workflow that reads its mask from the image finds it there; the colours do not change."""
+    """A workflow that reads its mask from the image finds it there; the colors do not change."""
     result = await make_engine(without(EDIT, "mask")).edit(edit(first, mask=right_half()))
 
     painted = decode(result.images[0].data)
-    assert colours(painted, (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GREY}
-    assert len(colours(painted, (WIDTH // 2 + 1, 0, WIDTH, HEIGHT))) > 1
+    assert colors(painted, (0, 0, WIDTH // 2 - 1, HEIGHT)) == {GRAY}
+    assert len(colors(painted, (WIDTH // 2 + 1, 0, WIDTH, HEIGHT))) > 1
     assert result.warnings == []
 
 
@@ -159,7 +159,7 @@ async def test_a_mask_that_no_node_reads_is_a_warning(make_engine: MakeEngine) -
     sample.workflow["17"]["inputs"]["samples"] = ["15", 0]
     del sample.workflow["16"]
 
-    result = await make_engine(sample).edit(edit(input_image(GREY), mask=right_half()))
+    result = await make_engine(sample).edit(edit(input_image(GRAY), mask=right_half()))
 
     assert result.warnings == ["mask was ignored: no node of IMAGES_EDIT_COMFYUI_WORKFLOW takes it"]
 

@@ -32,8 +32,8 @@ async def test_the_images_of_all_output_nodes_are_returned(make_engine: MakeEngi
 
     result = await make_engine(Sample(sample.workflow, [seed])).generate(image_request(seed=0xFF0000))
 
-    colours = [Image.open(io.BytesIO(image.data)).getpixel((0, 0)) for image in result.images]
-    assert colours == [(0, 255, 255), (255, 0, 0)]
+    colors = [Image.open(io.BytesIO(image.data)).getpixel((0, 0)) for image in result.images]
+    assert colors == [(0, 255, 255), (255, 0, 0)]
     assert "the workflow saved 2 images for n=1" in result.warnings
 
 

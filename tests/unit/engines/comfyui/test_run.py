@@ -115,7 +115,7 @@ async def test_a_run_that_waits_too_long_is_deleted(bench: Bench) -> None:
     other.cancel()
 
 
-async def test_a_cancelled_job_leaves_its_run_and_finds_it_again(bench: Bench) -> None:
+async def test_a_canceled_job_leaves_its_run_and_finds_it_again(bench: Bench) -> None:
     """A job whose caller's time has ended is started again."""
     bench.state.knobs.latency = LONG
     request = image_request()
@@ -134,7 +134,7 @@ async def test_a_cancelled_job_leaves_its_run_and_finds_it_again(bench: Bench) -
     assert bench.posted("/interrupt") == []
 
 
-async def test_a_cancelled_job_leaves_its_waiting_run_in_the_queue(bench: Bench) -> None:
+async def test_a_canceled_job_leaves_its_waiting_run_in_the_queue(bench: Bench) -> None:
     """The restarted job need not queue again."""
     bench.state.knobs.latency = LONG
     other = bench.start(image_request())
@@ -160,7 +160,7 @@ async def test_a_failed_cancellation_does_not_hide_the_timeout(bench: Bench) -> 
         await bench.engine(timeout=0.3).generate(image_request())
 
 
-async def test_all_runs_of_a_job_can_be_cancelled(bench: Bench) -> None:
+async def test_all_runs_of_a_job_can_be_canceled(bench: Bench) -> None:
     """The current run is interrupted, waiting ones are deleted, and those of other jobs are not affected."""
     bench.state.knobs.latency = LONG
     sample = Sample(CHECKPOINT.workflow, [node for node in CHECKPOINT.nodes if node["type"] != "n"])
@@ -223,7 +223,7 @@ async def test_a_restart_of_the_server_during_a_run_is_an_error(bench: Bench) ->
     assert caught.value.may_have_cost
 
 
-async def test_a_run_is_not_cancelled_if_the_server_becomes_unavailable(bench: Bench) -> None:
+async def test_a_run_is_not_canceled_if_the_server_becomes_unavailable(bench: Bench) -> None:
     """The restarted job may find its run."""
     bench.state.knobs.latency = LONG
     bench.state.knobs.faults = [Fault(500, "<h1>Bad Gateway</h1>", times=-1, path="/queue", skip=2)]
@@ -236,7 +236,7 @@ async def test_a_run_is_not_cancelled_if_the_server_becomes_unavailable(bench: B
 
 
 @pytest.mark.parametrize("path", ["/prompt", "/queue"])
-async def test_a_run_is_not_cancelled_after_a_gateway_timeout(bench: Bench, path: str) -> None:
+async def test_a_run_is_not_canceled_after_a_gateway_timeout(bench: Bench, path: str) -> None:
     """A proxy's 504 says nothing about the run, and the restarted job may find it."""
     bench.state.knobs.latency = LONG
     bench.state.knobs.faults = [Fault(504, "late", path=path, skip=int(path == "/queue"))]
@@ -258,9 +258,7 @@ async def test_a_run_that_exceeded_its_time_is_not_outstanding(bench: Bench) -> 
     assert (caught.value.may_have_cost, caught.value.outstanding) == (True, False)
 
 
-async def test_a_run_that_expires_during_a_poll_without_response_is_cancelled(
-    bench: Bench, loop_time: LoopTime
-) -> None:
+async def test_a_run_that_expires_during_a_poll_without_response_is_canceled(bench: Bench, loop_time: LoopTime) -> None:
     """The run's timeout is reported, not that of the request."""
     silent = asyncio.Event()
 

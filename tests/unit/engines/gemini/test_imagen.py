@@ -67,7 +67,7 @@ async def test_images_that_are_all_filtered_are_a_content_block(make_engine: Mak
 
 
 async def test_a_prompt_that_imagen_refuses_is_a_content_block(make_engine: MakeEngine) -> None:
-    """Imagen refuses with a plain 400, which is recognised by its text."""
+    """Imagen refuses with a plain 400, which is recognized by its text."""
     with pytest.raises(ContentBlocked, match="sensitive words"):
         await make_engine().generate(image_request("refused", model=IMAGEN))
 

@@ -19,7 +19,7 @@ from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import EngineRejected, EngineUnavailable
 from sandbox.engines.state import Fault, SandboxState
 from tests.loop_time import LoopTime
-from tests.polling import LONG, until
+from tests.polling import DEADLINE_SECONDS, LONG, until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ async def test_concurrent_calls_keep_their_order(
         if (await request.json())["n"] > 1:
             return JSONResponse({"error": {"message": "one at a time", "param": "n", "code": None}}, 400)
         number = int(request.headers["x-call"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             await meeting.wait()
             async with turn:
                 await turn.wait_for(lambda: len(answered) == 4 - number)

@@ -40,7 +40,7 @@ class Automatic1111Engine:
     """An AUTOMATIC1111-compatible server, created from one configuration; edits go to the same server.
 
     Its API has no job ids, so a job cannot be stopped from outside. If the call that waits for images times out or is
-    cancelled, it interrupts the server first, so that the next job does not spend its time in the server's queue.
+    canceled, it interrupts the server first, so that the next job does not spend its time in the server's queue.
     """
 
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - edits use the same fields
@@ -127,7 +127,7 @@ class Automatic1111Engine:
         return result
 
     async def _post_exclusively(self, server: EngineServer, path: str, body: dict[str, Any]) -> Any:
-        """Send one call at a time. If it is cancelled or its response is lost, interrupt the server before leaving."""
+        """Send one call at a time. If it is canceled or its response is lost, interrupt the server before leaving."""
         # One at a time, since a call that waits inside the server cannot be stopped there.
         async with self._call_lock:
             try:
@@ -229,7 +229,7 @@ async def _image(text: object, seed: object) -> EngineResult:
 
 
 def _white_where_transparent(mask: bytes) -> bytes:
-    """Convert a mask whose transparent pixels are edited to one whose white pixels are: a grey PNG."""
+    """Convert a mask whose transparent pixels are edited to one whose white pixels are: a gray PNG."""
     from PIL import Image, ImageChops  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(mask)) as image:

@@ -23,7 +23,7 @@ async def interrupt_and_wait(server: EngineServer) -> None:
     """
     with suppress(EngineError, TimeoutError):
         interrupting = asyncio.wait_for(server.send("POST", "/sdapi/v1/interrupt"), _INTERRUPT_SECONDS)
-        # Shielded: the request must reach the server even if this task is cancelled.
+        # Shielded: the request must reach the server even if this task is canceled.
         await asyncio.shield(interrupting)
         async with asyncio.timeout(_IDLE_SECONDS):
             for wait in _POLL_SECONDS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colours, with_mask_as_alpha
+from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
 from image_gateway.engines.comfyui.run import Outcome, OutputFile, Runner, run_ids
 from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound
 from image_gateway.engines.comfyui.workflow import WorkflowTemplate, fresh_seed, request_values
@@ -88,7 +88,7 @@ class ComfyUIEngine:
         elif 1 < len(images) < len(inputs):
             warnings.append(f"the workflow takes {len(inputs)} input images: the last one was used for the rest")
         if template.has("mask"):
-            mask = await asyncio.to_thread(mask_with_colours, request.mask) if request.mask else None
+            mask = await asyncio.to_thread(mask_with_colors, request.mask) if request.mask else None
             mask = mask or await asyncio.to_thread(fully_editable_mask, images[0])
         elif request.mask:
             images[0] = await asyncio.to_thread(with_mask_as_alpha, images[0], request.mask)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def mask_with_colours(mask: InputImage) -> InputImage:
-    """Return the mask with the pixels to edit also in white on black, for nodes that read colours and not alpha."""
+def mask_with_colors(mask: InputImage) -> InputImage:
+    """Return the mask with the pixels to edit also in white on black, for nodes that read colors and not alpha."""
     from PIL import Image, ImageChops  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(mask.data)) as opened:
@@ -31,7 +31,7 @@ def fully_editable_mask(image: InputImage) -> InputImage:
 
 
 def with_mask_as_alpha(image: InputImage, mask: InputImage) -> InputImage:
-    """Return the image with the mask's alpha in place of its own. Its colours do not change."""
+    """Return the image with the mask's alpha in place of its own. Its colors do not change."""
     from PIL import Image  # noqa: PLC0415 - only edits with a mask need Pillow
 
     with Image.open(io.BytesIO(image.data)) as original, Image.open(io.BytesIO(mask.data)) as opened:

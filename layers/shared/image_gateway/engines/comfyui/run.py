@@ -92,7 +92,7 @@ class Runner:
     async def run(self, ids: Iterator[str], workflow: Workflow) -> Outcome:
         """Run `workflow` under the first of `ids` that has not failed yet, or follow an existing run with that id.
 
-        A run that exceeds its time is cancelled on the server. A run stays there if the caller is cancelled or if the
+        A run that exceeds its time is canceled on the server. A run stays there if the caller is canceled or if the
         server stops answering, so that a restarted job finds it.
 
         Raises:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from image_gateway.errors import InvalidImage
-from image_gateway.images.normalise import normalise
+from image_gateway.images.normalize import normalize
 from tests.unit.images.crafted_png import crafted_png, png_chunk
 from tests.unit.images.sample_images import ENCODERS, HEIC, decode, encode, quarters
 
@@ -47,19 +47,19 @@ INVALID_FILES: dict[str, Callable[[], bytes]] = {
 def test_oversized_images_and_other_files_are_invalid(file: str) -> None:
     """The error has the field of the image."""
     with pytest.raises(InvalidImage) as caught:
-        normalise(INVALID_FILES[file](), field="image[3]")
+        normalize(INVALID_FILES[file](), field="image[3]")
     assert caught.value.field == "image[3]"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ENCODERS if "," not in kind] + ["heic"])
 def test_truncated_files_are_invalid(kind: str) -> None:
-    """Even a file cut shortly before its end is not filled with grey pixels."""
+    """Even a file cut shortly before its end is not filled with gray pixels."""
     data = HEIC if kind == "heic" else ENCODERS[kind][0]()
     if kind == "mpo":
         data = data[: data.index(b"\xff\xd9") + 2]
     for length in (20, len(data) // 2, len(data) - 16):
         with pytest.raises(InvalidImage):
-            normalise(data[:length], field="image")
+            normalize(data[:length], field="image")
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_an_image_or_invalid(kind: str, at: float, junk: bytes
     position = int(at * (len(data) - 1))
     data[position : position + len(junk)] = junk
     with suppress(InvalidImage):
-        decode(normalise(bytes(data), field="image"))
+        decode(normalize(bytes(data), field="image"))
 
 
 @settings(max_examples=100, deadline=None)
@@ -78,4 +78,4 @@ def test_a_damaged_file_is_an_image_or_invalid(kind: str, at: float, junk: bytes
 def test_arbitrary_bytes_are_invalid(data: bytes) -> None:
     """They cause no other exception."""
     with pytest.raises(InvalidImage):
-        normalise(data, field="image")
+        normalize(data, field="image")

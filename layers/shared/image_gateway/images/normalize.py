@@ -1,4 +1,4 @@
-"""Normalisation of input images to what every engine accepts: upright, sRGB, PNG or JPEG, without metadata.
+"""Normalization of input images to what every engine accepts: upright, sRGB, PNG or JPEG, without metadata.
 
 Pillow is in a layer of its own, so this module is imported only where an edit runs. All functions are CPU work that
 blocks: call them in a thread. A call uses up to about 8 bytes of memory for each pixel: 400 MB at `MAX_PIXELS`.
@@ -47,10 +47,10 @@ _TRANSPOSE_BY_ORIENTATION = {
 _HEIF_OPTIONS = {"thumbnails": False, "depth_images": False, "aux_images": False, "decode_threads": 1}
 
 
-def normalise(data: bytes, *, field: str) -> InputImage:
+def normalize(data: bytes, *, field: str) -> InputImage:
     """Decode a PNG, JPEG, WebP, GIF, AVIF, HEIC, BMP, TIFF or MPO image (its first frame), and encode it again.
 
-    The image is rotated according to its EXIF orientation, and converted to sRGB according to its colour profile. The
+    The image is rotated according to its EXIF orientation, and converted to sRGB according to its color profile. The
     result has no metadata. It is a JPEG of quality 95, or a PNG where the image has alpha or a lossless format.
 
     Args:
@@ -67,16 +67,16 @@ def normalise(data: bytes, *, field: str) -> InputImage:
         return _encoded(image, "PNG" if lossless or image.mode == "RGBA" else "JPEG")
 
 
-def normalise_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImage:
+def normalize_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImage:
     """Decode a mask, whose transparent pixels are the ones to edit, and encode it as an RGBA PNG with black pixels.
 
     Args:
         data: the encoded mask.
-        size_of: the first input image, already normalised.
+        size_of: the first input image, already normalized.
         field: the form field, for errors.
 
     Raises:
-        InvalidImage: as `normalise`; or the mask has no alpha, is completely opaque, does not have the size of
+        InvalidImage: as `normalize`; or the mask has no alpha, is completely opaque, does not have the size of
             `size_of`, or is larger than `MAX_MASK_BYTES`.
     """
     with _pillow_errors(field), _open(data, field) as opened:
@@ -157,10 +157,10 @@ def _upright(image: Image.Image) -> Image.Image:
 def srgb(image: Image.Image) -> Image.Image:
     """Return the image in sRGB: as RGBA where it may have transparent pixels, else as RGB.
 
-    Where a colour profile cannot be used, the pixels keep their values.
+    Where a color profile cannot be used, the pixels keep their values.
     """
     image = _eight_bits(image)
-    if image.mode == "La":  # Pillow converts premultiplied grey to LA only
+    if image.mode == "La":  # Pillow converts premultiplied gray to LA only
         image = image.convert("LA")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if mode == "RGBA" or image.mode not in ("L", "RGB", "CMYK"):
@@ -175,9 +175,9 @@ def srgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Convert greys of 16 bits, 32 bits or floating point to 8 bits; return any other image unchanged.
+    """Convert grays of 16 bits, 32 bits or floating point to 8 bits; return any other image unchanged.
 
-    Greys of 32 bits and floating point have no defined white, so the range between the darkest and the brightest pixel
+    Grays of 32 bits and floating point have no defined white, so the range between the darkest and the brightest pixel
     is stretched.
     """
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
@@ -186,9 +186,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     value_range = (0.0, 65_535.0) if image.mode.startswith("I;16") else deep.getextrema()
     low, high = cast("tuple[float, float]", value_range)
     scale = 255 / ((high - low) or 1.0)
-    grey = deep.point(lambda value: value * scale - low * scale).convert("L")
-    grey.info.pop("transparency", None)
-    return grey
+    gray = deep.point(lambda value: value * scale - low * scale).convert("L")
+    gray.info.pop("transparency", None)
+    return gray
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
