@@ -133,7 +133,7 @@ class Gateway:
         """Completes queued jobs."""
         from image_gateway.worker.completion import JobCompletion
 
-        return JobCompletion(self.jobs, self.events, self._batch_tracker)
+        return JobCompletion(self.jobs, self.events, self._batch_tracker, self.images)
 
     @cached_property
     def dispatcher(self) -> "Dispatcher":

@@ -39,7 +39,9 @@ async def test_a_failed_attempt_releases_its_images_at_once() -> None:
     job = Job(id="job", kind="generation", owner="token:t")
     gc.disable()
     try:
-        error = await run_attempt(cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"))
+        error = await run_attempt(
+            cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"), remaining=lambda: 9.0
+        )
         image = executor.image()
     finally:
         gc.enable()
