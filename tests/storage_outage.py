@@ -52,6 +52,10 @@ class OutageAws(Aws):
         """Let `times` requests fail after `skip` more: see `Outage`."""
         self._outages.append(Outage(service, name, path, skip, times))
 
+    def end(self) -> None:
+        """Let no more requests fail."""
+        self._outages.clear()
+
     async def send(
         self,
         service: str,

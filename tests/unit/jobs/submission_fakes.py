@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
+from image_gateway.aws import Remaining
 from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
@@ -32,7 +33,7 @@ class FakeExecutor:
             raise Disabled(f"edit={edit}")
         return self.config
 
-    async def execute(self, job: Job, *arguments: Any) -> None:
+    async def execute(self, job: Job, *arguments: Any, remaining: Remaining) -> None:  # noqa: ARG002 - as JobExecutor
         self.executed.append(arguments)
         await self.execution(job)
 

@@ -26,7 +26,7 @@ class FailingExecutor:
 
     image: weakref.ref[LargeImage]
 
-    async def execute(self, *_arguments: object) -> None:
+    async def execute(self, *_arguments: object, **_options: object) -> None:
         image = LargeImage()
         self.image = weakref.ref(image)
         failures = [StorageUnavailable("The image was not stored")]

@@ -4,6 +4,7 @@ API Gateway cuts off a request after 30 s. The caller of a longer job is redirec
 again. `Location` is relative to the path of the request, so that it is valid under any host, stage or base path.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -78,7 +79,8 @@ class Waiting:
         self._request = request
         self._submission = gateway.submission
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
-        self._started = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self.max_seconds = max_wait_seconds(self._event, gateway.settings)
 
     @property
@@ -88,7 +90,7 @@ class Waiting:
 
     def remaining_seconds(self) -> float:
         """Return the seconds that are left for the response to leave in time. This can be negative."""
-        elapsed = max(self.elapsed_seconds, time.monotonic() - self._started)
+        elapsed = max(self.elapsed_seconds, self._loop.time() - self._started)
         return self.max_seconds + _COMPLETION_SECONDS - elapsed
 
     async def wait(self, job: Job, seconds: float | None = None) -> Job:

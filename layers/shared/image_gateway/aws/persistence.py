@@ -41,7 +41,7 @@ async def persist(
     Raises:
         AwsError, StorageUnavailable: the last call failed, or took too long.
     """
-    attempts = 0
+    attempts, longest_pause = 0, _FIRST_PAUSE_SECONDS
     while True:
         attempts += 1
         try:
@@ -52,10 +52,11 @@ async def persist(
                 raise
             raise NoResponse("Timeout", "there was no response in time") from None
         except (AwsError, StorageUnavailable) as error:
-            pause = min(_FIRST_PAUSE_SECONDS * 2 ** (attempts - 1), _MAX_PAUSE_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
+            pause = longest_pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
             if pause >= remaining() or (attempts >= _MAX_ATTEMPTS_IF_PERMANENT and not _is_transient(error)):
                 raise
         await sleep(pause)
+        longest_pause = min(longest_pause * 2, _MAX_PAUSE_SECONDS)
 
 
 def _is_transient(error: AwsError | StorageUnavailable) -> bool:
