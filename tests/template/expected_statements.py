@@ -62,7 +62,17 @@ READS_CONFIGURATION: Final[dict[str, Statement]] = {
 }
 QUEUES_JOBS: Final[dict[str, Statement]] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None)}
 PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
-    "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}})
+    "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}}),
+    "RecordAnnouncements": (
+        ["dynamodb:UpdateItem"],
+        TABLE,
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["job#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced"]},
+            "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+            "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+        },
+    ),
 }
 RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
     "RecordTokenUse": (

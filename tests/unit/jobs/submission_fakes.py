@@ -60,14 +60,18 @@ class FakeQueue:
 
 
 class FakeEvents:
-    """Records the ids and statuses of completions."""
+    """Records the ids and statuses of completions; with `fails`, it does not accept any."""
+
+    enabled = True
 
     def __init__(self) -> None:
+        self.fails = False
         self.published: list[tuple[str, str]] = []
 
     async def publish_completion(self, job: Job) -> bool:
-        self.published.append((job.id, job.status))
-        return True
+        if not self.fails:
+            self.published.append((job.id, job.status))
+        return not self.fails
 
 
 class FakeTime:

@@ -15,8 +15,8 @@ from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.idempotency import Claim, should_be_retried
 from image_gateway.jobs.input_storage import store_inputs
@@ -45,7 +45,7 @@ class Submission:
         queue: sends jobs to the worker.
         images: stores the input images of queued jobs.
         executor: executes jobs inline.
-        events: publishes completions.
+        announcements: publishes completions.
         sleep: waits, in seconds.
         clock: returns monotonic seconds.
     """
@@ -58,7 +58,7 @@ class Submission:
         queue: JobQueue,
         images: ImageStore,
         executor: JobExecutor,
-        events: JobEvents,
+        announcements: Announcements,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -67,7 +67,7 @@ class Submission:
         self._queue = queue
         self._images = images
         self._executor = executor
-        self._events = events
+        self._announcements = announcements
         self._sleep = sleep
         self._clock = clock
 
@@ -196,9 +196,10 @@ class Submission:
             contents=contents,
             remaining=lambda: remaining() - _RECORD_SECONDS,
         )
+        self._announcements.expect(job)
         try:
             recorded = await finish_with_retries(self._jobs, job, holder, remaining, self._sleep)
-            if not recorded or await self._events.publish_completion(job):
+            if not recorded or await self._announcements.announce(job):
                 # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
                 scheduling.cancel()
             return job if recorded else await self._jobs.get(job.id) or job
@@ -238,9 +239,11 @@ class Submission:
         """
         failed = job.model_copy()
         failed.fail(error)
+        self._announcements.expect(failed)
         try:
             if not await self._jobs.end(failed, expected_status="queued"):
                 return await self._jobs.get(job.id) or job
+            await self._announcements.announce(failed)
         except StorageUnavailable:
             error.may_have_cost = True
         raise error

@@ -12,8 +12,8 @@ from image_gateway.aws import Remaining, persist, storage_errors
 from image_gateway.batches.tracking import BatchTracker
 from image_gateway.errors import GatewayError, Interrupted
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.restoration import restore_from_images
 from image_gateway.jobs.store import JobStore, Lease
 from image_gateway.models.jobs import Job
@@ -35,7 +35,7 @@ class JobCompletion:
 
     Args:
         jobs: where jobs are stored.
-        events: publishes completions.
+        announcements: publishes completions.
         batches: tracks the jobs of request files.
         images: the images of jobs whose record was not written.
         sleep: waits for a number of seconds.
@@ -44,14 +44,14 @@ class JobCompletion:
     def __init__(
         self,
         jobs: JobStore,
-        events: JobEvents,
+        announcements: Announcements,
         batches: BatchTracker,
         images: ImageStore,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._jobs = jobs
-        self._events = events
+        self._announcements = announcements
         self._batches = batches
         self._images = images
         self._sleep = sleep
@@ -65,9 +65,11 @@ class JobCompletion:
             remaining: returns the seconds that the invocation has left. The record is tried until shortly before.
         """
         if await self.record(job, holder, remaining):
-            return await self.announce(job)
+            return await self._announcements.announce_by_message(job)
         logger.warning("another process ended the job first", extra={"job_id": job.id, "outcome": job.status})
-        return True
+        # Who canceled the job has announced that by now, or died. In that case the message is needed for it.
+        stored = await self._jobs.get(job.id)
+        return stored is None or stored.announced is not False
 
     async def record(self, job: Job, holder: str, remaining: Remaining) -> bool:
         """Store a leased job as `JobStore.finish`; tried until shortly before the end of the invocation."""
@@ -125,13 +127,13 @@ class JobCompletion:
         if not job.ended:
             processed = await self.fail(job, error, remaining)
         else:
-            processed = not redelivered or await self.announce(job)
+            processed = await self.announce(job, redelivered=redelivered)
         await self.record_in_batch(job, remaining)
         return processed
 
-    async def announce(self, job: Job) -> bool:
-        """Publish the end of a job. Return False if it could not be published."""
-        return await self._events.publish_completion(job)
+    async def announce(self, job: Job, *, redelivered: bool) -> bool:
+        """Announce the end of a job where that is needed: see `Announcements.announce_if_needed`."""
+        return await self._announcements.announce_if_needed(job, redelivered=redelivered)
 
     async def record_in_batch(self, job: Job, remaining: Remaining) -> None:
         """Record in the batch that a job has ended; nothing happens for a job that is in no batch.

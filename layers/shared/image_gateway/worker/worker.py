@@ -80,7 +80,7 @@ class Worker:
         if not job.ended:
             processed = await self._start(job, remaining)
         else:
-            processed = not redelivered or await self._completion.announce(job)
+            processed = await self._completion.announce(job, redelivered=redelivered)
         await self._completion.record_in_batch(job, remaining)
         return processed
 
