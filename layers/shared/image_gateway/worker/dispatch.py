@@ -111,7 +111,7 @@ class Dispatcher:
         """Store a failed job for a request that does not validate, so that its sender can find the reason."""
         job.fail(error)
         job.finished_at = utc_now()
-        self._announcements.expect(job)
         if await self._jobs.create(job) is None:
-            await self._announcements.announce(job)
+            # A refused event is sent again while this message is processed, or when it is redelivered.
+            await self._announcements.announce_by_message(job)
         return job.id
