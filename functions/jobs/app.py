@@ -69,7 +69,11 @@ async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) ->
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """Cancel a job that has not ended. It will have no images. Its run at the engine is stopped if that is possible."""
     cancellation = Cancellation(
-        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
+        jobs=gateway.jobs,
+        configs=gateway.configs,
+        engine=gateway.engine,
+        announcements=gateway.announcements,
+        queue=gateway.queue,
     )
     return job_info(await cancellation.cancel(job), gateway.images, principal)
 

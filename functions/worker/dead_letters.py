@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.worker.records import BatchResponse, process_records, to_message
+from image_gateway.aws import Remaining
 from image_gateway.batches.request_file import RequestFile
 from image_gateway.container import Gateway, from_environment
 from image_gateway.errors import Interrupted
@@ -29,20 +30,24 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
     """Create the handler of a deployment."""
     quiet_httpx()
 
-    def handler(event: Any, _context: Any) -> BatchResponse:
+    def handler(event: Any, context: Any) -> BatchResponse:
         # If the settings are invalid, this fails the invocation, and Lambda logs the reason.
         deployment = gateway()
-        return run(process_records(event["Records"], lambda record: _process(deployment, record)))
+
+        def remaining() -> float:
+            return float(context.get_remaining_time_in_millis() / 1000)
+
+        return run(process_records(event["Records"], lambda record: _process(deployment, record, remaining)))
 
     return handler
 
 
-async def _process(gateway: Gateway, record: Any) -> bool:
+async def _process(gateway: Gateway, record: Any, remaining: Remaining) -> bool:
     message = to_message(record)
     content = _read(gateway, message)
     if isinstance(content, JobMessage | RequestMessage) and await gateway.jobs.get(content.job_id):
         error = Interrupted(_JOB_GIVEN_UP)
-        return await gateway.completion.give_up(content.job_id, error, redelivered=message.redelivered)
+        return await gateway.completion.give_up(content.job_id, error, remaining, redelivered=message.redelivered)
     reason = _reason(record)
     if isinstance(content, RequestFile):
         await gateway.ingester.give_up(content, reason)

@@ -1,5 +1,6 @@
 """Deployments on embedded AWS, with the sandbox's engines and a worker."""
 
+import ssl
 import uuid
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,6 +18,8 @@ from tests.integration.deployment import Deployment
 from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 from tests.integration.worker_thread import WorkerThread
+from tests.loop_time import LoopTime
+from tests.storage_outage import OutageAws
 
 
 @pytest.fixture
@@ -99,3 +102,9 @@ def worker(openai_deployment: Deployment) -> Iterator[WorkerDeployment]:
     worker = deploy_worker(openai_deployment.gateway)
     yield worker
     run(worker.gateway.aclose())
+
+
+@pytest.fixture
+def outage_aws(tls: ssl.SSLContext, event_loop_time: LoopTime) -> OutageAws:
+    """A client for AWS some of whose requests can be made to fail."""
+    return OutageAws(tls, event_loop_time)

@@ -49,13 +49,30 @@ def listed(kind: str) -> dict[str, Any]:
     }
 
 
+FINDS_STORED_IMAGES: Final[dict[str, Statement]] = {
+    "FindStoredImages": (
+        ["s3:ListBucket"],
+        {"Fn::GetAtt": ["Bucket", "Arn"]},
+        {"StringLike": {"s3:prefix": "images/*"}},
+    )
+}
 READS_CONFIGURATION: Final[dict[str, Statement]] = {
     "ReadConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
     "ReadLongValues": (["s3:GetObject"], objects("config"), None),
 }
 QUEUES_JOBS: Final[dict[str, Statement]] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None)}
 PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
-    "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}})
+    "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}}),
+    "RecordAnnouncements": (
+        ["dynamodb:UpdateItem"],
+        TABLE,
+        {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["job#*"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced"]},
+            "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+            "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+        },
+    ),
 }
 RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
     "RecordTokenUse": (
@@ -121,6 +138,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
     "WorkerFunction": {
         **READS_CONFIGURATION,
         **PUBLISHES_EVENTS,
+        **FINDS_STORED_IMAGES,
         "ReadAndStoreImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
         "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
@@ -136,6 +154,8 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
     },
     "DeadLetterFunction": {
         **PUBLISHES_EVENTS,
+        **FINDS_STORED_IMAGES,
+        "ReadStoredImages": (["s3:GetObject"], objects("images"), None),
         "StoreDeadLetters": (["s3:PutObject"], objects("dead-letters"), None),
         "ReadRequestFileLines": (["s3:GetObject"], {"Fn::Sub": "${Bucket.Arn}/inputs/*/lines.json"}, None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),

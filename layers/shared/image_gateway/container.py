@@ -15,6 +15,7 @@ from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import REWRITE_TIMEOUT_SECONDS
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.job_queue import JobQueue
@@ -105,7 +106,7 @@ class Gateway:
             queue=self.queue,
             images=self.images,
             executor=self.executor,
-            events=self.events,
+            announcements=self.announcements,
         )
 
     @cached_property
@@ -133,7 +134,7 @@ class Gateway:
         """Completes queued jobs."""
         from image_gateway.worker.completion import JobCompletion
 
-        return JobCompletion(self.jobs, self.events, self._batch_tracker)
+        return JobCompletion(self.jobs, self.announcements, self._batch_tracker, self.images)
 
     @cached_property
     def dispatcher(self) -> "Dispatcher":
@@ -149,7 +150,7 @@ class Gateway:
             recovery=Recovery(self.aws, self.settings, self.queue),
             worker=self.worker,
             queue=self.queue,
-            events=self.events,
+            announcements=self.announcements,
         )
 
     @cached_property
@@ -164,7 +165,7 @@ class Gateway:
             batches=self._batch_tracker,
             progress=self._batch_store,
             queue=self.queue,
-            events=self.events,
+            announcements=self.announcements,
         )
 
     @cached_property
@@ -201,6 +202,11 @@ class Gateway:
     def events(self) -> JobEvents:
         """Publishes the completion of jobs."""
         return JobEvents(self.aws, self.settings)
+
+    @cached_property
+    def announcements(self) -> Announcements:
+        """Announces the ends of jobs."""
+        return Announcements(self.jobs, self.events)
 
     @cached_property
     def _locks(self) -> Locks:

@@ -9,7 +9,11 @@ async def cancel(worker: WorkerDeployment, job_id: str) -> None:
     """Cancel a job as the jobs function does, with a gateway of its own."""
     gateway = Gateway(worker.gateway.settings, worker.gateway.aws)
     cancellation = Cancellation(
-        jobs=gateway.jobs, configs=gateway.configs, engine=gateway.engine, events=gateway.events, queue=gateway.queue
+        jobs=gateway.jobs,
+        configs=gateway.configs,
+        engine=gateway.engine,
+        announcements=gateway.announcements,
+        queue=gateway.queue,
     )
     job = await gateway.jobs.get(job_id)
     assert job

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +17,7 @@ from sandbox.engines.state import Fault, SandboxState
 from tests.integration.worker.cancellation import cancel
 from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
+from tests.loop_time import LoopTime
 from tests.polling import LONG, meanwhile, wait_until
 
 if TYPE_CHECKING:
@@ -30,9 +31,15 @@ def deliver_once(worker: WorkerDeployment) -> None:
     worker.deliver(*(message.record for message in worker.drain()))
 
 
-async def fail_to_put(*_: Any, **__: Any) -> None:
-    """Fail as S3 does while it is unavailable."""
-    raise AwsError("ServiceUnavailable", status=503)
+@pytest.fixture
+def fail_to_put(event_loop_time: LoopTime) -> Callable[..., Awaitable[None]]:
+    """Fail as S3 does where it denies the access; the time of the pause before the next try passes at once."""
+
+    async def fail_to_put(*_: Any, **__: Any) -> None:
+        asyncio.get_running_loop().call_soon(event_loop_time.advance, 1)
+        raise AwsError("AccessDenied", status=403)
+
+    return fail_to_put
 
 
 def test_a_job_canceled_before_its_run_starts_no_run(
@@ -118,9 +125,12 @@ def test_a_run_whose_first_response_was_lost_is_found_again(
 
 
 def test_images_that_could_not_be_stored_are_fetched_again(
-    worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment,
+    comfyui: SandboxState,
+    monkeypatch: pytest.MonkeyPatch,
+    fail_to_put: Callable[..., Awaitable[None]],
 ) -> None:
-    """They are still on the server: an unavailable S3 costs an attempt, not the job, and no second run."""
+    """They are still on the server: a bucket that refuses them costs an attempt, not the job, and no second run."""
     (job_id,) = enqueue_jobs(worker)
     (message,) = worker.drain()
     with monkeypatch.context() as patched:
@@ -136,7 +146,10 @@ def test_images_that_could_not_be_stored_are_fetched_again(
 
 
 def test_images_that_cannot_be_stored_fail_the_job_after_the_last_attempt(
-    worker: WorkerDeployment, comfyui: SandboxState, monkeypatch: pytest.MonkeyPatch
+    worker: WorkerDeployment,
+    comfyui: SandboxState,
+    monkeypatch: pytest.MonkeyPatch,
+    fail_to_put: Callable[..., Awaitable[None]],
 ) -> None:
     """The error may have cost, a dead letter is sent, and one run was paid for."""
     monkeypatch.setattr(worker.gateway.images._bucket, "put", fail_to_put)

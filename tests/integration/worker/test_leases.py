@@ -38,7 +38,7 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     orphaned = run(worker.gateway.jobs.get(job_id))
     assert orphaned
     form = run(worker.gateway._job_inputs.load(orphaned))[0]
-    run(worker.gateway.executor.execute(orphaned, form))
+    run(worker.gateway.executor.execute(orphaned, form, remaining=lambda: 60.0))
     assert count_requests(comfyui, "/prompt") == 1
 
     worker.process_queue()

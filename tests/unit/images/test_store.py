@@ -21,6 +21,10 @@ pytestmark = pytest.mark.anyio
 PNG = ImageType("image/png", 1, 1)
 
 
+def _minute() -> float:
+    return 60.0
+
+
 def test_a_job_id_is_a_uuid_with_the_time_of_its_creation() -> None:
     """Its version is 7, and its variant that of the RFC."""
     before = datetime.now(UTC)
@@ -34,7 +38,9 @@ def test_a_job_id_is_a_uuid_with_the_time_of_its_creation() -> None:
 async def test_the_key_of_an_image_has_its_date_and_job(aws: Aws, settings: Settings) -> None:
     """The content type and metadata are as documented. Non-ASCII metadata is percent-encoded."""
     job = new_job_id()
-    key = await ImageStore(aws, settings).put(job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job})
+    key = await ImageStore(aws, settings).put(
+        job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job}, remaining=_minute
+    )
 
     found = boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)
 
@@ -46,7 +52,7 @@ async def test_the_key_of_an_image_has_its_date_and_job(aws: Aws, settings: Sett
 async def test_a_presigned_url_reads_the_image_until_its_expiry(aws: Aws, settings: Settings) -> None:
     """The URL has a SigV4 signature for the documented time."""
     store = ImageStore(aws, settings)
-    key = await store.put(new_job_id(), 0, b"png", PNG, {})
+    key = await store.put(new_job_id(), 0, b"png", PNG, {}, remaining=_minute)
 
     url, expires_at = store.url(key)
 
@@ -75,7 +81,7 @@ async def test_an_image_that_cannot_be_stored_may_have_cost(aws: Aws, settings: 
     store = ImageStore(aws, settings.model_copy(update={"bucket": "no-such-bucket"}))
 
     with pytest.raises(StorageUnavailable, match="NoSuchBucket") as caught:
-        await store.put(new_job_id(), 0, b"png", PNG, {})
+        await store.put(new_job_id(), 0, b"png", PNG, {}, remaining=_minute)
 
     assert caught.value.may_have_cost
 
@@ -89,6 +95,6 @@ async def test_a_models_name_of_any_form_can_be_stored_as_metadata(
     aws: Aws, settings: Settings, model: str, kept: dict[str, str]
 ) -> None:
     """HTTP allows no spaces around a header's value, and S3 at most 2 KB of metadata."""
-    key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model})
+    key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model}, remaining=_minute)
 
     assert boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept

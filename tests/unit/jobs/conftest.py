@@ -6,6 +6,7 @@ import pytest
 
 from image_gateway.aws import Aws
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
 from image_gateway.settings import Settings
@@ -74,7 +75,7 @@ def make_submission(
             queue=cast("JobQueue", queue),
             images=ImageStore(aws, changed),
             executor=cast("JobExecutor", executor),
-            events=cast("JobEvents", events),
+            announcements=Announcements(jobs, cast("JobEvents", events)),
             sleep=time.sleep,
             clock=time,
         )

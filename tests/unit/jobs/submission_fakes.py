@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
+from image_gateway.aws import Remaining
 from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
@@ -32,7 +33,7 @@ class FakeExecutor:
             raise Disabled(f"edit={edit}")
         return self.config
 
-    async def execute(self, job: Job, *arguments: Any) -> None:
+    async def execute(self, job: Job, *arguments: Any, remaining: Remaining) -> None:  # noqa: ARG002 - as JobExecutor
         self.executed.append(arguments)
         await self.execution(job)
 
@@ -59,14 +60,18 @@ class FakeQueue:
 
 
 class FakeEvents:
-    """Records the ids and statuses of completions."""
+    """Records the ids and statuses of completions; with `fails`, it does not accept any."""
+
+    enabled = True
 
     def __init__(self) -> None:
+        self.fails = False
         self.published: list[tuple[str, str]] = []
 
     async def publish_completion(self, job: Job) -> bool:
-        self.published.append((job.id, job.status))
-        return True
+        if not self.fails:
+            self.published.append((job.id, job.status))
+        return not self.fails
 
 
 class FakeTime:

@@ -26,7 +26,7 @@ class FailingExecutor:
 
     image: weakref.ref[LargeImage]
 
-    async def execute(self, *_arguments: object) -> None:
+    async def execute(self, *_arguments: object, **_options: object) -> None:
         image = LargeImage()
         self.image = weakref.ref(image)
         failures = [StorageUnavailable("The image was not stored")]
@@ -39,7 +39,9 @@ async def test_a_failed_attempt_releases_its_images_at_once() -> None:
     job = Job(id="job", kind="generation", owner="token:t")
     gc.disable()
     try:
-        error = await run_attempt(cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"))
+        error = await run_attempt(
+            cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"), remaining=lambda: 9.0
+        )
         image = executor.image()
     finally:
         gc.enable()

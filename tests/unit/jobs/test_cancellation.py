@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from image_gateway.container import Gateway
 from image_gateway.errors import Busy, Conflict, EngineUnavailable
 from image_gateway.ids import new_job_id
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
@@ -69,7 +70,7 @@ def cancellation(
         jobs=jobs,
         configs=gateway.configs,
         engine=cast("EngineFactory", engines),
-        events=cast("JobEvents", events),
+        announcements=Announcements(jobs, cast("JobEvents", events)),
         queue=cast("JobQueue", queue),
         engine_timeout_seconds=0.05,
     )

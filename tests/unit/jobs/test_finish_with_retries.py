@@ -7,6 +7,7 @@ from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.attempt import finish_with_retries
 from image_gateway.models.jobs import Job
+from tests.unit.jobs.submission_fakes import FakeTime
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +27,6 @@ def failures(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[StorageU
     return errors
 
 
-async def no_sleep(_seconds: float) -> None:
-    """Return at once."""
-
-
 async def create_succeeded_job(gateway: Gateway) -> Job:
     job = Job(id=new_job_id(), kind="generation", owner="token:1")
     await gateway.jobs.create(job, lease_seconds=60, holder="h")
@@ -37,20 +34,24 @@ async def create_succeeded_job(gateway: Gateway) -> Job:
     return job
 
 
-async def test_completion_is_recorded_after_three_failures(
-    gateway: Gateway, failures: list[StorageUnavailable]
+async def test_completion_is_recorded_after_an_outage_that_is_shorter_than_the_time_left(
+    gateway: Gateway, failures: list[StorageUnavailable], time: FakeTime
 ) -> None:
-    """A short failure of the table does not lose images that are paid for."""
+    """Images that are paid for are not lost."""
     job = await create_succeeded_job(gateway)
-    failures.extend([StorageUnavailable("the table fails")] * 3)
+    failures.extend([StorageUnavailable("the table fails")] * 10)
 
-    assert await finish_with_retries(gateway.jobs, job, "h", no_sleep)
+    assert await finish_with_retries(gateway.jobs, job, "h", lambda: 90 - time(), time.sleep)
+    assert 10 < time() < 90
 
 
-async def test_the_fourth_failure_is_raised(gateway: Gateway, failures: list[StorageUnavailable]) -> None:
+async def test_a_failure_is_raised_when_the_time_is_over(
+    gateway: Gateway, failures: list[StorageUnavailable], time: FakeTime
+) -> None:
     """The error reaches the caller, so that the job's message is redelivered."""
     job = await create_succeeded_job(gateway)
-    failures.extend([StorageUnavailable("the table fails")] * 4)
+    failures.extend([StorageUnavailable("the table fails")] * 1_000)
 
     with pytest.raises(StorageUnavailable):
-        await finish_with_retries(gateway.jobs, job, "h", no_sleep)
+        await finish_with_retries(gateway.jobs, job, "h", lambda: 90 - time(), time.sleep)
+    assert time() <= 90

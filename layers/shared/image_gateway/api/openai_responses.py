@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from image_gateway.api.routing import GatewayDep, async_dependency
 from image_gateway.api.submission import SUBMISSION_RESPONSES
-from image_gateway.api.waiting import DOCUMENTED_LOCATION
+from image_gateway.api.waiting import DOCUMENTED_LOCATION, WaitingDep
 from image_gateway.jobs.execution import ImageContents
 from image_gateway.models.jobs import Job, ResponseFormat
 from image_gateway.models.openai import ImagesResponse
@@ -44,9 +44,11 @@ class OpenAIResponder:
 
     Args:
         gateway: the deployment's gateway.
+        waiting: knows how much time the request has.
     """
 
-    def __init__(self, gateway: GatewayDep) -> None:
+    def __init__(self, gateway: GatewayDep, waiting: WaitingDep) -> None:
+        self._waiting = waiting
         self._builder = OpenAIResponseBuilder(gateway.images)
 
     async def respond(
@@ -62,7 +64,9 @@ class OpenAIResponder:
         Raises:
             GatewayError: the job did not succeed, or its response cannot be built.
         """
-        body = await self._builder.build(job, response_format or job.response_format, contents)
+        body = await self._builder.build(
+            job, response_format or job.response_format, contents, remaining=self._waiting.remaining_seconds
+        )
         headers = {WARNINGS_HEADER: format_warnings(job.warnings)} if job.warnings else {}
         if body.url:
             # Clients do not send their token to another host. S3 would refuse a token next to a signature.

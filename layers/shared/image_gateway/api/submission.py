@@ -131,6 +131,7 @@ class HttpSubmission:
             response_format=response_format,
             contents=contents,
             spent=self._waiting.elapsed_seconds,
+            remaining=self._waiting.remaining_seconds,
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim_for(

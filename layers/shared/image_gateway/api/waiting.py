@@ -4,6 +4,7 @@ API Gateway cuts off a request after 30 s. The caller of a longer job is redirec
 again. `Location` is relative to the path of the request, so that it is valid under any host, stage or base path.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,9 @@ from image_gateway.settings import Settings
 
 MAX_REDIRECTS = 9
 """Maximum number of redirects for a request: some clients follow no more than ten."""
+
+_COMPLETION_SECONDS = 3.0
+"""Seconds beyond the wait in which images, record and response are stored: the response leaves within 30 seconds."""
 
 DOCUMENTED_LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
 """The `Location` header, for the documentation of responses that have it."""
@@ -75,12 +79,19 @@ class Waiting:
         self._request = request
         self._submission = gateway.submission
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self.max_seconds = max_wait_seconds(self._event, gateway.settings)
 
     @property
     def elapsed_seconds(self) -> float:
         """Seconds since the request arrived."""
         return elapsed_seconds(self._event)
+
+    def remaining_seconds(self) -> float:
+        """Return the seconds that are left for the response to leave in time. This can be negative."""
+        elapsed = max(self.elapsed_seconds, self._loop.time() - self._started)
+        return self.max_seconds + _COMPLETION_SECONDS - elapsed
 
     async def wait(self, job: Job, seconds: float | None = None) -> Job:
         """Wait until a job ends or the time is up, and return the job in its latest state.

@@ -4,6 +4,7 @@ from image_gateway.aws.bucket import Bucket
 from image_gateway.aws.client import Aws, create_transport
 from image_gateway.aws.deadlines import time_limit
 from image_gateway.aws.errors import TOO_LARGE, AwsError, storage_errors, unavailable
+from image_gateway.aws.persistence import Remaining, persist
 from image_gateway.aws.table import CONDITION_FAILED, ConditionFailed, Item, Table
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "Bucket",
     "ConditionFailed",
     "Item",
+    "Remaining",
     "Table",
     "create_transport",
+    "persist",
     "storage_errors",
     "time_limit",
     "unavailable",

@@ -1,5 +1,7 @@
 """An S3 bucket: reads and writes objects, and creates presigned URLs and POST forms."""
 
+import html
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +9,8 @@ from urllib.parse import quote
 
 from image_gateway.aws import environment
 from image_gateway.aws.client import Aws
+
+_KEY = re.compile("<Key>([^<]*)</Key>")
 
 
 class Bucket:
@@ -66,6 +70,16 @@ class Bucket:
         query = f"?versionId={quote(version_id, safe='')}" if version_id else ""
         headers = {"if-match": etag} if etag else {}
         return await self._aws.send("s3", "GET", self._url(key) + query, headers=headers, max_bytes=max_bytes)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with a prefix, sorted as text: at most 1,000, S3's limit of one response.
+
+        Raises:
+            AwsError: S3 did not list them.
+        """
+        url = f"{self.base_url}?list-type=2&prefix={quote(prefix, safe='')}"
+        content = await self._aws.send("s3", "GET", url, headers={})
+        return [html.unescape(key) for key in _KEY.findall(content.decode())]
 
     def presigned_url(self, key: str, seconds: int) -> str:
         """Return a URL with which anybody may read the object for `seconds`. This sends no request."""

@@ -21,8 +21,8 @@ from image_gateway.batches.results import not_queued_error
 from image_gateway.batches.store import BatchStore
 from image_gateway.batches.tracking import RESULTS_PREFIX, BatchTracker
 from image_gateway.errors import GatewayError, InvalidRequest, NotFound, TooLarge
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_line
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import MAX_BATCH_SIZE, JobQueue
 from image_gateway.jobs.store import JobStore
@@ -57,7 +57,7 @@ class RequestFileIngester:
         batches: tracks the jobs of each file.
         progress: progress of the batches.
         queue: where jobs are queued.
-        events: publishes the completion of jobs that fail here.
+        announcements: publishes the completion of jobs that fail here.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RequestFileIngester:
         batches: BatchTracker,
         progress: BatchStore,
         queue: JobQueue,
-        events: JobEvents,
+        announcements: Announcements,
     ) -> None:
         self._objects = objects
         self._jobs = jobs
@@ -77,7 +77,7 @@ class RequestFileIngester:
         self._batches = batches
         self._progress = progress
         self._queue = queue
-        self._events = events
+        self._announcements = announcements
 
     async def ingest(self, file: RequestFile, message: str, remaining: Callable[[], float]) -> None:
         """Queue the jobs of a file, or as many as there is time for.
@@ -170,8 +170,9 @@ class RequestFileIngester:
     async def _fail(self, job: Job, error: GatewayError) -> None:
         """End a queued job as failed, unless a worker has leased it by now."""
         job.fail(error)
+        self._announcements.expect(job)
         if await self._jobs.end(job, expected_status="queued"):
-            await self._events.publish_completion(job)
+            await self._announcements.announce(job)
 
 
 def read_lines(data: bytes, *, single: bool) -> list[RequestLine]:

@@ -1,15 +1,20 @@
 """Storage of images in the bucket, under `images/{yyyy}/{mm}/{dd}/{job}/{n}.{ext}`, and presigned URLs to read them."""
 
+import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from image_gateway.aws import Aws, Bucket, storage_errors
+from image_gateway.aws import Aws, AwsError, Bucket, Remaining, persist, storage_errors
 from image_gateway.ids import job_time
 from image_gateway.images.sniff import ImageType
 from image_gateway.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _MAX_METADATA = 512
+_NUMBER = re.compile(r"/(\d+)\.\w+$")
 
 
 class ImageStore:
@@ -25,9 +30,16 @@ class ImageStore:
         self._url_seconds = settings.url_expiry_seconds
 
     async def put(
-        self, job_id: str, number: int, data: bytes, image_type: ImageType, metadata: Mapping[str, str]
+        self,
+        job_id: str,
+        number: int,
+        data: bytes,
+        image_type: ImageType,
+        metadata: Mapping[str, str],
+        *,
+        remaining: Remaining,
     ) -> str:
-        """Store an output image, and return its key.
+        """Store an output image, and return its key. While the bucket fails and time is left, this is tried again.
 
         Args:
             job_id: the job that made the image.
@@ -36,6 +48,7 @@ class ImageStore:
             image_type: the type of the image, as `sniff` detects it.
             metadata: the object's metadata. Values are percent-encoded except for printable ASCII, and cut to 512
                 characters.
+            remaining: returns the seconds that are left for this.
 
         Raises:
             StorageUnavailable: the bucket does not accept the image.
@@ -43,8 +56,27 @@ class ImageStore:
         key = f"{_folder(job_id)}/{number}.{image_type.extension}"
         headers = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
         with storage_errors("The image was not stored", retry_after=None, may_have_cost=True, outstanding=True):
-            await self._bucket.put(key, data, image_type.content_type, headers)
+            await persist(lambda: self._bucket.put(key, data, image_type.content_type, headers), remaining)
         return key
+
+    async def find(self, job_id: str) -> list[str]:
+        """Return the keys of a job's stored output images, in the order of their numbers.
+
+        If the function may not list the bucket, this is logged and none are found.
+
+        Raises:
+            StorageUnavailable: the bucket does not respond.
+        """
+        with storage_errors("The job's images cannot be listed"):
+            try:
+                keys = await self._bucket.keys(f"{_folder(job_id)}/")
+            except AwsError as error:
+                if error.transient:
+                    raise
+                logger.exception("a job's images cannot be listed", extra={"job_id": job_id})
+                return []
+        numbers = {int(match[1]): key for key in keys if (match := _NUMBER.search(key))}
+        return [numbers[number] for number in sorted(numbers)]
 
     async def put_input(self, job_id: str, name: str, data: bytes, content_type: str) -> str:
         """Store an input image of a queued job, and return its key.
@@ -57,15 +89,17 @@ class ImageStore:
             await self._bucket.put(key, data, content_type)
         return key
 
-    async def put_response(self, job_id: str, body: bytes | bytearray) -> str:
+    async def put_response(self, job_id: str, body: bytes | bytearray, remaining: Remaining) -> str:
         """Store a job's response (JSON) that is too large to be returned directly, and return its key.
+
+        While the bucket fails and time is left, this is tried again: `remaining` returns the seconds that are left.
 
         Raises:
             StorageUnavailable: the bucket does not accept the response.
         """
         key = f"answers/{job_id}.json"
         with storage_errors("The response was not stored", retry_after=None, may_have_cost=True):
-            await self._bucket.put(key, memoryview(body), "application/json")
+            await persist(lambda: self._bucket.put(key, memoryview(body), "application/json"), remaining)
         return key
 
     async def get(self, key: str) -> bytes:

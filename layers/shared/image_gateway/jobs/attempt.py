@@ -4,16 +4,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from image_gateway.aws import Remaining, persist, storage_errors
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import GatewayError, StorageUnavailable
+from image_gateway.errors import GatewayError
 from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 
 logger = logging.getLogger(__name__)
-
-_RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0)
 
 
 async def run_attempt(
@@ -24,6 +23,7 @@ async def run_attempt(
     mask: InputImage | None = None,
     *,
     contents: ImageContents | None = None,
+    remaining: Remaining,
 ) -> GatewayError | None:
     """Execute a running job, and set its status to `succeeded` or `failed`. The record is not written.
 
@@ -35,7 +35,7 @@ async def run_attempt(
     """
     job.images, job.warnings, job.error = [], [], None
     try:
-        await executor.execute(job, form, images, mask, contents)
+        await executor.execute(job, form, images, mask, contents, remaining=remaining)
     except GatewayError as error:
         job.fail(error)
         # The traceback's frames refer to images and to the error itself. Without this, the images would stay in memory
@@ -51,16 +51,16 @@ async def run_attempt(
 
 
 async def finish_with_retries(
-    jobs: JobStore, job: Job, holder: str, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    jobs: JobStore,
+    job: Job,
+    holder: str,
+    remaining: Remaining,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> bool:
-    """Call `JobStore.finish`, again after pauses where the table fails: without the record, paid images are lost.
+    """Call `JobStore.finish`, again while the table fails and time is left: without the record, images are lost.
 
     Raises:
         StorageUnavailable: the last call failed too.
     """
-    for delay in _RETRY_DELAYS_SECONDS:
-        try:
-            return await jobs.finish(job, holder)
-        except StorageUnavailable:
-            await sleep(delay)
-    return await jobs.finish(job, holder)
+    with storage_errors("The job was not stored"):
+        return await persist(lambda: jobs.finish(job, holder), remaining, sleep=sleep)

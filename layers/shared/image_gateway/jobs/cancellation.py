@@ -6,9 +6,9 @@ reads the cancellation in the job's record, and stops what it does itself: see `
 
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, Canceled, Conflict
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.engine_cancellation import CANCEL_TIMEOUT_SECONDS, EngineCanceler
 from image_gateway.jobs.engine_factory import EngineFactory
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
@@ -24,7 +24,7 @@ class Cancellation:
         jobs: the job records.
         configs: the configuration of the deployment.
         engine: creates an engine.
-        events: publishes the completion.
+        announcements: publishes the completion.
         queue: reaches the worker that completes a request file whose last line was canceled.
         engine_timeout_seconds: how long an engine may take to stop a run.
     """
@@ -35,13 +35,13 @@ class Cancellation:
         jobs: JobStore,
         configs: ConfigStore,
         engine: EngineFactory,
-        events: JobEvents,
+        announcements: Announcements,
         queue: JobQueue,
         engine_timeout_seconds: float = CANCEL_TIMEOUT_SECONDS,
     ) -> None:
         self._jobs = jobs
         self._engine_canceler = EngineCanceler(configs, engine, timeout_seconds=engine_timeout_seconds)
-        self._events = events
+        self._announcements = announcements
         self._queue = queue
 
     async def cancel(self, job: Job) -> Job:
@@ -55,7 +55,7 @@ class Cancellation:
             Busy: the job's status changed during each of several tries.
         """
         before, canceled = await self._record_cancellation(job)
-        await self._events.publish_completion(canceled)
+        await self._announcements.announce(canceled)
         # A queued job that waits for another attempt may also have left a run at its engine.
         if before.attempts:
             await self._engine_canceler.cancel(before)
@@ -71,6 +71,7 @@ class Cancellation:
             canceled = job.model_copy()
             canceled.fail(Canceled(f"The job {job.id} was canceled"))
             canceled.status = "canceled"
+            self._announcements.expect(canceled)
             if await self._jobs.end(canceled, expected_status=job.status):
                 return job, canceled
             job = await self._jobs.get(job.id) or job

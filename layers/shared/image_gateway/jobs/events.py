@@ -29,6 +29,11 @@ class JobEvents:
         self._bus = settings.event_bus
         self._bucket = settings.bucket
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the deployment has a bus."""
+        return bool(self._bus)
+
     async def publish_completion(self, job: Job) -> bool:
         """Publish that a job has ended. A failure is logged, and does not change the job.
 

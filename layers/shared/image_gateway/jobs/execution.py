@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from image_gateway.aws import Remaining
 from image_gateway.config.engine_choice import choice_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage
@@ -62,6 +63,8 @@ class JobExecutor:
         images: Sequence[InputImage] = (),
         mask: InputImage | None = None,
         contents: ImageContents | None = None,
+        *,
+        remaining: Remaining,
     ) -> None:
         """Execute a job, and set its `engine`, `model`, `images`, `warnings`, `usage` and `reported`.
 
@@ -71,6 +74,7 @@ class JobExecutor:
             images: the images to edit.
             mask: their mask, of the first image's size.
             contents: where given, the encoded images are added to it, for a response that contains them.
+            remaining: returns the seconds that are left for storing the images.
 
         Raises:
             Disabled: generation or editing is switched off.
@@ -95,7 +99,7 @@ class JobExecutor:
             with metrics.timed("store_ms"):
                 converted = await self._formats.apply(request, result)
                 job.warnings = [*job.warnings, *result.warnings]
-                await self._store(job, metrics, converted, contents)
+                await self._store(job, metrics, converted, contents, remaining)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             metrics.succeeded()
         except GatewayError as error:
@@ -119,7 +123,12 @@ class JobExecutor:
         return result
 
     async def _store(
-        self, job: Job, metrics: JobMetrics, images: Sequence[EngineImage], contents: ImageContents | None
+        self,
+        job: Job,
+        metrics: JobMetrics,
+        images: Sequence[EngineImage],
+        contents: ImageContents | None,
+        remaining: Remaining,
     ) -> None:
         """Store the engine's images concurrently. Images that cannot be stored are left out with a warning.
 
@@ -127,7 +136,7 @@ class JobExecutor:
             GatewayError: no image could be stored.
         """
         outcomes = await asyncio.gather(
-            *(self._store_one(job, number, image, contents) for number, image in enumerate(images)),
+            *(self._store_one(job, number, image, contents, remaining) for number, image in enumerate(images)),
             return_exceptions=True,
         )
         failures: list[GatewayError] = []
@@ -148,14 +157,16 @@ class JobExecutor:
             len(image.data) for image, outcome in zip(images, outcomes, strict=True) if isinstance(outcome, JobImage)
         )
 
-    async def _store_one(self, job: Job, number: int, image: EngineImage, contents: ImageContents | None) -> JobImage:
+    async def _store_one(
+        self, job: Job, number: int, image: EngineImage, contents: ImageContents | None, remaining: Remaining
+    ) -> JobImage:
         try:
             image_type = sniff(image.data)
         except ValueError as error:
             message = f"The engine returned data that cannot be used: {error}"
             raise EngineUnavailable(message, may_have_cost=True) from None
         metadata = {"engine": job.engine, "model": job.model, "job": job.id}
-        key = await self._images.put(job.id, number, image.data, image_type, metadata)
+        key = await self._images.put(job.id, number, image.data, image_type, metadata, remaining=remaining)
         stored = JobImage(
             key=key,
             content_type=image_type.content_type,

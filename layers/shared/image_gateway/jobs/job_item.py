@@ -2,6 +2,7 @@
 
 These attributes are `status`, `owner`, `listed` (the partition key of an index over all jobs), `attempts`, the lease
 (`lease_holder`, and `lease_until` in seconds since 1970) and `expires_at`, after which DynamoDB removes the item.
+An ended job may have `announced`: see `jobs.announcement`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 def build_item(job: Job, expires_at: float) -> "dict[str, AttributeValueTypeDef]":
     """Return the item of a job, without a lease; `expires_at` is in seconds since 1970."""
+    announced: dict[str, AttributeValueTypeDef] = {}
+    if job.announced is not None:
+        announced["announced"] = {"BOOL": job.announced}
     return {
         **queries.item_key(job.id),
+        **announced,
         "owner": {"S": job.owner},
         "listed": {"S": queries.JOB},
         "status": {"S": job.status},
@@ -33,7 +38,10 @@ def lease_attributes(holder: str, until: float) -> "dict[str, AttributeValueType
 
 def parse_item(item: Any) -> Job:
     """Return the job of an item of the table."""
-    return Job.model_validate_json(item["job"]["S"])
+    job = Job.model_validate_json(item["job"]["S"])
+    if "announced" in item:
+        job.announced = item["announced"]["BOOL"]
+    return job
 
 
 def is_same_write(written: "dict[str, AttributeValueTypeDef]", stored: Any) -> bool:

@@ -42,12 +42,15 @@ def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
 
 
 def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
-    """Return DynamoDB's query for the keys of all queued and running jobs created between two times (UTC)."""
+    """Return DynamoDB's query for the keys of jobs created between two times (UTC) that are not finished.
+
+    These are queued jobs, running jobs, and ended jobs that are recorded as not announced.
+    """
     first, last = (f"{JOB}#{uuid7(max(0, int(time.timestamp() * 1000)), 0)}" for time in (earliest, latest))
     return {
         "IndexName": LISTED,
         "KeyConditionExpression": "#key = :key AND pk BETWEEN :first AND :last",
-        "FilterExpression": "#status IN (:queued, :running)",
+        "FilterExpression": "#status IN (:queued, :running) OR announced = :no",
         "ProjectionExpression": "pk",
         "ExpressionAttributeNames": {"#key": "listed", "#status": "status"},
         "ExpressionAttributeValues": {
@@ -56,6 +59,7 @@ def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any
             ":last": {"S": last},
             ":queued": {"S": "queued"},
             ":running": {"S": "running"},
+            ":no": {"BOOL": False},
         },
     }
 

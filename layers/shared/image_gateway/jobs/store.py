@@ -8,6 +8,7 @@ first one has been stored. `JobStore` recognizes its own item, and counts such a
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +198,26 @@ class JobStore:
                 "ExpressionAttributeValues": {":status": {"S": expected_status}},
             }
         )
+
+    async def set_announced(self, job: Job, *, announced: bool) -> None:
+        """Store whether the event about the end of an ended job was published. Nothing else of the job is changed.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        with suppress(ConditionFailed):
+            await self._table.call(
+                "UpdateItem",
+                _NOT_STORED,
+                Key=queries.item_key(job.id),
+                UpdateExpression="SET announced = :announced",
+                # The status of an ended job never changes, so the policies allow this write no other attribute.
+                ConditionExpression="attribute_exists(pk)",
+                ExpressionAttributeValues={":announced": {"BOOL": announced}},
+                # Sent although it is the default, because the functions' policies require it.
+                ReturnValues="NONE",
+            )
+        job.announced = announced
 
     async def page(
         self, *, owner: str | None, status: Status | None = None, limit: int = 20, cursor: str | None = None

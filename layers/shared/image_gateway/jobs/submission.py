@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.access.principals import Principal
+from image_gateway.aws import Remaining
 from image_gateway.config.engine_choice import EngineChoice, choose_engine
 from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY
@@ -14,8 +15,8 @@ from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.idempotency import Claim, should_be_retried
 from image_gateway.jobs.input_storage import store_inputs
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 _START_TOLERANCE_SECONDS = 2.0
 """How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
+_RECORD_SECONDS = 1.0
+"""Seconds of the time for storing an inline job that are reserved for its record."""
 
 
 class Submission:
@@ -42,7 +45,7 @@ class Submission:
         queue: sends jobs to the worker.
         images: stores the input images of queued jobs.
         executor: executes jobs inline.
-        events: publishes completions.
+        announcements: publishes completions.
         sleep: waits, in seconds.
         clock: returns monotonic seconds.
     """
@@ -55,7 +58,7 @@ class Submission:
         queue: JobQueue,
         images: ImageStore,
         executor: JobExecutor,
-        events: JobEvents,
+        announcements: Announcements,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,7 +67,7 @@ class Submission:
         self._queue = queue
         self._images = images
         self._executor = executor
-        self._events = events
+        self._announcements = announcements
         self._sleep = sleep
         self._clock = clock
 
@@ -97,6 +100,7 @@ class Submission:
         queue: bool = False,
         claim: Claim | None = None,
         spent: float = 0.0,
+        remaining: Remaining | None = None,
     ) -> Job:
         """Create a job for a request, unless the request is a repetition of an earlier one.
 
@@ -111,6 +115,8 @@ class Submission:
             queue: send the job to the worker, however fast the engine is.
             claim: identifies repetitions of the request.
             spent: seconds since the request was received.
+            remaining: returns the seconds that are left for an inline job, so that the response leaves in time; by
+                default the time that the function may run.
 
         Returns:
             The job, or the earlier job of the same request. An inline job has ended. An earlier job is ignored if it
@@ -137,12 +143,19 @@ class Submission:
         )
         inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent)
         if inline or not self._settings.queue_url:
-            return await self._run_inline(job, form, images, mask, claim=claim, contents=contents)
+            return await self._run_inline(
+                job, form, images, mask, claim=claim, contents=contents, remaining=remaining or self._countdown()
+            )
         return await self._enqueue(job, images, mask, claim)
 
     async def wait(self, job: Job, max_wait_seconds: float) -> Job:
         """Wait until a job has ended or the time is up, and return it as last read: see `poll_until_ended`."""
         return await poll_until_ended(self._jobs, job, max_wait_seconds, sleep=self._sleep, clock=self._clock)
+
+    def _countdown(self) -> Remaining:
+        """Return the seconds that are left of the function's timeout if it starts now."""
+        end = self._clock() + self._settings.function_timeout_seconds
+        return lambda: end - self._clock()
 
     def _fits_inline(self, config: ImagesConfig, engine: str, n: int, spent: float) -> bool:
         """Whether a job ends within the request, even if its engine takes as long as its timeout allows."""
@@ -163,6 +176,7 @@ class Submission:
         *,
         claim: Claim | None,
         contents: ImageContents | None,
+        remaining: Remaining,
     ) -> Job:
         """Execute a job in this function. Its input images are not stored, which saves a write for each.
 
@@ -173,15 +187,24 @@ class Submission:
         if earlier := await self._create(job, claim, lease_seconds=lease_seconds, holder=holder):
             return earlier
         scheduling = asyncio.create_task(self._schedule_recovery(job.id, lease_seconds))
-        await run_attempt(self._executor, job, form, images, mask, contents=contents)
+        await run_attempt(
+            self._executor,
+            job,
+            form,
+            images,
+            mask,
+            contents=contents,
+            remaining=lambda: remaining() - _RECORD_SECONDS,
+        )
+        self._announcements.expect(job)
         try:
-            recorded = await finish_with_retries(self._jobs, job, holder, self._sleep)
-            if not recorded or await self._events.publish_completion(job):
+            recorded = await finish_with_retries(self._jobs, job, holder, remaining, self._sleep)
+            if not recorded or await self._announcements.announce(job):
                 # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
                 scheduling.cancel()
             return job if recorded else await self._jobs.get(job.id) or job
         except StorageUnavailable:
-            # The images are stored. The caller gets them, although the record will say that the job was interrupted.
+            # The images are stored, and the caller gets them. The worker will complete the record from them.
             logger.exception("a job's completion was not recorded", extra={"job_id": job.id, "outcome": job.status})
             return job
         finally:
@@ -216,9 +239,11 @@ class Submission:
         """
         failed = job.model_copy()
         failed.fail(error)
+        self._announcements.expect(failed)
         try:
             if not await self._jobs.end(failed, expected_status="queued"):
                 return await self._jobs.get(job.id) or job
+            await self._announcements.announce(failed)
         except StorageUnavailable:
             error.may_have_cost = True
         raise error

@@ -70,6 +70,8 @@ class Job(BaseModel):
         response_format: of the OpenAI channel's response.
         attempts: number of attempts that have started.
         not_before: no worker starts the queued job before this time.
+        announced: whether the event about the end was published; None where only the job's message guarantees it. In
+            the table it is an attribute of its own, not part of the JSON.
         reported: what the engine reported about all images: `quality` and `background`.
     """
 
@@ -100,6 +102,7 @@ class Job(BaseModel):
     usage: dict[str, Any] | None = None
     reported: dict[str, str] = {}
     error: JobError | None = None
+    announced: bool | None = Field(None, exclude=True)
 
     def fail(self, error: GatewayError) -> None:
         """Set the status to `failed`, and record the error."""

@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from image_gateway.aws import Remaining
 from image_gateway.errors import TooLarge
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.execution import ImageContents
@@ -47,7 +48,12 @@ class OpenAIResponseBuilder:
         self._images = images
 
     async def build(
-        self, job: Job, response_format: ResponseFormat, contents: ImageContents | None = None
+        self,
+        job: Job,
+        response_format: ResponseFormat,
+        contents: ImageContents | None = None,
+        *,
+        remaining: Remaining,
     ) -> ResponseBody:
         """Build the `ImagesResponse` of a job.
 
@@ -55,6 +61,7 @@ class OpenAIResponseBuilder:
             job: a job that has ended.
             response_format: base64 or presigned URLs.
             contents: images by key that need not be read from the bucket. They are removed from it while they are used.
+            remaining: returns the seconds that are left for storing a response that is too large to be returned.
 
         Raises:
             GatewayError: the job did not succeed; this is the error of the job.
@@ -79,7 +86,8 @@ class OpenAIResponseBuilder:
         body = await self._encode(response, images, contents or {})
         if json_string_length(body) <= MAX_BODY_BYTES:
             return ResponseBody(bytes(body))
-        return ResponseBody(b"", self._images.url(await self._images.put_response(job.id, body))[0])
+        key = await self._images.put_response(job.id, body, remaining)
+        return ResponseBody(b"", self._images.url(key)[0])
 
     async def _encode(self, response: ImagesResponse, images: list[JobImage], contents: ImageContents) -> bytearray:
         """Return the JSON of a response with base64 images. It is concatenated here to avoid copies of the images."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from image_gateway.aws import Remaining
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import EngineTimeout, GatewayError
 from image_gateway.jobs.attempt import run_attempt
@@ -15,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 _STOP_SECONDS = 5.0
 """Seconds that an engine has to stop its run when the time limit is over."""
+_STORING_MARGIN_SECONDS = 2.0
+"""Seconds before the time limit at which images are given up that the bucket does not accept."""
 
 
 class AttemptRunner:
@@ -31,20 +34,21 @@ class AttemptRunner:
         self._executor = executor
         self._cancel_watch = cancel_watch
 
-    async def run(self, job: Job, seconds: float) -> GatewayError | None:
+    async def run(self, job: Job, remaining: Remaining) -> GatewayError | None:
         """Run a leased job once, and set its status to `succeeded` or `failed`. Nothing is stored in its record.
 
         Args:
             job: the job.
-            seconds: the time limit.
+            remaining: returns the seconds that are left for the attempt and for storing its images.
 
         Returns:
             Why the attempt failed; None if it succeeded.
         """
+        seconds = remaining()
         try:
             # The outer timeout limits the time that stopping the engine's run may take.
             async with asyncio.timeout(seconds + _STOP_SECONDS), asyncio.timeout(seconds):
-                return await self._run(job)
+                return await self._run(job, lambda: remaining() - _STORING_MARGIN_SECONDS)
         except GatewayError as error:
             job.fail(error)
             return error
@@ -62,10 +66,10 @@ class AttemptRunner:
             job.fail(defect)
             return defect
 
-    async def _run(self, job: Job) -> GatewayError | None:
+    async def _run(self, job: Job, remaining: Remaining) -> GatewayError | None:
         async with self._cancel_watch.watch(job):
             form, images, mask = await self._inputs.load(job)
             # The job may have been canceled while its images were loaded.
             if images or REGISTRY[job.engine].can_stop:
                 await self._cancel_watch.check(job)
-            return await run_attempt(self._executor, job, form, images, mask)
+            return await run_attempt(self._executor, job, form, images, mask, remaining=remaining)

@@ -8,17 +8,26 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 
+from image_gateway.aws import Remaining, persist, storage_errors
 from image_gateway.batches.tracking import BatchTracker
-from image_gateway.errors import GatewayError
+from image_gateway.errors import GatewayError, Interrupted
+from image_gateway.images.store import ImageStore
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries
-from image_gateway.jobs.events import JobEvents
-from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.restoration import restore_from_images
+from image_gateway.jobs.store import JobStore, Lease
 from image_gateway.models.jobs import Job
 
 logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 15.0
 """Seconds that a job needs beyond its engine's timeout, to store its images and its completion."""
+GRACE_SECONDS = 2.0
+"""Seconds by which leases outlast the invocation."""
+_RECORD_MARGIN_SECONDS = 4.0
+"""Seconds before the end of an invocation at which a record is given up that the table does not accept."""
+_BATCH_MARGIN_SECONDS = 2.0
+"""The same for a batch and its results, which are written after the record."""
 
 
 class JobCompletion:
@@ -26,46 +35,81 @@ class JobCompletion:
 
     Args:
         jobs: where jobs are stored.
-        events: publishes completions.
+        announcements: publishes completions.
         batches: tracks the jobs of request files.
+        images: the images of jobs whose record was not written.
         sleep: waits for a number of seconds.
     """
 
     def __init__(
         self,
         jobs: JobStore,
-        events: JobEvents,
+        announcements: Announcements,
         batches: BatchTracker,
+        images: ImageStore,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._jobs = jobs
-        self._events = events
+        self._announcements = announcements
         self._batches = batches
+        self._images = images
         self._sleep = sleep
 
-    async def complete(self, job: Job, holder: str) -> bool:
-        """Store the end of a leased job and publish it. Return False if it could not be published."""
-        if await finish_with_retries(self._jobs, job, holder, self._sleep):
-            return await self.announce(job)
-        logger.warning("another process ended the job first", extra={"job_id": job.id, "outcome": job.status})
-        return True
+    async def complete(self, job: Job, holder: str, remaining: Remaining) -> bool:
+        """Store the end of a leased job and publish it. Return False if it could not be published.
 
-    async def fail(self, job: Job, error: GatewayError) -> bool:
-        """Lease a job and complete it as failed. Return False if another worker holds it."""
+        Args:
+            job: the job.
+            holder: who holds its lease.
+            remaining: returns the seconds that the invocation has left. The record is tried until shortly before.
+        """
+        if await self.record(job, holder, remaining):
+            return await self._announcements.announce_by_message(job)
+        logger.warning("another process ended the job first", extra={"job_id": job.id, "outcome": job.status})
+        # Who canceled the job has announced that by now, or died. In that case the message is needed for it.
+        stored = await self._jobs.get(job.id)
+        return stored is None or stored.announced is not False
+
+    async def record(self, job: Job, holder: str, remaining: Remaining) -> bool:
+        """Store a leased job as `JobStore.finish`; tried until shortly before the end of the invocation."""
+        return await finish_with_retries(
+            self._jobs, job, holder, lambda: remaining() - _RECORD_MARGIN_SECONDS, self._sleep
+        )
+
+    async def complete_lost(self, lease: Lease, holder: str, remaining: Remaining) -> bool:
+        """Complete a job whose last holder died: with its stored images, or as interrupted. Returns as `complete`."""
+        interrupted = Interrupted("The function ended while the engine was working", may_have_cost=True)
+        await self._restore_or_fail(lease, interrupted)
+        return await self.complete(lease.job, holder, remaining)
+
+    async def fail(self, job: Job, error: GatewayError, remaining: Remaining) -> bool:
+        """Lease a job and complete it as failed, unless it was running before and its images are stored.
+
+        Returns:
+            False if another worker holds the job, or if its completion could not be published.
+        """
         holder = uuid.uuid4().hex
-        lease = await self._jobs.lease(job.id, holder, MARGIN_SECONDS, job.engine)
+        lease = await self._jobs.lease(job.id, holder, remaining() + GRACE_SECONDS, job.engine)
         if lease is None:
             return await self.has_ended(job.id)
-        lease.job.fail(error)
-        return await self.complete(lease.job, holder)
+        await self._restore_or_fail(lease, error)
+        return await self.complete(lease.job, holder, remaining)
 
-    async def give_up(self, job_id: str, error: GatewayError, *, redelivered: bool = False) -> bool:
+    async def _restore_or_fail(self, lease: Lease, error: GatewayError) -> None:
+        was_running = lease.interrupted_engine is not None
+        if not (was_running and await restore_from_images(lease.job, self._images)):
+            lease.job.fail(error)
+
+    async def give_up(
+        self, job_id: str, error: GatewayError, remaining: Remaining, *, redelivered: bool = False
+    ) -> bool:
         """Fail a job with this error unless it has ended.
 
         Args:
             job_id: the job's id.
             error: why the job is given up.
+            remaining: returns the seconds that the invocation has left.
             redelivered: whether the message was received before. Its receiver may have died before it published the
                 completion, so the completion is published again.
 
@@ -81,19 +125,27 @@ class JobCompletion:
             return True
         error.may_have_cost = job.attempts > 0
         if not job.ended:
-            processed = await self.fail(job, error)
+            processed = await self.fail(job, error, remaining)
         else:
-            processed = not redelivered or await self.announce(job)
-        await self.record_in_batch(job)
+            processed = await self.announce(job, redelivered=redelivered)
+        await self.record_in_batch(job, remaining)
         return processed
 
-    async def announce(self, job: Job) -> bool:
-        """Publish the end of a job. Return False if it could not be published."""
-        return await self._events.publish_completion(job)
+    async def announce(self, job: Job, *, redelivered: bool) -> bool:
+        """Announce the end of a job where that is needed: see `Announcements.announce_if_needed`."""
+        return await self._announcements.announce_if_needed(job, redelivered=redelivered)
 
-    async def record_in_batch(self, job: Job) -> None:
-        """Record in the batch that a job has ended; nothing happens for a job that is in no batch."""
-        await self._batches.record_job_end(job)
+    async def record_in_batch(self, job: Job, remaining: Remaining) -> None:
+        """Record in the batch that a job has ended; nothing happens for a job that is in no batch.
+
+        If the table or the bucket fails, this is tried until shortly before the end of the invocation.
+        """
+        with storage_errors("The end of the job was not recorded in its batch"):
+            await persist(
+                lambda: self._batches.record_job_end(job),
+                lambda: remaining() - _BATCH_MARGIN_SECONDS,
+                sleep=self._sleep,
+            )
 
     async def has_ended(self, job_id: str) -> bool:
         """Return whether a job has ended; also true if it no longer exists."""

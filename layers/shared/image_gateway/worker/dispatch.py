@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from image_gateway.batches.ingestion import RequestFileIngester
 from image_gateway.errors import GatewayError, InvalidRequest, StorageUnavailable
+from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.envelope_parsing import UnreadableRequest
-from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.idempotency import claim_for
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
@@ -31,7 +31,7 @@ class Dispatcher:
         recovery: queues lost jobs again.
         worker: processes jobs.
         queue: takes unreadable messages as dead letters.
-        events: publishes the completion of requests that do not validate.
+        announcements: publishes the completion of requests that do not validate.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Dispatcher:
         recovery: Recovery,
         worker: Worker,
         queue: JobQueue,
-        events: JobEvents,
+        announcements: Announcements,
     ) -> None:
         self._bucket = bucket
         self._jobs = jobs
@@ -53,7 +53,7 @@ class Dispatcher:
         self._recovery = recovery
         self._worker = worker
         self._queue = queue
-        self._events = events
+        self._announcements = announcements
 
     async def dispatch(self, message: Message, remaining: Callable[[], float]) -> bool:
         """Process one message. If storage is temporarily unavailable, the message is sent again with a delay.
@@ -112,5 +112,6 @@ class Dispatcher:
         job.fail(error)
         job.finished_at = utc_now()
         if await self._jobs.create(job) is None:
-            await self._events.publish_completion(job)
+            # A refused event is sent again while this message is processed, or when it is redelivered.
+            await self._announcements.announce_by_message(job)
         return job.id

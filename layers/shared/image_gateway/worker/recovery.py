@@ -2,7 +2,7 @@
 
 A function may die after it stored a job's record and before it sent the job's message, and SQS deletes a message after
 four days. So the worker looks once an hour at the jobs of two past hours, and sends a message for each job that has not
-ended. A job that then has two messages runs once all the same.
+ended, or whose end was not announced. A job that then has two messages runs once all the same.
 """
 
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ class Recovery:
                 await self._queue.send_batch(job_ids)
 
     async def _unfinished_jobs(self, earliest: datetime, latest: datetime) -> AsyncIterator[str]:
-        """Yield the ids of the jobs that were created between two times and have not ended."""
+        """Yield the ids of the jobs that were created between two times and are not finished."""
         query = queries.unfinished_jobs_query(earliest, latest)
         start: dict[str, object] = {}
         while True:

@@ -5,32 +5,25 @@ that finds its own run again, the job is attempted again. On any other engine it
 engine may have been paid and must not be paid twice.
 """
 
-import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from image_gateway.aws import Remaining
 from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
-from image_gateway.errors import Busy, EngineError, GatewayError, Interrupted, NotConfigured
-from image_gateway.jobs.attempt import finish_with_retries
+from image_gateway.errors import Busy, EngineError, GatewayError, NotConfigured
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.attempt_runner import AttemptRunner
-from image_gateway.worker.completion import MARGIN_SECONDS, JobCompletion
+from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS, is_lost, is_retryable, retry_delay, slot_delay
 from image_gateway.worker.slots import Slots
 
 _COMPLETION_SECONDS = 8.0
 """Seconds reserved at the end of an invocation to store a job's completion."""
-_GRACE_SECONDS = 2.0
-"""Seconds by which leases outlast the invocation."""
-
-Remaining = Callable[[], float]
-"""Returns the seconds that the invocation has left."""
 
 
 class Worker:
@@ -44,7 +37,6 @@ class Worker:
         attempts: runs the attempts.
         completion: completes jobs.
         slots: limits the jobs that run concurrently.
-        sleep: waits for a number of seconds.
     """
 
     def __init__(
@@ -57,7 +49,6 @@ class Worker:
         attempts: AttemptRunner,
         completion: JobCompletion,
         slots: Slots,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._max_invocation_seconds = max_invocation_seconds
         self._jobs = jobs
@@ -66,7 +57,6 @@ class Worker:
         self._attempts = attempts
         self._completion = completion
         self._slots = slots
-        self._sleep = sleep
 
     async def process(self, job_id: str, remaining: Remaining, *, redelivered: bool = False) -> bool:
         """Process the message of a job.
@@ -90,8 +80,8 @@ class Worker:
         if not job.ended:
             processed = await self._start(job, remaining)
         else:
-            processed = not redelivered or await self._completion.announce(job)
-        await self._completion.record_in_batch(job)
+            processed = await self._completion.announce(job, redelivered=redelivered)
+        await self._completion.record_in_batch(job, remaining)
         return processed
 
     async def _start(self, job: Job, remaining: Remaining) -> bool:
@@ -103,13 +93,13 @@ class Worker:
         engine = engine_for_job(job, config)
         required = max_engine_seconds(config) + MARGIN_SECONDS
         if problem := timeout_problem(config, self._max_invocation_seconds):
-            return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"))
+            return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"), remaining)
         if remaining() < required:
             await self._queue.send(job.id)
             return True
         async with AsyncExitStack() as held:
             try:
-                max_wait, lease = remaining() - required, remaining() + _GRACE_SECONDS
+                max_wait, lease = remaining() - required, remaining() + GRACE_SECONDS
                 await held.enter_async_context(
                     self._slots.hold(job, engine, config, max_wait_seconds=max_wait, lease_seconds=lease)
                 )
@@ -121,29 +111,28 @@ class Worker:
     async def _run(self, job_id: str, engine: str, remaining: Remaining) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
-        lease = await self._jobs.lease(job_id, holder, remaining() + _GRACE_SECONDS, engine)
+        lease = await self._jobs.lease(job_id, holder, remaining() + GRACE_SECONDS, engine)
         if lease is None:
             return await self._completion.has_ended(job_id)
         job = lease.job
         if is_lost(lease):
-            job.fail(Interrupted("The function ended while the engine was working", may_have_cost=True))
-            return await self._completion.complete(job, holder)
-        error = await self._attempts.run(job, remaining() - _COMPLETION_SECONDS)
+            return await self._completion.complete_lost(lease, holder, remaining)
+        error = await self._attempts.run(job, lambda: remaining() - _COMPLETION_SECONDS)
         retryable = error is not None and is_retryable(error, engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
-            await self._put_back(job, holder, error)
+            await self._put_back(job, holder, error, remaining)
             return True
-        processed = await self._completion.complete(job, holder)
+        processed = await self._completion.complete(job, holder, remaining)
         if error is not None and retryable:
             await self._queue.dead_letter_job(job.id, f"{error.code} at each of {MAX_ATTEMPTS} attempts")
         return processed
 
-    async def _put_back(self, job: Job, holder: str, error: GatewayError) -> None:
+    async def _put_back(self, job: Job, holder: str, error: GatewayError, remaining: Remaining) -> None:
         """Return a job to the queue, after a delay."""
         # The gateway's own errors name the shortest delay, which is for callers.
         delay = retry_delay(job.attempts, error.retry_after if isinstance(error, EngineError) else None)
         job.status, job.error = "queued", None
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
-        if await finish_with_retries(self._jobs, job, holder, self._sleep):
+        if await self._completion.record(job, holder, remaining):
             await self._queue.send(job.id, delay_seconds=delay)

@@ -1,0 +1,78 @@
+"""Announcement of the ends of jobs: each at least once, although the bus may refuse an event or a function may die.
+
+Publishing cannot be part of the write that ends a job. So something that lasts must say whether it is still to be done.
+
+- A worker's job has a message in the queue, which is deleted after the event was published. Nothing is written for it.
+  If the message is delivered again, the event is published again, and that is recorded, so that further deliveries do
+  not repeat it.
+- Any other end (of inline jobs, canceled jobs, jobs that were never queued) is stored with `announced` = false, which
+  becomes true after the event was published: one small write for each of these jobs. Where it stays false, the next
+  message of the job announces the end. An inline job's message comes when its function must be dead, and the recovery
+  sends one for every other job.
+"""
+
+import logging
+
+from image_gateway.errors import StorageUnavailable
+from image_gateway.jobs.events import JobEvents
+from image_gateway.jobs.store import JobStore
+from image_gateway.models.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+
+class Announcements:
+    """Announces the ends of jobs.
+
+    Args:
+        jobs: records what was announced.
+        events: publishes the events.
+    """
+
+    def __init__(self, jobs: JobStore, events: JobEvents) -> None:
+        self._jobs = jobs
+        self._events = events
+
+    def expect(self, job: Job) -> None:
+        """Mark a job as not announced, before its end is stored. Do this if no message guarantees its event."""
+        if self._events.enabled:
+            job.announced = False
+
+    async def announce(self, job: Job) -> bool:
+        """Publish the event about a job's end, and record whether that was possible. A failed record is logged.
+
+        Returns:
+            False if EventBridge did not accept the event.
+        """
+        published = await self._events.publish_completion(job)
+        if self._events.enabled and published is not job.announced:
+            await self._record(job, announced=published)
+        return published
+
+    async def announce_by_message(self, job: Job) -> bool:
+        """Publish the event about a job whose message is redelivered if this returns False. A success is not recorded.
+
+        A refusal is recorded for the recovery, because the message may be delivered too often.
+        """
+        published = await self._events.publish_completion(job)
+        if not published:
+            await self._record(job, announced=False)
+        return published
+
+    async def announce_if_needed(self, job: Job, *, redelivered: bool) -> bool:
+        """Announce the end of a job, unless that is done. Returns as `announce`.
+
+        Args:
+            job: an ended job, as it was read.
+            redelivered: whether the job's message was received before. Its receiver may have died before it published
+                the event.
+        """
+        if job.announced is False or (redelivered and job.announced is None):
+            return await self.announce(job)
+        return True
+
+    async def _record(self, job: Job, *, announced: bool) -> None:
+        try:
+            await self._jobs.set_announced(job, announced=announced)
+        except StorageUnavailable:
+            logger.exception("a job's announcement was not recorded", extra={"job_id": job.id, "announced": announced})
