@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines.comfyui.engine import ComfyUIEngine
 from image_gateway.engines.comfyui.run import run_ids
+from image_gateway.engines.comfyui.server import ComfyUIServer
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineResult, ImageRequest
 from image_gateway.errors import EngineTimeout, EngineUnavailable
@@ -280,6 +281,29 @@ async def test_a_run_that_expires_during_a_poll_without_response_is_canceled(ben
 
     assert not caught.value.outstanding
     await bench.until(lambda: bench.run_queue.running is None)
+
+
+async def test_a_poll_without_time_for_its_second_request_leaves_the_run(
+    bench: Bench, loop_time: LoopTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says nothing about the run, whose own time has not ended: a retried job finds it."""
+    history_entry = ComfyUIServer.history_entry
+
+    async def slow_history_entry(server: ComfyUIServer, prompt_id: str) -> Any:
+        entry = await history_entry(server, prompt_id)
+        if bench.run_queue.running:
+            loop_time.advance(10)
+        return entry
+
+    monkeypatch.setattr(ComfyUIServer, "history_entry", slow_history_entry)
+    bench.state.knobs.latency = LONG
+
+    with pytest.raises(EngineTimeout) as caught:
+        await bench.engine(timeout=10).generate(image_request())
+
+    assert caught.value.outstanding
+    assert bench.posted("/queue") == bench.posted("/interrupt") == []
+    assert bench.run_queue.running
 
 
 async def test_a_retried_job_finds_its_finished_run(bench: Bench) -> None:

@@ -147,9 +147,11 @@ class Runner:
                 if (entry := await server.history_entry(prompt_id)) is not None:
                     return entry
                 state = await server.queue_state(prompt_id)
-            except EngineTimeout:
+            except EngineTimeout as error:
                 # If the run's own time ended during the request, that is the error to report.
                 if self._seconds_left(submitted, started) > _NEARLY_EXPIRED_SECONDS:
+                    # Also where no time was left to send the second request, the run goes on.
+                    error.outstanding = True
                     raise
                 raise self._too_slow(started) from None
             times_missing = times_missing + 1 if state is None else 0
