@@ -116,8 +116,15 @@ environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
 
-run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS=)
-	@exec $(PY) -m sandbox run --port $(PORT)
+# The template's parameters: variables given on the command line whose names have a lower-case letter. Make passes their
+# values on in the environment, from which the shell takes them unchanged.
+LETTERS := a b c d e f g h i j k l m n o p q r s t u v w x y z
+has_lower_case = $(strip $(foreach letter,$(LETTERS),$(findstring $(letter),$(1))))
+given = $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+PARAMETERS = $(foreach name,$(given),$(if $(call has_lower_case,$(name)),"$(name)=$$$(name)"))
+
+run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS= and template parameters)
+	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +17,8 @@ import httpx
 
 from sandbox.client import ENGINES, GatewayClient
 from sandbox.errors import SandboxError
-from sandbox.gateway import ENGINE_KEY, KEYED, Sandbox
+from sandbox.gateway import ENGINE_KEY, KEYED, WITHOUT_EFFECT, Sandbox
+from sandbox.run_options import given_parameters, given_tokens, share
 from sandbox.template import STACK
 
 MAX_INLINE_BYTES = 4_000_000
@@ -45,14 +46,33 @@ class Photo(NamedTuple):
             raise SandboxError(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def run(port: int, admin_token: str, user_token: str, conflicts: float = 0.0) -> None:
-    """Run the gateway until the task is canceled."""
+async def run(
+    port: int, admin_token: str, user_token: str, parameters: Mapping[str, str], conflicts: float = 0.0
+) -> None:
+    """Run the gateway until the task is canceled.
+
+    Args:
+        port: the port of the HTTP front; 0 for any free one.
+        admin_token: the administrator's token; empty for a new one.
+        user_token: the user's token; empty for a new one.
+        parameters: template parameters that differ from the sandbox's defaults.
+        conflicts: share of writes that DynamoDB refuses because of a transaction, from 0 to 1.
+    """
     print(STARTING, flush=True)
     log = sys.stderr.fileno()
     sandbox = Sandbox(
-        log=log, port=port, admin_token=admin_token, user_token=user_token, stack=STACK, conflicts=conflicts
+        log=log,
+        port=port,
+        admin_token=admin_token,
+        user_token=user_token,
+        parameters=parameters,
+        stack=STACK,
+        conflicts=conflicts,
     )
     async with sandbox:
+        for name, value in parameters.items():
+            note = " (no effect in the sandbox)" if name in WITHOUT_EFFECT else ""
+            print(f"parameter    {name}={value}{note}")
         print(f"gateway      {sandbox.url}")
         print(f"admin token  {sandbox.admin_token}")
         print(f"user token   {sandbox.user_token}")
@@ -181,32 +201,6 @@ def _curl(sandbox: Sandbox) -> str:
     )
 
 
-def _tokens() -> tuple[str, str]:
-    """Return the admin's and the user's token from the environment; an empty string where a variable is not set.
-
-    Raises:
-        SandboxError: the tokens are equal, or one is malformed.
-    """
-    admin, user = (os.environ.get(name, "") for name in ("ADMIN_TOKEN", "USER_TOKEN"))
-    if admin and admin == user:
-        raise SandboxError("ADMIN_TOKEN and USER_TOKEN must differ")
-    for name, token in (("ADMIN_TOKEN", admin), ("USER_TOKEN", user)):
-        if len(token) > 256 or any(not "!" <= character <= "~" for character in token):
-            raise SandboxError(f"{name} must be 1 to 256 printable ASCII characters without spaces")
-    return admin, user
-
-
-def _share(text: str) -> float:
-    """Parse a share from 0 to 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return share
-
-
 def main() -> None:
     """Run the command that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
@@ -215,10 +209,11 @@ def main() -> None:
     run_options.add_argument("--port", type=int, default=os.environ.get("PORT", "8000"), help="0: any free port")
     run_options.add_argument(
         "--conflicts",
-        type=_share,
+        type=share,
         default=os.environ.get("CONFLICTS") or "0",
         help="share of writes that DynamoDB refuses because of a transaction, from 0 to 1",
     )
+    run_options.add_argument("parameters", nargs="*", metavar="Name=value", help="parameters of the template")
     demo_options = commands.add_parser("demo")
     demo_options.add_argument("--prompt", default="a lighthouse in a storm, oil on canvas")
     demo_options.add_argument("--engine", choices=ENGINES, default="openai")
@@ -228,7 +223,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         if options.command == "run":
-            work = run(options.port, *_tokens(), conflicts=options.conflicts)
+            work = run(options.port, *given_tokens(), given_parameters(options.parameters), options.conflicts)
         else:
             work = demo(options.prompt, options.engine, options.size, options.edit, options.out)
         completed = asyncio.run(run_until_signaled(work))

@@ -21,13 +21,11 @@ MAX_WAIT_SECONDS = 30.0
 """Maximum time that API Gateway waits for a function."""
 _HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 """Valid values of the `Host` header."""
-_TEXT_TYPES = (
-    "text/",
-    "application/json",
-    "application/javascript",
-    "application/xml",
-    "application/x-www-form-urlencoded",
-)
+_TEXT_TYPES = frozenset({"application/json", "application/javascript", "application/xml"})
+"""Content types, beside `text/*`, of bodies that are passed on as text. All others are base64, also URL-encoded forms.
+
+AWS's documentation does not list them. These were observed on AWS: https://github.com/ministackorg/ministack/pull/766.
+"""
 
 
 def http_event(request: Request, body: bytes, parameters: dict[str, str], route: str) -> dict[str, Any]:
@@ -42,7 +40,7 @@ def http_event(request: Request, body: bytes, parameters: dict[str, str], route:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    is_text = headers.get("content-type", "").startswith(_TEXT_TYPES) and _is_utf8(body)
+    is_text = _is_text_type(headers.get("content-type", "")) and _is_utf8(body)
     now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
@@ -139,6 +137,11 @@ def _response(output: dict[str, Any]) -> Response:
     for cookie in output.get("cookies") or []:
         response.headers.append("set-cookie", cookie)
     return response
+
+
+def _is_text_type(content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type.startswith("text/") or media_type in _TEXT_TYPES
 
 
 def _is_utf8(body: bytes) -> bool:

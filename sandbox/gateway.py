@@ -38,6 +38,15 @@ PARAMETERS = {"ConfigTtlSeconds": "0", "WorkerMaximumConcurrency": "4"}
 """Template parameters that differ from the defaults: every function sees a configuration update at once, and the number
 of workers fits into a laptop's memory."""
 
+WITHOUT_EFFECT = frozenset(
+    {
+        *("Architecture", "LogRetentionDays", "FunctionUrl", "OldestMessageSeconds", "AlarmTopicArn"),
+        *("VpcSubnetIds", "VpcSecurityGroupIds", "CorsOrigins", "ApiRateLimit", "ApiBurstLimit"),
+        *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency"),
+    }
+)
+"""Template parameters of what only AWS has. The sandbox checks their values, and nothing else happens."""
+
 WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction")
 """Functions that are started with the sandbox, so that no first request waits for a cold start."""
 

@@ -3,44 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from sandbox.parameters import members, refused_values
+from sandbox.template_document import load_document
 
 ROOT = Path(__file__).resolve().parent.parent
 STACK = "sandbox"
 REGION: Final = "eu-central-1"
 ACCOUNT: Final = "123456789012"
-
-
-class _Loader(yaml.CSafeLoader):
-    """Loads YAML with CloudFormation's short forms: `!Ref x` becomes `{"Ref": "x"}`."""
-
-
-def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has no fourth kind of node
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".")
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
-@cache
-def _document(path: Path) -> dict[str, Any]:
-    """Return a template as it is written; it is read once, so callers must not change it."""
-    document: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader
-    return document
 
 
 @dataclass(frozen=True)
@@ -113,11 +85,12 @@ class Template:
         stack: str = STACK,
         sqs_url: str = f"https://sqs.{REGION}.amazonaws.com",
     ) -> None:
-        self.document = _document(path)
+        self.document = load_document(path)
+        self._given = dict(parameters or {})
         defaults = {name: str(item.get("Default", "")) for name, item in self.document["Parameters"].items()}
         self.values = {
             **defaults,
-            **(parameters or {}),
+            **self._given,
             "AWS::StackName": stack,
             "AWS::Region": REGION,
             "AWS::AccountId": ACCOUNT,
@@ -162,16 +135,16 @@ class Template:
         """
         return self._is_true(self.document["Conditions"][condition])
 
-    def failed_assertions(self) -> list[str]:
-        """Return the descriptions of the rules' assertions that fail, for which CloudFormation would not deploy.
+    def refusals(self) -> list[str]:
+        """Return why CloudFormation would not deploy the template with these parameters; empty if it would.
 
         Raises:
             KeyError: as `resolve`.
         """
-        return [
+        return refused_values(self.document["Parameters"], self._given) or [
             assertion["AssertDescription"]
             for rule in self.document.get("Rules", {}).values()
-            if self._is_true(rule["RuleCondition"])
+            if "RuleCondition" not in rule or self._is_true(rule["RuleCondition"])
             for assertion in rule["Assertions"]
             if not self._is_true(assertion["Assert"])
         ]
@@ -182,6 +155,8 @@ class Template:
                 return self.resolve(left) == self.resolve(right)
             case {"Fn::Not": [negated]}:
                 return not self._is_true(negated)
+            case {"Fn::EachMemberEquals": [list_parameter, text]}:
+                return all(member == text for member in members(self.resolve(list_parameter)))
         raise KeyError(f"The sandbox cannot evaluate {expression}")
 
     def resolve_within(self, value: Any) -> Any:

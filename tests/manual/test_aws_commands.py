@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import string
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -61,8 +62,13 @@ print(json.dumps([CliRunner().invoke(cli, [*words.split(), "--help"]).output for
 def aws_problems(block: Block) -> list[str]:
     """What is wrong with a block's commands: unknown ones, unknown or missing options, impossible values."""
     problems = []
-    for statement in block.statements():
-        if re.match(r"[A-Z]+=", statement) or statement.split()[0] in BESIDE_AWS:
+    variables: dict[str, str] = {}
+    for line in block.statements():
+        statement = string.Template(line).safe_substitute(variables)
+        if assignment := re.match(r"([A-Z]+)=(.*)", statement):
+            variables[assignment[1]] = assignment[2]
+            continue
+        if statement.split()[0] in BESIDE_AWS:
             continue
         command = _command(statement)
         if command is None:
@@ -110,9 +116,7 @@ def _sam_problems(command: str, words: list[str]) -> list[str]:
         if not re.search(rf"(?<![\w-]){option}(?![\w-])", _sam_help()[command])
     ]
     given = dict(word.split("=", 1) for word in words if "=" in word and word not in options)
-    unknown = given.keys() - Template().document["Parameters"].keys()
-    problems += [f"the template has no parameter {name}" for name in sorted(unknown)]
-    return problems or Template(parameters=given).failed_assertions()
+    return problems + Template(parameters=given).refusals()
 
 
 @cache
@@ -152,7 +156,8 @@ def test_every_command_that_needs_aws_is_in_the_manual() -> None:
         ("aws ssm delete-parameter", "aws ssm delete-parameter needs --name"),
         ("aws ssm put-parameter --name x --value y --type Secret", "--type cannot be Secret"),
         (f"{SAM} deploy --nothing", f"{SAM} deploy has no option --nothing"),
-        (f"{SAM} deploy --parameter-overrides Nothing=1", "the template has no parameter Nothing"),
+        (f"{SAM} deploy --parameter-overrides Nothing=1", "The template has no parameter Nothing"),
+        (f"{SAM} deploy --parameter-overrides FetchAllowedHosts=fd00::1", "FetchAllowedHosts must be hosts"),
         (f"{SAM} deploy --parameter-overrides FunctionUrl=true", "GenerateConcurrency"),
     ],
 )

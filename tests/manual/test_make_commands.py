@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from sandbox.template import ROOT
+from sandbox.template import ROOT, Template
 from tests.manual.pages import Block, Page, blocks_that_run, tables
 
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -24,7 +24,10 @@ def _problems(statement: str) -> list[str]:
     words = shlex.split(statement, comments=True)
     before, after = words[: words.index("make")], words[words.index("make") + 1 :]
     targets = [word for word in after if "=" not in word]
-    variables = [word.partition("=")[0] for word in (*before, *after) if "=" in word]
+    given = dict(word.split("=", 1) for word in after if "=" in word)
+    # As the Makefile does it: `make run` passes these on to the sandbox.
+    parameters = {name: value for name, value in given.items() if targets == ["run"] and not name.isupper()}
+    variables = [name for name in (*(word.partition("=")[0] for word in before), *given) if name not in parameters]
     problems = [
         f"make {target} is not in the Makefile's list"
         for target in targets
@@ -33,6 +36,7 @@ def _problems(statement: str) -> list[str]:
     problems += [
         f"{name} means nothing to the Makefile" for name in variables if not re.search(rf"\b{name}\b", MAKEFILE)
     ]
+    problems += Template(parameters=parameters).refusals()
     if problems:
         return problems
     done = subprocess.run(  # noqa: S603 - dry
@@ -69,8 +73,11 @@ def test_the_table_of_targets_has_every_target() -> None:
         ("make test nothing", "make nothing is not in the Makefile's list"),
         ("make demo NOTHING=1", "NOTHING means nothing to the Makefile"),
         ("NOTHING=1 make demo", "NOTHING means nothing to the Makefile"),
+        ("make demo UrlExpirySeconds=60", "UrlExpirySeconds means nothing to the Makefile"),
+        ("make run Nothing=1", "The template has no parameter Nothing"),
+        ("make run UrlExpirySeconds=1", "UrlExpirySeconds must not be less than 60"),
     ],
 )
 def test_a_make_command_that_does_not_exist_is_found(text: str, problem: str) -> None:
-    """Targets that `make help` does not list and unused variables are reported."""
+    """Targets that `make help` does not list, unused variables and refused template parameters are reported."""
     assert make_problems(Block("docs/example.md", 1, "```sh", "sh", "make", f"make demo\n{text}\n")) == [problem]

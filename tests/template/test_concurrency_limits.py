@@ -45,7 +45,7 @@ def test_http_functions_have_a_concurrency_parameter(function: str) -> None:
 )
 def test_function_urls_require_concurrency_limits(parameters: dict[str, str], missing: list[str]) -> None:
     """No API throttles a function URL, so CloudFormation rejects function URLs without a concurrency limit."""
-    failed = Template(parameters=parameters).failed_assertions()
+    failed = Template(parameters=parameters).refusals()
 
     assert [name for text in failed for name in re.findall(r"\w+Concurrency", text)] == missing
 

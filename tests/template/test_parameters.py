@@ -24,6 +24,13 @@ def test_parameters_are_validated() -> None:
             assert "AllowedValues" in item or "AllowedPattern" in item, name
 
 
+def test_patterns_are_described() -> None:
+    """What a refused value must be is said in words, not by a regular expression."""
+    for name, item in DOCUMENT["Parameters"].items():
+        assert ("AllowedPattern" in item) == ("ConstraintDescription" in item), name
+        assert item.get("ConstraintDescription", "must be …").startswith("must "), name
+
+
 def test_outputs_are_described() -> None:
     """The template has the outputs that `make token` reads, and every output has a description."""
     outputs = DOCUMENT["Outputs"]

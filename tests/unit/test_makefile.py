@@ -1,9 +1,11 @@
 """`make` reports in one line what is missing: a program, Python, a recent Python, or Python's venv module."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,9 +43,20 @@ class Computer:
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
         path.chmod(0o755)
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def add_environment(self, program: str) -> None:
+        """Set up what the sandbox needs, with a Python that runs this shell program with its arguments."""
+        files = [".venv-uv/bin/uv", ".venv/bin/python", ".venv/.sandbox"]
+        for number, name in enumerate(files):
+            path = self._project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"#!/bin/sh\n{program}\n")
+            path.chmod(0o755)
+            # Newer than the files before it, and than those of the repository.
+            os.utime(path, (time.time() + number, time.time() + number))
+
+    def make(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = (str(self.programs / "make"), *arguments)
-        environment = {"PATH": str(self.programs)}
+        environment = {"PATH": str(self.programs), **variables}
         return subprocess.run(  # noqa: S603 - our own Makefile
             command, cwd=self._project, env=environment, capture_output=True, text=True, check=False
         )
@@ -140,6 +153,24 @@ def test_recipes_use_only_programs_that_make_checks() -> None:
 
     assert set(starts) - shell <= set(TOOLS)
     assert {"awk", "dirname", "mkdir", "rm", "touch"} <= set(starts)
+
+
+def test_run_passes_template_parameters_on(computer: Computer) -> None:
+    """Variables on the command line whose names have a lower-case letter are template parameters; values stay whole."""
+    computer.add_environment('for argument in "$@"; do echo "<$argument>"; done')
+
+    process = computer.make("run", "PORT=1", "ADMIN_TOKEN=secret", "FetchAllowedHosts=a, 'b\"", "UrlExpirySeconds=")
+
+    arguments = process.stdout.splitlines()
+    assert arguments[:5] == ["<-m>", "<sandbox>", "<run>", "<--port>", "<1>"]
+    assert sorted(arguments[5:]) == ["<FetchAllowedHosts=a, 'b\">", "<UrlExpirySeconds=>"]
+
+
+def test_run_ignores_parameters_of_the_environment(computer: Computer) -> None:
+    """A variable that happens to be set in the shell, such as `Architecture`, changes nothing."""
+    computer.add_environment('echo "$@"')
+
+    assert computer.make("run", Architecture="x86_64").stdout == "-m sandbox run --port 8000\n"
 
 
 def test_help_lists_every_target(computer: Computer) -> None:

@@ -72,6 +72,22 @@ def test_a_wrong_content_type_is_an_invalid_request(deployment: Deployment, kind
         assert (path, code, status < 500) == (path, "invalid_request", True)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"prompt": "a fox"}', b"prompt=a+fox&image=x", b"prompt=%FF&%", b"\xff", b""],
+    ids=["JSON", "a form", "a broken form", "no UTF-8", "nothing"],
+)
+def test_a_form_without_files_is_an_invalid_request(deployment: Deployment, body: bytes) -> None:
+    """API Gateway passes it on in base64. The error says which content type to send: `curl -d` sends this one."""
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    for path in ROUTES:
+        response = deployment.call("POST", path, raw=body, headers=headers)
+
+        assert (path, response.status in {400, 422}) == (path, True)
+        if body:
+            assert "Content-Type: application/json" in response.text
+
+
 @pytest.mark.parametrize("header", ["", '"', ",", '"x"', "9" * 5_000, '"1", 2²'])
 def test_an_if_match_that_names_no_version_is_a_412(deployment: Deployment, header: str) -> None:
     """An `If-Match` that cannot be the configuration's version changes nothing."""

@@ -118,6 +118,38 @@ def test_invalid_tokens_are_refused_before_anything_starts(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["FetchAllowedHosts=fd00::1"], r"FetchAllowedHosts must be hosts, separated by commas: .*\[fd00::1\]:8080"),
+        (["FetchAllowedHost=a"], "The template has no parameter FetchAllowedHost"),
+        (["UrlExpirySeconds=1", "GenerateConcurrency=00"], "UrlExpirySeconds must not be less than 60\nGenerateConc.*"),
+        (["VpcSubnetIds=subnet-0aaa"], "VpcSubnetIds requires VpcSecurityGroupIds."),
+        (["FetchAllowedHosts"], "'FetchAllowedHosts' is no template parameter: give it as Name=value"),
+    ],
+)
+def test_invalid_template_parameters_are_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    """As CloudFormation refuses them, with the parameter's name and what it must be."""
+    with pytest.raises(SystemExit) as ended:
+        command_line(monkeypatch, "run", "--port", "0", *arguments)
+
+    assert re.match(message, str(ended.value.code))
+    assert capsys.readouterr().out == ""
+
+
+def test_template_parameters_are_used(start_process: StartProcess) -> None:
+    """The functions have their values, and what has no effect in the sandbox is said."""
+    sandbox = SandboxProcess(start_process("run", "--port", "0", "UrlExpirySeconds=120", "ApiRateLimit=5"))
+
+    (image,) = sandbox.request("POST", "/api/v1/images/generations", json={"prompt": "a red fox"}).json()
+
+    assert "X-Amz-Expires=120" in image["url"]
+    assert "parameter    UrlExpirySeconds=120" in sandbox.lines
+    assert "parameter    ApiRateLimit=5 (no effect in the sandbox)" in sandbox.lines
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_sandbox_and_all_its_processes(start_process: StartProcess, number: int) -> None:
     """SIGINT and SIGTERM end it with status 0; without the variables, its tokens are new."""

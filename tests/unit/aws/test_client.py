@@ -332,6 +332,25 @@ async def test_a_client_creates_and_closes_its_own_transport() -> None:
     assert created[0].closed
 
 
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy", "FTP_PROXY"])
+def test_only_a_proxy_for_http_is_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Exceptions from proxies, and proxies of other protocols, do not replace the gateway's own transport."""
+    for variable in [variable for variable in os.environ if variable.lower().endswith("_proxy")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv(name, "169.254.169.254")
+
+    assert isinstance(create_transport(), Transport)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+def test_every_proxy_for_http_is_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Also with exceptions, which httpx's client applies."""
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+    assert not isinstance(create_transport(), Transport)
+
+
 async def test_proxies_of_the_environment_are_used(
     respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,13 @@ def event_of(
     return http_event(Request({**scope, **more}), body, {}, f"POST {path}")
 
 
-@pytest.mark.parametrize("content_type", [b"application/json", b"application/json; charset=utf-8", b"text/plain"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        *(b"application/json", b"application/json; charset=utf-8", b"Application/JSON;charset=utf-8", b"text/plain"),
+        *(b"text/csv", b"application/xml", b"application/javascript"),
+    ],
+)
 def test_a_text_body_is_not_encoded(content_type: bytes) -> None:
     """A body of a textual type is the event's body as it is."""
     event = event_of('{"prompt": "Füchse"}'.encode(), headers=[(b"content-type", content_type)])
@@ -53,10 +59,18 @@ def test_a_text_body_is_not_encoded(content_type: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("content_type", "body"),
-    [(b"image/png", b"\x89PNG"), (b"application/json", b"\xff\xfe"), (b"multipart/form-data; boundary=x", b"--x--")],
+    [
+        (b"image/png", b"\x89PNG"),
+        (b"application/json", b"\xff\xfe"),
+        (b"multipart/form-data; boundary=x", b"--x--"),
+        (b"application/x-www-form-urlencoded", b"prompt=a+fox"),
+        (b"application/problem+json", b"{}"),
+        (b"application/json-patch+json", b"[]"),
+        (b"text", b"a"),
+    ],
 )
 def test_a_binary_body_is_base64_encoded(content_type: bytes, body: bytes) -> None:
-    """A body of another type, or one of any type that is not UTF-8, is encoded as base64."""
+    """A body of another type, also a form, or one of any type that is not UTF-8, is encoded as base64."""
     event = event_of(body, headers=[(b"content-type", content_type)])
 
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (body, True)

@@ -13,6 +13,7 @@ Parameters:
   Seconds: {Type: Number, Default: 12}
 Conditions:
   HasHosts: !Not [!Equals [!Join ["", !Ref Hosts], ""]]
+  HasNoHosts: !EachMemberEquals [!Ref Hosts, ""]
   IsBoth: !And [!Condition HasHosts, !Condition HasHosts]
 Globals:
   Function:
@@ -167,6 +168,16 @@ def test_a_list_is_joined(small: Path) -> None:
     template = Template(small, {"Hosts": "a.example,b.example"})
 
     assert template.resolve({"Fn::Join": ["; ", {"Ref": "Hosts"}]}) == "a.example; b.example"
+
+
+@pytest.mark.parametrize(
+    ("values", "same"), [("", True), ("a", False), ("a,a", False), ("a,", False), (",", True), (" , ", True)]
+)
+def test_the_members_of_a_list_are_compared(small: Path, values: str, same: bool) -> None:
+    """Every member must be equal to the text; an empty list has one member, the empty text."""
+    template = Template(small, {"Hosts": values})
+
+    assert template.holds("HasNoHosts") is same
 
 
 def test_an_unsupported_condition_is_an_error(small: Path) -> None:

@@ -32,6 +32,8 @@ CONFLICT_ATTEMPTS = 8
 """`ATTEMPTS` of a write that conflicts with a transaction: on a busy item, that can last for seconds."""
 # Longer than most pauses between two invocations, and shorter than the time after which services close connections.
 _IDLE_SECONDS = 20
+# The keys of `getproxies` that httpx uses.
+_PROXIES = ("http", "https", "all")
 _SLICE_BYTES = 256 * 1024
 _XML_ERROR = re.compile(rb"<Error>.*?<Code>([^<]+)</Code>(?:\s*<Message>([^<]*)</Message>)?", re.DOTALL)
 # The version of the JSON protocol, and the prefix of operation names in `x-amz-target`.
@@ -46,10 +48,12 @@ _PROTOCOLS = {
 def create_transport(tls: ssl.SSLContext | None = None) -> httpx.AsyncBaseTransport:
     """Create a transport for requests to AWS. Its connections belong to one event loop.
 
-    If the environment sets proxies, requests go through httpx's client, which supports them.
+    If the environment sets a proxy for HTTP, requests go through httpx's client, which supports them. Exceptions from
+    proxies alone (`NO_PROXY`) set none.
     """
     tls = tls or ssl.create_default_context()
-    return _ProxyTransport(tls) if getproxies() else Transport(tls, _IDLE_SECONDS)
+    has_proxy = not getproxies().keys().isdisjoint(_PROXIES)
+    return _ProxyTransport(tls) if has_proxy else Transport(tls, _IDLE_SECONDS)
 
 
 class _ProxyTransport(httpx.AsyncBaseTransport):
