@@ -55,6 +55,8 @@ class EmbeddedAws:
             "AWS_ACCESS_KEY_ID": "sandbox",
             "AWS_SECRET_ACCESS_KEY": "sandbox",
             "AWS_EC2_METADATA_DISABLED": "true",
+            # moto handles most requests one at a time, and the computer may be busy with other work.
+            "AWS_TIME_LIMIT_FACTOR": "20",
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         }

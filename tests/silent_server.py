@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from tests.loop_time import controlled_time
 
 _STEP_SECONDS = 0.25
+FACTOR = "AWS_TIME_LIMIT_FACTOR"
+"""The variable that tests of time limits remove: the sandbox multiplies the limits."""
 
 
 @asynccontextmanager

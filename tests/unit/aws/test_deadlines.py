@@ -11,7 +11,7 @@ from image_gateway.aws.locks import Locks
 from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 from tests.loop_time import controlled_time
-from tests.silent_server import seconds_until_done, silent_server
+from tests.silent_server import FACTOR, seconds_until_done, silent_server
 
 pytestmark = pytest.mark.anyio
 
@@ -22,6 +22,7 @@ TOLERANCE_SECONDS = 1.0
 def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"DEFAULT_REGION": "eu-central-1", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv(FACTOR, raising=False)
 
 
 @pytest.mark.parametrize("service", sorted(DEADLINES))

@@ -11,6 +11,7 @@ from image_gateway.aws.table import CONDITION_FAILED
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
 from tests.loop_time import controlled_time
+from tests.silent_server import FACTOR
 
 pytestmark = pytest.mark.anyio
 
@@ -123,8 +124,9 @@ async def test_a_transaction_that_stays_throttled_fails_and_may_be_retried_by_th
     assert (caught.value.retry_after, caught.value.should_retry) == (1, True)
 
 
-async def test_a_transaction_is_not_sent_again_after_ten_seconds() -> None:
+async def test_a_transaction_is_not_sent_again_after_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller waits for it, who has 30 s for everything."""
+    monkeypatch.delenv(FACTOR, raising=False)
     aws = ScriptedAws(*(canceled("ThrottlingError") for _ in range(8)))
     with controlled_time(asyncio.get_running_loop()) as time:
 

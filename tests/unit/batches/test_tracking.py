@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from image_gateway.aws import Aws, AwsError
-from image_gateway.aws.deadlines import DEADLINES, Deadline
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.batches.store import BatchStore
 from image_gateway.batches.tracking import BatchTracker
@@ -196,9 +195,7 @@ def _conflict(operation: str, number: int) -> httpx.Response:
 async def test_120_jobs_that_end_concurrently_are_all_counted(settings: Settings, tls: ssl.SSLContext) -> None:
     """No end is lost or delayed because other jobs end at the same moment, and each end takes two writes."""
     transport = TransactionConflicts(tls)
-    # moto handles one request at a time, so that the last ones wait for long.
-    patient = {"dynamodb": Deadline(total=120, silence=120, connect=120), "s3": DEADLINES["s3"]}
-    parts = BatchParts(settings, Aws(lambda: transport, deadlines=patient))
+    parts = BatchParts(settings, Aws(lambda: transport))
     jobs = await parts.open_batch(*range(1, 121))
     transport.writes = 0
 

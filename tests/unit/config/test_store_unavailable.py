@@ -11,7 +11,7 @@ from image_gateway.config.store import ConfigStore
 from image_gateway.errors import StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
-from tests.silent_server import seconds_until_done, silent_server
+from tests.silent_server import FACTOR, seconds_until_done, silent_server
 from tests.unit.config.parameter import MakeStore
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +61,7 @@ async def test_a_silent_parameter_store_delays_a_stale_configuration_by_two_seco
     now = 31.0
     async with silent_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+        monkeypatch.delenv(FACTOR)
         seconds = [await seconds_until_done(store.read()) for _ in range(2)]
         now = 37.0
         seconds.append(await seconds_until_done(store.read()))
@@ -76,6 +77,7 @@ async def test_a_silent_parameter_store_fails_a_first_read_in_time(
     """The caller gets the gateway's own error response, not that of API Gateway."""
     async with silent_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+        monkeypatch.delenv(FACTOR)
         read = asyncio.ensure_future(make_store(settings).read())
         seconds = await seconds_until_done(read)
 

@@ -5,7 +5,7 @@ import pytest
 
 from image_gateway.jobs.store import JobStore
 from image_gateway.settings import Settings
-from tests.silent_server import seconds_until_done, silent_server
+from tests.silent_server import FACTOR, seconds_until_done, silent_server
 from tests.unit.jobs.submission_fakes import FORM, OWNER, FakeTime, MakeSubmission
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +70,7 @@ async def test_a_silent_table_delays_the_end_of_waiting_by_two_seconds(
     job = await submission.submit(FORM, OWNER, queue=True)
     async with silent_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
+        monkeypatch.delenv(FACTOR)
         seconds = await seconds_until_done(submission.wait(job, 0.04))
 
     assert 2 <= seconds < 3

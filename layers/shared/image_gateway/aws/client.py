@@ -21,7 +21,7 @@ from urllib.request import getproxies
 import httpx
 
 from image_gateway.aws import environment
-from image_gateway.aws.deadlines import DEADLINES, Deadline
+from image_gateway.aws.deadlines import DEADLINES
 from image_gateway.aws.errors import TOO_LARGE, AwsError, NoResponse
 from image_gateway.aws.signing import Signer
 from image_gateway.net.transport import Transport
@@ -78,7 +78,6 @@ class Aws:
     Args:
         transport: creates the transport when the first request is sent.
         sleep: waits for a number of seconds.
-        deadlines: the time limits of each service.
     """
 
     def __init__(
@@ -86,11 +85,9 @@ class Aws:
         transport: Callable[[], httpx.AsyncBaseTransport] = create_transport,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        deadlines: Mapping[str, Deadline] = DEADLINES,
     ) -> None:
         self._create_transport = transport
         self._sleep = sleep
-        self._deadlines = deadlines
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """Call an operation of DynamoDB, EventBridge, SQS or Systems Manager.
@@ -141,7 +138,7 @@ class Aws:
                 response is longer than `max_bytes`.
         """
         clock = asyncio.get_running_loop().time
-        seconds = self._deadlines[service].seconds(len(body))
+        seconds = DEADLINES[service].seconds(len(body))
         ends = clock() + seconds
         for attempt in count(1):
             try:
@@ -181,9 +178,7 @@ class Aws:
         parts = urlsplit(url)
         # httpx would normalize a path with dots, and the signature would not match.
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        deadline = self._deadlines[service]
-        timeout = {"connect": deadline.connect, "read": deadline.silence, "write": deadline.silence, "pool": None}
-        extensions = {"target": target.encode(), "timeout": timeout}
+        extensions = {"target": target.encode(), "timeout": DEADLINES[service].timeouts()}
         origin = _origin(f"{parts.scheme}://{parts.netloc}")
         return httpx.Request(
             method, origin, headers={**signed, **unsigned}, stream=_SlicedBody(body), extensions=extensions

@@ -2,9 +2,12 @@
 
 API Gateway cuts off a request after 30 s. So a service that accepts connections and stays silent must fail a call early
 enough for an error response, or for a response without what failed.
+
+`AWS_TIME_LIMIT_FACTOR` multiplies all limits, for an emulation of AWS on a slow computer.
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -30,7 +33,17 @@ class Deadline(NamedTuple):
 
     def seconds(self, body_bytes: int) -> float:
         """Return the time limit of a call whose request has a body of this size."""
-        return self.total + body_bytes / _BYTES_PER_SECOND
+        return (self.total + body_bytes / _BYTES_PER_SECOND) * time_limit_factor()
+
+    def timeouts(self) -> dict[str, float | None]:
+        """Return the limits of one attempt, as httpx's request extension `timeout`."""
+        silence, connect = self.silence * time_limit_factor(), self.connect * time_limit_factor()
+        return {"connect": connect, "read": silence, "write": silence, "pool": None}
+
+
+def time_limit_factor() -> float:
+    """Return the factor of all limits, by default 1."""
+    return float(os.environ.get("AWS_TIME_LIMIT_FACTOR") or 1)
 
 
 DEADLINES = {
@@ -55,6 +68,7 @@ async def time_limit(seconds: float, failure: str) -> AsyncIterator[None]:
     Raises:
         StorageUnavailable: the block took longer.
     """
+    seconds *= time_limit_factor()
     try:
         async with asyncio.timeout(seconds):
             yield

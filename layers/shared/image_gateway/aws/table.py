@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from image_gateway.aws.client import Aws
+from image_gateway.aws.deadlines import time_limit_factor
 from image_gateway.aws.errors import AwsError, unavailable
 from image_gateway.errors import GatewayError
 
@@ -126,7 +127,7 @@ class Table:
             StorageUnavailable: the call failed.
         """
         clock = asyncio.get_running_loop().time
-        ends = clock() + _MAX_TRANSACTION_SECONDS
+        ends = clock() + _MAX_TRANSACTION_SECONDS * time_limit_factor()
         for attempt in range(max_attempts):
             # The token makes the request idempotent: if its response is lost and it is sent again, it is executed once.
             token = str(uuid.uuid4())
