@@ -71,6 +71,18 @@ class Announcements:
             return await self.announce(job)
         return True
 
+    async def announce_again(self, job: Job, *, redelivered: bool) -> bool:
+        """Announce the end of a job to the sender of a repeated request. Returns as `announce`.
+
+        Args:
+            job: the ended job of the earlier request, as it was read.
+            redelivered: whether the message of the repeated request was received before. Then its receiver has probably
+                published the event, which is repeated at most once, as for any job.
+        """
+        if redelivered or job.announced is False:
+            return await self.announce_if_needed(job, redelivered=redelivered)
+        return await self.announce_by_message(job)
+
     async def _record(self, job: Job, *, announced: bool) -> None:
         try:
             await self._jobs.set_announced(job, announced=announced)

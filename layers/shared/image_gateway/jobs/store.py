@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, ConditionFailed, Table
-from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs import queries
+from image_gateway.jobs.claim_item import claim_key, claim_put, claiming_job_id
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes, parse_item
 from image_gateway.jobs.record_size import truncate_to_fit
@@ -87,26 +88,23 @@ class JobStore:
 
     async def _create_claimed(self, job: Job, put: dict[str, Any], claim: Claim) -> str | None:
         """Store the job and its claim in one transaction, or return the id of the job that has the claim."""
-        item: dict[str, AttributeValueTypeDef] = {
-            "pk": {"S": claim.key},
-            "claimed_by": {"S": job.id},
-            "body": {"S": claim.body},
-            "expires_at": {"N": str(int(self._clock() + claim.seconds))},
-        }
-        claim_put: dict[str, Any] = {"TableName": self._table.name, "Item": item}
-        if not claim.replaces:
-            claim_put["ConditionExpression"] = "attribute_not_exists(pk) OR expires_at < :now"
-            claim_put["ExpressionAttributeValues"] = {":now": {"N": str(int(self._clock()))}}
-        writes = [{"Put": {"TableName": self._table.name, **put}}, {"Put": claim_put}]
+        claimed = claim_put(claim, job.id, self._clock())
+        writes = [{"Put": {"TableName": self._table.name, **write}} for write in (put, claimed)]
         for _ in range(_MAX_CLAIM_TRIES):
             if not await self._table.transact(writes, _NOT_STORED):
                 return None
-            stored = await self._table.get({"pk": item["pk"]}, _NOT_READ)
-            if stored is not None and float(stored["expires_at"]["N"]) >= self._clock():
-                if stored["body"]["S"] != claim.body:
-                    raise InvalidRequest("The Idempotency-Key was used for another request", field="Idempotency-Key")
-                return str(stored["claimed_by"]["S"])
+            if claiming_id := await self.claiming_job_id(claim):
+                return claiming_id
         raise StorageUnavailable(f"{_NOT_STORED}: other requests write the same claim", retry_after=1)
+
+    async def claiming_job_id(self, claim: Claim) -> str | None:
+        """Return the id of the job that has this claim, or None.
+
+        Raises:
+            InvalidRequest: the claim's key was used for another request.
+            StorageUnavailable: the table does not respond.
+        """
+        return claiming_job_id(await self._table.get(claim_key(claim), _NOT_READ), claim, self._clock())
 
     async def get(self, job_id: str) -> Job | None:
         """Return the job with this id as it is now (a consistent read), or None.

@@ -18,10 +18,11 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
 from image_gateway.jobs.execution import ImageContents, JobExecutor
-from image_gateway.jobs.idempotency import Claim, should_be_retried
+from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
+from image_gateway.jobs.repeated_requests import create_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -184,7 +185,7 @@ class Submission:
         """
         holder = uuid.uuid4().hex
         lease_seconds = self._settings.function_timeout_seconds
-        if earlier := await self._create(job, claim, lease_seconds=lease_seconds, holder=holder):
+        if earlier := await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder):
             return earlier
         scheduling = asyncio.create_task(self._schedule_recovery(job.id, lease_seconds))
         await run_attempt(
@@ -223,7 +224,7 @@ class Submission:
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
     ) -> Job:
         await store_inputs(self._images, job, images, mask)
-        if earlier := await self._create(job, claim):
+        if earlier := await create_job(self._jobs, job, claim):
             return earlier
         try:
             await self._queue.send(job.id)
@@ -247,21 +248,3 @@ class Submission:
         except StorageUnavailable:
             error.may_have_cost = True
         raise error
-
-    async def _create(
-        self, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
-    ) -> Job | None:
-        """Store a new job, or return the earlier job of the same request.
-
-        An earlier job is ignored if it has been removed after its time to live, or if the request should be retried.
-        Without a claim there is no earlier job. If the id exists nevertheless, then this write was sent twice, because
-        the response to the first one was lost.
-        """
-        while earlier_id := await self._jobs.create(job, lease_seconds=lease_seconds, holder=holder, claim=claim):
-            if claim is None or earlier_id == job.id:
-                return None
-            earlier = await self._jobs.get(earlier_id)
-            if earlier is not None and not should_be_retried(earlier):
-                return earlier
-            claim = claim.after(earlier_id)
-        return None

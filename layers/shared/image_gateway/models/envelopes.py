@@ -14,8 +14,9 @@ _Id = Annotated[
     Field(
         min_length=1,
         max_length=MAX_ID,
-        description="Your own id of the request. The same id from the same source within 24 hours is the same job; "
-        "in a request file, the id is only repeated in the results.",
+        description="Your own id of the request. The same id from the same source within 24 hours is the same job, "
+        "unless that job failed at no cost and may succeed now. In a request file, the id is only repeated in the "
+        "results.",
     ),
 ]
 

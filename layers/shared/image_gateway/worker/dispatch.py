@@ -10,6 +10,7 @@ from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.idempotency import claim_for
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import JobQueue
+from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.messages import JobMessage, Message, RecoveryMessage, RequestMessage, read_message
@@ -83,8 +84,7 @@ class Dispatcher:
             if isinstance(content, JobMessage):
                 return await self._worker.process(content.job_id, remaining, redelivered=message.redelivered)
             if isinstance(content, RequestMessage):
-                job_id = await self._create_job(content)
-                return await self._worker.process(job_id, remaining, redelivered=message.redelivered)
+                return await self._process_request(content, remaining, redelivered=message.redelivered)
             if isinstance(content, RecoveryMessage):
                 await self._recovery.run(content.time)
                 return True
@@ -94,24 +94,40 @@ class Dispatcher:
             return await self._queue.dead_letter(message.body, str(reason))
         return True
 
-    async def _create_job(self, message: RequestMessage) -> str:
-        """Create the job of a request unless it exists, and return its id."""
+    async def _process_request(
+        self, message: RequestMessage, remaining: Callable[[], float], *, redelivered: bool
+    ) -> bool:
+        """Create the job of a request unless it exists, and process it. Returns and raises as `dispatch`.
+
+        The job of an earlier message with the same request has a message of its own. Where it has ended, its end is
+        announced again, for the sender of this message.
+        """
+        earlier = await self._create_job(message)
+        if earlier is None or earlier.id == message.job_id:
+            return await self._worker.process(message.job_id, remaining, redelivered=redelivered)
+        return not earlier.ended or await self._announcements.announce_again(earlier, redelivered=redelivered)
+
+    async def _create_job(self, message: RequestMessage) -> Job | None:
+        """Create the job of a request. Return the existing job of the same request, if there is one."""
         job = Job(id=message.job_id, kind=message.kind, owner=message.owner, channel=message.channel)
         envelope = message.envelope
         if isinstance(envelope, InvalidRequest):
-            return await self._create_failed_job(job, envelope)
+            await self._create_failed_job(job, envelope)
+            return None
         try:
             claim = claim_for(job.owner, envelope.request, envelope.id, None)
+            if earlier := await find_earlier_job(self._jobs, claim, own_id=job.id):
+                return earlier
             await self._inputs.attach_request(job, envelope.request)
-            return await self._jobs.create(job, claim=claim) or job.id
+            return await create_job(self._jobs, job, claim)
         except InvalidRequest as error:
-            return await self._create_failed_job(job, error)
+            await self._create_failed_job(job, error)
+            return None
 
-    async def _create_failed_job(self, job: Job, error: GatewayError) -> str:
+    async def _create_failed_job(self, job: Job, error: GatewayError) -> None:
         """Store a failed job for a request that does not validate, so that its sender can find the reason."""
         job.fail(error)
         job.finished_at = utc_now()
         if await self._jobs.create(job) is None:
             # A refused event is sent again while this message is processed, or when it is redelivered.
             await self._announcements.announce_by_message(job)
-        return job.id
