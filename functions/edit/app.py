@@ -36,10 +36,7 @@ async def edit(
     form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submission: SubmissionDep
 ) -> list[ImageInfo] | Response:
     """Edit an image, or combine up to 16 images, with the configured engine."""
-    # Nothing is fetched for a caller whose request would be refused afterwards.
-    await submission.admit(form)
-    images, mask = await gateway.inputs.resolve(form.image, form.mask, principal)
-    return await submission.submit(form, images, mask)
+    return await submission.submit(form, lambda: gateway.inputs.resolve(form.image, form.mask, principal))
 
 
 @app.post(
@@ -50,9 +47,7 @@ async def openai_edits(
     params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submission: OpenAISubmissionDep
 ) -> Response:
     """Edit images as with the OpenAI API: by a form with files, or by JSON. The model's name can select the engine."""
-    await submission.admit(params)
-    images, mask = await gateway.inputs.resolve(params.image, params.mask, principal)
-    return await submission.submit(params, images, mask)
+    return await submission.submit(params, lambda: gateway.inputs.resolve(params.image, params.mask, principal))
 
 
 @app.post(

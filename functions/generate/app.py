@@ -37,7 +37,6 @@ async def generations(form: CreateImageForm, submission: SubmissionDep) -> list[
 @access(Access.USER)
 async def openai_generations(params: ImageGenerateParams, submission: OpenAISubmissionDep) -> Response:
     """Generate images as with the OpenAI API. The model's name can select the engine."""
-    await submission.admit(params)
     return await submission.submit(params)
 
 

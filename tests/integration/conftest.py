@@ -15,6 +15,7 @@ from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from tests.integration.deployment import Deployment
+from tests.integration.image_server import ImageServer
 from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 from tests.integration.worker_thread import WorkerThread
@@ -94,6 +95,14 @@ def use_edit_engine(deployment: Deployment, serve: Callable[..., str]) -> Callab
         return SandboxEngine(name, app, state, url)
 
     return start
+
+
+@pytest.fixture
+def image_server(serve: Callable[..., str]) -> ImageServer:
+    """Serve images, to which links of edits can lead."""
+    server = ImageServer()
+    server.url = serve(server.app())
+    return server
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from image_gateway.access.principals import Principal, Role
 from image_gateway.container import Gateway
 from image_gateway.engines.protocol import InputImage
 from image_gateway.event_loop import run
+from image_gateway.jobs.submission import LoadInputs
 from image_gateway.models.forms import EditImageForm
 from sandbox.engines.state import Fault
 from tests.integration.sample_images import GREEN, RED, data_url, encoded, right_half
@@ -23,6 +24,15 @@ from tests.integration.worker_deployment import WorkerDeployment
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
+
+
+def inputs(image: InputImage, mask: InputImage | None = None) -> LoadInputs:
+    """Return the function that returns these inputs of an edit."""
+
+    async def load() -> tuple[tuple[InputImage, ...], InputImage | None]:
+        return (image,), mask
+
+    return load
 
 
 def test_an_edit_by_event_is_done(edit_worker: tuple[WorkerDeployment, Any]) -> None:
@@ -106,7 +116,7 @@ def test_a_queued_edit_over_http_is_done(edit_worker: tuple[WorkerDeployment, An
     mask = InputImage(base64.b64decode(right_half()), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
     principal = Principal("1", "", Role.USER)
-    job = run(worker.gateway.submission.submit(form, principal, images=[image], mask=mask, queue=True))
+    job = run(worker.gateway.submission.submit(form, principal, load_inputs=inputs(image, mask=mask), queue=True))
 
     worker.process_queue()
 
@@ -121,7 +131,8 @@ def test_inputs_that_cannot_be_read_are_retried(
     worker, engine = edit_worker
     image = InputImage(encoded(), "image/png", 64, 64)
     form = EditImageForm(prompt="a hat", image="x")
-    job = run(worker.gateway.submission.submit(form, Principal("1", "", Role.USER), images=[image], queue=True))
+    principal = Principal("1", "", Role.USER)
+    job = run(worker.gateway.submission.submit(form, principal, load_inputs=inputs(image), queue=True))
     boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key=job.inputs[0])
 
     (message,) = worker.drain()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import ExifTags, Image
 
-from tests.integration.images_api.image_server import ImageServer
+from tests.integration.image_server import ImageServer
 from tests.integration.sample_images import GREEN, RED, SIDE, data_url, encoded, opened, text
 
 if TYPE_CHECKING:

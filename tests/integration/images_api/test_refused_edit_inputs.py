@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.integration.images_api.image_server import ImageServer
+from tests.integration.image_server import ImageServer
 from tests.integration.sample_images import RED, data_url, encoded, right_half, text
 
 if TYPE_CHECKING:

@@ -1,13 +1,14 @@
 """What a submission needs beside the table: an executor, a queue, events and a clock that the test controls."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.aws import Remaining
+from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
-from image_gateway.jobs.submission import Submission
+from image_gateway.jobs.submission import LoadInputs, Submission
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job, JobImage
@@ -90,6 +91,15 @@ class FakeTime:
         self.sleeps.append(seconds)
         if self.after_sleep:
             await self.after_sleep(self.seconds)
+
+
+def given_inputs(*images: InputImage, mask: InputImage | None = None) -> LoadInputs:
+    """Return the function that returns these input images and this mask."""
+
+    async def load() -> tuple[Sequence[InputImage], InputImage | None]:
+        return images, mask
+
+    return load
 
 
 async def list_jobs(jobs: JobStore) -> list[Job]:

@@ -1,13 +1,23 @@
 """Requests that are sent more than once."""
 
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 
-from image_gateway.errors import EngineRateLimited, EngineRejected, EngineTimeout, EngineUnavailable, GatewayError
+from image_gateway.engines.protocol import InputImage
+from image_gateway.errors import (
+    EngineRateLimited,
+    EngineRejected,
+    EngineTimeout,
+    EngineUnavailable,
+    GatewayError,
+    InvalidRequest,
+)
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.store import JobStore
+from image_gateway.models.forms import EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 from tests.unit.jobs.submission_fakes import (
@@ -16,6 +26,7 @@ from tests.unit.jobs.submission_fakes import (
     FakeExecutor,
     FakeQueue,
     MakeSubmission,
+    given_inputs,
     list_jobs,
     succeed,
 )
@@ -23,6 +34,7 @@ from tests.unit.jobs.submission_fakes import (
 pytestmark = pytest.mark.anyio
 
 CLAIM = Claim("idempotency#token:1#x", "body", 600)
+INPUT = InputImage(b"input", "image/jpeg", 1, 1)
 
 
 @pytest.mark.parametrize("is_queued", [False, True])
@@ -106,3 +118,35 @@ async def test_a_job_whose_record_was_written_twice_is_executed(
     assert stored
     assert stored.status == ("queued" if is_queued else "succeeded")
     assert (len(executor.executed), len(queue.sent)) == ((0, 1) if is_queued else (1, 0))
+
+
+async def test_a_repeated_request_reads_no_inputs(make_submission: MakeSubmission) -> None:
+    """Its job is found before anything is checked or fetched."""
+    form = EditImageForm(prompt="a hat", image="x")
+    first = await make_submission().submit(form, OWNER, claim=CLAIM, load_inputs=given_inputs(INPUT))
+
+    async def fail() -> Any:
+        raise AssertionError("the inputs are read again")
+
+    assert await make_submission().submit(form, OWNER, claim=CLAIM, load_inputs=fail) == first
+
+
+async def test_a_repeated_request_gets_its_job_when_generation_is_disabled(
+    make_submission: MakeSubmission, executor: FakeExecutor
+) -> None:
+    """The configuration may have changed since the first request."""
+    first = await make_submission().submit(FORM, OWNER, claim=CLAIM)
+    executor.disabled = True
+
+    assert await make_submission().submit(FORM, OWNER, claim=CLAIM) == first
+
+
+async def test_the_key_of_another_request_is_refused_before_inputs_are_read(make_submission: MakeSubmission) -> None:
+    """The caller's mistake is reported whether the inputs can be read or not."""
+    await make_submission().submit(FORM, OWNER, claim=CLAIM)
+
+    async def fail() -> Any:
+        raise AssertionError("the inputs are read")
+
+    with pytest.raises(InvalidRequest, match="another request"):
+        await make_submission().submit(FORM, OWNER, claim=replace(CLAIM, body="other"), load_inputs=fail)

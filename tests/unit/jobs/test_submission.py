@@ -11,7 +11,15 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.settings import Settings
-from tests.unit.jobs.submission_fakes import FORM, OWNER, FakeExecutor, FakeQueue, MakeSubmission, list_jobs
+from tests.unit.jobs.submission_fakes import (
+    FORM,
+    OWNER,
+    FakeExecutor,
+    FakeQueue,
+    MakeSubmission,
+    given_inputs,
+    list_jobs,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -25,11 +33,11 @@ async def test_a_job_has_its_request_without_images(make_submission: MakeSubmiss
         {"prompt": "a hat", "image": "aW1hZ2U=", "mask": "bWFzaw==", "n": 2, "size": None, "zoom": "x" * 500_000}
     )
 
-    job = await make_submission().submit(form, OWNER, images=[INPUT], mask=MASK)
+    job = await make_submission().submit(form, OWNER, load_inputs=given_inputs(INPUT, mask=MASK))
 
     assert job.kind == "edit"
     assert job.request == {"prompt": "a hat", "n": 2, "size": None, "zoom": None}
-    assert executor.executed == [(form, [INPUT], MASK, None)]
+    assert executor.executed == [(form, (INPUT,), MASK, None)]
 
 
 async def test_a_jobs_request_validates_to_the_same_form(make_submission: MakeSubmission) -> None:
@@ -126,7 +134,7 @@ async def test_the_whole_duration_of_a_job_decides_whether_it_is_queued(
     executor.config = ImagesConfig.model_validate(config)
     form = CreateImageForm(prompt="a fox", n=n)
 
-    job = await make_submission(queue_url="a queue", inline_seconds=24).submit(form, OWNER, spent=spent)
+    job = await make_submission(queue_url="a queue", inline_seconds=24).submit(form, OWNER, spent=lambda: spent)
 
     assert job.status == ("queued" if is_queued else "succeeded")
 
@@ -149,7 +157,7 @@ async def test_input_images_of_a_queued_job_are_stored_in_the_bucket(
     form = EditImageForm(prompt="a hat", image="x")
 
     submission = make_submission(queue_url="a queue")
-    job = await submission.submit(form, OWNER, images=[INPUT, INPUT], mask=MASK, queue=True)
+    job = await submission.submit(form, OWNER, load_inputs=given_inputs(INPUT, INPUT, mask=MASK), queue=True)
 
     assert job.inputs == [f"inputs/{job.id}/{number}.jpg" for number in (0, 1)]
     assert job.mask == f"inputs/{job.id}/mask.png"

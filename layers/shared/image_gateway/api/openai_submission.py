@@ -1,6 +1,5 @@
 """Submits requests of the OpenAI channel over HTTP."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from fastapi import Depends, Response
@@ -8,8 +7,8 @@ from fastapi import Depends, Response
 from image_gateway.api.openai_responses import OpenAIResponderDep
 from image_gateway.api.routing import async_dependency
 from image_gateway.api.submission import HttpSubmission
-from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.errors import StorageUnavailable
+from image_gateway.jobs.submission import LoadInputs
 from image_gateway.models.jobs import Channel
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams
 
@@ -41,27 +40,12 @@ class OpenAISubmission:
         self._responder = responder
         self._response = response
 
-    async def admit(self, params: ImageGenerateParams | ImageEditParams) -> None:
-        """Check the operator's switches and the token's restrictions before any work is done for the request.
-
-        Raises:
-            GatewayError: as `Submission.admit`.
-            InvalidRequest: the engine does not support the output format, and no image can be converted to it.
-        """
-        choice = await self._submission.admit(params)
-        if params.output_format == "gif" and choice.engine != "openai":
-            message = f"output_format: {choice.engine} does not support gif: choose png, jpeg or webp"
-            raise InvalidRequest(message, field="output_format")
-
     async def submit(
-        self,
-        params: ImageGenerateParams | ImageEditParams,
-        images: Sequence[InputImage] = (),
-        mask: InputImage | None = None,
+        self, params: ImageGenerateParams | ImageEditParams, load_inputs: LoadInputs | None = None
     ) -> Response:
         """Create a job for the request and wait for it. The response has the job's images or its result's location."""
         contents: ImageContents | None = {} if params.response_format == "b64_json" else None
-        job = await self._submission.create_job(params, images, mask, params.response_format, contents)
+        job = await self._submission.create_job(params, load_inputs, params.response_format, contents)
         if isinstance(job, Response):
             return job
         try:

@@ -1,6 +1,5 @@
 """Submits requests over HTTP: request headers about waiting and idempotency, and the responses to a submission."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Header, Response
@@ -10,10 +9,9 @@ from pydantic import BaseModel, Field
 from image_gateway.api.preferences import Preferences
 from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
-from image_gateway.config.engine_choice import EngineChoice
-from image_gateway.engines.protocol import InputImage
 from image_gateway.jobs.execution import ImageContents
 from image_gateway.jobs.idempotency import claim_for
+from image_gateway.jobs.submission import LoadInputs
 from image_gateway.jobs.views import image_infos, job_info
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.images import ImageInfo, JobInfo
@@ -82,30 +80,17 @@ class HttpSubmission:
         self._waiting = waiting
         self._response = response
 
-    async def admit(self, form: CreateImageForm | EditImageForm) -> EngineChoice:
-        """Check the operator's switches and the token's restrictions before any work is done for the request.
-
-        Returns:
-            The engine and model that the request would use.
-
-        Raises:
-            GatewayError: as `Submission.admit`.
-        """
-        _, choice = await self._gateway.submission.admit(form, self._principal, self.channel)
-        return choice
-
     async def submit(
-        self, form: CreateImageForm | EditImageForm, images: Sequence[InputImage] = (), mask: InputImage | None = None
+        self, form: CreateImageForm | EditImageForm, load_inputs: LoadInputs | None = None
     ) -> list[ImageInfo] | Response:
         """Create a job for the request and wait for it. Return its images, or a response with the result's location."""
-        job = await self.create_job(form, images, mask)
+        job = await self.create_job(form, load_inputs)
         return job if isinstance(job, Response) else image_infos(job, self._gateway.images)
 
     async def create_job(
         self,
         form: CreateImageForm | EditImageForm,
-        images: Sequence[InputImage],
-        mask: InputImage | None,
+        load_inputs: LoadInputs | None,
         response_format: ResponseFormat = "b64_json",
         contents: ImageContents | None = None,
     ) -> Job | Response:
@@ -113,8 +98,7 @@ class HttpSubmission:
 
         Args:
             form: the request.
-            images: the input images of an edit.
-            mask: their mask.
+            load_inputs: returns the input images of an edit, and their mask.
             response_format: the format in which the OpenAI channel will return the images.
             contents: receives the output images if the job runs inside this function.
 
@@ -125,12 +109,11 @@ class HttpSubmission:
         job = await self._gateway.submission.submit(
             form,
             self._principal,
-            images=images,
-            mask=mask,
+            load_inputs=load_inputs,
             channel=self.channel,
             response_format=response_format,
             contents=contents,
-            spent=self._waiting.elapsed_seconds,
+            spent=lambda: self._waiting.elapsed_seconds,
             remaining=self._waiting.remaining_seconds,
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,

@@ -12,7 +12,7 @@ from image_gateway.config.engine_choice import EngineChoice, choose_engine
 from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import StorageUnavailable
+from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
@@ -22,7 +22,7 @@ from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
-from image_gateway.jobs.repeated_requests import create_job
+from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -30,6 +30,9 @@ from image_gateway.models.jobs import Channel, Job, ResponseFormat
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+LoadInputs = Callable[[], Awaitable[tuple[Sequence[InputImage], InputImage | None]]]
+"""Returns the input images of an edit, and their mask."""
 
 _START_TOLERANCE_SECONDS = 2.0
 """How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
@@ -80,12 +83,16 @@ class Submission:
         Raises:
             Disabled: generation or editing is switched off.
             Forbidden: the caller may not use that engine or that model.
+            InvalidRequest: the engine does not support the output format, and no image can be converted to it.
         """
         edit = isinstance(form, EditImageForm)
         config = await self._executor.require_enabled(edit=edit)
         # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
         choice = choose_engine(config, form.model, edit=edit, allow_engine_prefix=channel == "openai")
         principal.require(choice.engine, choice.model)
+        if channel == "openai" and form.output_format == "gif" and choice.engine != "openai":
+            message = f"output_format: {choice.engine} does not support gif: choose png, jpeg or webp"
+            raise InvalidRequest(message, field="output_format")
         return config, choice
 
     async def submit(
@@ -93,29 +100,30 @@ class Submission:
         form: CreateImageForm | EditImageForm,
         principal: Principal,
         *,
-        images: Sequence[InputImage] = (),
-        mask: InputImage | None = None,
+        load_inputs: LoadInputs | None = None,
         channel: Channel = "images",
         response_format: ResponseFormat = "b64_json",
         contents: ImageContents | None = None,
         queue: bool = False,
         claim: Claim | None = None,
-        spent: float = 0.0,
+        spent: Callable[[], float] = lambda: 0.0,
         remaining: Remaining | None = None,
     ) -> Job:
         """Create a job for a request, unless the request is a repetition of an earlier one.
 
+        Repetitions are found first, before anything is checked or fetched that may have changed since the first
+        request: the configuration, the caller's permissions, and the input images.
+
         Args:
             form: the request.
             principal: the caller, who will own the job.
-            images: the images to edit.
-            mask: their mask.
+            load_inputs: returns the images to edit and their mask. It is called once the request is admitted.
             channel: the API of the request.
             response_format: the format of the response on the OpenAI channel.
             contents: where given, an inline job adds its encoded images to it.
             queue: send the job to the worker, however fast the engine is.
             claim: identifies repetitions of the request.
-            spent: seconds since the request was received.
+            spent: returns the seconds since the request was received.
             remaining: returns the seconds that are left for an inline job, so that the response leaves in time; by
                 default the time that the function may run.
 
@@ -126,10 +134,14 @@ class Submission:
         Raises:
             Disabled: generation or editing is switched off.
             Forbidden: the caller may not use the engine or the model.
-            InvalidRequest: the claim's key was used for another request.
+            InvalidRequest: the claim's key was used for another request, or as `admit`.
+            GatewayError: as `load_inputs`.
             StorageUnavailable: the job could not be stored or queued; nothing was paid.
         """
+        if earlier := await find_earlier_job(self._jobs, claim):
+            return earlier
         config, choice = await self.admit(form, principal, channel)
+        images, mask = await load_inputs() if load_inputs else ((), None)
         job = Job(
             id=new_job_id(),
             kind="edit" if isinstance(form, EditImageForm) else "generation",
@@ -142,7 +154,7 @@ class Submission:
             response_format=response_format,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
-        inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent)
+        inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent())
         if inline or not self._settings.queue_url:
             return await self._run_inline(
                 job, form, images, mask, claim=claim, contents=contents, remaining=remaining or self._countdown()
