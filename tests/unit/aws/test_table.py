@@ -257,8 +257,8 @@ async def test_a_batch_read_has_at_most_100_keys_in_a_call() -> None:
     assert all(request["ConsistentRead"] for request in requests)
 
 
-async def test_a_batch_read_also_reads_the_unprocessed_keys() -> None:
-    """DynamoDB leaves keys unprocessed if the response would be too large."""
+async def test_a_batch_read_also_reads_the_unprocessed_keys_after_growing_pauses(pauses: Pauses) -> None:
+    """DynamoDB leaves keys unprocessed if it is throttled, or if the response would be too large."""
     unprocessed = {"table": {"Keys": [key("b")], "ConsistentRead": True}}
     aws = ScriptedAws(
         {"Responses": {"table": [key("a")]}, "UnprocessedKeys": unprocessed},
@@ -266,9 +266,26 @@ async def test_a_batch_read_also_reads_the_unprocessed_keys() -> None:
         {"Responses": {"table": [key("b")]}, "UnprocessedKeys": {}},
     )
 
-    assert await Table(aws, "table").get_many([key("a"), key("b")], FAILURE) == [key("a"), key("b")]
+    items = await Table(aws, "table", sleep=pauses.sleep).get_many([key("a"), key("b")], FAILURE)
 
+    assert items == [key("a"), key("b")]
     assert [call["RequestItems"] for call in aws.calls[1:]] == [unprocessed, unprocessed]
+    assert 0 < pauses.seconds[0] <= pauses.seconds[1] <= 0.1
+
+
+async def test_a_batch_read_whose_keys_stay_unprocessed_is_storage_unavailable(pauses: Pauses) -> None:
+    """The number of calls is limited. The pauses have jitter, so that readers do not all call again at once."""
+    unprocessed = {"Responses": {}, "UnprocessedKeys": {"table": {"Keys": [key("a")], "ConsistentRead": True}}}
+    aws = ScriptedAws(*[unprocessed] * 100)
+
+    with pytest.raises(StorageUnavailable, match=r"^The item was not stored: UnprocessedKeys$") as caught:
+        await Table(aws, "table", sleep=pauses.sleep).get_many([key("a")], FAILURE)
+
+    assert (caught.value.retry_after, len(aws.calls)) == (1, len(pauses.seconds) + 1)
+    assert 5 <= len(aws.calls) <= 10
+    assert pauses.seconds == sorted(pauses.seconds)
+    assert 1 < sum(pauses.seconds) < 7
+    assert len({round(seconds / 2**n, 9) for n, seconds in enumerate(pauses.seconds)}) > 1
 
 
 @pytest.mark.parametrize("operation", ["call", "get", "get_many", "transact"])

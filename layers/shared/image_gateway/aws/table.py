@@ -14,6 +14,8 @@ from image_gateway.errors import GatewayError
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 """The reason that a transaction reports for a write whose condition does not hold."""
 _MAX_BATCH_KEYS = 100
+_MAX_BATCH_READS = 8
+"""With the pauses between them, these reads take at least 3 s if keys stay unprocessed, and at most 7 s."""
 _MAX_ATTEMPTS = 8
 _MAX_PAUSE_SECONDS = 4.0
 _MAX_TRANSACTION_SECONDS = 10.0
@@ -85,20 +87,32 @@ class Table:
     async def get_many(self, keys: Sequence[Item], failure: str) -> list[Any]:
         """Return the existing items with these keys, by consistent reads, in any order.
 
+        Keys that DynamoDB leaves unprocessed are read again, with exponential backoff and jitter.
+
         Raises:
-            StorageUnavailable: a call failed.
+            StorageUnavailable: a call failed, or keys stayed unprocessed.
         """
         items: list[Any] = []
         for first in range(0, len(keys), _MAX_BATCH_KEYS):
-            unread: Any = {self.name: {"Keys": keys[first : first + _MAX_BATCH_KEYS], "ConsistentRead": True}}
-            while unread:
-                try:
-                    response = await self._aws.call("dynamodb", "BatchGetItem", RequestItems=unread)
-                except AwsError as error:
-                    raise unavailable(failure, error) from error
-                items += response["Responses"].get(self.name, ())
-                unread = response.get("UnprocessedKeys")
+            items += await self._get_batch(keys[first : first + _MAX_BATCH_KEYS], failure)
         return items
+
+    async def _get_batch(self, keys: Sequence[Item], failure: str) -> list[Any]:
+        """Return the existing items with these keys, at most `_MAX_BATCH_KEYS`. Raises as `get_many`."""
+        items: list[Any] = []
+        unread: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
+        for attempt in range(_MAX_BATCH_READS):
+            try:
+                response = await self._aws.call("dynamodb", "BatchGetItem", RequestItems=unread)
+            except AwsError as error:
+                raise unavailable(failure, error) from error
+            items += response["Responses"].get(self.name, ())
+            unread = response.get("UnprocessedKeys")
+            if not unread:
+                return items
+            if attempt < _MAX_BATCH_READS - 1:
+                await self._sleep(0.05 * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - jitter, no secret
+        raise unavailable(failure, AwsError("UnprocessedKeys"), retry_after=1)
 
     async def transact(
         self,

@@ -69,16 +69,26 @@ class ModelList:
 
         Raises:
             NotFound: the engine has no such model, or the caller may not use it.
-            GatewayError: the engine failed.
+            GatewayError: a server of the engine failed, and no other one has the model.
         """
         config = (await self._configs.read()).config
         choices = {edit: choose_engine(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)}
+        failed: dict[tuple[str, str], GatewayError] = {}
         for edit, choice in choices.items():
             # Edits may have a server of their own, and generations or edits may have none.
-            if server_url(config, choice.engine, edit=edit) is None or not _may_use(principal, choice):
+            url = server_url(config, choice.engine, edit=edit)
+            if url is None or (choice.engine, url) in failed or not _may_use(principal, choice):
                 continue
-            if any(model.id == choice.model for model in await self._models(config, choice.engine, edit)):
+            try:
+                models = await self._models(config, choice.engine, edit)
+            except GatewayError as error:
+                failed[choice.engine, url] = error
+                continue
+            if any(model.id == choice.model for model in models):
                 return OpenAIModel(id=name, owned_by=choice.engine)
+        if failed:
+            # A server that failed may have the model.
+            raise next(iter(failed.values()))
         raise NotFound(f"There is no model {name[:_MAX_QUOTED]!r}: GET /v1/models lists them", field="model")
 
     async def _models(self, config: ImagesConfig, engine: str, edit: bool) -> list[ModelInfo]:
