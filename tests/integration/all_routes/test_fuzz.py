@@ -39,6 +39,9 @@ from tests.integration.in_process_functions import InProcessFunctions
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# Coverage would take a third of the time, and other tests cover what these requests reach.
+pytestmark = pytest.mark.no_cover
+
 
 def without_defaults(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document without its `default` responses, which would document every status."""
