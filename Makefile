@@ -1,7 +1,7 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: environments lambda-python help demo run test conformance fuzz check scan audit format build bench token openapi clean
+.PHONY: environments lambda-python help demo run test conformance fuzz chaos check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -17,6 +17,9 @@ NAME ?= $(ROLE)
 QUICK ?=
 CONFLICTS ?=
 RESULTS ?= .build/bench/results
+SEED ?=
+KILLS ?= 200
+OUTAGE ?= 14
 # Passed in the environment, so that values with quotes or spaces reach the program unchanged.
 export ENGINE SIZE PROMPT STACK ROLE NAME CONFLICTS
 
@@ -136,6 +139,9 @@ conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against 
 fuzz: .venv/.dev ## Test routes and parsers with thousands of random inputs (FUZZ_ARGS=)
 	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough \
 		tests/integration/all_routes/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
+
+chaos: .venv/.dev ## Kill processes and let AWS fail, and account for every paid image (SEED= KILLS= OUTAGE=)
+	@$(PY) -m tests.chaos --log .build/chaos/log $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --outage $(OUTAGE)
 
 check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
 	.venv/bin/ruff format --check .

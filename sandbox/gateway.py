@@ -2,11 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, aclosing
 from importlib import import_module
 from types import TracebackType
 from typing import IO, Any, Self
+
+from starlette.types import ASGIApp
 
 from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
@@ -66,6 +68,8 @@ class Sandbox(GatewayClient):
             life of the process.
         warm: the functions to start at once; the others start with their first event.
         conflicts: the share of writes, from 0 to 1, that DynamoDB refuses because of a conflict with a transaction.
+        variables: environment variables of the functions, in addition to those of embedded AWS, or in place of them.
+        wrap_engine: returns the application that is served for an engine, from the engine's name and its application.
     """
 
     def __init__(
@@ -79,6 +83,8 @@ class Sandbox(GatewayClient):
         stack: str = "",
         warm: Collection[str] = WARM,
         conflicts: float = 0.0,
+        variables: Mapping[str, str] | None = None,
+        wrap_engine: Callable[[str, ASGIApp], ASGIApp] = lambda _name, app: app,
     ) -> None:
         super().__init__("", admin_token or new_token(), user_token or new_token())
         self.engines = {name: SandboxState(Knobs(key=ENGINE_KEY if name in KEYED else "")) for name in ENGINES}
@@ -89,6 +95,8 @@ class Sandbox(GatewayClient):
         self._port = port
         self._warm = warm
         self._conflicts = conflicts
+        self._variables = dict(variables or {})
+        self._wrap_engine = wrap_engine
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -114,7 +122,7 @@ class Sandbox(GatewayClient):
         aws = self._stack.enter_context(EmbeddedAws())
         self.template = Template(parameters=self._parameters, stack=self._name, sqs_url=aws.url)
         functions = self.template.functions()
-        self.functions = service = LambdaService(functions, aws.variables, self._log)
+        self.functions = service = LambdaService(functions, {**aws.variables, **self._variables}, self._log)
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service), self._port)
@@ -125,7 +133,7 @@ class Sandbox(GatewayClient):
         self.settings = Settings.from_environment(functions[0].environment)
         for name, state in self.engines.items():
             app = import_module(f"sandbox.engines.{name}").create_app(state)
-            server = await self._stack.enter_async_context(HttpServer(app))
+            server = await self._stack.enter_async_context(HttpServer(self._wrap_engine(name, app)))
             self.engine_urls[name] = server.url
         await self._store_tokens_and_configuration()
         self._stack.enter_context(injected_conflicts(self._conflicts))

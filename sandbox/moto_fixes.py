@@ -1,4 +1,4 @@
-"""Fixes for moto: isolated DynamoDB transactions, and speed.
+"""Fixes for moto: isolated DynamoDB transactions, no lost messages, and speed.
 
 moto has no extension points for these, so functions of this module replace moto's own.
 """
@@ -30,6 +30,7 @@ from werkzeug.test import run_wsgi_app
 _LOCK: Final = threading.RLock()
 _call_action: Final = DynamoHandler.call_action
 _update_item: Final = DynamoDBBackend.update_item
+_delete_message: Final = sqs.Queue.delete_message
 _cached_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
@@ -43,6 +44,8 @@ def apply() -> None:
         (Table, "__deepcopy__", _copy_table_sharing_items),
         # For each message that is sent, moto computes the time once for every message in the queue, with datetimes.
         (sqs, "unix_time_millis", _fast_unix_time_millis),
+        # moto deletes a message by replacing the queue's list, without the message that is sent meanwhile.
+        (sqs.Queue, "delete_message", _delete_message_locked),
         # For each request, moto lists its own folders to find its services, and then closes the connection.
         (DomainDispatcherApplication, "get_backend_for_host", _cached_backend_for_host),
         (threaded_moto_server, "MotoRequestHandler", _KeepAliveHandler),
@@ -130,6 +133,11 @@ def _copy_table_sharing_items(table: Table, _memo: dict[int, Any]) -> Table:
         items = {hash_key: dict(by_range_key) for hash_key, by_range_key in items.items()}
     copied.items = defaultdict(dict, items)
     return copied
+
+
+def _delete_message_locked(queue: sqs.Queue, receipt_handle: str) -> None:
+    with queue._messages_lock:  # noqa: SLF001 - moto's own lock for messages that are sent
+        _delete_message(queue, receipt_handle)
 
 
 def _fast_unix_time_millis(moment: datetime | None = None) -> float:

@@ -1,0 +1,71 @@
+"""Reads from embedded AWS what a run has left: jobs, images, events, results, locks and messages."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from moto.backends import get_backend
+
+from image_gateway.jobs.job_item import parse_item
+from sandbox.gateway import Sandbox
+from sandbox.template import ACCOUNT, REGION
+from tests.chaos.invocations import Invocations
+from tests.chaos.leases import Leases
+from tests.chaos.ledger import Findings
+from tests.chaos.load import Load
+from tests.chaos.meter import Meter
+from tests.chaos.requests import RequestSource
+
+QUEUES = ("JobQueue", "DeadLetters")
+
+
+def messages(sandbox: Sandbox) -> list[Any]:
+    """Return all messages of the gateway's queues as moto has them: visible, invisible or delayed."""
+    queues = get_backend("sqs")[ACCOUNT][REGION].queues
+    return [message for name in QUEUES for message in queues[sandbox.template.values[f"{name}.QueueName"]]._messages]
+
+
+def items(sandbox: Sandbox, prefix: str) -> list[dict[str, Any]]:
+    """Return the items of the table whose key begins with a prefix."""
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=sandbox.settings.table)
+    return [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(prefix)]
+
+
+async def findings(
+    sandbox: Sandbox, meter: Meter, source: RequestSource, load: Load, leases: Leases, invocations: Invocations
+) -> Findings:
+    """Return what is known at the end of a run."""
+    events = [event["detail"] for event in await sandbox.events()]
+    return await asyncio.to_thread(
+        lambda: Findings(
+            paid=meter.images(),
+            runs=meter.runs,
+            sent=source.sent,
+            jobs=[parse_item(item) for item in items(sandbox, "job#")],
+            stored={item["Key"]: item["ETag"].strip('"') for item in _objects(sandbox, "images/")},
+            events=events,
+            interrupted=leases.interrupted,
+            canceled=load.canceled,
+            files=load.files,
+            results=[json.loads(text) for text in _texts(sandbox, "results/")],
+            kept=list(_texts(sandbox, "dead-letters/")),
+            held=[str(item) for item in items(sandbox, "lock#") if int(item["expires_at"]["N"]) > time.time()],
+            queued=[message.body[:300] for message in messages(sandbox)],
+            failures=invocations.failures,
+        )
+    )
+
+
+def _objects(sandbox: Sandbox, prefix: str) -> Iterator[Any]:
+    pages = boto3.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=sandbox.settings.bucket, Prefix=prefix):
+        yield from page.get("Contents", ())
+
+
+def _texts(sandbox: Sandbox, prefix: str) -> Iterator[str]:
+    for item in _objects(sandbox, prefix):
+        found = boto3.client("s3").get_object(Bucket=sandbox.settings.bucket, Key=item["Key"])
+        yield found["Body"].read().decode()

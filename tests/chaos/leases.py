@@ -1,0 +1,90 @@
+"""The leases and locks that processes took, and what happens to those of a process that died.
+
+On AWS they expire while the job's message is invisible. Here they expire as soon as their process is dead, and never
+before: a living holder may rely on its lease.
+"""
+
+import re
+from dataclasses import dataclass
+
+import boto3
+from botocore.exceptions import ClientError
+
+from tests.chaos.proxy import AwsRequest
+from tests.chaos.senders import is_alive
+
+_JOB = re.compile(rb'"pk":\{"S":"(job#[^"]+)"\}')
+_LEASE_HOLDER = re.compile(rb'"lease_holder":\{"S":"([^"]+)"\}')
+_LOCK = re.compile(rb'"pk":\{"S":"(lock#[^"]+)"\},"holder":\{"S":"([^"]+)"\}')
+_WRITES = ("PutItem", "TransactWriteItems")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A lease or a lock that a process took, or tried to take.
+
+    Attributes:
+        pid: the process.
+        key: the item's key.
+        holder: the name of the holder in the item.
+        holder_field: the attribute with the holder.
+        until_field: the attribute with the time of expiry.
+    """
+
+    pid: int
+    key: str
+    holder: str
+    holder_field: str
+    until_field: str
+
+
+class Leases:
+    """Leases and locks by their processes.
+
+    Args:
+        table: the gateway's table.
+
+    Attributes:
+        interrupted: ids of the jobs whose holder died before the job's end was recorded.
+    """
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+        self._dynamodb = boto3.client("dynamodb")
+        self._holds: dict[tuple[str, str], Hold] = {}
+        self.interrupted: set[str] = set()
+
+    def observe(self, request: AwsRequest) -> bool:
+        """Remember the lease or the lock that a request takes."""
+        if request.call and request.call.operation in _WRITES:
+            job, holder = _JOB.search(request.body), _LEASE_HOLDER.search(request.body)
+            if job and holder:
+                self._add(Hold(request.pid, job[1].decode(), holder[1].decode(), "lease_holder", "lease_until"))
+            for key, lock_holder in _LOCK.findall(request.body):
+                self._add(Hold(request.pid, key.decode(), lock_holder.decode(), "holder", "expires_at"))
+        return False
+
+    def expire(self) -> None:
+        """Let everything expire that a dead process holds."""
+        for name, hold in list(self._holds.items()):
+            if not is_alive(hold.pid) and self._holds.pop(name, None) is not None:
+                self._expire(hold)
+
+    def _add(self, hold: Hold) -> None:
+        self._holds[hold.key, hold.holder] = hold
+
+    def _expire(self, hold: Hold) -> None:
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"pk": {"S": hold.key}},
+                UpdateExpression="SET #until = :past",
+                ConditionExpression="#holder = :holder",
+                ExpressionAttributeNames={"#until": hold.until_field, "#holder": hold.holder_field},
+                ExpressionAttributeValues={":past": {"N": "1"}, ":holder": {"S": hold.holder}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+        else:
+            self.interrupted |= {hold.key.removeprefix("job#")} if hold.key.startswith("job#") else set()

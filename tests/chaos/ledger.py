@@ -1,0 +1,202 @@
+"""The ledger: what engines were paid for against what was delivered, and every promise that was not kept."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from image_gateway.models.jobs import Job
+from tests.chaos.meter import PaidImage
+from tests.chaos.requests import Sent
+
+_AFTER_A_KILL = ("interrupted", "engine_timeout")
+
+
+@dataclass
+class Findings:
+    """Everything that is known at the end of a run.
+
+    Attributes:
+        paid: the images that engines made.
+        runs: how often each run of ComfyUI was submitted.
+        sent: the requests.
+        jobs: all jobs.
+        stored: the digest of each image in the bucket, by its key.
+        events: the details of the events about ended jobs.
+        interrupted: ids of the jobs whose process died before their end was recorded.
+        canceled: ids of the jobs whose cancellation was confirmed.
+        files: the request files, by key, each with the markers of its lines.
+        results: the results documents.
+        kept: the texts of the dead letters in the bucket.
+        held: the locks and slots that are held.
+        queued: the messages that are left in the queues.
+        failures: errors of functions that were not killed.
+    """
+
+    paid: list[PaidImage]
+    runs: Mapping[str, int]
+    sent: list[Sent]
+    jobs: list[Job]
+    stored: dict[str, str]
+    events: list[dict[str, Any]]
+    interrupted: set[str] = field(default_factory=set)
+    canceled: set[str] = field(default_factory=set)
+    files: dict[str, list[str]] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    queued: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class Ledger:
+    """Compares what was promised with what happened.
+
+    Attributes:
+        delivered: number of paid images that callers can get.
+        accounted: number of paid images that they cannot get, and whose job says so.
+        problems: everything that is wrong, by its kind, each as one line.
+    """
+
+    def __init__(self, findings: Findings) -> None:
+        self._found = findings
+        self._jobs: defaultdict[str, list[Job]] = defaultdict(list)
+        for job in findings.jobs:
+            self._jobs[_marker(job)].append(job)
+        self.delivered = self.accounted = 0
+        self.problems: dict[str, list[str]] = {
+            "lost": list(self._lost_images()),
+            "paid twice": list(self._paid_twice()),
+            "stuck": list(self._stuck()),
+            "unannounced": list(self._unannounced()),
+            "broken promises": [*self._requests(), *self._cancellations(), *self._images(), *self._files()],
+            "failed functions": findings.failures,
+        }
+
+    @property
+    def balanced(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(self.problems.values()) and not self._found.held
+
+    def summary(self) -> str:
+        """Return the figures in one line."""
+        figures = [
+            f"{len(self._found.paid)} images paid",
+            f"{self.delivered} delivered",
+            f"{self.accounted} accounted for",
+            *(f"{len(lines)} {name}" for name, lines in self.problems.items()),
+        ]
+        return ", ".join([*figures, f"{len(self._found.held)} slots held" if self._found.held else "slots free"])
+
+    def ends(self) -> str:
+        """Return how many jobs ended in which way, in one line."""
+        ends = Counter(job.error.code if job.error else job.status for job in self._found.jobs)
+        return ", ".join(f"{number} {name}" for name, number in ends.most_common())
+
+    def repeats(self) -> int:
+        """Return how many events announced an end that had been announced before."""
+        return len(self._found.events) - len({(event["id"], event["status"]) for event in self._found.events})
+
+    def _lost_images(self) -> Iterator[str]:
+        """Count each paid image as delivered or accounted for, or report it."""
+        for image in self._found.paid:
+            jobs = self._jobs[image.marker]
+            keys = [item.key for job in jobs if job.status == "succeeded" for item in job.images]
+            if image.digest in [self._found.stored.get(key) for key in keys]:
+                self.delivered += 1
+            elif any(self._accounts_for_images(job) for job in jobs):
+                self.accounted += 1
+            else:
+                yield f"an image of {image.engine} for {image.marker}: {_list(jobs)}"
+
+    def _accounts_for_images(self, job: Job) -> bool:
+        if job.status == "canceled":
+            return True
+        if job.id not in self._found.interrupted:
+            return False
+        if job.error:
+            return job.error.code in _AFTER_A_KILL and job.error.may_have_cost
+        # Completed from the images that were stored before the process died.
+        return any("were not stored" in warning for warning in job.warnings)
+
+    def _paid_twice(self) -> Iterator[str]:
+        paid = Counter(image.marker for image in self._found.paid)
+        for request in self._found.sent:
+            if paid[request.marker] > request.n:
+                jobs = _list(self._jobs[request.marker])
+                yield f"{request.marker}: {paid[request.marker]} images instead of {request.n}: {jobs}"
+        yield from (
+            f"the run {name} was submitted {times} times" for name, times in self._found.runs.items() if times > 1
+        )
+
+    def _stuck(self) -> Iterator[str]:
+        yield from (_describe(job) for job in self._found.jobs if not job.ended)
+        yield from (f"a message is in a queue: {body}" for body in self._found.queued)
+
+    def _unannounced(self) -> Iterator[str]:
+        statuses = defaultdict(set)
+        for event in self._found.events:
+            statuses[event["id"]].add(event["status"])
+        for job in self._found.jobs:
+            announced = statuses.pop(job.id, set())
+            if job.ended and announced != {job.status}:
+                yield f"{_describe(job)}: announced as {sorted(announced) or 'nothing'}"
+        yield from (f"an event about a job that does not exist: {job_id}" for job_id in statuses)
+
+    def _requests(self) -> Iterator[str]:
+        """Report requests that were accepted and are nowhere, and responses with images of jobs without them."""
+        for request in self._found.sent:
+            jobs = self._jobs[request.marker]
+            kept = any(request.marker in text for text in self._found.kept)
+            if request.accepted and not jobs and not kept and request.channel != "s3":
+                yield f"{request.marker} was accepted on {request.channel} and has no job"
+            if request.delivered and not any(job.status == "succeeded" for job in jobs):
+                yield f"{request.marker} was answered with images: {_list(jobs)}"
+            if request.job_id and request.job_id not in [job.id for job in jobs]:
+                yield f"{request.marker} has no job {request.job_id}"
+
+    def _cancellations(self) -> Iterator[str]:
+        for job in self._found.jobs:
+            if job.id in self._found.canceled and job.status != "canceled":
+                yield f"{_describe(job)}, although it was canceled"
+
+    def _images(self) -> Iterator[str]:
+        """Report jobs that succeeded without all their images, and without a warning."""
+        for job in self._found.jobs:
+            if job.status != "succeeded":
+                continue
+            missing = [image.key for image in job.images if image.key not in self._found.stored]
+            if missing:
+                yield f"{_describe(job)} and has images that are not stored: {missing}"
+            if len(job.images) != (job.request.get("n") or 1) and not job.warnings:
+                yield f"{_describe(job)} with {len(job.images)} images, without a warning"
+
+    def _files(self) -> Iterator[str]:
+        """Report request files whose results are missing, or differ from the jobs."""
+        results = {document["file"]: document for document in self._found.results}
+        statuses = {job.id: job.status for job in self._found.jobs}
+        for key, markers in self._found.files.items():
+            if key not in results:
+                if not any(key in text for text in self._found.kept):
+                    yield f"{key} has no results"
+                continue
+            lines = results[key]["lines"]
+            if len(lines) != len(markers):
+                yield f"the results of {key} have {len(lines)} lines instead of {len(markers)}"
+            for line in lines:
+                if "job" in line and statuses.get(line["job"]) != line["status"]:
+                    yield f"line {line['line']} of {key} is {line['status']}: job {line['job']}"
+
+
+def _marker(job: Job) -> str:
+    return str(job.request.get("prompt", "")).partition(" ")[0]
+
+
+def _list(jobs: Iterable[Job]) -> str:
+    return "; ".join(map(_describe, jobs)) or "no job"
+
+
+def _describe(job: Job) -> str:
+    end = f"{job.status} as {job.error.code}" if job.error else job.status
+    cost = ", may have cost" if job.error and job.error.may_have_cost else ""
+    return f"job {job.id} ({_marker(job)}, {job.channel}, {job.engine}, {job.attempts} attempts) {end}{cost}"

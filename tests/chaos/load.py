@@ -1,0 +1,182 @@
+"""Sends requests on all channels, and cancels some jobs, until it is stopped."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+import httpx
+
+from sandbox.client import ENGINES
+from sandbox.gateway import Sandbox
+from tests.chaos.requests import EDIT, RequestSource, Sent
+
+CHANNELS = {"images": 5, "async": 3, "openai": 4, "sqs": 2, "eventbridge": 2, "s3": 1}
+"""Where requests are sent, and how often each is chosen. `async` is the images API with `Prefer: respond-async`."""
+
+_TIMEOUT_SECONDS = 90
+_RETRIES = 4
+_CANCEL_SECONDS = 1.5
+_PHASE_SECONDS = 6.0
+_PAUSE_SECONDS = 0.3
+
+
+class Load:
+    """Sends requests during an `async with` block; at its end it waits for their responses.
+
+    Args:
+        sandbox: a running sandbox.
+        source: makes the requests.
+        clients: how many requests are sent at the same time.
+
+    Attributes:
+        canceled: ids of the jobs whose cancellation was confirmed.
+        files: keys of the request files in the bucket, with the markers of their lines.
+    """
+
+    def __init__(self, sandbox: Sandbox, source: RequestSource, *, clients: int) -> None:
+        self._sandbox = sandbox
+        self._source = source
+        self._chance = source.chance
+        self._clients = clients
+        self._stopping = asyncio.Event()
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._sqs, self._events, self._s3 = boto3.client("sqs"), boto3.client("events"), boto3.client("s3")
+        self.canceled: set[str] = set()
+        self.files: dict[str, list[str]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start to send."""
+        client = httpx.AsyncClient(base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._client = await self._stack.enter_async_context(client)
+        jobs = [self._send_one] * self._clients + [self._cancel_one, self._configure]
+        self._tasks = [asyncio.create_task(self._repeat(job)) for job in jobs]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Send no more requests, and wait for the responses."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks)
+        await self._stack.aclose()
+
+    async def _repeat(self, job: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set():
+            await job()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    async def _send_one(self) -> None:
+        (channel,) = self._chance.choices(list(CHANNELS), list(CHANNELS.values()))
+        send = {
+            "images": self._by_images_api,
+            "async": self._by_images_api,
+            "openai": self._by_openai_api,
+            "sqs": self._by_queue,
+            "eventbridge": self._by_event,
+            "s3": self._by_file,
+        }[channel]
+        await send(channel)
+        await self._pause(self._chance.uniform(0, _PAUSE_SECONDS))
+
+    async def _by_images_api(self, channel: str) -> None:
+        request = self._source.new(channel)
+        path = "edit" if request.kind == EDIT else "generations"
+        headers = {"Prefer": "respond-async"} if channel == "async" else {}
+        await self._post(request, f"/api/v1/images/{path}", headers, json=self._source.form(request))
+
+    async def _by_openai_api(self, channel: str) -> None:
+        request = self._source.new(channel)
+        fields = {"prompt": f"{request.marker} a hen", "size": "64x64", "model": self._source.model()}
+        if request.kind == EDIT:
+            files = {"image": ("photo.png", self._source.photo(), "image/png")}
+            await self._post(request, "/v1/images/edits", {}, data={**fields, "n": str(request.n)}, files=files)
+        else:
+            await self._post(request, "/v1/images/generations", {}, json={**fields, "n": request.n})
+
+    async def _post(self, request: Sent, path: str, headers: dict[str, str], **body: Any) -> None:
+        """Send a request; in half of the cases with a key, with which it is sent again if it fails."""
+        tries = 1
+        if self._chance.random() < 0.5:
+            headers = {**headers, "Idempotency-Key": request.marker}
+            tries = _RETRIES
+        headers = {**headers, "Authorization": f"Bearer {self._sandbox.user_token}"}
+        for _ in range(tries):
+            response = await self._client.post(path, headers=headers, **body)
+            if response.status_code < 400:
+                self._note(request, response)
+            if response.status_code < 500:
+                return
+            await self._pause(1)
+
+    def _note(self, request: Sent, response: httpx.Response) -> None:
+        request.accepted = True
+        request.delivered = response.status_code == 200
+        if response.status_code in (202, 303) and "/jobs/" in response.headers["location"]:
+            request.job_id = response.headers["location"].partition("jobs/")[2].partition("/")[0].partition("?")[0]
+
+    async def _by_queue(self, channel: str) -> None:
+        request = self._source.new(channel)
+        await asyncio.to_thread(
+            self._sqs.send_message,
+            QueueUrl=self._sandbox.template.values["JobQueue"],
+            MessageBody=self._source.envelope(request),
+        )
+        request.accepted = True
+
+    async def _by_event(self, channel: str) -> None:
+        request = self._source.new(channel)
+        entry = {
+            "Source": "shop",
+            "DetailType": f"Image {request.kind.capitalize()} Requested",
+            "Detail": json.dumps({"request": self._source.form(request)}),
+            "EventBusName": self._sandbox.template.values["EventBusName"],
+        }
+        await asyncio.to_thread(self._events.put_events, Entries=[entry])  # type: ignore[list-item]  # literals
+        request.accepted = True
+
+    async def _by_file(self, channel: str) -> None:
+        requests = [self._source.new(channel) for _ in range(self._chance.randint(2, 5))]
+        key = f"requests/{requests[0].marker}.jsonl"
+        body = "\n".join(map(self._source.envelope, requests)).encode()
+        self.files[key] = [request.marker for request in requests]
+        await asyncio.to_thread(self._s3.put_object, Bucket=self._sandbox.settings.bucket, Key=key, Body=body)
+        for request in requests:
+            request.accepted = True
+
+    async def _cancel_one(self) -> None:
+        """Cancel one of the jobs that have not ended."""
+        await self._pause(self._chance.uniform(0.5, 1.5) * _CANCEL_SECONDS)
+        headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
+        response = await self._client.get("/api/v1/images/jobs?limit=40", headers=headers)
+        if response.status_code != 200:
+            return
+        waiting = [job["id"] for job in response.json()["jobs"] if job["status"] in ("queued", "running")]
+        if waiting:
+            job_id = self._chance.choice(waiting)
+            response = await self._client.delete(f"/api/v1/images/jobs/{job_id}", headers=headers)
+            self.canceled |= {job_id} if response.status_code == 200 else set()
+
+    async def _configure(self) -> None:
+        """Use other engines, with a timeout that lets their jobs run inline or in the worker."""
+        generation, edit = (self._chance.choice(self._source.engines) for _ in range(2))
+        fields = {
+            "IMAGE_GENERATION_ENGINE": generation,
+            "IMAGE_GENERATION_MODEL": ENGINES[generation],
+            "IMAGE_EDIT_ENGINE": edit,
+            "IMAGE_EDIT_MODEL": ENGINES[edit],
+            "IMAGE_ENGINE_TIMEOUT": self._chance.choice((10, 20, 60)),
+        }
+        headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
+        await self._client.post("/api/v1/images/config/update", json=fields, headers=headers)
+        await self._pause(_PHASE_SECONDS)

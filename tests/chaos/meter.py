@@ -1,0 +1,129 @@
+"""Counts the images that engines make, whoever receives them: that is what is paid for.
+
+Every request of the test has a marker in its prompt, and no two images are the same. So the ledger can tell for which
+request an image was made, and whether it is stored.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_MARKER = re.compile(r"chaos-\d+")
+
+
+@dataclass(frozen=True)
+class PaidImage:
+    """An image that an engine made.
+
+    Attributes:
+        engine: the engine's name.
+        marker: the marker of the request that it was made for; empty if there was none.
+        digest: the MD5 of the file, which is also the ETag of an object in the bucket.
+    """
+
+    engine: str
+    marker: str
+    digest: str
+
+
+class Meter:
+    """Wraps the sandbox's engines and records their images.
+
+    Attributes:
+        runs: how often each run was submitted to ComfyUI, by its id. Its images are in the server's history.
+    """
+
+    def __init__(self) -> None:
+        self._images: list[PaidImage] = []
+        self._run_queues: list[Any] = []
+        self.runs: Counter[str] = Counter()
+
+    def wrap(self, engine: str, app: Any) -> ASGIApp:
+        """Return an application that does the same as an engine's, and records the images in its responses."""
+        if engine == "comfyui":
+            self._run_queues.append(app.state.run_queue)
+
+        async def metered(scope: Scope, receive: Receive, send: Send) -> None:
+            sent, received = bytearray(), bytearray()
+
+            async def receive_and_keep() -> Message:
+                message = await receive()
+                received.extend(message.get("body", b""))
+                return message
+
+            async def keep_and_send(message: Message) -> None:
+                sent.extend(message.get("body", b""))
+                # Before it is sent: the receiver may be dead.
+                if message["type"] == "http.response.body" and not message.get("more_body"):
+                    self._record(engine, bytes(received), bytes(sent))
+                await send(message)
+
+            is_metered = scope["type"] == "http" and scope["method"] == "POST"
+            await (app(scope, receive_and_keep, keep_and_send) if is_metered else app(scope, receive, send))
+
+        return metered
+
+    def images(self) -> list[PaidImage]:
+        """Return all images so far."""
+        return [*self._images, *(image for queue in self._run_queues for image in _images_of_runs(queue))]
+
+    def _record(self, engine: str, request: bytes, response: bytes) -> None:
+        if engine == "comfyui":
+            self.runs.update(_submitted_runs(response))
+            return
+        texts = list(_encoded_images(engine, response))
+        marker = marker_in(request.decode(errors="replace")) if texts else ""
+        self._images += [PaidImage(engine, marker, digest(base64.b64decode(text))) for text in texts]
+
+
+def marker_in(text: str) -> str:
+    """Return the first marker in a text; an empty string if there is none."""
+    match = _MARKER.search(text)
+    return match[0] if match else ""
+
+
+def digest(data: bytes) -> str:
+    """Return the MD5 of a file in hexadecimal."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _parsed(response: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(response)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _submitted_runs(response: bytes) -> list[str]:
+    body = _parsed(response)
+    return [body["prompt_id"]] if "number" in body else []
+
+
+def _encoded_images(engine: str, response: bytes) -> Iterator[str]:
+    """Yield the images of a response as base64."""
+    body = _parsed(response)
+    if engine == "openai":
+        yield from (item["b64_json"] for item in body.get("data", ()))
+    elif engine == "gemini":
+        parts = [part for item in body.get("candidates", ()) for part in item.get("content", {}).get("parts", ())]
+        yield from (part["inlineData"]["data"] for part in parts if "inlineData" in part)
+    elif "info" in body:
+        yield from body["images"][json.loads(body["info"])["index_of_first_image"] :]
+
+
+def _images_of_runs(queue: Any) -> Iterator[PaidImage]:
+    for entry in queue.history.values():
+        marker = marker_in(json.dumps(entry["prompt"]))
+        for output in entry["outputs"].values():
+            for file in output.get("images", ()):
+                if file["type"] == "output":
+                    data = queue.files[file["type"], file["subfolder"], file["filename"]]
+                    yield PaidImage("comfyui", marker, digest(data))
