@@ -1,10 +1,11 @@
-"""The leases and locks that processes took, and what happens to those of a process that died.
+"""The leases and locks that processes took, and what happens to those that are left.
 
-On AWS they expire while the job's message is invisible. Here they expire as soon as their process is dead, and never
-before: a living holder may rely on its lease.
+On AWS they expire while the job's message is invisible. Here a lease expires as soon as its invocation has ended, and a
+lock as soon as its process is dead. Neither expires before: its holder may rely on it.
 """
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import boto3
@@ -37,19 +38,26 @@ class Hold:
     holder_field: str
     until_field: str
 
+    @property
+    def is_lease(self) -> bool:
+        """Whether this is the lease of a job."""
+        return self.key.startswith("job#")
+
 
 class Leases:
     """Leases and locks by their processes.
 
     Args:
         table: the gateway's table.
+        busy: returns the processes that handle an event now.
 
     Attributes:
         interrupted: ids of the jobs whose holder died before the job's end was recorded.
     """
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, busy: Callable[[], Iterable[int]]) -> None:
         self._table = table
+        self._busy = busy
         self._dynamodb = boto3.client("dynamodb")
         self._holds: dict[tuple[str, str], Hold] = {}
         self.interrupted: set[str] = set()
@@ -65,9 +73,13 @@ class Leases:
         return False
 
     def expire(self) -> None:
-        """Let everything expire that a dead process holds."""
-        for name, hold in list(self._holds.items()):
-            if not is_alive(hold.pid) and self._holds.pop(name, None) is not None:
+        """Let everything expire that nobody can rely on any more."""
+        holds = list(self._holds.items())
+        # Only now, so that no hold is newer than this.
+        busy = set(self._busy())
+        for name, hold in holds:
+            if not is_alive(hold.pid) or (hold.is_lease and hold.pid not in busy):
+                self._holds.pop(name, None)
                 self._expire(hold)
 
     def _add(self, hold: Hold) -> None:
@@ -87,4 +99,5 @@ class Leases:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
         else:
-            self.interrupted |= {hold.key.removeprefix("job#")} if hold.key.startswith("job#") else set()
+            if hold.is_lease and not is_alive(hold.pid):
+                self.interrupted.add(hold.key.removeprefix("job#"))

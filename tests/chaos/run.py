@@ -116,16 +116,18 @@ class Run:
         await self._stack.enter_async_context(self._sandbox)
         for engine in self._sandbox.engines.values():
             engine.knobs.latency = options.latency
-        self._leases = Leases(self._sandbox.settings.table)
+        self._leases = Leases(self._sandbox.settings.table, self._busy)
         proxy.before.append(self._leases.observe)
         self._invocations = Invocations(self._sandbox, proxy, self._leases)
         self._killer = Killer(self._sandbox.functions, proxy, self._random("kills"))
         self._source = RequestSource(self._random("requests"), options.engines)
         self._load = Load(self._sandbox, self._source, clients=options.clients)
 
+    def _busy(self) -> list[int]:
+        return [pid for name in _ALL_FUNCTIONS for pid in self._sandbox.functions.busy_pids(name)]
+
     def _sender(self, port: int) -> int:
-        functions = self._sandbox.functions
-        return process_of(port, [pid for name in _ALL_FUNCTIONS for pid in functions.busy_pids(name)])
+        return process_of(port, self._busy())
 
     async def _chaos(self) -> None:
         """Kill processes, and let requests and services fail, until all of that was done or the time is over."""

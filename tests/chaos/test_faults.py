@@ -45,9 +45,7 @@ async def proxy(plan: Scripted, settings: Settings) -> AsyncIterator[FaultProxy]
 
 
 @pytest.fixture
-async def one_attempt(
-    proxy: FaultProxy, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Aws]:
+async def one_attempt(proxy: FaultProxy, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Aws]:
     """A client that uses the proxy, and sends each request once."""
     monkeypatch.setattr("image_gateway.aws.client.ATTEMPTS", 1)
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", proxy.url)

@@ -145,6 +145,29 @@ def test_images_that_could_not_be_stored_are_fetched_again(
     assert count_requests(comfyui, "/prompt") == 1
 
 
+def test_a_run_is_found_again_although_the_configuration_has_changed(
+    worker: WorkerDeployment,
+    openai_deployment: "Deployment",
+    openai: SandboxState,
+    comfyui: SandboxState,
+    monkeypatch: pytest.MonkeyPatch,
+    fail_to_put: Callable[..., Awaitable[None]],
+) -> None:
+    """A job that waits for another attempt at a run that was paid stays on its engine."""
+    (job_id,) = enqueue_jobs(worker)
+    (message,) = worker.drain()
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.gateway.images._bucket, "put", fail_to_put)
+        worker.deliver(message.record)
+    openai_deployment.configure(IMAGE_GENERATION_ENGINE="openai", IMAGE_GENERATION_MODEL="gpt-image-2")
+
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert (job.status, job.engine, len(job.images)) == ("succeeded", "comfyui", 1)
+    assert (count_requests(comfyui, "/prompt"), count_requests(openai)) == (1, 0)
+
+
 def test_images_that_cannot_be_stored_fail_the_job_after_the_last_attempt(
     worker: WorkerDeployment,
     comfyui: SandboxState,

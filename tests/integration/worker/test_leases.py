@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from image_gateway.models.jobs import Job
@@ -47,6 +48,38 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     assert (job.status, job.attempts, len(job.images)) == ("succeeded", 2, 1)
     assert count_requests(comfyui, "/prompt") == 1
     assert len(worker.keys("images/")) == 1
+
+
+def test_a_crashed_job_stays_on_its_engine_although_the_configuration_has_changed(
+    worker: WorkerDeployment, openai_deployment: "Deployment", openai: SandboxState, serve: Callable[..., str]
+) -> None:
+    """Its run is found again, and no other engine is paid for the same job."""
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    job_id = orphaned_job(worker, "comfyui")
+    openai_deployment.configure(IMAGE_GENERATION_ENGINE="openai", IMAGE_GENERATION_MODEL="gpt-image-2")
+
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert (job.status, job.engine, job.attempts) == ("succeeded", "comfyui", 2)
+    assert (count_requests(comfyui, "/prompt"), count_requests(openai)) == (1, 0)
+
+
+def test_a_crashed_job_whose_next_holder_dies_too_is_interrupted(
+    worker: WorkerDeployment, openai_deployment: "Deployment", serve: Callable[..., str]
+) -> None:
+    """The engine that may have been paid is remembered, although the configuration names another one by now."""
+    job_id = orphaned_job(worker, "openai")
+    comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
+    engine = engine_for_job(worker.job(job_id), run(worker.gateway.configs.read()).config)
+    assert run(worker.gateway.jobs.lease(job_id, "another dead holder", -10, engine))
+
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert job.error
+    assert (job.status, job.error.code) == ("failed", "interrupted")
+    assert count_requests(comfyui, "/prompt") == 0
 
 
 def test_a_crashed_inline_edit_is_interrupted(worker: WorkerDeployment) -> None:

@@ -103,3 +103,20 @@ def test_a_job_that_is_not_pinned_follows_the_configuration() -> None:
 
     assert engine_for_job(job, config) == "gemini"
     assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")
+
+
+def test_a_running_job_stays_on_its_engine() -> None:
+    """It may have been paid there, so a change of the configuration does not move it to another one."""
+    job = Job(id="1", kind="generation", owner="token:1", engine="comfyui", model="flux", status="running")
+    config = ImagesConfig(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-3-pro-image")
+
+    assert engine_for_job(job, config) == "comfyui"
+    assert choice_for_job(job, None, config) == EngineChoice("comfyui", "flux", named=True)
+
+
+def test_a_running_job_takes_the_model_of_the_configuration() -> None:
+    """The configured model is that of the configured engine."""
+    job = Job(id="1", kind="generation", owner="token:1", engine="gemini", status="running")
+    config = ImagesConfig(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-3-pro-image")
+
+    assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")

@@ -70,12 +70,19 @@ def choose_engine(
 
 
 def engine_for_job(job: Job, config: ImagesConfig) -> str:
-    """Return the engine of a job."""
-    return job.engine if job.pinned else configured_engine(config, edit=job.kind == "edit")
+    """Return the engine of a job: the configured one, unless the job is pinned.
+
+    A running job stays on its engine. If its holder died, that engine may have been paid, and no other one may be.
+    """
+    if job.pinned or (job.status == "running" and job.engine in REGISTRY):
+        return job.engine
+    return configured_engine(config, edit=job.kind == "edit")
 
 
 def choice_for_job(job: Job, model: str | None, config: ImagesConfig) -> EngineChoice:
     """Return the engine and the model of a job; `model` is the request's model."""
-    if job.pinned:
-        return EngineChoice(job.engine, job.model or None, named=True)
-    return choose_engine(config, model, edit=job.kind == "edit")
+    edit = job.kind == "edit"
+    engine = engine_for_job(job, config)
+    if job.pinned or engine != configured_engine(config, edit=edit):
+        return EngineChoice(engine, job.model or None, named=True)
+    return choose_engine(config, model, edit=edit)

@@ -40,6 +40,11 @@ def is_retryable(error: GatewayError, engine: str) -> bool:
     return error.code in _RETRYABLE
 
 
+def leaves_a_run(error: GatewayError, engine: str) -> bool:
+    """Whether a failed attempt may have left a run at the engine, which the next attempt finds again."""
+    return REGISTRY[engine].resumes_runs and (error.outstanding or error.code == EngineTimeout.code)
+
+
 def is_lost(lease: Lease) -> bool:
     """Whether the job's last holder died and the run at the engine, if there is one, cannot be found again."""
     if lease.interrupted_engine is None:

@@ -19,7 +19,14 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
 from image_gateway.worker.attempt_runner import AttemptRunner
 from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
-from image_gateway.worker.retry_policy import MAX_ATTEMPTS, is_lost, is_retryable, retry_delay, slot_delay
+from image_gateway.worker.retry_policy import (
+    MAX_ATTEMPTS,
+    is_lost,
+    is_retryable,
+    leaves_a_run,
+    retry_delay,
+    slot_delay,
+)
 from image_gateway.worker.slots import Slots
 
 _COMPLETION_SECONDS = 8.0
@@ -120,6 +127,8 @@ class Worker:
         error = await self._attempts.run(job, lambda: remaining() - _COMPLETION_SECONDS)
         retryable = error is not None and is_retryable(error, engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
+            # What another engine makes would be paid for a second time.
+            job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, engine)
             await self._put_back(job, holder, error, remaining)
             return True
         processed = await self._completion.complete(job, holder, remaining)
