@@ -4,7 +4,9 @@ import gc
 import http.client
 import subprocess
 import sys
+import threading
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,11 +14,12 @@ import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+from moto.backends import get_backend
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from sandbox.embedded_aws import EmbeddedAws
-from sandbox.template import ROOT
+from sandbox.template import ACCOUNT, REGION, ROOT
 
 NAMES = {"pk": "S", "sk": "S"}
 
@@ -123,6 +126,38 @@ def test_failed_transactions_do_not_undo_concurrent_writes(table: str) -> None:
     assert count(table) == "21"
 
 
+class SendingAtTheEnd(list[Any]):
+    """The messages of a queue. At the end of an iteration over them, another thread sends one more."""
+
+    def __init__(self, messages: list[Any], send: Callable[[], object]) -> None:
+        super().__init__(messages)
+        self.thread = threading.Thread(target=send)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from super().__iter__()
+        if self.thread.ident is None:
+            self.thread.start()
+            # It waits for the end of the deletion, if it has to.
+            self.thread.join(0.1)
+
+
+@pytest.mark.usefixtures("embedded_aws")
+def test_a_message_that_is_sent_during_a_deletion_is_not_lost() -> None:
+    """Moto replaces the list of the queue's messages at the end of a deletion."""
+    name = f"fixed-{uuid.uuid4().hex[:8]}"
+    boto3.client("sqs").create_queue(QueueName=name)
+    backend = get_backend("sqs")[ACCOUNT][REGION]
+    backend.send_message(name, "first")
+    (received,) = backend.receive_message(name, 1, 0, 60)
+    queue = backend.queues[name]
+    messages = queue._messages = SendingAtTheEnd(queue._messages, lambda: backend.send_message(name, "second"))
+
+    backend.delete_message(name, str(received.receipt_handle))
+
+    messages.thread.join()
+    assert [message.body for message in queue._messages] == ["second"]
+
+
 def test_a_connection_is_reused(embedded_aws: EmbeddedAws) -> None:
     """Successive requests use the same connection, whatever their methods, bodies and statuses."""
     bucket = f"fixed-{uuid.uuid4().hex[:8]}"
@@ -190,7 +225,7 @@ def test_parameter_store_is_loaded_without_ec2() -> None:
     program = """
 import sys
 from sandbox.embedded_aws import EmbeddedAws
-from sandbox.template import ROOT
+from sandbox.template import ACCOUNT, REGION, ROOT
 with EmbeddedAws():
     import boto3
     boto3.client("ssm").put_parameter(Name="/a", Value="b", Type="SecureString")
