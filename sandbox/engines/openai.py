@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.engines.openai_compatible import ANSWERS
 from sandbox.engines.openai_inputs import Inputs, Upload, read_inputs
 from sandbox.engines.openai_rules import (
     MODELS,
@@ -135,7 +136,7 @@ def _authorize(request: Request, key: str) -> None:
 
 
 async def _models(_request: Request, _body: _Body) -> Response:
-    return JSONResponse({"object": "list", "data": [_model_entry(model) for model in MODELS.values()]})
+    return JSONResponse({"object": "list", "data": [_model_entry(model) for model in MODELS.values() if model.listed]})
 
 
 async def _model(request: Request, _body: _Body) -> Response:
@@ -222,6 +223,8 @@ class _ImageEndpoints:
         )
         if checked.model.returns_url:
             data = [self._describe(request, image, checked) for image in images]
+            if answer := ANSWERS.get(checked.model.id):
+                return answer(data)
             return JSONResponse({"created": int(time.time()), "data": data})
         tokens_out = checked.n * max(1, width * height // 1000)
         return JSONResponse(

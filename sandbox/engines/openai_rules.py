@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
+from sandbox.engines.openai_compatible import ANSWERS
+
 DEFAULT_MODEL = "gpt-image-2"
 MAX_PROMPT = 32_000
 """Maximum length of a prompt, in characters."""
@@ -52,6 +54,7 @@ class Model:
         returns_url: supports `response_format` and returns a URL by default, as other providers' models do.
         qualities: the supported values of `quality`.
         makes_gif: whether it supports animated images, a preview feature.
+        listed: whether it is in the list of models.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Model:
     returns_url: bool = False
     qualities: tuple[str, ...] = _STANDARD
     makes_gif: bool = False
+    listed: bool = True
 
 
 MODELS = {
@@ -70,6 +74,7 @@ MODELS = {
         Model("sandbox-single", max_n=1),
         Model("sandbox-url", returns_url=True, qualities=("standard", "hd", "auto")),
         Model("gpt-5.6-mini", makes="text"),
+        *(Model(name, returns_url=True, listed=False) for name in ANSWERS),
     )
 }
 

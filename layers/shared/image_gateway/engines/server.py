@@ -33,6 +33,7 @@ _Body = io.BytesIO | JsonBody
 
 _MAX_RETRIES = 2
 _MAX_TEXT_BYTES = 131_072
+_MAX_URL_BYTES = 8_192
 _MAX_RETRY_WAIT_SECONDS = 5.0
 _MAX_CONNECT_SECONDS = 10.0
 _LOST = (502, 520, 524)
@@ -75,12 +76,25 @@ class EngineServer:
             EngineError: the request failed; the message holds the engine's error text.
         """
         response = await self._send(method, path, JsonBody, **request)
+        return self._json(response, paid=method != "GET")
+
+    async def answer(self, method: str, path: str, **request: Any) -> Any:
+        """Do as `json`. Return a response that is itself an image as its bytes, and one that is a URL as its text."""
+        response = await self._send(method, path, JsonBody, **request)
+        if response.headers.get("content-type", "").startswith("image/"):
+            return bytes(response.content)
+        text = response.content[:_MAX_URL_BYTES].decode(errors="replace").strip()
+        if text.startswith(("https://", "http://")) and len(text.split()) == 1:
+            return text
+        return self._json(response, paid=method != "GET")
+
+    def _json(self, response: EngineResponse, *, paid: bool) -> Any:
         body = response.json()
         if body is NOT_JSON:
             detail = (
                 f"{self.name} answered {response.status} with something that is not JSON: {self.error_text(response)}"
             )
-            raise EngineUnavailable(detail, may_have_cost=method != "GET")
+            raise EngineUnavailable(detail, may_have_cost=paid)
         return body
 
     async def send(self, method: str, path: str, **request: Any) -> EngineResponse:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n, unknown_field
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
 from image_gateway.engines.server import EngineServer
@@ -40,7 +41,7 @@ class _CallResult:
     """The body that one call was finally sent with, and its response."""
 
     body: dict[str, Any]
-    items: list[Any]
+    items: list[AnsweredImage]
     usage: dict[str, Any] | None
     warnings: list[str]
     reported: dict[str, str]
@@ -164,7 +165,7 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, 
     warnings: list[str] = []
     while True:
         try:
-            response = await server.json("POST", path, **encode(body))
+            response = await server.answer("POST", path, **encode(body))
         except EngineRejected as error:
             name = unknown_field(error, body)
             if name is None:
@@ -174,14 +175,15 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, 
                 warnings.append(f"{name} is not supported by this model and was left out")
         else:
             break
-    items = response.get("data") if isinstance(response, dict) else None
-    if not isinstance(items, list) or not items:
+    items = find_images(response)
+    fields = response if isinstance(response, dict) else {}
+    if not items:
         if reason := blocked_reason(response):
             raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
-        reason = server.message(response) or "no explanation"
+        reason = f"{server.message(response) or 'no explanation'}{server.safe_line(describe_keys(response))}"
         raise EngineUnavailable(f"openai answered without images: {reason}", may_have_cost=True)
-    usage = response.get("usage")
-    reported = {name: response[name] for name in ("quality", "background") if isinstance(response.get(name), str)}
+    usage = fields.get("usage")
+    reported = {name: fields[name] for name in ("quality", "background") if isinstance(fields.get(name), str)}
     return _CallResult(body, items, usage if isinstance(usage, dict) else None, warnings, reported)
 
 
@@ -193,19 +195,17 @@ async def _read(server: EngineServer, call: _CallResult) -> EngineResult:
     return result
 
 
-async def _image(server: EngineServer, item: Any) -> EngineResult:
-    item = item if isinstance(item, dict) else {}
-    url, revised = item.get("url"), item.get("revised_prompt")
-    if item.get("b64_json"):
-        # Removed from the item, so that only one image at a time is held twice.
-        data = decode_base64(item.pop("b64_json"), "openai")
-    elif isinstance(url, bytes) or (isinstance(url, str) and url.startswith("data:")):
-        data = decode_base64(url, "openai")
-    elif isinstance(url, str) and url:
-        data = await server.download(url)
+async def _image(server: EngineServer, item: AnsweredImage) -> EngineResult:
+    # Removed from the item, so that only one image at a time is held twice.
+    content, item.content = item.content, None
+    if not content:
+        keys = f"; the keys of the image are {server.safe_line(list_keys(item.keys))}" if item.keys else ""
+        raise EngineUnavailable(f"openai returned an image with neither b64_json nor url{keys}", may_have_cost=True)
+    if item.is_url and isinstance(content, str):
+        data = await server.download(content.strip())
     else:
-        raise EngineUnavailable("openai returned an image with neither b64_json nor url", may_have_cost=True)
-    return EngineResult([EngineImage(data, revised_prompt=revised if isinstance(revised, str) else None)])
+        data = decode_base64(content, "openai")
+    return EngineResult([EngineImage(data, revised_prompt=item.revised_prompt)])
 
 
 def _options(request: ImageRequest) -> dict[str, Any]:
