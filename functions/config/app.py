@@ -16,9 +16,10 @@ from image_gateway.api import (
     lambda_handler,
 )
 from image_gateway.config.merge import with_credentials
-from image_gateway.engines import REGISTRY
+from image_gateway.config.workflow_checks import workflow_warnings
+from image_gateway.engines import REGISTRY, field_for
 from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
-from image_gateway.models.config import ImagesConfig
+from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 
@@ -48,21 +49,24 @@ async def update_config(
     gateway: GatewayDep,
     response: Response,
     if_match: Annotated[str | None, Header(description="The ETag that was read; a 412 if it is not current.")] = None,
-) -> ImagesConfig:
+) -> UpdatedConfig:
     """Set fields. Fields that are left out, and secrets that are sent masked, keep their values."""
     stored = await gateway.configs.update(changes, if_match=_versions(if_match))
     response.headers["ETag"] = stored.etag
-    return stored.config.masked()
+    return UpdatedConfig.model_construct(
+        **dict(stored.config.masked()), warnings=workflow_warnings(stored.config, changes)
+    )
 
 
 @app.post("/api/v1/images/verify", tags=["configuration"], responses=error_responses(*ENGINE_ERRORS))
 @access(Access.ADMIN)
 async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
-    """Check that an engine can be used with this URL and key. Nothing is stored."""
+    """Check that an engine can be used with this URL and key; of ComfyUI the workflow too. Nothing is stored."""
     entry = REGISTRY[form.engine]
+    url_field, key_field = (field_for(name, edit=form.edit) for name in (entry.url_field, entry.key_field))
     config = (await gateway.configs.read()).config
-    config = with_credentials(config, entry.url_field, entry.key_field, form.url, form.key)
-    await gateway.engine(form.engine, config, timeout=VERIFY_SECONDS).verify()
+    config = with_credentials(config, url_field, key_field, form.url, form.key)
+    await gateway.engine(form.engine, config, edit=form.edit, timeout=VERIFY_SECONDS).verify()
     return True
 
 

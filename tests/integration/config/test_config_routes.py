@@ -33,7 +33,7 @@ def test_writing_back_the_configuration_changes_nothing(deployment: "Deployment"
     written = deployment.call("POST", UPDATE, sent)
 
     assert written.headers["etag"] == read.headers["etag"] == '"1"'
-    assert written.json == read.json
+    assert {name: value for name, value in written.json.items() if name != "warnings"} == read.json
     assert written.json["IMAGES_OPENAI_API_KEY"] == written.json["AUTOMATIC1111_API_AUTH"] == MASK
     assert written.json["COMFYUI_WORKFLOW"] == WORKFLOW
 

@@ -204,3 +204,10 @@ def test_the_secrets_include_passwords() -> None:
     """The strings for redaction include the password of both forms of Basic auth."""
     assert "confidential-password" in config_with_secrets().secrets()
     assert {"u:password", "password"} <= set(ImagesConfig(AUTOMATIC1111_API_AUTH="u:password").secrets())
+
+
+def test_a_byte_order_mark_before_a_workflow_is_removed() -> None:
+    """Some editors put one before a file's JSON."""
+    config = ImagesConfig(COMFYUI_WORKFLOW="\ufeff" + json.dumps(WORKFLOW))
+
+    assert json.loads(config.COMFYUI_WORKFLOW) == WORKFLOW

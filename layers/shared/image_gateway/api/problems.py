@@ -125,6 +125,10 @@ def _problem(item: Mapping[str, Any]) -> dict[str, Any]:
     kind, message = item["type"], str(item["msg"])
     if kind == "json_invalid":
         return {"field": "", "message": f"the body is not JSON: {item['ctx']['error']}", "type": kind}
+    context = item.get("ctx") or {}
+    if location == ["body"] and "field" in context:
+        # A check of several fields together names the one to correct.
+        return {"field": context["field"], "message": str(context["problem"]), "type": kind}
     if location == ["body"]:
         message = "the body must be a JSON object, sent with Content-Type: application/json"
         return {"field": "", "message": message, "type": kind}

@@ -22,7 +22,10 @@ def merge(current: ImagesConfig, changes: ImagesConfig) -> ImagesConfig:
     try:
         config = ImagesConfig.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequest(str(error.errors(include_input=False)[0]["msg"])) from None
+        first = error.errors(include_input=False)[0]
+        field = first.get("ctx", {}).get("field")
+        problem = f"{field}: {first['ctx']['problem']}" if field else str(first["msg"])
+        raise InvalidRequest(problem, field=field) from None
     for name in kept_secrets:
         check_origin(name, current, config)
     return config

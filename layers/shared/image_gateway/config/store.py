@@ -18,6 +18,7 @@ from image_gateway.config.merge import merge
 from image_gateway.config.response_size import check_response_size
 from image_gateway.config.stored_values import UnusedFields, usable_config
 from image_gateway.config.timeouts import timeout_problem
+from image_gateway.config.workflow_checks import check_node_maps
 from image_gateway.errors import InvalidRequest, PreconditionFailed, StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
@@ -132,8 +133,8 @@ class ConfigStore:
         Raises:
             PreconditionFailed: another version is current.
             Busy: the lock was not free in time.
-            InvalidRequest: the result does not validate, would send a secret to another origin, or has an engine
-                timeout that is too long for the worker.
+            InvalidRequest: the result does not validate, would send a secret to another origin, has an engine timeout
+                that is too long for the worker, or a node map that does not match its workflow.
             TooLarge: the document does not fit into a parameter, or the configuration into a response.
             StorageUnavailable: the configuration could not be read or written.
         """
@@ -145,6 +146,7 @@ class ConfigStore:
                 )
             config = merge(current.config, changes)
             self._check_timeout(config, changes)
+            check_node_maps(current.config, config)
             check_response_size(config)
             unused = current.unused.after(changes, current.config, config)
             if (config, unused) == (current.config, current.unused):

@@ -167,3 +167,11 @@ class ImagesConfig(BaseModel):
             pair = f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth
             secrets |= {pair, pair.partition(":")[2], base64.b64encode(pair.encode()).decode()}
         return sorted(secrets - {""}, key=len, reverse=True)
+
+
+class UpdatedConfig(ImagesConfig):
+    """The configuration after an update. `warnings` is left out where there are none."""
+
+    warnings: list[str] = Field(
+        [], exclude_if=lambda warnings: not warnings, description="What will not work as one may expect."
+    )

@@ -199,3 +199,4 @@ class VerifyForm(BaseModel):
         repr=False,
         description="API key or Basic auth; masked or absent: the configured one, only for the configured server.",
     )
+    edit: bool = Field(default=False, description="Checks the settings for edits, where the engine has such.")

@@ -1,6 +1,7 @@
 """ComfyUI workflows in API format, and the map of the node inputs that take values of a request."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -15,6 +16,9 @@ NodeType = Literal["model", "prompt", "negative_prompt", "width", "height", "n",
 
 MAX_WORKFLOW_BYTES = 1_000_000
 """Longest workflow in bytes (UTF-8). The response with the configuration holds two, and has 6 MB at most."""
+
+_BYTE_ORDER_MARK = "\ufeff"
+"""Some editors put it before the text of a file."""
 
 _DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size", "model": "ckpt_name"}
 
@@ -58,7 +62,7 @@ def parse_workflow(text: str) -> Workflow:
         ValueError: it is not JSON, or not in API format (the editor's format has `nodes` and `links`).
     """
     try:
-        workflow = valid_json(json.loads(text))
+        workflow = valid_json(json.loads(text.removeprefix(_BYTE_ORDER_MARK)))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"must contain a workflow as JSON: {error}") from None
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
@@ -74,6 +78,8 @@ def parse_workflow(text: str) -> Workflow:
 
 
 def _workflow_text(value: object) -> object:
+    if isinstance(value, str):
+        return value.removeprefix(_BYTE_ORDER_MARK)
     return json.dumps(valid_json(value)) if isinstance(value, dict) else value
 
 
@@ -104,3 +110,13 @@ def check_nodes(workflow: str, nodes: list[WorkflowNode]) -> str | None:
     known = parse_workflow(workflow)
     missing = sorted({node_id for node in nodes for node_id in node.node_ids if node_id not in known})
     return f"names nodes that the workflow does not have: {', '.join(missing)}" if missing else None
+
+
+def missing_input(workflow: Workflow, nodes: Sequence[WorkflowNode]) -> str | None:
+    """Return a message with the first input of `nodes` that its node does not have, or None if all have theirs."""
+    for node in nodes:
+        for node_id in node.node_ids:
+            inputs = workflow[node_id]["inputs"] if node_id in workflow else {}
+            if node.input_name and node_id in workflow and node.input_name not in inputs:
+                return f"names input {node.input_name!r} of node {node_id}, which has {', '.join(inputs) or 'none'}"
+    return None

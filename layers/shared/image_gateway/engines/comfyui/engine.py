@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
+from image_gateway.engines.comfyui.node_classes import workflow_problems
 from image_gateway.engines.comfyui.run import Outcome, OutputFile, Runner, run_ids
 from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound
 from image_gateway.engines.comfyui.workflow import WorkflowTemplate, fresh_seed, request_values
@@ -53,6 +53,7 @@ class ComfyUIEngine:
         if not base_url:
             raise NotConfigured(f"{self._prefix}_BASE_URL is not set", field=f"{self._prefix}_BASE_URL")
         self._config = config
+        self._is_edit = edit
         self._clock = clock
         self._key: str = getattr(config, f"{self._prefix}_API_KEY")
         self._server = ComfyUIServer(
@@ -105,19 +106,29 @@ class ComfyUIEngine:
         workflow = getattr(self._config, f"{self._prefix}_WORKFLOW").strip()
         model_input = WorkflowTemplate.load(self._config, self._prefix).model_input() if workflow else None
         node_class, name = model_input or _CHECKPOINTS
-        body = await self._server.json("GET", f"/object_info/{quote(node_class, safe='')}")
-        info = body.get(node_class) if isinstance(body, dict) else None
-        if not isinstance(info, dict):
-            if body == {}:
-                raise EngineRejected(
-                    f"comfyui does not know the node type {node_class} (check {self._prefix}_WORKFLOW)"
-                )
-            raise EngineUnavailable(f"{self._prefix}_BASE_URL is not a ComfyUI server")
-        return [ModelInfo(id=option, name=option) for option in _options(info, name)]
+        info = await self._server.node_info(node_class)
+        if info is None:
+            raise EngineRejected(f"comfyui does not know the node type {node_class} (check {self._prefix}_WORKFLOW)")
+        choices = info.choices(name) or []
+        return [ModelInfo(id=choice, name=choice) for choice in choices if isinstance(choice, str)]
 
     async def verify(self) -> None:
-        """Request the queue, which only a ComfyUI server has in this form. This is free."""
+        """Request the queue, which only a ComfyUI server has in this form, and compare the workflow with the server.
+
+        The workflow is compared as a request without a model would send it. This is free.
+        """
         await self._server.queue()
+        field = f"{self._prefix}_WORKFLOW"
+        if not getattr(self._config, field).strip():
+            return
+        template = WorkflowTemplate.load(self._config, self._prefix)
+        classes = {node["class_type"] for node in template.workflow.values()}
+        infos = await asyncio.gather(*(self._server.node_info(name) for name in classes))
+        model = self._config.IMAGE_EDIT_MODEL if self._is_edit else self._config.IMAGE_GENERATION_MODEL
+        workflow = template.fill({"model": model or None})
+        problems = workflow_problems(workflow, dict(zip(classes, infos, strict=True)), template.filled_inputs())
+        if text := self._server.safe_line("; ".join(problems)):
+            raise EngineRejected(f"comfyui cannot run {field}: {text}", field=field)
 
     async def cancel(self, job_id: str) -> None:
         """Remove every run of a job from the server's queue and interrupt the one that runs."""
@@ -225,20 +236,6 @@ class _Job:
     runner: Runner
     values: dict[str, Any]
     images: Sequence[str]
-
-
-def _options(info: dict[str, Any], name: str) -> list[str]:
-    """Return the choices of an input: `[[…], {}]`, or `["COMBO", {"options": […]}]` from newer servers."""
-    groups = info.get("input") or {}
-    for group in ("required", "optional"):
-        declared = (groups.get(group) or {}).get(name)
-        if not isinstance(declared, list) or not declared:
-            continue
-        choices = declared[0]
-        if choices == "COMBO" and len(declared) > 1:
-            choices = declared[1].get("options")
-        return [choice for choice in choices if isinstance(choice, str)] if isinstance(choices, list) else []
-    return []
 
 
 async def _completed(result: EngineResult) -> EngineResult:

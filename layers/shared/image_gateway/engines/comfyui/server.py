@@ -7,7 +7,9 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
+from image_gateway.engines.comfyui.node_classes import NodeInfo
 from image_gateway.engines.response import EngineResponse
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable
@@ -84,6 +86,20 @@ class ComfyUIServer(EngineServer):
         except (TypeError, LookupError):
             detail = f"{self.connection.url_field} is not a ComfyUI server: its /queue holds no queue"
             raise EngineUnavailable(detail) from None
+
+    async def node_info(self, node_class: str) -> NodeInfo | None:
+        """Return what the server declares about a node class; None if it does not have it.
+
+        Raises:
+            EngineUnavailable: the response is not that of a ComfyUI server.
+        """
+        body = await self.json("GET", f"/object_info/{quote(node_class, safe='')}")
+        info = body.get(node_class) if isinstance(body, dict) else None
+        if isinstance(info, dict):
+            return NodeInfo(info)
+        if body == {}:
+            return None
+        raise EngineUnavailable(f"{self.connection.url_field} is not a ComfyUI server")
 
     async def cancel_runs(self, prompt_ids: Collection[str]) -> None:
         """Remove the waiting runs from the queue and interrupt the one that runs. Other ids are ignored."""

@@ -9,35 +9,12 @@ from typing import Any, Self
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import NotConfigured
 from image_gateway.models.config import ImagesConfig
-from image_gateway.models.workflow import Workflow, WorkflowNode, parse_workflow
+from image_gateway.models.workflow import Workflow, WorkflowNode, missing_input, parse_workflow
+from image_gateway.models.workflow_outputs import output_problem
 
 _SEED_COUNT = 2**64
 _FRESH_SEED_COUNT = 2**31
 """Upper bound of a fresh seed: some nodes accept no larger one."""
-
-_NOT_OUTPUT_NODES = frozenset(
-    {
-        "CLIPTextEncode",
-        "CheckpointLoaderSimple",
-        "EmptyImage",
-        "EmptyLatentImage",
-        "EmptySD3LatentImage",
-        "ImageInvert",
-        "ImageScale",
-        "ImageScaleBy",
-        "KSampler",
-        "KSamplerAdvanced",
-        "LatentUpscale",
-        "LoadImage",
-        "LoadImageMask",
-        "SamplerCustomAdvanced",
-        "UNETLoader",
-        "VAEDecode",
-        "VAEDecodeTiled",
-        "VAEEncode",
-    }
-)
-"""Core nodes that save no file but may be a workflow's last node by mistake. Only the server knows other classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +46,8 @@ class WorkflowTemplate:
         return template
 
     def _check_output(self) -> None:
-        linked = {value[0] for node in self.workflow.values() for value in node["inputs"].values() if _is_link(value)}
-        last = [node["class_type"] for node_id, node in self.workflow.items() if node_id not in linked]
-        if all(class_type in _NOT_OUTPUT_NODES for class_type in last):
-            detail = f"{self.field} has no output node, such as SaveImage: it ends in {', '.join(last) or 'a cycle'}"
-            raise NotConfigured(detail, field=self.field)
+        if problem := output_problem(self.workflow):
+            raise NotConfigured(f"{self.field} {problem}", field=self.field)
 
     def _check_nodes(self) -> None:
         field = f"{self.field}_NODES"
@@ -81,11 +55,8 @@ class WorkflowTemplate:
             for node_id in node.node_ids:
                 if node_id not in self.workflow:
                     raise NotConfigured(f"{field} names node {node_id}, which {self.field} does not have", field=field)
-                inputs = self.workflow[node_id]["inputs"]
-                if node.input_name and node.input_name not in inputs:
-                    names = ", ".join(inputs)
-                    detail = f"{field} names input {node.input_name!r} of node {node_id}, which has {names}"
-                    raise NotConfigured(detail, field=field)
+        if problem := missing_input(self.workflow, self.nodes):
+            raise NotConfigured(f"{field} {problem}", field=field)
 
     def has(self, kind: str) -> bool:
         """Return whether the map names a node of type `kind`."""
@@ -105,6 +76,10 @@ class WorkflowTemplate:
     def model_inputs(self) -> frozenset[tuple[str, str]]:
         """Return node id and input name of each input that takes the model."""
         return frozenset((id_, node.input_name) for node in self.nodes if node.type == "model" for id_ in node.node_ids)
+
+    def filled_inputs(self) -> frozenset[tuple[str, str]]:
+        """Return node id and name of each input that the map fills."""
+        return frozenset((id_, node.input_name) for node in self.nodes for id_ in node.node_ids if node.input_name)
 
     def reads_alpha(self, node_id: str) -> bool:
         """Return whether the alpha of the image that node `node_id` loads is used; True if that cannot be known."""
@@ -181,7 +156,3 @@ def request_values(request: ImageRequest) -> dict[str, Any]:
 def fresh_seed() -> int:
     """Return a random seed, so that the server does not use its cache."""
     return secrets.randbelow(_FRESH_SEED_COUNT)
-
-
-def _is_link(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
