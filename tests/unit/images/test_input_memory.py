@@ -61,14 +61,17 @@ class MaliciousServer:
         row = png_chunk(b"IDAT", zlib.compress(bytes(9)))
         self.bodies = {
             "/pixels": crafted_png(50_000, 50_000, png_chunk(b"IDAT", zeros[:50_000])),
-            "/itxt": crafted_png(8, 1, png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + zeros), row),
-            "/ztxt": crafted_png(8, 1, row, png_chunk(b"zTXt", b"Comment\0\0" + zeros)),
+            "/itxt": crafted_png(8, 1, png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zeros), row),
+            "/ztxt": crafted_png(8, 1, row, png_chunk(b"zTXt", b"Raw profile type exif\0\0" + zeros)),
+            "/iccp": crafted_png(8, 1, png_chunk(b"iCCP", b"name\0\0" + zeros), row),
             "/byte": b"\x89",
             "/html": b"<!doctype html><title>no image</title>",
             "/svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
             "/nothing": b"",
         }
         self.paths = [*self.bodies, "/stream"]
+        self.sound = {"/itxt", "/ztxt", "/iccp"}
+        """The images whose metadata is ignored: their pixels are sound."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = Request(scope).url.path
@@ -83,11 +86,11 @@ class MaliciousServer:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports a process's peak memory")
 def test_malicious_images_use_less_than_200_mb(serve: Callable[[ASGIApp], str]) -> None:
-    """Each one is an error with its field."""
+    """Each one is an error with its field, except those with large metadata, which is ignored."""
     server = MaliciousServer()
     command = [sys.executable, "-c", MEASURE_MEMORY, serve(server), json.dumps(server.paths)]
     process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)  # noqa: S603
     assert process.returncode == 0, process.stderr
     result = json.loads(process.stdout)
-    assert result["error_fields"] == ["image[1]"] * len(server.paths)
+    assert result["error_fields"] == ["image[1]"] * (len(server.paths) - len(server.sound))
     assert 0 < result["above_idle_mb"] < 200

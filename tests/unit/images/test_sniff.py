@@ -1,6 +1,7 @@
 """Detection of an image's type and size from its content."""
 
 import io
+import struct
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from image_gateway.images.sniff import ImageType, sniff
+from image_gateway.images.sniff import ImageType, UnfinishedImage, sniff
+from tests.unit.images import avif_boxes
 
 SIZE = (97, 61)
 
@@ -41,6 +43,7 @@ HEADERS = [
     b"RIFF\4\0\0\0WEBPVP8 ",
     b"\0\0\0\x10ftypavif\0\0\0\0mif1",
     b"\0\0\0\x10ftypavif\0\0\0\0mif1\0\0\0\0mdat",
+    b"\0\0\0\x10ftypavif\0\0\0\0mif1\0\0\0\x08mdat\0\0\0\x30meta\0\0\0\0\0\0\0\x0epitm\0\0\0\0\0\1\0\0\0\x16iprp\0\0\0\x08ipco",
 ]
 
 
@@ -101,6 +104,55 @@ def test_avif_boxes_with_a_64_bit_length_or_no_length_are_skipped() -> None:
 def test_an_avif_without_a_size_has_its_type_only() -> None:
     """Width and height are None."""
     assert sniff(encoded("avif").replace(b"ispe", b"none")) == ImageType("image/avif", None, None)
+
+
+def test_the_size_of_an_avif_grid_is_that_of_the_whole_image() -> None:
+    """The first size in such a file is that of a tile."""
+    data = avif_boxes.grid(Image.new("RGB", (320, 128), "red"))
+
+    assert sniff(data) == ImageType("image/avif", 320, 128)
+
+
+def test_the_size_of_an_avif_is_that_after_cropping_and_rotating_it() -> None:
+    """Both are properties of the image, which programs apply in this order."""
+    cropped = struct.pack(">8I", 100, 1, 90, 1, 0, 1, 0, 1)
+    properties = [avif_boxes.box(b"clap", cropped), avif_boxes.box(b"irot", b"\1")]
+
+    data = avif_boxes.grid(Image.new("RGB", (128, 128), "red"), properties=properties)
+
+    assert sniff(data) == ImageType("image/avif", 90, 100)
+
+
+def test_an_invalid_crop_of_an_avif_is_ignored() -> None:
+    """It is larger than the image, or divided by zero."""
+    for cropped in ((200, 1, 90, 1), (100, 0, 90, 1)):
+        properties = [avif_boxes.box(b"clap", struct.pack(">8I", *cropped, 0, 1, 0, 1))]
+
+        assert sniff(avif_boxes.grid(Image.new("RGB", (128, 64)), properties=properties)).width == 128
+
+
+@pytest.mark.parametrize("brand", [b"mif1", b"msf1", b"miaf", b"avis"])
+def test_an_avif_may_have_a_general_major_brand(brand: bytes) -> None:
+    """Its compatible brands say that it is one."""
+    assert sniff(avif_boxes.with_brand(encoded("avif"), brand)) == ImageType("image/avif", *SIZE)
+
+
+def test_a_file_with_brands_of_other_formats_only_is_no_image() -> None:
+    """HEIC, for example: engines do not make it, and it is not stored."""
+    with pytest.raises(ValueError, match="not an image of a known type"):
+        sniff(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic\0\0\0\x08mdat")
+
+
+@pytest.mark.parametrize(("name", "missing_bytes"), [("png", 12), ("jpeg", 2), ("progressive jpeg", 2), ("gif", 1)])
+def test_only_a_missing_end_marker_is_told_apart_from_missing_pixels(name: str, missing_bytes: int) -> None:
+    """It is for decoding to find out whether all pixels are there."""
+    with pytest.raises(UnfinishedImage, match="truncated"):
+        sniff(encoded(name)[:-missing_bytes])
+
+
+def test_a_jpeg_ends_at_its_own_end_marker() -> None:
+    """What a camera writes behind it may contain markers, even those of a truncated image."""
+    assert sniff(encoded("jpeg") + b"\xff\xd8\xff\xc0\0\x11\x08\0\1\0\1") == ImageType("image/jpeg", *SIZE)
 
 
 @pytest.mark.parametrize(

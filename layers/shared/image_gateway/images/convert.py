@@ -5,9 +5,10 @@ This module loads Pillow. Its functions block: call them in a thread.
 
 import io
 
-from PIL import Image, ImageChops, WebPImagePlugin  # noqa: F401 - importing a plugin registers it
+from PIL import Image, ImageChops
 
-from image_gateway.images.normalize import srgb
+from image_gateway.images.normalize import srgb, upright
+from image_gateway.images.opening import open_image
 
 MAX_PIXELS = 24_000_000
 """Maximum number of pixels. At 16 bytes for each pixel, a conversion uses at most 400 MB."""
@@ -20,7 +21,7 @@ class ConversionError(Exception):
 
 
 def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[bytes, bool]:
-    """Decode an image (its first frame) and encode it in sRGB without metadata.
+    """Decode an image (its first frame) and encode it upright, in sRGB and without metadata.
 
     Args:
         data: the encoded image.
@@ -52,10 +53,9 @@ def reencode(data: bytes, format: str, *, quality: int | None = None) -> tuple[b
 
 def _decode(data: bytes) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with open_image(data) as opened:
             if opened.width * opened.height <= MAX_PIXELS:
-                opened.load()
-                return srgb(opened)
+                return srgb(upright(opened))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         pass  # raised below, as for any image with too many pixels
     except Exception as error:  # decoders raise exceptions of any type for damaged files

@@ -9,20 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import cast
 
-from PIL import (
-    AvifImagePlugin,  # noqa: F401 - importing a plugin registers it; else Pillow would load all of its plugins
-    ExifTags,
-    Image,
-    ImageChops,
-    ImageCms,
-    TiffImagePlugin,  # noqa: F401
-    UnidentifiedImageError,
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import ExifTags, Image, ImageChops, ImageCms, UnidentifiedImageError
 
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidImage
-from image_gateway.images.sniff import sniff
+from image_gateway.images.opening import open_image
+from image_gateway.images.sniff import UnfinishedImage, sniff
+from image_gateway.images.unfinished import finished
 from image_gateway.models.fields import MAX_SIDE
 
 MAX_PIXELS = 50_000_000
@@ -31,8 +24,7 @@ MAX_PIXELS = 50_000_000
 MAX_MASK_BYTES = 4_000_000
 """Maximum size of a mask in bytes, as PNG: OpenAI's limit."""
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_CHECKED_FOR_TRUNCATION = ("PNG", "JPEG", "MPO", "WEBP", "GIF")
+_CHECKED_FOR_TRUNCATION = ("PNG", "JPEG", "WEBP", "GIF")
 _LOSSLESS = ("PNG", "GIF", "BMP", "TIFF")
 _TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,8 +35,6 @@ _TRANSPOSE_BY_ORIENTATION = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# libheif keeps every frame, thumbnail and depth map that it may decode; only the image itself is needed.
-_HEIF_OPTIONS = {"thumbnails": False, "depth_images": False, "aux_images": False, "decode_threads": 1}
 
 
 def normalize(data: bytes, *, field: str) -> InputImage:
@@ -63,7 +53,7 @@ def normalize(data: bytes, *, field: str) -> InputImage:
     """
     with _pillow_errors(field), _open(data, field) as opened:
         lossless = opened.format in _LOSSLESS
-        image = srgb(_upright(opened))
+        image = srgb(upright(opened))
         return _encoded(image, "PNG" if lossless or image.mode == "RGBA" else "JPEG")
 
 
@@ -84,7 +74,7 @@ def normalize_mask(data: bytes, *, size_of: InputImage, field: str) -> InputImag
             raise InvalidImage(
                 "The mask has no alpha channel: save it as PNG, with the pixels to edit made transparent", field=field
             )
-        alpha = _upright(opened).convert("RGBA").getchannel("A")
+        alpha = _eight_bits(upright(opened)).convert("RGBA").getchannel("A")
     size, required = f"{alpha.width}x{alpha.height}", f"{size_of.width}x{size_of.height}"
     if size != required:
         raise InvalidImage(
@@ -123,7 +113,7 @@ def _open(data: bytes, field: str) -> Image.Image:
     """Read the header, and reject images that are too large before anything is decoded."""
     if not data:
         raise InvalidImage("The image is empty", field=field)
-    opened = Image.open(io.BytesIO(data), formats=_formats(data))
+    opened = open_image(data)
     width, height = opened.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise InvalidImage(
@@ -132,20 +122,15 @@ def _open(data: bytes, field: str) -> Image.Image:
             field=field,
         )
     if opened.format in _CHECKED_FOR_TRUNCATION:
-        sniff(data)  # raises for files cut near their end, whose missing pixels some decoders fill silently
+        try:
+            sniff(data)  # raises for files cut near their end, whose missing pixels some decoders fill silently
+        except UnfinishedImage:
+            finished(data, max_pixels=MAX_PIXELS)
     return opened
 
 
-def _formats(data: bytes) -> tuple[str, ...]:
-    if data[4:8] != b"ftyp" or data[8:12] in (b"avif", b"avis"):
-        return _FORMATS
-    from pi_heif import register_heif_opener  # noqa: PLC0415 - it is large, and few images are HEIC
-
-    register_heif_opener(**_HEIF_OPTIONS)
-    return (*_FORMATS, "HEIF")
-
-
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Decode an opened image, and rotate it according to its EXIF orientation."""
     image.load()
     try:
         method = _TRANSPOSE_BY_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -178,17 +163,20 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """Convert grays of 16 bits, 32 bits or floating point to 8 bits; return any other image unchanged.
 
     Grays of 32 bits and floating point have no defined white, so the range between the darkest and the brightest pixel
-    is stretched.
+    is stretched. A gray that is declared as transparent becomes alpha.
     """
     if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
+    transparent = image.info.get("transparency")
+    if image.mode == "I;16" and isinstance(transparent, int):
+        alpha = image.convert("I").point([0 if value == transparent else 255 for value in range(65_536)], "L")
+        del image.info["transparency"]
+        return Image.merge("LA", (_eight_bits(image), alpha))
     deep = image.convert("F")
     value_range = (0.0, 65_535.0) if image.mode.startswith("I;16") else deep.getextrema()
     low, high = cast("tuple[float, float]", value_range)
     scale = 255 / ((high - low) or 1.0)
-    gray = deep.point(lambda value: value * scale - low * scale).convert("L")
-    gray.info.pop("transparency", None)
-    return gray
+    return deep.point(lambda value: value * scale - low * scale).convert("L")
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:

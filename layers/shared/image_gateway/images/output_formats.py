@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
-from image_gateway.images.sniff import sniff
+from image_gateway.images.sniff import UnfinishedImage, sniff
 
 FORMATS = ("png", "jpeg", "webp")
 """The formats that images can be converted to."""
@@ -20,7 +20,7 @@ class OutputFormats:
         self._conversion_lock = asyncio.Lock()
 
     async def apply(self, request: ImageRequest, result: EngineResult) -> list[EngineImage]:
-        """Return the images of a result in the requested format.
+        """Return the images of a result in the requested format, and with their end markers.
 
         An image that cannot be converted is returned unchanged, because it is paid for, and `result.warnings` says
         why.
@@ -28,7 +28,21 @@ class OutputFormats:
         output_format, compression = request.output_format, request.output_compression
         if "output_format" in result.handled:
             output_format = None
-        return [await self._convert(image, output_format, compression, result) for image in result.images]
+        return [
+            await self._convert(await self._finish(image), output_format, compression, result)
+            for image in result.images
+        ]
+
+    async def _finish(self, image: EngineImage) -> EngineImage:
+        """Add a missing end marker, provided that all pixels are there: else the image counts as truncated."""
+        try:
+            sniff(image.data)
+        except UnfinishedImage:
+            async with self._conversion_lock:
+                return replace(image, data=await asyncio.to_thread(_finished, image.data))
+        except ValueError:
+            pass  # not an image: storing it reports that
+        return image
 
     async def _convert(
         self, image: EngineImage, output_format: str | None, compression: int | None, result: EngineResult
@@ -63,6 +77,17 @@ def _encode(data: bytes, format: str, compression: int | None) -> tuple[bytes, s
     except ConversionError as reason:
         return data, f"output_format could not be {format}: {reason}"
     return encoded, "transparent pixels were flattened onto white: jpeg has no transparency" if flattened else None
+
+
+def _finished(data: bytes) -> bytes:
+    """Return the image with its end marker; the unchanged image if pixels are missing."""
+    from image_gateway.images.convert import MAX_PIXELS  # noqa: PLC0415 - loads Pillow, which few requests need
+    from image_gateway.images.unfinished import finished  # noqa: PLC0415 - as above
+
+    try:
+        return finished(data, max_pixels=MAX_PIXELS)
+    except ValueError:
+        return data
 
 
 def _warn(result: EngineResult, warning: str) -> None:

@@ -8,6 +8,8 @@ the ISO base media format of AVIF (ISO/IEC 23008-12, `ispe`).
 import struct
 from dataclasses import dataclass
 
+from image_gateway.images.formats import isobmff, jpeg, png
+
 _TRUNCATED = "the image is truncated"
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
 
@@ -26,10 +28,18 @@ class ImageType:
         return _EXTENSIONS[self.content_type]
 
 
+class UnfinishedImage(ValueError):
+    """The end marker is missing, but perhaps no pixels are. Only decoding tells: `unfinished.finished` does that."""
+
+    def __init__(self) -> None:
+        super().__init__(_TRUNCATED)
+
+
 def sniff(data: bytes) -> ImageType:
     """Return the type of an encoded image.
 
     Raises:
+        UnfinishedImage: the end marker of a PNG, JPEG or GIF image is missing.
         ValueError: the data is not a PNG, JPEG, WebP, GIF or AVIF image, or it is truncated.
     """
     try:
@@ -42,7 +52,7 @@ def sniff(data: bytes) -> ImageType:
 
 
 def _read(data: bytes) -> ImageType:
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data.startswith(png.SIGNATURE):
         return _png(data)
     if data.startswith(b"\xff\xd8\xff"):
         return _jpeg(data)
@@ -50,39 +60,32 @@ def _read(data: bytes) -> ImageType:
         return _webp(data)
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return _gif(data)
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+    if isobmff.is_avif(data):
         return _avif(data)
     raise ValueError(f"not an image of a known type: {len(data)} bytes beginning {data[:12]!r}")
 
 
 def _png(data: bytes) -> ImageType:
     width, height = struct.unpack_from(">II", data, 16)
-    position = 8
-    while data[position + 4 : position + 8] != b"IEND":
-        (length,) = struct.unpack_from(">I", data, position)
-        position += length + 12
-    if position + 12 > len(data):
-        raise ValueError(_TRUNCATED)
+    last, has_pixels = png.Chunk(b"", 0, 0), False
+    for last in png.chunks(data):
+        has_pixels = has_pixels or last.kind == b"IDAT"
+    if last.kind != b"IEND":
+        is_cut_in_pixels = data[last.end + 4 : last.end + 8] == b"IDAT"
+        raise UnfinishedImage if has_pixels and not is_cut_in_pixels else ValueError(_TRUNCATED)
     return ImageType("image/png", width, height)
 
 
 def _jpeg(data: bytes) -> ImageType:
     width = height = None
-    position = 2
-    while True:
-        marker = data[position + 1]
-        if data[position] != 0xFF or marker == 0xFF:
-            position += 1
-            continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        if marker == 0xDA:
-            break
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, position + 5)
-        position += 2 + length
-    # The search starts after the first scan's header, because an Exif thumbnail before it has its own end marker.
-    if data.find(b"\xff\xd9", position + 2 + length) < 0:
-        raise ValueError(_TRUNCATED)
+    marker, has_scan = 0, False
+    for segment in jpeg.segments(data):
+        marker = segment.marker
+        if segment.is_frame_header:
+            height, width = struct.unpack_from(">HH", data, segment.start + 5)
+        has_scan = has_scan or marker == jpeg.SCAN_DATA
+    if marker != jpeg.END_MARKER or not has_scan:
+        raise UnfinishedImage if has_scan else ValueError(_TRUNCATED)
     return ImageType("image/jpeg", width, height)
 
 
@@ -105,14 +108,20 @@ def _webp(data: bytes) -> ImageType:
 
 def _gif(data: bytes) -> ImageType:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    position = 13 + _gif_colors(flags)
-    while (block := data[position]) != 0x3B:
-        if block == 0x21:
+    position, has_frame = 13 + _gif_colors(flags), False
+    while (block := data[position : position + 1]) != b";":
+        if not block and has_frame:
+            raise UnfinishedImage
+        if block == b"\0":  # some encoders pad blocks
+            position += 1
+            continue
+        if block == b"!":
             position += 2
-        elif block == 0x2C:
+        elif block == b",":
             position += 11 + _gif_colors(data[position + 9])
+            has_frame = True
         else:
-            raise ValueError(f"not a GIF image: it has a block of type {block:#04x}")
+            raise ValueError(f"not a GIF image: it has a block of type 0x{block.hex()}" if block else _TRUNCATED)
         while length := data[position]:
             position += 1 + length
         position += 1
@@ -125,15 +134,11 @@ def _gif_colors(flags: int) -> int:
 
 
 def _avif(data: bytes) -> ImageType:
-    position, boxes = 0, set()
-    while position < len(data):
-        (length,) = struct.unpack_from(">I", data, position)
-        boxes.add(data[position + 4 : position + 8])
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, position + 8)
-        position = position + max(length, 8) if length else len(data)
-    if position > len(data) or b"mdat" not in boxes:
+    end, kinds = 0, set[bytes]()
+    for box in isobmff.boxes(data, 0, len(data)):
+        kinds.add(box.kind)
+        end = box.end
+    if end > len(data) or b"mdat" not in kinds:
         raise ValueError(_TRUNCATED)
-    ispe = data.find(b"ispe")
-    width, height = struct.unpack_from(">II", data, ispe + 8) if ispe > 0 else (None, None)
+    width, height = isobmff.image_size(data) or (None, None)
     return ImageType("image/avif", width, height)

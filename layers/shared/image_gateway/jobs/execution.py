@@ -10,6 +10,7 @@ from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.errors import Disabled, EngineUnavailable, GatewayError, Interrupted
 from image_gateway.images.output_formats import OutputFormats
+from image_gateway.images.provenance import lost_mark_warnings, marked
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
@@ -99,6 +100,10 @@ class JobExecutor:
             with metrics.timed("store_ms"):
                 converted = await self._formats.apply(request, result)
                 job.warnings = [*job.warnings, *result.warnings]
+                if config.IMAGE_PROVENANCE != "off":
+                    job.warnings = [*job.warnings, *lost_mark_warnings(result.images, converted)]
+                if config.IMAGE_PROVENANCE == "mark":
+                    converted = [_marked(job, image) for image in converted]
                 await self._store(job, metrics, converted, contents, remaining)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             metrics.succeeded()
@@ -179,6 +184,16 @@ class JobExecutor:
         if contents is not None:
             contents[key] = image.data
         return stored
+
+
+def _marked(job: Job, image: EngineImage) -> EngineImage:
+    """Return an image with the mark that AI made it. If that fails, it is unchanged, and the job has a warning."""
+    try:
+        data = marked(image.data, engine=job.engine, model=job.model, edited=job.kind == "edit")
+    except ValueError as reason:
+        job.warnings = [*job.warnings, f"An image was not marked as made by AI: {reason}"]
+        return image
+    return replace(image, data=data)
 
 
 def _size_warnings(job: Job, request: ImageRequest) -> list[str]:

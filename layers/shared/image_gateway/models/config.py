@@ -59,6 +59,7 @@ BasicAuth = Annotated[
     AfterValidator(_basic_auth),
 ]
 Method = Literal["generateContent", "predict", ""]
+Provenance = Literal["mark", "keep", "off"]
 
 
 class ImagesConfig(BaseModel):
@@ -91,6 +92,11 @@ class ImagesConfig(BaseModel):
         le=870,
         description="Seconds that an engine may take for one request; "
         "the maximum is the longest timeout of a Lambda function less 30 s.",
+    )
+    IMAGE_PROVENANCE: Provenance = Field(
+        "mark",
+        description="mark: images without a mark of their engine get one that says that AI made them; keep: engines' "
+        "marks are kept, and a warning says if a conversion removes one; off: no marks and no warnings.",
     )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
