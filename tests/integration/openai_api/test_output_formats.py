@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from PIL import Image, PngImagePlugin
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from image_gateway.api import WARNINGS_HEADER
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
-from tests.integration.sample_images import encoded, opened, text
+from tests.integration.sample_images import encoded, opened
 
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
@@ -41,25 +37,6 @@ def use_png_engine(deployment: "Deployment", serve: Callable[..., str]) -> Calla
         }[name]
         deployment.configure(
             ENABLE_IMAGE_GENERATION=True, IMAGE_GENERATION_ENGINE=name, IMAGE_ENGINE_TIMEOUT=20, **fields
-        )
-
-    return start
-
-
-@pytest.fixture
-def use_image(deployment: "Deployment", serve: Callable[..., str]) -> Callable[[bytes], None]:
-    """Generate with an OpenAI-compatible server that always returns the same image."""
-
-    def start(image: bytes) -> None:
-        async def generations(_request: Request) -> Response:
-            return JSONResponse({"data": [{"b64_json": text(image)}]})
-
-        app = Starlette(routes=[Route("/v1/images/generations", generations, methods=["POST"])])
-        deployment.configure(
-            ENABLE_IMAGE_GENERATION=True,
-            IMAGES_OPENAI_API_BASE_URL=f"{serve(app)}/v1",
-            IMAGES_OPENAI_API_KEY="k",
-            IMAGE_ENGINE_TIMEOUT=20,
         )
 
     return start
@@ -297,5 +274,5 @@ def test_operator_parameters_for_the_engines_response_do_not_affect_the_caller(
 
     response = generate(deployment, response_format="url", stream=False)
 
-    assert httpx.get(response.json["data"][0]["url"]).content == encoded()
+    assert opened(httpx.get(response.json["data"][0]["url"]).content).tobytes() == opened(encoded()).tobytes()
     assert WARNINGS_HEADER not in response.headers

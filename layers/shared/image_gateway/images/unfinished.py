@@ -30,14 +30,20 @@ def finished(data: bytes, *, max_pixels: int) -> bytes:
     """
     try:
         with open_image(data) as opened:
-            if opened.width * opened.height > max_pixels:
-                raise ValueError(f"the image has no end marker, and more than {max_pixels // 1_000_000} megapixels")
+            _require_at_most(max_pixels, opened)
             if opened.format == "JPEG":
                 return _finished_jpeg(data, opened)
             opened.load()
-    except (OSError, SyntaxError, LookupError, struct.error) as error:  # Pillow's errors, and those of reading headers
+    except ValueError:
+        raise
+    except Exception as error:  # decoders raise exceptions of any type for damaged files
         raise ValueError("the image is truncated") from error
     return _finished_png(data) if data.startswith(png.SIGNATURE) else data + b";"
+
+
+def _require_at_most(max_pixels: int, opened: Image.Image) -> None:
+    if opened.width * opened.height > max_pixels:
+        raise ValueError(f"the image has no end marker, and more than {max_pixels // 1_000_000} megapixels")
 
 
 def _finished_png(data: bytes) -> bytes:
