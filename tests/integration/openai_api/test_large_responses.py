@@ -57,6 +57,7 @@ def large_image_deployment(deployment: "Deployment", serve: Callable[..., str], 
         IMAGES_OPENAI_API_BASE_URL=f"{serve(app)}/v1",
         IMAGES_OPENAI_API_KEY="k",
         IMAGE_ENGINE_TIMEOUT=20,
+        IMAGE_PROVENANCE="keep",
     )
     return deployment
 

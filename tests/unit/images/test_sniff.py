@@ -11,6 +11,7 @@ from PIL import Image
 
 from image_gateway.images.sniff import ImageType, UnfinishedImage, sniff
 from tests.unit.images import avif_boxes
+from tests.unit.images.crafted_png import crafted_png, png_chunk
 
 SIZE = (97, 61)
 
@@ -153,6 +154,21 @@ def test_only_a_missing_end_marker_is_told_apart_from_missing_pixels(name: str, 
 def test_a_jpeg_ends_at_its_own_end_marker() -> None:
     """What a camera writes behind it may contain markers, even those of a truncated image."""
     assert sniff(encoded("jpeg") + b"\xff\xd8\xff\xc0\0\x11\x08\0\1\0\1") == ImageType("image/jpeg", *SIZE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        crafted_png(8, 1, png_chunk(b"tEXt", b"") * 100_001),
+        b"\xff\xd8" + b"\xff\xfe\0\2" * 100_001,
+        encoded("avif") + b"\0\0\0\x08free" * 100_001,
+    ],
+    ids=["png", "jpeg", "avif"],
+)
+def test_an_image_of_too_many_parts_is_refused(data: bytes) -> None:
+    """It was made to keep a program busy."""
+    with pytest.raises(ValueError, match="more than 100000 parts"):
+        sniff(data)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ MAX_PROFILE_BYTES = 16_000_000
 
 _MAX_TEXT_BYTES = 1_000_000
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_PNG_METADATA = (b"tRNS", b"iCCP", b"eXIf")
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTATION_KEYWORDS = (png.XMP_KEYWORD, b"Raw profile type exif")
 _MIN_JFIF_BYTES, _MIN_ADOBE_BYTES, _MIN_PROFILE_BYTES = 14, 12, 15
@@ -58,7 +59,7 @@ def _png(data: bytes) -> Essentials:
         kind = chunk.kind
         if kind in _PNG_PIXELS:
             parts.append(view[chunk.start : chunk.end])
-        elif not (kind in _PNG_TEXTS or kind in (b"tRNS", b"iCCP", b"eXIf")) or not chunk.is_intact(data):
+        elif not _may_be_needed(chunk, data, keywords) or not chunk.is_intact(data):
             continue
         elif kind == b"iCCP":
             profile = profile or _png_profile(chunk.content(data))
@@ -67,12 +68,18 @@ def _png(data: bytes) -> Essentials:
             parts.append(png.encoded_chunk(kind, content) if content else b"")
         elif kind == b"eXIf":
             parts.append(view[chunk.start : chunk.end])
-        elif (keyword := _keyword(chunk, data)) in keywords and _is_short(chunk, data):
-            keywords.remove(keyword)
+        elif _is_short(chunk, data):
+            keywords.remove(_keyword(chunk, data))
             parts.append(view[chunk.start : chunk.end])
     if kind != b"IEND":
         parts.append(png.encoded_chunk(b"IEND", b""))
     return Essentials(b"".join(parts), profile)
+
+
+def _may_be_needed(chunk: png.Chunk, data: bytes, keywords: set[bytes]) -> bool:
+    if chunk.kind in _PNG_TEXTS:
+        return _keyword(chunk, data) in keywords
+    return chunk.kind in _PNG_METADATA
 
 
 def _png_profile(content: bytes) -> bytes | None:

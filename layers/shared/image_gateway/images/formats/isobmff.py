@@ -4,6 +4,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from image_gateway.images.formats.parts import limited
+
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _MAX_META_BYTES = 1_000_000
 """The description of an image with thousands of tiles is below it; a longer one would take seconds to read."""
@@ -35,7 +37,12 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
 
     Raises:
         struct.error: the file ends within the header of a box.
+        ValueError: there are too many.
     """
+    return limited(_boxes(data, start, end))
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
     while start < end:
         length, kind = struct.unpack_from(">I4s", data, start)
         header = 8
@@ -54,7 +61,7 @@ def image_size(data: bytes) -> tuple[int, int] | None:
     """
     try:
         properties = _primary_properties(data, _meta(data))
-    except (struct.error, LookupError):
+    except (struct.error, LookupError, ValueError):
         return None
     size = None
     for kind, start, end in properties:
@@ -71,7 +78,7 @@ def has_c2pa(data: bytes) -> bool:
     """Return whether the file has a C2PA manifest."""
     try:
         return any(box.kind == b"uuid" and data.startswith(_C2PA_TYPE, box.start) for box in boxes(data, 0, len(data)))
-    except struct.error:
+    except (struct.error, ValueError):
         return False
 
 
@@ -87,7 +94,7 @@ def exif_items(data: bytes) -> list[int]:
             for position in [box.start + (8 if data[box.start] == 2 else 10)]
             if data.startswith(b"Exif", position, box.end)
         ]
-    except (struct.error, LookupError):
+    except (struct.error, LookupError, ValueError):
         return []
 
 

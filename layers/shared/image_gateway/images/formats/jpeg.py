@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from image_gateway.images.formats.parts import limited
+
 START = b"\xff\xd8"
 END = b"\xff\xd9"
 SCAN_HEADER = 0xDA
@@ -54,7 +56,14 @@ def segments(data: bytes) -> Iterator[Segment]:
 
     They also end where the file does, or where something begins that cannot be a part of the image: some cameras write
     data of their own behind the last scan.
+
+    Raises:
+        ValueError: there are too many.
     """
+    return limited(_segments(data))
+
+
+def _segments(data: bytes) -> Iterator[Segment]:
     position, is_scanned = len(START), False
     while (start := data.find(b"\xff", position)) >= 0:
         while data.startswith(b"\xff", start + 1):

@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from image_gateway.images.formats.parts import limited
+
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -34,7 +36,15 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the complete chunks of a PNG file, up to and including `IEND`."""
+    """Yield the complete chunks of a PNG file, up to and including `IEND`.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    return limited(_chunks(data))
+
+
+def _chunks(data: bytes) -> Iterator[Chunk]:
     position, kind = len(SIGNATURE), b""
     while kind != b"IEND" and position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)

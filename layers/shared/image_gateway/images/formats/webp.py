@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from image_gateway.images.formats.parts import limited
+
 _HEADER_BYTES = 12
 _XMP_FLAG, _ALPHA_FLAG = 0x04, 0x10
 
@@ -20,7 +22,15 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the chunks of a WebP file."""
+    """Yield the chunks of a WebP file.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    return limited(_chunks(data))
+
+
+def _chunks(data: bytes) -> Iterator[Chunk]:
     position, file_end = _HEADER_BYTES, _end(data)
     while position + 8 <= file_end:
         kind, length = struct.unpack_from("<4sI", data, position)
