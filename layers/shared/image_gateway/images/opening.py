@@ -27,13 +27,14 @@ def open_image(data: bytes) -> Image.Image:
         Exception: whatever Pillow raises for a damaged file, or for one with too many pixels.
     """
     decodable, profile = essentials(data)
-    opened = Image.open(io.BytesIO(decodable), formats=_formats(data))
+    opened = Image.open(io.BytesIO(decodable), formats=formats(data))
     if profile:
         opened.info["icc_profile"] = profile
     return opened
 
 
-def _formats(data: bytes) -> tuple[str, ...]:
+def formats(data: bytes) -> tuple[str, ...]:
+    """Return the names of the formats that an image may have, and load the decoder that only it needs."""
     if data[4:8] != b"ftyp" or isobmff.is_avif(data):
         return _FORMATS
     from pi_heif import register_heif_opener  # noqa: PLC0415 - it is large, and few images are HEIC
