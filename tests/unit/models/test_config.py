@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from owui_client.models.images import ImagesConfig as OpenWebUIConfig
 from pydantic import ValidationError
 
 from image_gateway.models.config import MASK, SECRETS, ImagesConfig
@@ -28,6 +29,15 @@ def test_a_new_deployment_has_the_documented_defaults() -> None:
     assert config.IMAGES_GEMINI_ENDPOINT_METHOD == "generateContent"
     assert config.IMAGE_SIZE is None
     assert config.IMAGE_ENGINE_TIMEOUT == 240
+    assert config.IMAGE_PROVENANCE == "mark"
+
+
+def test_the_fields_of_open_webui_are_there_and_three_of_the_gateways_own() -> None:
+    """Open WebUI's clients read and write their 33 fields; they ignore the others, and an update keeps those."""
+    own = {"IMAGE_ENGINE_TIMEOUT", "IMAGE_PROMPT_GENERATION_MODEL", "IMAGE_PROVENANCE"}
+
+    assert set(ImagesConfig.model_fields) - own == set(OpenWebUIConfig.model_fields)
+    assert len(OpenWebUIConfig.model_fields) == 33
 
 
 def test_an_empty_engine_means_automatic1111() -> None:
