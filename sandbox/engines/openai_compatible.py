@@ -1,6 +1,8 @@
 """How servers that are compatible with OpenAI's Images API differ from it, as their users report.
 
 The models here are not in the sandbox's list of models. `sandbox-answer-…` return images under other names.
+`sandbox-refuses-…` refuse every field except the prompt, the model and the number of images, in other words than
+OpenAI.
 """
 
 from collections.abc import Callable
@@ -28,6 +30,28 @@ ANSWERS: dict[str, Callable[[list[Item]], Response]] = {
     "sandbox-answer-task": lambda _items: JSONResponse(_TASK, 202),
 }
 """Responses by the name of the model."""
+
+_BASIC_FIELDS = ("prompt", "model", "n")
+_DOCUMENTATION = "To drop these, set `litellm.drop_params=True`."
+
+REFUSALS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "sandbox-refuses-argument": lambda extra: f"Argument not supported: {next(iter(extra))}",
+    "sandbox-refuses-backticks": lambda extra: f"`{next(iter(extra))}` is not supported by this model",
+    "sandbox-refuses-setting": lambda extra: f"Setting '{next(iter(extra))}' is not supported by flux-1.1-pro",
+    "sandbox-refuses-parameters": lambda extra: f"replicate does not support parameters: {extra}. {_DOCUMENTATION}",
+    "sandbox-refuses-valid": lambda extra: f"{next(iter(extra))} is not a valid parameter for model flux-1.1-pro",
+    "sandbox-refuses-format": lambda extra: (
+        "invalid output_format, must be one of [png, jpeg]" if extra.get("output_format") == "webp" else ""
+    ),
+}
+"""The messages of refusals by the name of the model, for the fields that it does not support; empty if it accepts them.
+"""
+
+
+def refusal_message(model: str, fields: dict[str, Any]) -> str:
+    """Return why a model refuses the fields of a request; empty if it does not refuse them."""
+    extra = {name: value for name, value in fields.items() if name not in _BASIC_FIELDS}
+    return REFUSALS[model](extra) if extra and model in REFUSALS else ""
 
 
 def _renamed(item: Item, name: str) -> dict[str, Any]:

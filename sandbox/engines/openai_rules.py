@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
-from sandbox.engines.openai_compatible import ANSWERS
+from sandbox.engines.openai_compatible import ANSWERS, REFUSALS, refusal_message
 
 DEFAULT_MODEL = "gpt-image-2"
 MAX_PROMPT = 32_000
@@ -75,6 +75,7 @@ MODELS = {
         Model("sandbox-url", returns_url=True, qualities=("standard", "hd", "auto")),
         Model("gpt-5.6-mini", makes="text"),
         *(Model(name, returns_url=True, listed=False) for name in ANSWERS),
+        *(Model(name, listed=False) for name in REFUSALS),
     )
 }
 
@@ -108,6 +109,8 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
         Refusal: OpenAI would refuse the request.
     """
     model = image_model(_text(fields, "model") or DEFAULT_MODEL)
+    if message := refusal_message(model.id, fields):
+        raise Refusal(message, code=None)
     supported = _URL_FIELDS if model.returns_url else _GPT_FIELDS
     for name in fields:
         if name not in supported:

@@ -16,7 +16,8 @@ from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
-from image_gateway.engines.openai.refusals import blocked_reason, refuses_n, unknown_field
+from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
+from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
@@ -31,7 +32,6 @@ _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
-_OUTPUT_FIELDS = ("output_format", "output_compression")
 _AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
@@ -156,23 +156,26 @@ class OpenAIEngine:
             missing = range(count - len(first.items))
             result = await gather_results([_read(server, first), *(request_one(first.body) for _ in missing)])
         result.warnings[:0] = warnings
-        result.handled = frozenset(self._params or ()) & frozenset(_OUTPUT_FIELDS) | result.handled
+        result.handled = frozenset(self._params or ()) & frozenset(OUTPUT_FIELDS) | result.handled
         return result
 
 
 async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, path: str) -> _CallResult:
-    """Make one call. If the server refuses a field as unknown, call again without that field."""
+    """Make one call. If the server does not support a field, call again without it."""
     warnings: list[str] = []
     while True:
         try:
             response = await server.answer("POST", path, **encode(body))
         except EngineRejected as error:
-            name = unknown_field(error, body)
-            if name is None:
+            refused = refused_fields(error, body)
+            if not refused:
                 raise
-            body = {field: value for field, value in body.items() if field != name}
-            if name not in _OUTPUT_FIELDS:
-                warnings.append(f"{name} is not supported by this model and was left out")
+            body = {name: value for name, value in body.items() if name not in refused}
+            warnings += [
+                f"{name} is not supported by this model and was left out"
+                for name in refused
+                if name not in OUTPUT_FIELDS
+            ]
         else:
             break
     items = find_images(response)
