@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 Item = dict[str, str]
 """An image of OpenAI's `data`: `b64_json` or `url`."""
 
+_PRIVATE_URL = "http://10.255.255.1/image.png"
 _TASK = {"task_id": "0f3a", "status": "PENDING"}
 
 
@@ -27,6 +28,7 @@ ANSWERS: dict[str, Callable[[list[Item]], Response]] = {
     "sandbox-answer-image": lambda items: JSONResponse({"image": _content(items[0])}),
     "sandbox-answer-output": lambda items: JSONResponse({"output": [_content(item) for item in items]}),
     "sandbox-answer-text": lambda items: JSONResponse(_content(items[0])),
+    "sandbox-answer-private": lambda items: JSONResponse({"data": [{"url": _PRIVATE_URL} for _ in items]}),
     "sandbox-answer-task": lambda _items: JSONResponse(_TASK, 202),
 }
 """Responses by the name of the model."""

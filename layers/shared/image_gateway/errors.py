@@ -5,6 +5,7 @@
     │   ├── InvalidSize         400 invalid_size
     │   ├── InvalidImage        400 invalid_image
     │   └── InvalidUrl          400 invalid_url
+    │       └── PrivateAddress  400 invalid_url
     ├── Unauthorized            401 unauthorized
     │   └── InvalidToken        401 unauthorized
     ├── Forbidden               403 forbidden
@@ -97,6 +98,10 @@ class InvalidUrl(InvalidRequest):
     """A URL is malformed, or the gateway does not fetch it."""
 
     status, code, title = 400, "invalid_url", "The URL cannot be used"
+
+
+class PrivateAddress(InvalidUrl):
+    """The host of a URL has no public address, and is not among `FetchAllowedHosts`."""
 
 
 class Unauthorized(GatewayError):

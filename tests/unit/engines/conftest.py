@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.errors import InvalidUrl
+from image_gateway.errors import PrivateAddress
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.openai import create_app
@@ -53,7 +53,7 @@ async def connect(
     async with httpx.AsyncClient(trust_env=False, verify=tls) as client:
 
         async def refuse(url: str) -> bytes:
-            raise InvalidUrl(f"{url} is not a public address")
+            raise PrivateAddress(f"{url} is not a public address")
 
         def make(timeout: float = 10.0, secrets: tuple[str, ...] = ()) -> Connection:
             return Connection(client, refuse, timeout, secrets, sleeps.sleep)

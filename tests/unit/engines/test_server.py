@@ -339,3 +339,34 @@ async def test_an_image_of_another_origin_has_the_time_left(server: EngineServer
     with pytest.raises(EngineTimeout) as error:
         await replace(server, connection=connection).download("https://elsewhere.example/p.png")
     assert error.value.may_have_cost
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"detail": "Not Found"}, 404),
+        ("<h1>404 Not Found</h1>", 404),
+        ("", 404),
+        ({"detail": "Method Not Allowed"}, 405),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_missing_route_says_to_check_the_url(
+    server: EngineServer, state: SandboxState, method: str, body: Any, status: int
+) -> None:
+    """A wrong base URL is found only by the first request."""
+    state.knobs.faults = [Fault(status, body)]
+
+    with pytest.raises(EngineRejected, match=r"\(check the engine's URL in the configuration\)"):
+        await server.json(method, "/a")
+
+
+@pytest.mark.parametrize("message", ["The model 'x' does not exist", "Init image not found", "DeploymentNotFound"])
+async def test_a_missing_resource_is_no_wrong_url(server: EngineServer, state: SandboxState, message: str) -> None:
+    """The server has the route, and the caller named a model or an image that it does not have."""
+    state.knobs.faults = [Fault(404, {"error": {"message": message}})]
+
+    with pytest.raises(EngineRejected) as error:
+        await server.json("POST", "/a")
+
+    assert error.value.detail == f"engine answered 404: {message}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from image_gateway.errors import (
     EngineTimeout,
     EngineUnavailable,
     GatewayError,
+    PrivateAddress,
 )
 from image_gateway.models.fields import origin
 
@@ -36,6 +38,9 @@ _MAX_TEXT_BYTES = 131_072
 _MAX_URL_BYTES = 8_192
 _MAX_RETRY_WAIT_SECONDS = 5.0
 _MAX_CONNECT_SECONDS = 10.0
+_MISSING_RESOURCE = re.compile(r"model|deployment|image |file", re.IGNORECASE)
+"""In the text of a 404: the server has the route, and not what was named in the request."""
+
 _LOST = (502, 520, 524)
 """Status codes of a proxy that lost the engine's own response; the last two are Cloudflare's."""
 
@@ -47,6 +52,7 @@ class EngineServer:
     Attributes:
         blocked: reads the JSON of a refusal and returns why the content was blocked; None where it was not.
         retry_delay: reads the seconds to wait from the JSON of a 429 or 503, for engines that send no header for it.
+        url_hint: what to check if the server does not have a route.
         deadline: the event loop's time at which every request ends; None: each request gets the whole timeout.
     """
 
@@ -58,6 +64,7 @@ class EngineServer:
     auth: tuple[str, str] | None = field(default=None, repr=False)
     blocked: Callable[[Any], str | None] = lambda _body: None
     retry_delay: Callable[[Any], float | None] = lambda _body: None
+    url_hint: str = "check the engine's URL in the configuration"
     deadline: float | None = None
 
     def with_operation_deadline(self) -> Self:
@@ -136,6 +143,8 @@ class EngineServer:
             raise EngineTimeout(self._timeout_text(), may_have_cost=True) from None
         except GatewayError as error:
             detail = f"{self.name} returned an image URL that cannot be fetched: {self.safe_line(error)}"
+            if isinstance(error, PrivateAddress):
+                detail += " (add its host to FetchAllowedHosts, or make the engine return b64_json)"
             raise EngineUnavailable(detail, may_have_cost=True) from None
 
     async def _send_with_retries(self, method: str, url: str, body: type[_Body], **request: Any) -> EngineResponse:
@@ -229,8 +238,8 @@ class EngineServer:
             return EngineRateLimited(detail, retry_after=wait)
         if status in (401, 403):
             return EngineRejected(f"{detail} (check the engine's key in the configuration)")
-        if status in (404, 405) and not paid:
-            detail += " (check the engine's URL in the configuration)"
+        if status in (404, 405) and not (paid and _MISSING_RESOURCE.search(detail)):
+            detail += f" ({self.url_hint})"
         if 400 <= status < 500:
             error = body.get("error") if isinstance(body, dict) else None
             error = error if isinstance(error, dict) else {}

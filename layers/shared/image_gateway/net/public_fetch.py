@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import httpx
 
-from image_gateway.errors import InvalidUrl, TooLarge
+from image_gateway.errors import InvalidUrl, PrivateAddress, TooLarge
 from image_gateway.hosts import canonical_host, host_and_port
 from image_gateway.net.transport import Transport, no_cookies
 
@@ -66,7 +66,8 @@ class PublicTransport(httpx.AsyncBaseTransport):
     """Sends requests through `inner`, with the URL's host replaced by a checked address.
 
     Raises:
-        InvalidUrl: the host is malformed or has no public address.
+        InvalidUrl: the host is malformed.
+        PrivateAddress: the host has no public address.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, resolve: Resolver, allowed_hosts: Iterable[str]) -> None:
@@ -90,7 +91,7 @@ class PublicTransport(httpx.AsyncBaseTransport):
                 return await self._inner.handle_async_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
-        raise failure or InvalidUrl(f"{host} has no public address")
+        raise failure or PrivateAddress(f"{host} has no public address")
 
     async def _addresses(self, host: str, url: httpx.URL) -> list[Address]:
         port = url.port or (443 if url.scheme == "https" else 80)

@@ -170,3 +170,19 @@ async def test_a_key_in_the_error_text_is_redacted_for_every_status(
         await openai_engine(connect(secrets=("sk-secret",)), key="sk-secret").generate(make_request())
 
     assert f"openai answered {status}: I know ***" in error.value.detail
+
+
+@pytest.mark.parametrize("edit", [False, True])
+async def test_a_base_url_without_v1_is_named(
+    openai_engine: MakeEngine, openai_url: str, make_request: MakeRequest, *, edit: bool
+) -> None:
+    """The server's 404 to a generation or an edit says what to look at."""
+    engine = openai_engine(url=openai_url.removesuffix("/v1"), edit=edit)
+
+    with pytest.raises(EngineRejected) as error:
+        await (engine.edit(make_request(images=())) if edit else engine.generate(make_request()))
+
+    assert error.value.detail == (
+        f"openai answered 404: Invalid URL (POST /images/{'edits' if edit else 'generations'}) "
+        "(check the engine's URL in the configuration: does it end in /v1?)"
+    )

@@ -10,7 +10,7 @@ import pytest
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.errors import ContentBlocked, EngineUnavailable
+from image_gateway.errors import ContentBlocked, EngineUnavailable, InvalidUrl
 from image_gateway.images.sniff import sniff
 from sandbox.engines.state import Fault, SandboxState
 
@@ -64,9 +64,28 @@ async def test_an_image_url_of_a_private_address_is_unavailable(
     """It is the engine's failure, not the caller's, and the image was paid for."""
     openai_state.knobs.faults = [Fault(200, {"data": [{"url": "http://169.254.169.254/latest"}]})]
 
-    with pytest.raises(EngineUnavailable, match=r"cannot be fetched: .*is not a public address") as error:
+    with pytest.raises(EngineUnavailable) as error:
         await openai_engine().generate(make_request())
+
+    assert error.value.detail == (
+        "openai returned an image URL that cannot be fetched: http://169.254.169.254/latest is not a public address "
+        "(add its host to FetchAllowedHosts, or make the engine return b64_json)"
+    )
     assert error.value.may_have_cost
+
+
+async def test_a_failed_download_has_no_advice_about_addresses(
+    openai_engine: MakeEngine, openai_state: SandboxState, connect: Callable[..., Connection], make_request: MakeRequest
+) -> None:
+    """The host may be fetched, and refused the request."""
+
+    async def fetch(_url: str) -> bytes:
+        raise InvalidUrl("images.example answered 403")
+
+    openai_state.knobs.faults = [Fault(200, {"data": [{"url": "https://images.example/a.png"}]})]
+
+    with pytest.raises(EngineUnavailable, match=r"cannot be fetched: images.example answered 403$"):
+        await openai_engine(replace(connect(), fetch=fetch)).generate(make_request())
 
 
 async def test_a_data_url_is_decoded(

@@ -67,6 +67,7 @@ class OpenAIEngine:
             headers=_credentials(base_url, key, azure=bool(version)),
             params={"api-version": version} if version else {},
             blocked=blocked_reason,
+            url_hint=_url_hint(connection, base_url),
         )
         deployment = _DEPLOYMENT.fullmatch(base_url)
         self._deployment = unquote(deployment["name"]) if deployment else None
@@ -242,6 +243,11 @@ def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
     if azure or origin(base_url)[1].endswith(_AZURE_DOMAINS):
         return {"api-key": key}
     return {"Authorization": f"Bearer {key}"}
+
+
+def _url_hint(connection: Connection, base_url: str) -> str:
+    question = "" if base_url.endswith("/v1") or _DEPLOYMENT.fullmatch(base_url) else ": does it end in /v1?"
+    return f"check {connection.url_field} in the configuration{question}"
 
 
 def _makes_images(entry: dict[str, Any]) -> bool:
