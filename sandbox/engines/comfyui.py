@@ -1,7 +1,8 @@
 """A sandbox engine with ComfyUI's API, as recorded from version 0.3.64. It paints instead of running models.
 
 `state.knobs.latency` is the minimum time of a run, in seconds. In addition to the routes of every sandbox engine,
-`POST /sandbox/restart` makes the server forget its queue, history and cache.
+`POST /sandbox/restart` makes the server forget its queue, history and cache; `DELETE /sandbox/outputs` removes the
+files of its runs, as an administrator of the server does.
 """
 
 import io
@@ -50,8 +51,13 @@ def create_app(state: SandboxState) -> Starlette:
         await server.run_queue.restart()
         return Response(status_code=204)
 
+    async def remove_outputs(_request: Request) -> Response:
+        server.run_queue.remove_outputs()
+        return Response(status_code=204)
+
+    removing = Route("/sandbox/outputs", remove_outputs, methods=["DELETE"])
     restarting = Route("/sandbox/restart", restart, methods=["POST"])
-    app = Starlette(routes=[*routes, Mount("/api", routes=routes), restarting, *control_routes(state)])
+    app = Starlette(routes=[*routes, Mount("/api", routes=routes), restarting, removing, *control_routes(state)])
     app.state.run_queue = server.run_queue
     return app
 

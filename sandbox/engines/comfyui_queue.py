@@ -76,6 +76,11 @@ class RunQueue:
         if self.running and prompt_id in (None, self.running.prompt_id):
             self.running.stop.set()
 
+    def remove_outputs(self) -> None:
+        """Remove the files of all runs. The cache still names them."""
+        for name in [name for name in self.files if name[0] == "output"]:
+            del self.files[name]
+
     async def restart(self) -> None:
         """Forget everything except output and input files, as a new process would."""
         if self._worker:

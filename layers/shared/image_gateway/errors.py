@@ -29,9 +29,9 @@
 
 `status` and `code` are part of the HTTP contract. `retry_after` is in seconds. `may_have_cost` means that the failed
 attempt may have been charged by the engine. `outstanding` means that the result did not arrive, but the engine may have
-made it or may still be making it: an engine that finds earlier runs again can return it later. `should_retry` means
-that the failed attempt was free and the reason is temporary: a response to any other error has the header
-`x-should-retry: false`.
+made it or may still be making it: an engine that finds earlier runs again can return it later. `permanent` means that
+the same request fails until the operator has changed something. `should_retry` means that the failed attempt was free
+and the reason is temporary: a response to any other error has the header `x-should-retry: false`.
 """
 
 from typing import Any, ClassVar
@@ -46,6 +46,7 @@ class GatewayError(Exception):
         retry_after: seconds after which the same request may succeed.
         may_have_cost: whether the engine may have charged for the failed attempt.
         outstanding: whether the engine may have made, or may still be making, the result that did not arrive.
+        permanent: whether the same request fails until the operator has changed something.
     """
 
     status: ClassVar[int] = 500
@@ -62,6 +63,7 @@ class GatewayError(Exception):
         retry_after: float | None = None,
         may_have_cost: bool = False,
         outstanding: bool = False,
+        permanent: bool = False,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -69,11 +71,12 @@ class GatewayError(Exception):
         self.retry_after = retry_after
         self.may_have_cost = may_have_cost
         self.outstanding = outstanding
+        self.permanent = permanent
 
     @property
     def should_retry(self) -> bool:
         """Whether the same request may succeed later, and the failed attempt was free."""
-        return not self.may_have_cost and (self.temporary or self.retry_after is not None)
+        return not (self.may_have_cost or self.permanent) and (self.temporary or self.retry_after is not None)
 
 
 class InvalidRequest(GatewayError):

@@ -1,6 +1,7 @@
 """Requests to an engine's server: retries, errors, and whether a request may have cost something."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -55,6 +56,28 @@ async def test_every_request_carries_the_servers_headers_and_query(server: Engin
     request = state.record[0]
     assert (request.path, request.query) == ("/api/a", {"version": "1", "page": "2"})
     assert (request.headers["x-key"], request.headers["x-more"]) == ("k", "m")
+
+
+async def test_a_certificate_that_is_not_trusted_is_permanent(connect: Callable[..., Connection]) -> None:
+    """No pause between attempts could change it, so there is one attempt."""
+    connection = connect()
+    sleeps: list[float] = []
+    untrusted = ssl.SSLCertVerificationError(1, "expired")
+    untrusted.verify_message = "certificate has expired"
+
+    async def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no connection", request=request) from untrusted
+
+    async def sleep(seconds: float) -> None:
+        sleeps.append(seconds)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as client:
+        server = EngineServer(replace(connection, client=client, sleep=sleep), "engine", "https://engine.example")
+        with pytest.raises(EngineUnavailable, match="its certificate") as caught:
+            await server.json("POST", "/a")
+
+    assert caught.value.permanent
+    assert sleeps == []
 
 
 async def test_basic_auth_is_sent(server: EngineServer, state: SandboxState) -> None:

@@ -1,6 +1,7 @@
 """Delays before the next attempt at a job."""
 
-from image_gateway.worker.retry_policy import MAX_RETRY_DELAY_SECONDS, retry_delay
+from image_gateway.errors import EngineUnavailable
+from image_gateway.worker.retry_policy import MAX_RETRY_DELAY_SECONDS, is_retryable, retry_delay
 
 
 def test_retry_delay_grows_and_is_at_least_what_the_engine_requests() -> None:
@@ -9,3 +10,9 @@ def test_retry_delay_grows_and_is_at_least_what_the_engine_requests() -> None:
     assert all(60 <= retry_delay(1, 60) <= 75 for _ in range(50))
     assert 5000 <= retry_delay(1, 5000) <= 6250
     assert retry_delay(1, 1e9) == MAX_RETRY_DELAY_SECONDS
+
+
+def test_what_only_the_operator_can_change_is_not_tried_again() -> None:
+    """Another attempt would fail in the same way, however long the pause before it."""
+    assert is_retryable(EngineUnavailable("down"), "comfyui")
+    assert not is_retryable(EngineUnavailable("its certificate has expired", permanent=True), "comfyui")

@@ -14,7 +14,7 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.error_text import find_message, one_line
 from image_gateway.engines.json_body import JsonBody
 from image_gateway.engines.response import NOT_JSON, EngineResponse
-from image_gateway.engines.unreachable import unreachable_reason
+from image_gateway.engines.unreachable import is_permanent, unreachable_reason
 from image_gateway.errors import (
     ContentBlocked,
     EngineError,
@@ -157,7 +157,7 @@ class EngineServer:
             except (EngineRateLimited, EngineUnavailable) as error:
                 wait = error.retry_after if error.retry_after is not None else 0.25 * 2**attempt
                 too_long = wait > min(_MAX_RETRY_WAIT_SECONDS, self._seconds_left())
-                if error.may_have_cost or attempt == _MAX_RETRIES or too_long:
+                if error.may_have_cost or error.permanent or attempt == _MAX_RETRIES or too_long:
                     raise
                 await self.connection.sleep(wait)
         raise AssertionError("unreachable")
@@ -168,9 +168,9 @@ class EngineServer:
             return self.connection.timeout
         return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
-    def _unreachable(self, reason: str, *, may_have_cost: bool = False) -> EngineUnavailable:
+    def _unreachable(self, reason: str, *, may_have_cost: bool = False, permanent: bool = False) -> EngineUnavailable:
         detail = f"{self.name} cannot be reached ({reason}): check {self.connection.url_field}"
-        return EngineUnavailable(detail, may_have_cost=may_have_cost)
+        return EngineUnavailable(detail, may_have_cost=may_have_cost, permanent=permanent)
 
     def _timeout_text(self) -> str:
         return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
@@ -204,12 +204,12 @@ class EngineServer:
         except httpx.ConnectTimeout:
             raise self._unreachable("no answer") from None
         except httpx.ConnectError as error:
-            raise self._unreachable(unreachable_reason(error)) from None
+            raise self._unreachable(unreachable_reason(error), permanent=is_permanent(error)) from None
         except (httpx.TimeoutException, TimeoutError):
             raise EngineTimeout(self._timeout_text(), may_have_cost=paid, outstanding=True) from None
         # An impossible host name is a `UnicodeError` (IDNA); it may also be that of a redirect.
         except (httpx.InvalidURL, UnicodeError):
-            raise self._unreachable("a malformed URL", may_have_cost=paid) from None
+            raise self._unreachable("a malformed URL", may_have_cost=paid, permanent=True) from None
         except httpx.HTTPError as error:
             detail = f"{self.name} broke off: {self.safe_line(error)}"
             raise EngineUnavailable(detail, may_have_cost=paid, outstanding=True) from None

@@ -21,6 +21,11 @@ def unreachable_reason(error: BaseException) -> str:
     return "no connection"
 
 
+def is_permanent(error: BaseException) -> bool:
+    """Return whether no connection can be made until the operator changes something: the certificate is not trusted."""
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error:
         yield error

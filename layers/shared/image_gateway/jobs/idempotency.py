@@ -69,8 +69,9 @@ def should_be_retried(job: Job) -> bool:
     if job.status != "failed":
         return False
     error = job.to_error()
-    # A failure of the storage that was not temporary is mended by the operator.
-    return error.should_retry or (isinstance(error, StorageUnavailable) and not error.may_have_cost)
+    # The operator ends a permanent error, or a failure of the storage that was not temporary.
+    by_operator = error.permanent or isinstance(error, StorageUnavailable)
+    return error.should_retry or (by_operator and not error.may_have_cost)
 
 
 def _hash(*parts: str) -> str:

@@ -49,6 +49,7 @@ class JobError(BaseModel):
     field: str | None = None
     retry_after: float | None = None
     may_have_cost: bool = False
+    permanent: bool = False
 
 
 class Job(BaseModel):
@@ -115,6 +116,7 @@ class Job(BaseModel):
             field=error.field,
             retry_after=error.retry_after,
             may_have_cost=error.may_have_cost,
+            permanent=error.permanent,
         )
 
     def to_error(self) -> GatewayError:
@@ -124,7 +126,11 @@ class Job(BaseModel):
             return GatewayError(f"The job {self.id} was {self.status}")
         error_class = _ERROR_CLASSES.get(error.code, GatewayError)
         return error_class(
-            error.detail, field=error.field, retry_after=error.retry_after, may_have_cost=error.may_have_cost
+            error.detail,
+            field=error.field,
+            retry_after=error.retry_after,
+            may_have_cost=error.may_have_cost,
+            permanent=error.permanent,
         )
 
     @property

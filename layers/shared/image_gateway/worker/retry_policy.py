@@ -33,6 +33,8 @@ def is_retryable(error: GatewayError, engine: str) -> bool:
         engine: the engine of the attempt.
     """
     resumes_runs = REGISTRY[engine].resumes_runs
+    if error.permanent:
+        return False
     if error.may_have_cost and not (resumes_runs and error.outstanding):
         return False
     if error.code == EngineTimeout.code:

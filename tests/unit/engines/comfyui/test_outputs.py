@@ -8,6 +8,7 @@ from PIL import Image
 from image_gateway.errors import (
     EngineRejected,
     EngineUnavailable,
+    NotConfigured,
 )
 from sandbox.engines.comfyui_queue import RunQueue
 from sandbox.engines.comfyui_workflows import Sample
@@ -143,10 +144,14 @@ async def test_a_missing_file_is_an_error_without_a_seed_node(make_engine: MakeE
     """The server would use its cache again."""
     engine = make_engine(workflow_without_sampling())
     await engine.generate(image_request())
-    run_queue.files.clear()
+    run_queue.remove_outputs()
 
-    with pytest.raises(EngineUnavailable, match="COMFYUI_WORKFLOW_NODES names no node of type seed"):
+    with pytest.raises(
+        NotConfigured, match=r"the file of an identical run is gone.*name a node of type seed"
+    ) as caught:
         await engine.generate(image_request())
+
+    assert caught.value.field == "COMFYUI_WORKFLOW_NODES"
 
 
 async def test_a_missing_file_of_the_repeated_run_is_an_error(make_engine: MakeEngine, state: SandboxState) -> None:

@@ -179,8 +179,12 @@ class ComfyUIEngine:
             return await self._images(job.template, outcome)
         except PathNotFound:
             if not job.template.has("seed"):
-                problem = f"no longer has the image, and {job.template.field}_NODES names no node of type seed"
-                raise EngineUnavailable(f"comfyui {problem}") from None
+                field = f"{job.template.field}_NODES"
+                detail = (
+                    "comfyui answers from its cache, and the file of an identical run is gone: name a node of type "
+                    f"seed in {field}, so that no two runs are identical, or restart comfyui"
+                )
+                raise NotConfigured(detail, field=field) from None
         reseeded = {**values, "seed": fresh_seed()}
         outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images))
         try:

@@ -85,7 +85,7 @@ class ComfyUIServer(EngineServer):
             return {name: [str(item[1]) for item in body[name]] for name in ("queue_running", "queue_pending")}
         except (TypeError, LookupError):
             detail = f"{self.connection.url_field} is not a ComfyUI server: its /queue holds no queue"
-            raise EngineUnavailable(detail) from None
+            raise EngineUnavailable(detail, permanent=True) from None
 
     async def node_info(self, node_class: str) -> NodeInfo | None:
         """Return what the server declares about a node class; None if it does not have it.
@@ -99,7 +99,7 @@ class ComfyUIServer(EngineServer):
             return NodeInfo(info)
         if body == {}:
             return None
-        raise EngineUnavailable(f"{self.connection.url_field} is not a ComfyUI server")
+        raise EngineUnavailable(f"{self.connection.url_field} is not a ComfyUI server", permanent=True)
 
     async def cancel_runs(self, prompt_ids: Collection[str]) -> None:
         """Remove the waiting runs from the queue and interrupt the one that runs. Other ids are ignored."""
