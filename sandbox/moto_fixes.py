@@ -1,14 +1,15 @@
-"""Fixes for moto: isolated DynamoDB transactions, no lost messages, and speed.
+"""Fixes for moto: isolated DynamoDB transactions, no lost messages, rules with fair queues as targets, and speed.
 
 moto has no extension points for these, so functions of this module replace moto's own.
 """
 
 import copy
+import json
 import sys
 import threading
 import time
 from collections import defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from io import BytesIO
@@ -21,6 +22,7 @@ from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
+from moto.events.models import Rule
 from moto.moto_server import threaded_moto_server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
 from moto.sqs import models as sqs
@@ -31,6 +33,7 @@ _LOCK: Final = threading.RLock()
 _call_action: Final = DynamoHandler.call_action
 _update_item: Final = DynamoDBBackend.update_item
 _delete_message: Final = sqs.Queue.delete_message
+_send_to_sqs_queue: Final = Rule._send_to_sqs_queue  # noqa: SLF001 - no extension points, see above
 _cached_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
@@ -42,6 +45,8 @@ def apply() -> None:
         (DynamoHandler, "call_action", _call_action_locked),
         (DynamoDBBackend, "update_item", _update_item_copy),
         (Table, "__deepcopy__", _copy_table_sharing_items),
+        # If a target has a message group, moto takes its queue for a FIFO queue, and fails if it is not.
+        (Rule, "_send_to_sqs_queue", _send_to_fair_queue),
         # For each message that is sent, moto computes the time once for every message in the queue, with datetimes.
         (sqs, "unix_time_millis", _fast_unix_time_millis),
         # moto deletes a message by replacing the queue's list, without the message that is sent meanwhile.
@@ -138,6 +143,16 @@ def _copy_table_sharing_items(table: Table, _memo: dict[int, Any]) -> Table:
 def _delete_message_locked(queue: sqs.Queue, receipt_handle: str) -> None:
     with queue._messages_lock:  # noqa: SLF001 - moto's own lock for messages that are sent
         _delete_message(queue, receipt_handle)
+
+
+def _send_to_fair_queue(rule: Rule, name: str, event: dict[str, Any], group_id: str | None = None) -> None:
+    """Send an event, whose time is in seconds since 1970, to a queue."""
+    if group_id is None:
+        _send_to_sqs_queue(rule, name, event)
+        return
+    time_text = datetime.fromtimestamp(float(event["time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = json.dumps({**event, "time": time_text})
+    sqs.sqs_backends[rule.account_id][rule.region_name].send_message(name, body, group_id=group_id)
 
 
 def _fast_unix_time_millis(moment: datetime | None = None) -> float:

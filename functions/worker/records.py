@@ -41,7 +41,8 @@ def to_message(record: Any) -> Message:
     redelivered = int(record["attributes"]["ApproximateReceiveCount"]) > 1
     attributes = record.get("messageAttributes") or {}
     texts = {name: value["stringValue"] for name, value in attributes.items() if "stringValue" in value}
-    return original(Message(record["messageId"], record["body"], sent_at, redelivered), texts)
+    group = record["attributes"].get("MessageGroupId")
+    return original(Message(record["messageId"], record["body"], sent_at, redelivered, group), texts)
 
 
 async def _process_one(record: Any, process: ProcessRecord) -> bool:

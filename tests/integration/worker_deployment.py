@@ -32,11 +32,12 @@ class Context:
 
 @dataclass
 class QueuedMessage:
-    """A message in a queue, with its delay in seconds."""
+    """A message in a queue, with its delay in seconds and its message group."""
 
     record: Record
     delay: float
     attributes: dict[str, str]
+    group: str | None
 
     @property
     def body(self) -> Any:
@@ -68,6 +69,7 @@ class WorkerDeployment:
                 record(message.body, message.id),
                 max(0.0, round((message.delayed_until - (message.sent_timestamp or 0.0)) / 1000)),
                 {name: value["StringValue"] for name, value in message.message_attributes.items()},
+                message.group_id,
             )
             for message in messages
         ]

@@ -148,7 +148,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
         "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
-        "HoldEngineSlots": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock#engine")),
+        "HoldServerSlots": (["dynamodb:UpdateItem"], TABLE, items("slots")),
         "ReceiveMessages": (RECEIVE, JOB_QUEUE, None),
         "QueueJobsAndDeadLetters": (["sqs:SendMessage"], [JOB_QUEUE, DEAD_LETTERS], None),
     },

@@ -44,13 +44,21 @@ def test_messages_are_invisible_longer_than_their_functions_run() -> None:
 
 def test_failing_messages_are_dead_lettered() -> None:
     """A message that was received five times becomes a dead letter, as does an event that a rule cannot deliver."""
-    targets = [RESOURCES[rule]["Properties"]["Targets"] for rule in RULES]
+    targets = [target for rule in RULES for target in RESOURCES[rule]["Properties"]["Targets"]]
 
     assert RESOURCES["JobQueue"]["Properties"]["RedrivePolicy"] == {
         "deadLetterTargetArn": DEAD_LETTERS,
         "maxReceiveCount": 5,
     }
-    assert targets == [[{"Id": "jobs", "Arn": JOB_QUEUE, "DeadLetterConfig": {"Arn": DEAD_LETTERS}}]] * 3
+    assert [target["Arn"] for target in targets] == [JOB_QUEUE] * 3
+    assert [target["DeadLetterConfig"] for target in targets] == [{"Arn": DEAD_LETTERS}] * 3
+
+
+def test_requests_by_event_are_one_message_group() -> None:
+    """Many events do not delay the jobs of others. Request files and recovery send few messages, without a group."""
+    parameters = {rule: RESOURCES[rule]["Properties"]["Targets"][0].get("SqsParameters") for rule in RULES}
+
+    assert parameters == {"RequestRule": {"MessageGroupId": "events"}, "RequestFileRule": None, "RecoveryRule": None}
 
 
 @pytest.mark.parametrize(

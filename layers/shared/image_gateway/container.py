@@ -113,12 +113,15 @@ class Gateway:
     def worker(self) -> "Worker":
         """Processes queued jobs."""
         from image_gateway.jobs.engine_cancellation import EngineCanceler
+        from image_gateway.slots.process import ProcessSlots
+        from image_gateway.slots.store import SlotStore
         from image_gateway.worker.attempt_runner import AttemptRunner
         from image_gateway.worker.cancel_watch import CancelWatch
         from image_gateway.worker.slots import Slots
         from image_gateway.worker.worker import Worker
 
         cancel_watch = CancelWatch(self.jobs, EngineCanceler(self.configs, self.engine))
+        server_slots = ProcessSlots(SlotStore(self.aws, self.settings))
         return Worker(
             max_invocation_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
@@ -126,7 +129,7 @@ class Gateway:
             configs=self.configs,
             attempts=AttemptRunner(self._job_inputs, self.executor, cancel_watch),
             completion=self.completion,
-            slots=Slots(self._locks, self.settings.aws_lambda_function_memory_size),
+            slots=Slots(server_slots, self.settings.aws_lambda_function_memory_size, self.engine),
         )
 
     @cached_property

@@ -29,7 +29,7 @@ def test_a_long_file_is_continued_by_further_messages(worker: WorkerDeployment, 
     assert rounds == 4
     assert len(set(queued)) == len(queued) == 35
     for job_id in queued:
-        run(worker.gateway.queue.send(job_id))
+        run(worker.gateway.queue.send(job_id, owner="event:s3"))
     worker.process_queue()
     assert worker.results()["succeeded"] == 35
     assert sum(request.method == "POST" for request in openai.record) == 35

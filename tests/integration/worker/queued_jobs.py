@@ -23,10 +23,11 @@ def count_requests(state: SandboxState, ending: str = "/images/generations") -> 
 
 def enqueue_jobs(worker: WorkerDeployment, number: int = 1, **fields: Any) -> list[str]:
     """Store jobs in the table and queue them; return their ids."""
-    jobs = [Job(id=new_job_id(), kind="generation", owner="token:1", request=FOX, **fields) for _ in range(number)]
+    given = {"kind": "generation", "owner": "token:1", "request": FOX, **fields}
+    jobs = [Job.model_validate({"id": new_job_id(), **given}) for _ in range(number)]
     for job in jobs:
         run(worker.gateway.jobs.create(job))
-        run(worker.gateway.queue.send(job.id))
+        run(worker.gateway.queue.send(job.id, owner=job.owner))
     return [job.id for job in jobs]
 
 

@@ -154,7 +154,7 @@ def _queued_job(worker: WorkerDeployment) -> list[Record]:
     """Queue a job; return its message."""
     job = Job(id=derived_job_id(datetime.now(UTC)), kind="generation", owner="token:1", request=FOX)
     run(worker.gateway.jobs.create(job))
-    run(worker.gateway.queue.send(job.id))
+    run(worker.gateway.queue.send(job.id, owner=job.owner))
     return [message.record for message in worker.drain()]
 
 

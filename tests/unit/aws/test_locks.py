@@ -100,30 +100,13 @@ async def test_a_failed_release_is_logged(settings: Settings, caplog: pytest.Log
     assert "expires by itself" in caplog.text
 
 
-async def test_a_lock_has_as_many_holders_as_slots(settings: Settings, create_locks: CreateLocks) -> None:
-    """Two callers hold two slots, a third one is refused, and a released slot is free again."""
+async def test_the_maximum_wait_can_be_set(settings: Settings, create_locks: CreateLocks) -> None:
+    """A caller is refused after its own maximum wait."""
     clock = FakeClock()
-    async with create_locks(settings, clock).hold("engine", slots=2):
-        async with create_locks(settings, clock).hold("engine", slots=2):
-            with pytest.raises(Busy):
-                async with create_locks(settings, clock).hold("engine", slots=2):
-                    pytest.fail("three callers held two slots")
-        async with create_locks(settings, clock).hold("engine", slots=2):
-            pass
+    async with create_locks(settings, clock).hold("config"):
+        started_at = clock.seconds
+        with pytest.raises(Busy):
+            async with create_locks(settings, clock).hold("config", max_wait_seconds=3):
+                pytest.fail("two callers held the lock")
 
-
-async def test_the_lease_and_the_maximum_wait_can_be_set(settings: Settings, create_locks: CreateLocks) -> None:
-    """A caller is refused after its own maximum wait, and a slot is free after its holder's lease."""
-    clock = FakeClock()
-    expired = create_locks(settings, clock).hold("engine", lease_seconds=100)
-    await expired.__aenter__()
-    started_at = clock.seconds
-    with pytest.raises(Busy):
-        async with create_locks(settings, clock).hold("engine", max_wait_seconds=3):
-            pytest.fail("two callers held the lock")
     assert 3 <= clock.seconds - started_at < 4
-
-    clock.seconds = started_at + 101
-    async with create_locks(settings, clock).hold("engine"):
-        pass
-    await expired.__aexit__(None, None, None)

@@ -11,6 +11,8 @@ from image_gateway.ids import new_job_id
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from image_gateway.slots.occupancy import Holder
+from image_gateway.slots.store import SlotStore, Taken
 
 pytestmark = pytest.mark.anyio
 
@@ -107,10 +109,27 @@ async def test_a_canceled_job_is_canceled_after_a_lost_response(store: JobStore,
 async def test_an_acquired_lock_is_held_after_a_lost_response(
     settings: Settings, lossy_aws: Aws, transport: LossyTransport
 ) -> None:
-    """The holder has the lock and releases it. Otherwise its slot would be lost until the lease expires."""
+    """The holder has the lock and releases it. Otherwise nobody could have it until the lease expires."""
     locks = Locks(lossy_aws, settings, sleep=_no_sleep)
     transport.losses = 1
-    async with locks.hold("engine", max_wait_seconds=-1):
+    async with locks.hold("config", max_wait_seconds=-1):
         pass
-    async with locks.hold("engine", max_wait_seconds=-1):
+    async with locks.hold("config", max_wait_seconds=-1):
         pass
+
+
+@pytest.mark.parametrize("is_first_use", [True, False])
+async def test_a_slot_is_taken_after_a_lost_response(
+    settings: Settings, lossy_aws: Aws, transport: LossyTransport, *, is_first_use: bool
+) -> None:
+    """The holder has the slot. Otherwise nobody could have it until the lease expires."""
+    slots = SlotStore(lossy_aws, settings)
+    if not is_first_use:
+        await slots.take("server", 1, Holder("b", "job-b", slots.now(), 1, slots.now() + 60))
+        await slots.release("server", "b", 1.0)
+    transport.losses = 1
+
+    taken = await slots.take("server", 1, Holder("a", "job-a", slots.now(), 1, slots.now() + 60))
+
+    assert isinstance(taken, Taken)
+    assert [holder.id for holder in taken.occupancy.holders] == ["a"]

@@ -44,16 +44,18 @@ async def succeed(job: Job) -> None:
 
 
 class FakeQueue:
-    """Records the jobs that are sent; with `fails`, it does not accept any."""
+    """Records the jobs that are sent, and their owners; with `fails`, it does not accept any."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.delayed: list[tuple[str, float]] = []
+        self.owners: set[str] = set()
         self.fails = False
 
-    async def send(self, job_id: str, *, delay_seconds: float = 0) -> None:
+    async def send(self, job_id: str, *, owner: str, delay_seconds: float = 0) -> None:
         if self.fails:
             raise StorageUnavailable("The job was not queued")
+        self.owners.add(owner)
         if delay_seconds:
             self.delayed.append((job_id, delay_seconds))
         else:

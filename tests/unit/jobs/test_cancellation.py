@@ -155,6 +155,7 @@ async def test_the_worker_gets_a_canceled_line_of_a_request_file(
     await cancellation.cancel(job)
 
     assert queue.sent == ([job.id] if batch else [])
+    assert queue.owners == ({"event:s3"} if batch else set())
 
 
 @pytest.mark.parametrize("case", ["error", "hangs", "cannot"])

@@ -146,6 +146,7 @@ async def test_an_inline_job_is_sent_to_the_worker_for_when_its_lease_expires(
 
     assert job.status == "succeeded"
     assert queue.delayed == ([] if fails else [(job.id, 61)])
+    assert queue.owners == (set() if fails else {OWNER.owner})
 
 
 async def test_a_silent_queue_does_not_delay_the_images_of_an_inline_job(

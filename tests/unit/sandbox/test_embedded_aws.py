@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -26,6 +27,24 @@ def bodies(queue_url: str) -> list[Any]:
     """Receive the messages of a queue and return their JSON."""
     response = boto3.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in response.get("Messages", [])]
+
+
+def test_an_event_reaches_a_standard_queue_with_its_rules_message_group(template: Template) -> None:
+    """The queue is a fair queue; its message is the event as EventBridge sends it."""
+    detail = json.dumps({"prompt": "a fox"})
+    boto3.client("events").put_events(
+        Entries=[{"Source": "shop", "DetailType": "Image Generation Requested", "Detail": detail}]
+    )
+
+    received = boto3.client("sqs").receive_message(
+        QueueUrl=template.values["JobQueue"], MessageSystemAttributeNames=["All"]
+    )
+    (message,) = received["Messages"]
+    event = json.loads(message["Body"])
+
+    assert message["Attributes"]["MessageGroupId"] == "events"
+    assert (event["source"], event["detail"]) == ("shop", {"prompt": "a fox"})
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
 
 
 def test_the_bucket_is_in_the_region(template: Template) -> None:

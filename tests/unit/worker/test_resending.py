@@ -20,10 +20,12 @@ class Queue:
 
     def __init__(self) -> None:
         self.delays: list[float] = []
+        self.owners: set[str | None] = set()
         self.records: list[Any] = []
 
-    async def resend(self, body: str, *, delay_seconds: float, attributes: dict[str, str]) -> None:
+    async def resend(self, body: str, *, owner: str | None, delay_seconds: float, attributes: dict[str, str]) -> None:
         self.delays.append(delay_seconds)
+        self.owners.add(owner)
         self.records.append(record(body, f"new-{len(self.records)}", attributes))
 
 
@@ -32,10 +34,11 @@ async def test_a_resent_message_keeps_its_identity_and_the_delays_grow() -> None
     queue = Queue()
     message = Message("first", "{}", SENT)
 
-    while await resend(queue, message):  # type: ignore[arg-type]  # has the method that is used
+    while await resend(queue, message, "token:1"):  # type: ignore[arg-type]  # has the method that is used
         message = to_message(queue.records[-1])
         assert (message.id, message.sent_at, message.redelivered) == ("first", SENT, True)
 
+    assert queue.owners == {"token:1"}
     assert len(queue.delays) == MAX_RESENDS
     for delay, shortest in zip(queue.delays, [4, 8, 16] + [32] * (MAX_RESENDS - 3), strict=True):
         assert shortest <= delay <= shortest * 1.25

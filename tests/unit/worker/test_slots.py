@@ -1,23 +1,66 @@
-"""Slots of engines and memory, held by the jobs of one process or of several."""
+"""Slots and memory, held by the jobs of one process."""
 
 import asyncio
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from image_gateway.container import Gateway
-from image_gateway.errors import Busy
+from image_gateway.errors import Busy, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, Holder
+from image_gateway.slots.process import ProcessSlots
+from image_gateway.slots.store import SlotStore
 from image_gateway.worker.slots import Slots
+from tests.loop_time import controlled_time
 from tests.polling import DEADLINE_SECONDS
+from tests.unit.slots.slot_clock import SlotClock
+
+if TYPE_CHECKING:
+    from image_gateway.jobs.engine_factory import EngineFactory
 
 pytestmark = pytest.mark.anyio
 
-CONFIG = ImagesConfig(AUTOMATIC1111_BASE_URL="http://10.0.0.1:7860")
+CONFIG = ImagesConfig(AUTOMATIC1111_BASE_URL="http://10.0.0.1:7860", IMAGE_ENGINE_TIMEOUT=60)
 
 
 def edit_job(number: int, **fields: object) -> Job:
     return Job.model_validate({"id": str(number), "kind": "edit", "owner": "token:1", **fields})
+
+
+class EngineServer:
+    """An engine that is busy for some of the questions whether it is. `asked` counts them."""
+
+    def __init__(self, busy: float = 0) -> None:
+        self.busy = busy
+        self.asked = 0
+
+    def __call__(self, _name: str, _config: ImagesConfig, *, edit: bool = False) -> Any:  # noqa: ARG002 - as an engine factory
+        if self.busy < 0:
+            raise NotConfigured("no URL", field="AUTOMATIC1111_BASE_URL")
+        return self
+
+    async def is_busy(self) -> bool:
+        self.asked += 1
+        return self.asked <= self.busy
+
+
+class Process:
+    """One process's slots, with a clock and an engine that the test controls."""
+
+    def __init__(self, gateway: Gateway, memory: int = 2048, clock: SlotClock | None = None, busy: float = 0) -> None:
+        self.clock = clock or SlotClock()
+        self.engine = EngineServer(busy)
+        engine = cast("EngineFactory", self.engine)
+        server_slots = ProcessSlots(
+            SlotStore(gateway.aws, gateway.settings, now=self.clock.now), sleep=self.clock.sleep
+        )
+        self.slots = Slots(server_slots, memory, engine, sleep=self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        self.clock.seconds += seconds
+        await asyncio.sleep(0)
 
 
 class ConcurrencyCounter:
@@ -34,7 +77,7 @@ class ConcurrencyCounter:
         self._running = self.max_running = self.finished = 0
 
     async def run(self, job: Job) -> None:
-        async with self._slots.hold(job, self._engine, CONFIG, max_wait_seconds=DEADLINE_SECONDS, lease_seconds=60):
+        async with self._slots.hold(job, self._engine, CONFIG, max_wait_seconds=DEADLINE_SECONDS):
             self._running += 1
             self.max_running = max(self.max_running, self._running)
             await asyncio.sleep(0.01)
@@ -51,7 +94,7 @@ async def test_memory_limits_the_jobs_that_run_concurrently(
     gateway: Gateway, engine: str, input_bytes: int | None, max_running: int
 ) -> None:
     """Ten edits of one batch reserve what their engine's requests need, wait for each other, and all finish."""
-    counter = ConcurrencyCounter(Slots(gateway._locks, 2048), engine)
+    counter = ConcurrencyCounter(Process(gateway).slots, engine)
     batch = [edit_job(number, inputs=["inputs/x/0.png"], input_bytes=input_bytes) for number in range(10)]
 
     await asyncio.gather(*(counter.run(job) for job in batch))
@@ -61,40 +104,85 @@ async def test_memory_limits_the_jobs_that_run_concurrently(
 
 async def test_a_job_that_needs_more_than_all_memory_runs_alone(gateway: Gateway) -> None:
     """A job is not refused because of its estimated memory."""
-    counter = ConcurrencyCounter(Slots(gateway._locks, 128), "gemini")
+    counter = ConcurrencyCounter(Process(gateway, memory=128).slots, "gemini")
 
     await asyncio.gather(*(counter.run(edit_job(number, input_bytes=100_000_000)) for number in range(2)))
 
     assert (counter.max_running, counter.finished) == (1, 2)
 
 
-@pytest.mark.parametrize(("engine", "max_wait"), [("openai", 0.05), ("automatic1111", 0.05)])
-async def test_waiting_for_a_slot_ends_after_the_maximum_wait(gateway: Gateway, engine: str, max_wait: float) -> None:
-    """A job without a slot fails as busy, and the slot is free again when its holder has finished."""
-    slots = Slots(gateway._locks, 64)
-    async with slots.hold(edit_job(1, input_bytes=10**9), engine, CONFIG, max_wait_seconds=1, lease_seconds=60):
-        with pytest.raises(Busy):
-            async with slots.hold(edit_job(2), engine, CONFIG, max_wait_seconds=max_wait, lease_seconds=60):
+@pytest.mark.parametrize("engine", ["openai", "automatic1111"])
+async def test_waiting_ends_after_the_maximum_wait(gateway: Gateway, engine: str) -> None:
+    """A job without memory or a slot fails as busy, and says when to try again."""
+    slots = Process(gateway, memory=64).slots
+    async with slots.hold(edit_job(1, input_bytes=10**9), engine, CONFIG, max_wait_seconds=1):
+        with pytest.raises(Busy) as refused:
+            async with slots.hold(edit_job(2), engine, CONFIG, max_wait_seconds=0):
                 raise AssertionError("unreachable")
 
-    async with slots.hold(edit_job(3), engine, CONFIG, max_wait_seconds=1, lease_seconds=60):
+    assert refused.value.retry_after
+    assert 5 <= refused.value.retry_after <= 12
+    async with slots.hold(edit_job(3), engine, CONFIG, max_wait_seconds=1):
         pass
 
 
-async def test_an_engine_slot_passes_to_the_next_job_of_the_process_at_once(gateway: Gateway) -> None:
-    """An engine that runs one job at a time is never idle while a batch has jobs for it, and no lock is polled."""
-    counter = ConcurrencyCounter(Slots(gateway._locks, 2048), "automatic1111")
+async def test_a_slot_passes_to_the_next_job_of_the_process(gateway: Gateway) -> None:
+    """An engine that runs one job at a time is never idle while a batch has jobs for it."""
+    counter = ConcurrencyCounter(Process(gateway).slots, "automatic1111")
 
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        await asyncio.gather(*(counter.run(edit_job(number)) for number in range(10)))
+    await asyncio.gather(*(counter.run(edit_job(number)) for number in range(10)))
 
     assert (counter.max_running, counter.finished) == (1, 10)
 
 
 async def test_workers_share_the_slot_of_an_engine(gateway: Gateway) -> None:
-    """A second process does not get the slot that the first one holds, and waits only briefly for it."""
-    first, second = Slots(gateway._locks, 2048), Slots(gateway._locks, 2048)
-    async with first.hold(edit_job(1), "automatic1111", CONFIG, max_wait_seconds=1, lease_seconds=60):
+    """A second process does not get the slot that the first one holds, and does not wait for it."""
+    first, second = Process(gateway).slots, Process(gateway).slots
+    async with first.hold(edit_job(1), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
         with pytest.raises(Busy):
-            async with second.hold(edit_job(2), "automatic1111", CONFIG, max_wait_seconds=0.05, lease_seconds=60):
+            async with second.hold(edit_job(2), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
                 raise AssertionError("unreachable")
+
+
+async def leave_dead_holder(gateway: Gateway, clock: SlotClock) -> None:
+    """Let a process die that holds the server's slot, and let another one notice it."""
+    server = f"automatic1111#{CONFIG.AUTOMATIC1111_BASE_URL}"
+    dead = Holder("dead", "0", clock.now(), 1, clock.now() + LEASE_SECONDS)
+    await SlotStore(gateway.aws, gateway.settings, now=clock.now).take(server, 1, dead)
+    clock.seconds += LEASE_SECONDS + 1
+    with pytest.raises(Busy):
+        async with Process(gateway, clock=clock).slots.hold(edit_job(1), "automatic1111", CONFIG, max_wait_seconds=0):
+            raise AssertionError("unreachable")
+    clock.seconds += PROBATION_SECONDS
+
+
+@pytest.mark.parametrize(("busy", "asked"), [(0, 1), (4, 5), (-1, 0)], ids=["idle", "busy", "not configured"])
+async def test_a_job_waits_until_the_server_has_ended_a_dead_holders_work(
+    gateway: Gateway, busy: float, asked: int
+) -> None:
+    """Otherwise it would spend its time in the server's queue. The next job of the process need not ask again."""
+    clock = SlotClock()
+    await leave_dead_holder(gateway, clock)
+    process = Process(gateway, clock=clock, busy=busy)
+
+    async def run(number: int) -> None:
+        async with process.slots.hold(edit_job(number), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
+            pass
+
+    await asyncio.gather(run(2), run(3))
+
+    assert process.engine.asked == asked
+
+
+async def test_a_server_that_stays_busy_delays_a_job_for_the_timeout_of_an_engine_at_most(gateway: Gateway) -> None:
+    """After that, whatever the dead holder left has ended, and the server works for somebody else."""
+    clock = SlotClock()
+    await leave_dead_holder(gateway, clock)
+    process = Process(gateway, clock=clock, busy=float("inf"))
+
+    with controlled_time(asyncio.get_running_loop()) as loop_time:
+        asyncio.get_running_loop().call_later(0.05, loop_time.advance, 60)
+        async with process.slots.hold(edit_job(2), "automatic1111", CONFIG, max_wait_seconds=600):
+            asked = process.engine.asked
+
+    assert asked > 1

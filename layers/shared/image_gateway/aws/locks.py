@@ -17,7 +17,7 @@ from image_gateway.settings import Settings
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 30
-"""Default lease: after it, a lock that was not released is free."""
+"""After this time, a lock that was not released is free."""
 MAX_WAIT_SECONDS = 15.0
 _MAX_RELEASE_SECONDS = 2.0
 
@@ -45,30 +45,21 @@ class Locks:
         self._sleep = sleep
 
     @asynccontextmanager
-    async def hold(
-        self,
-        name: str,
-        *,
-        slots: int = 1,
-        lease_seconds: float = LEASE_SECONDS,
-        max_wait_seconds: float = MAX_WAIT_SECONDS,
-    ) -> AsyncIterator[None]:
+    async def hold(self, name: str, *, max_wait_seconds: float = MAX_WAIT_SECONDS) -> AsyncIterator[None]:
         """Acquire the lock `name`, hold it while the block runs, and release it.
 
         Args:
             name: what is locked.
-            slots: how many holders the lock may have at once.
-            lease_seconds: after this time, a slot that was not released is free.
-            max_wait_seconds: how long to wait for a free slot.
+            max_wait_seconds: how long to wait for the lock.
 
         Raises:
-            Busy: no slot became free in time.
+            Busy: the lock was not released in time.
             StorageUnavailable: the table cannot be written.
         """
         holder = uuid.uuid4().hex
         deadline = self._now() + max_wait_seconds
         wait = 0.02
-        while (slot := await self._acquire_slot(name, slots, holder, lease_seconds)) is None:
+        while not await self._try_acquire(name, holder):
             if self._now() > deadline:
                 raise Busy(f"The {name} is held by others: try again", retry_after=1)
             await self._sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
@@ -76,16 +67,9 @@ class Locks:
         try:
             yield
         finally:
-            await self._release(slot, holder)
+            await self._release(name, holder)
 
-    async def _acquire_slot(self, name: str, slots: int, holder: str, seconds: float) -> str | None:
-        for number in range(slots):
-            slot = f"{name}#{number}" if slots > 1 else name
-            if await self._try_acquire(slot, holder, seconds):
-                return slot
-        return None
-
-    async def _try_acquire(self, name: str, holder: str, seconds: float) -> bool:
+    async def _try_acquire(self, name: str, holder: str) -> bool:
         now = self._now()
         try:
             await self._table.call(
@@ -94,7 +78,7 @@ class Locks:
                 Item={
                     "pk": {"S": f"lock#{name}"},
                     "holder": {"S": holder},
-                    "expires_at": {"N": str(int(now + seconds))},
+                    "expires_at": {"N": str(int(now + LEASE_SECONDS))},
                 },
                 # If the response is lost, the request is sent again and finds that this holder has the lock.
                 ConditionExpression="attribute_not_exists(pk) OR expires_at < :now OR holder = :holder",

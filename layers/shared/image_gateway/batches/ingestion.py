@@ -102,7 +102,7 @@ class RequestFileIngester:
                 records = [_line_record(file, line) for line in lines]
                 batch = await self._batches.open(file.id, _results_key(file), file.key, records)
             if not await self._queue_lines(file, job_lines, batch.queued, remaining):
-                await self._queue.resend(message)
+                await self._queue.resend(message, owner=OWNER)
                 return
             if file.single and not job_lines:
                 await self._batches.write_results_if_done(file.id)
@@ -151,7 +151,7 @@ class RequestFileIngester:
                 return False
             chunk = lines[start : start + MAX_BATCH_SIZE]
             await asyncio.gather(*(self._create_job(file, line) for line in chunk))
-            await self._queue.send_batch([file.job_id(line.number) for line in chunk])
+            await self._queue.send_batch([(file.job_id(line.number), OWNER) for line in chunk])
             if not await self._progress.set_queued(file.id, start + len(chunk)):
                 break
         return True

@@ -128,6 +128,14 @@ class Cancelable(Protocol):
         """Stop the runs of this job on the engine, and no others."""
 
 
+@runtime_checkable
+class Observable(Protocol):
+    """An engine that knows whether its server is working, so that a job need not wait inside the server."""
+
+    async def is_busy(self) -> bool:
+        """Return whether the server is working, for anyone. False where the server does not say."""
+
+
 class PromptWriter(Protocol):
     """An engine that can also rewrite text; found by `isinstance` of its `complete` method."""
 

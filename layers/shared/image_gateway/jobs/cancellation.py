@@ -60,7 +60,7 @@ class Cancellation:
         if before.attempts:
             await self._engine_canceler.cancel(before)
         if canceled.batch:
-            await self._queue.send(canceled.id)
+            await self._queue.send(canceled.id, owner=canceled.owner)
         return canceled
 
     async def _record_cancellation(self, job: Job) -> tuple[Job, Job]:

@@ -1,6 +1,12 @@
-"""The SQS queue of jobs, and its dead-letter queue. A job's message contains only the job's id."""
+"""The SQS queue of jobs, and its dead-letter queue. A job's message contains only the job's id.
 
+The queue is a fair queue: the owner of a job is the message group of its messages. If one owner has many messages in
+flight, SQS delivers the messages of others first. Source: SQS developer guide, "How Amazon SQS fair queues work".
+"""
+
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +18,8 @@ MAX_DELAY_SECONDS = 900
 """The longest delay of a message in SQS."""
 MAX_BATCH_SIZE = 10
 """The most messages that SQS accepts in one call."""
+_GROUP = re.compile(r"[!-~]{1,128}")
+"""What a message group may be: letters, digits and punctuation of ASCII."""
 REASON_ATTRIBUTE = "Reason"
 """The message attribute with the reason for a dead letter."""
 
@@ -29,8 +37,13 @@ class JobQueue:
         self._url = settings.queue_url
         self._dead_letter_url = settings.dead_letter_queue_url
 
-    async def send(self, job_id: str, *, delay_seconds: float = 0) -> None:
-        """Send a job to the worker; the message arrives after a delay of at most `MAX_DELAY_SECONDS`.
+    async def send(self, job_id: str, *, owner: str, delay_seconds: float = 0) -> None:
+        """Send a job to the worker.
+
+        Args:
+            job_id: the job.
+            owner: its owner, among whom the worker's time is shared fairly.
+            delay_seconds: the message arrives after this time, or after `MAX_DELAY_SECONDS` if that is less.
 
         Raises:
             StorageUnavailable: SQS does not accept the message.
@@ -39,22 +52,42 @@ class JobQueue:
             "SendMessage",
             QueueUrl=self._url,
             MessageBody=_body(job_id),
+            MessageGroupId=message_group(owner),
             DelaySeconds=min(round(delay_seconds), MAX_DELAY_SECONDS),
         )
 
-    async def send_batch(self, job_ids: Sequence[str]) -> None:
+    async def send_batch(self, jobs: Sequence[tuple[str, str]]) -> None:
         """Send up to `MAX_BATCH_SIZE` jobs to the worker.
+
+        Args:
+            jobs: the id and the owner of each job.
 
         Raises:
             StorageUnavailable: SQS does not accept all of the messages.
         """
-        entries = [{"Id": str(number), "MessageBody": _body(job_id)} for number, job_id in enumerate(job_ids)]
+        entries = [
+            {"Id": str(number), "MessageBody": _body(job_id), "MessageGroupId": message_group(owner)}
+            for number, (job_id, owner) in enumerate(jobs)
+        ]
         response = await self._call("SendMessageBatch", QueueUrl=self._url, Entries=entries)
         if failed := response.get("Failed"):
             raise StorageUnavailable(f"{len(failed)} jobs were not queued: {failed[0]['Code']}", retry_after=1)
 
-    async def resend(self, body: str, *, delay_seconds: float = 0, attributes: Mapping[str, str] | None = None) -> None:
+    async def resend(
+        self,
+        body: str,
+        *,
+        owner: str | None,
+        delay_seconds: float = 0,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
         """Send a message again: for the rest of its work, or because it could not be processed.
+
+        Args:
+            body: of the message.
+            owner: the owner of its jobs, or the message group that it had; None if it belongs to nobody.
+            delay_seconds: after this time, the message arrives.
+            attributes: texts to send with it, by name.
 
         Raises:
             StorageUnavailable: SQS does not accept the message.
@@ -64,6 +97,7 @@ class JobQueue:
             QueueUrl=self._url,
             MessageBody=body,
             DelaySeconds=round(delay_seconds),
+            **({"MessageGroupId": message_group(owner)} if owner else {}),
             **({"MessageAttributes": _attributes(attributes)} if attributes else {}),
         )
 
@@ -89,6 +123,14 @@ class JobQueue:
     async def _call(self, operation: str, **arguments: Any) -> Any:
         with storage_errors("The message was not queued"):
             return await self._aws.call("sqs", operation, **arguments)
+
+
+def message_group(owner: str) -> str:
+    """Return the message group of an owner: the owner itself if SQS accepts it, else its hash.
+
+    The source of an event, which is a part of its owner, may have 256 characters of any kind.
+    """
+    return owner if _GROUP.fullmatch(owner) else f"sha256:{hashlib.sha256(owner.encode()).hexdigest()}"
 
 
 def _body(job_id: str) -> str:

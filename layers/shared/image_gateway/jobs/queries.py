@@ -42,7 +42,7 @@ def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
 
 
 def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
-    """Return DynamoDB's query for the keys of jobs created between two times (UTC) that are not finished.
+    """Return DynamoDB's query for the keys and owners of jobs created between two times (UTC) that are not finished.
 
     These are queued jobs, running jobs, and ended jobs that are recorded as not announced.
     """
@@ -51,8 +51,8 @@ def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any
         "IndexName": LISTED,
         "KeyConditionExpression": "#key = :key AND pk BETWEEN :first AND :last",
         "FilterExpression": "#status IN (:queued, :running) OR announced = :no",
-        "ProjectionExpression": "pk",
-        "ExpressionAttributeNames": {"#key": "listed", "#status": "status"},
+        "ProjectionExpression": "pk, #owner",
+        "ExpressionAttributeNames": {"#key": "listed", "#status": "status", "#owner": "owner"},
         "ExpressionAttributeValues": {
             ":key": {"S": JOB},
             ":first": {"S": first},
@@ -67,6 +67,11 @@ def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any
 def item_job_id(item: Any) -> str:
     """Return the id of the job in an item of the table."""
     return str(item["pk"]["S"]).removeprefix(f"{JOB}#")
+
+
+def item_owner(item: Any) -> str:
+    """Return the owner of the job in an item of the table."""
+    return str(item["owner"]["S"])
 
 
 def encode_cursor(job_id: str) -> str:

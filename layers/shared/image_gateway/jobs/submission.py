@@ -199,7 +199,7 @@ class Submission:
         lease_seconds = self._settings.function_timeout_seconds
         if earlier := await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder):
             return earlier
-        scheduling = asyncio.create_task(self._schedule_recovery(job.id, lease_seconds))
+        scheduling = asyncio.create_task(self._schedule_recovery(job, lease_seconds))
         await run_attempt(
             self._executor,
             job,
@@ -223,14 +223,14 @@ class Submission:
         finally:
             await asyncio.wait([scheduling])
 
-    async def _schedule_recovery(self, job_id: str, lease_seconds: float) -> None:
+    async def _schedule_recovery(self, job: Job, lease_seconds: float) -> None:
         """Send the job to the worker for when its lease expires: if this function dies, the worker ends the job."""
         if not self._settings.queue_url:
             return
         try:
-            await self._queue.send(job_id, delay_seconds=lease_seconds + 1)
+            await self._queue.send(job.id, owner=job.owner, delay_seconds=lease_seconds + 1)
         except StorageUnavailable:
-            logger.exception("a job's recovery was not scheduled", extra={"job_id": job_id})
+            logger.exception("a job's recovery was not scheduled", extra={"job_id": job.id})
 
     async def _enqueue(
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
@@ -239,7 +239,7 @@ class Submission:
         if earlier := await create_job(self._jobs, job, claim):
             return earlier
         try:
-            await self._queue.send(job.id)
+            await self._queue.send(job.id, owner=job.owner)
         except StorageUnavailable as error:
             return await self._fail_unless_leased(job, error)
         return job

@@ -13,7 +13,14 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job, utc_now
-from image_gateway.worker.messages import JobMessage, Message, RecoveryMessage, RequestMessage, read_message
+from image_gateway.worker.messages import (
+    JobMessage,
+    Message,
+    RecoveryMessage,
+    RequestMessage,
+    owner_of,
+    read_message,
+)
 from image_gateway.worker.recovery import Recovery
 from image_gateway.worker.resending import resend
 from image_gateway.worker.worker import Worker
@@ -72,7 +79,7 @@ class Dispatcher:
         try:
             return await self._process(message, remaining)
         except StorageUnavailable as error:
-            if not error.should_retry or not await resend(self._queue, message):
+            if not error.should_retry or not await resend(self._queue, message, owner_of(message, self._bucket)):
                 raise
             fields = {"message_id": message.id, "resent": message.resent + 1, "reason": error.detail}
             logger.warning("a message could not be processed and is sent again", extra=fields)

@@ -30,6 +30,7 @@ class Message:
         body: its content.
         sent_at: when it was first sent.
         redelivered: whether it was received before.
+        group: its message group; None if it has none.
         resent: how often the worker has sent it again.
     """
 
@@ -37,6 +38,7 @@ class Message:
     body: str = field(repr=False)
     sent_at: datetime
     redelivered: bool = False
+    group: str | None = None
     resent: int = 0
 
 
@@ -118,6 +120,17 @@ def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage |
     kind = parse_kind(body.get("kind"))
     job_id = derived_job_id(message.sent_at, message.id)
     return RequestMessage(job_id, kind, "event:sqs", "sqs", parse_envelope(body))
+
+
+def owner_of(message: Message, bucket: str) -> str | None:
+    """Return the message group of a message, or the owner that its request will have; None if it belongs to nobody."""
+    if message.group:
+        return message.group
+    try:
+        content = read_message(message, bucket)
+    except UnreadableRequest:
+        return None
+    return content.owner if isinstance(content, RequestMessage) else None
 
 
 def _read_event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFile | RecoveryMessage:

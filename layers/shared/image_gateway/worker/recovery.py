@@ -41,23 +41,23 @@ class Recovery:
             StorageUnavailable: the table or the queue failed.
         """
         for age in _AGES:
-            job_ids: list[str] = []
-            async for job_id in self._unfinished_jobs(time - age - _SPAN, time - age):
-                job_ids.append(job_id)
-                if len(job_ids) == MAX_BATCH_SIZE:
-                    await self._queue.send_batch(job_ids)
-                    job_ids = []
-            if job_ids:
-                await self._queue.send_batch(job_ids)
+            jobs: list[tuple[str, str]] = []
+            async for job in self._unfinished_jobs(time - age - _SPAN, time - age):
+                jobs.append(job)
+                if len(jobs) == MAX_BATCH_SIZE:
+                    await self._queue.send_batch(jobs)
+                    jobs = []
+            if jobs:
+                await self._queue.send_batch(jobs)
 
-    async def _unfinished_jobs(self, earliest: datetime, latest: datetime) -> AsyncIterator[str]:
-        """Yield the ids of the jobs that were created between two times and are not finished."""
+    async def _unfinished_jobs(self, earliest: datetime, latest: datetime) -> AsyncIterator[tuple[str, str]]:
+        """Yield id and owner of the jobs that were created between two times and are not finished."""
         query = queries.unfinished_jobs_query(earliest, latest)
         start: dict[str, object] = {}
         while True:
             response = await self._table.call("Query", "The jobs cannot be read", **query, **start)
             for item in response["Items"]:
-                yield queries.item_job_id(item)
+                yield queries.item_job_id(item), queries.item_owner(item)
             if "LastEvaluatedKey" not in response:
                 return
             start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}

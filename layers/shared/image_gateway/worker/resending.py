@@ -6,6 +6,7 @@ longest job. A message that was sent again has a new id, so an attribute keeps w
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from image_gateway.jobs.job_queue import JobQueue
@@ -20,8 +21,13 @@ _RESENT = re.compile(r"(\d{1,3}):(\d{13}):([\w-]{1,100})", re.ASCII)
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-async def resend(queue: JobQueue, message: Message) -> bool:
+async def resend(queue: JobQueue, message: Message, owner: str | None) -> bool:
     """Send a message again, after a delay of 4 to 32 s and jitter that grows each time.
+
+    Args:
+        queue: where it came from.
+        message: the message.
+        owner: see `JobQueue.resend`.
 
     Returns:
         False if it was already sent again `MAX_RESENDS` times.
@@ -34,7 +40,7 @@ async def resend(queue: JobQueue, message: Message) -> bool:
     milliseconds = (message.sent_at - _EPOCH) // timedelta(milliseconds=1)
     attributes = {RESENT_ATTRIBUTE: f"{message.resent + 1}:{milliseconds}:{message.id}"}
     delay = retry_delay(min(message.resent + 1, MAX_ATTEMPTS - 1), None)
-    await queue.resend(message.body, delay_seconds=delay, attributes=attributes)
+    await queue.resend(message.body, owner=owner, delay_seconds=delay, attributes=attributes)
     return True
 
 
@@ -50,4 +56,4 @@ def original(message: Message, attributes: Mapping[str, str]) -> Message:
         return message
     resent, milliseconds, message_id = match.groups()
     sent_at = _EPOCH + timedelta(milliseconds=int(milliseconds))
-    return Message(message_id, message.body, sent_at, redelivered=True, resent=int(resent))
+    return replace(message, id=message_id, sent_at=sent_at, redelivered=True, resent=int(resent))

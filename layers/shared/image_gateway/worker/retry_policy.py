@@ -17,7 +17,6 @@ MAX_ATTEMPTS = 5
 """Maximum number of attempts at a job whose engine is unavailable or rate limited."""
 MAX_RETRY_DELAY_SECONDS = 86_400.0
 _FIRST_DELAY_SECONDS = 2.0
-_SLOT_DELAY_SECONDS = 5.0
 _RETRYABLE = frozenset({EngineRateLimited.code, EngineUnavailable.code, StorageUnavailable.code, Busy.code})
 
 
@@ -66,8 +65,3 @@ def retry_delay(attempts: int, retry_after: float | None) -> float:
     """
     delay = retry_after if retry_after is not None else _FIRST_DELAY_SECONDS * 2**attempts
     return float(min(delay * random.uniform(1.0, 1.25), MAX_RETRY_DELAY_SECONDS))  # noqa: S311 - jitter, no secret
-
-
-def slot_delay() -> float:
-    """Return the seconds before a job without a slot is tried again, with jitter."""
-    return _SLOT_DELAY_SECONDS * random.uniform(1.0, 2.0)  # noqa: S311 - jitter, no secret

@@ -1,45 +1,58 @@
-"""Slots that a job needs before it runs: one of its engine's server, and enough of the worker's memory.
-
-The jobs of one invocation wait for each other inside this process, which costs nothing extra. Only the first of them
-waits for a slot that another worker holds, and only briefly: after that it is better back in the queue.
-"""
+"""What a job needs before it runs: a slot of its engine's server, and enough of the worker's memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from image_gateway.aws.locks import Locks
+from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY, EngineEntry
-from image_gateway.errors import Busy
+from image_gateway.engines.protocol import Observable
+from image_gateway.errors import Busy, GatewayError
 from image_gateway.images.inputs import MAX_TOTAL_BYTES
+from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.slots.process import ProcessSlots
 
-_MAX_LOCK_WAIT_SECONDS = 5.0
 _IMAGE_BYTES = 16 * 2**20
 """Memory reserved for each output image, in bytes."""
 _MEMORY_SHARE = 0.6
 """Share of a function's memory that jobs may use. The rest is for the program itself."""
+_MEMORY_WAIT_SECONDS = (5.0, 10.0)
+"""After how many seconds a job tries again for which there was no memory: a random time between these."""
+_BUSY_PAUSE_SECONDS = 2.0
+"""The pause between two questions whether a server is still busy."""
 
 
 class Slots:
-    """Assigns slots to the jobs of one process.
+    """Gives the jobs of one process their slots and memory.
 
     Args:
-        locks: the slots that all workers share.
+        server_slots: the slots of servers.
         memory_megabytes: the function's memory.
+        engine: creates an engine.
+        sleep: waits for a number of seconds.
     """
 
-    def __init__(self, locks: Locks, memory_megabytes: int) -> None:
-        self._locks = locks
-        self._engine_slots: dict[str, asyncio.Semaphore] = {}
+    def __init__(
+        self,
+        server_slots: ProcessSlots,
+        memory_megabytes: int,
+        engine: EngineFactory,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._server_slots = server_slots
+        self._engine = engine
+        self._sleep = sleep
         self._total_memory = int(memory_megabytes * 2**20 * _MEMORY_SHARE)
         self._free_memory = self._total_memory
         self._memory_freed = asyncio.Event()
 
     @asynccontextmanager
     async def hold(
-        self, job: Job, engine: str, config: ImagesConfig, *, max_wait_seconds: float, lease_seconds: float
+        self, job: Job, engine: str, config: ImagesConfig, *, max_wait_seconds: float
     ) -> AsyncIterator[None]:
         """Hold the job's slot and memory while the block runs.
 
@@ -47,17 +60,22 @@ class Slots:
             job: the job.
             engine: the engine that will run it.
             config: has the URL of the engine's server.
-            max_wait_seconds: how long to wait.
-            lease_seconds: after this time, other workers consider the holder dead.
+            max_wait_seconds: how long to wait for other jobs of this process.
 
         Raises:
-            Busy: no slot or not enough memory became free within that time.
-            StorageUnavailable: the table cannot be written.
+            Busy: there is no slot, or no memory; `retry_after` says after how many seconds to try again.
+            StorageUnavailable: the table does not respond.
         """
         entry = REGISTRY[engine]
         deadline = asyncio.get_running_loop().time() + max_wait_seconds
-        server = f"engine#{engine}#{getattr(config, entry.url_field)}"
-        async with self._engine_slot(entry, server, deadline, lease_seconds):
+        async with AsyncExitStack() as held:
+            if entry.max_concurrent is not None:
+                server = f"{engine}#{getattr(config, entry.url_field)}"
+                slot = await held.enter_async_context(
+                    self._server_slots.hold(server, entry.max_concurrent, job.id, max_wait_seconds=max_wait_seconds)
+                )
+                if slot.replaces_dead and entry.max_concurrent == 1:
+                    await self._wait_until_idle(engine, config, deadline)
             # A job that needs more than there is runs alone.
             size = min(_required_memory(job, entry), self._total_memory)
             await self._reserve_memory(size, deadline)
@@ -67,27 +85,18 @@ class Slots:
                 self._free_memory += size
                 self._memory_freed.set()
 
-    @asynccontextmanager
-    async def _engine_slot(
-        self, entry: EngineEntry, server: str, deadline: float, lease_seconds: float
-    ) -> AsyncIterator[None]:
-        if entry.max_concurrent is None:
-            yield
-            return
-        local = self._engine_slots.setdefault(server, asyncio.Semaphore(entry.max_concurrent))
-        try:
+    async def _wait_until_idle(self, name: str, config: ImagesConfig, deadline: float) -> None:
+        """Wait until a server has ended what a dead holder left there, for as long as that may take.
+
+        The work is not interrupted: a holder that only could not reach the table would lose images.
+        """
+        deadline = min(deadline, asyncio.get_running_loop().time() + max_engine_seconds(config))
+        # The job's attempt reports what is wrong with the configuration.
+        with suppress(GatewayError, TimeoutError):
+            engine = self._engine(name, config)
             async with asyncio.timeout_at(deadline):
-                await local.acquire()
-        except TimeoutError:
-            raise Busy("All slots of the engine are taken by earlier jobs", retry_after=1) from None
-        try:
-            max_wait = min(_MAX_LOCK_WAIT_SECONDS, deadline - asyncio.get_running_loop().time())
-            async with self._locks.hold(
-                server, slots=entry.max_concurrent, lease_seconds=lease_seconds, max_wait_seconds=max_wait
-            ):
-                yield
-        finally:
-            local.release()
+                while isinstance(engine, Observable) and await engine.is_busy():
+                    await self._sleep(_BUSY_PAUSE_SECONDS)
 
     async def _reserve_memory(self, size: int, deadline: float) -> None:
         try:
@@ -96,7 +105,9 @@ class Slots:
                     self._memory_freed.clear()
                     await self._memory_freed.wait()
         except TimeoutError:
-            raise Busy("The worker has no memory left for this job: other jobs use it", retry_after=1) from None
+            delay = random.uniform(*_MEMORY_WAIT_SECONDS)  # noqa: S311 - jitter, no secret
+            message = "The worker has no memory left for this job: other jobs use it"
+            raise Busy(message, retry_after=delay) from None
         self._free_memory -= size
 
 

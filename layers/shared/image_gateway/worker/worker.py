@@ -1,8 +1,8 @@
 """Processes queued jobs, one per message. The jobs of one batch of messages run concurrently.
 
-A holder's lease lasts as long as its invocation can last. So an expired lease means that the holder died. On an engine
-that finds its own run again, the job is attempted again. On any other engine it fails as `interrupted`, because the
-engine may have been paid and must not be paid twice.
+A job's lease lasts as long as the invocation of its holder can. So an expired lease means that the holder died. On an
+engine that finds its own run again, the job is attempted again. On any other engine it fails as `interrupted`, because
+the engine may have been paid and must not be paid twice.
 """
 
 import uuid
@@ -25,7 +25,6 @@ from image_gateway.worker.retry_policy import (
     is_retryable,
     leaves_a_run,
     retry_delay,
-    slot_delay,
 )
 from image_gateway.worker.slots import Slots
 
@@ -94,7 +93,7 @@ class Worker:
     async def _start(self, job: Job, remaining: Remaining) -> bool:
         """Run a job if it is due, if the time suffices and if it gets a slot. Otherwise queue it again."""
         if job.not_before and (early := (job.not_before - utc_now()).total_seconds()) > 0:
-            await self._queue.send(job.id, delay_seconds=early)
+            await self._queue.send(job.id, owner=job.owner, delay_seconds=early)
             return True
         config = (await self._configs.read()).config
         engine = engine_for_job(job, config)
@@ -102,16 +101,14 @@ class Worker:
         if problem := timeout_problem(config, self._max_invocation_seconds):
             return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"), remaining)
         if remaining() < required:
-            await self._queue.send(job.id)
+            await self._queue.send(job.id, owner=job.owner)
             return True
         async with AsyncExitStack() as held:
             try:
-                max_wait, lease = remaining() - required, remaining() + GRACE_SECONDS
-                await held.enter_async_context(
-                    self._slots.hold(job, engine, config, max_wait_seconds=max_wait, lease_seconds=lease)
-                )
-            except Busy:
-                await self._queue.send(job.id, delay_seconds=slot_delay())
+                max_wait = remaining() - required
+                await held.enter_async_context(self._slots.hold(job, engine, config, max_wait_seconds=max_wait))
+            except Busy as busy:
+                await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
             return await self._run(job.id, engine, remaining)
 
@@ -144,4 +141,4 @@ class Worker:
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await self._completion.record(job, holder, remaining):
-            await self._queue.send(job.id, delay_seconds=delay)
+            await self._queue.send(job.id, owner=job.owner, delay_seconds=delay)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from image_gateway.engines.automatic1111.engine import Automatic1111Engine
 from image_gateway.engines.connection import Connection
-from image_gateway.engines.protocol import EngineResult, ImageRequest
+from image_gateway.engines.protocol import EngineResult, ImageRequest, Observable
 from image_gateway.errors import EngineTimeout, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -39,8 +39,11 @@ class Bench:
         self._connect = connect
         self._loop_time = loop_time
 
+    def engine(self) -> Automatic1111Engine:
+        return Automatic1111Engine(ImagesConfig(AUTOMATIC1111_BASE_URL=self.url), self._connect(timeout=20))
+
     def generate(self, **fields: Any) -> "asyncio.Task[EngineResult]":
-        engine = Automatic1111Engine(ImagesConfig(AUTOMATIC1111_BASE_URL=self.url), self._connect(timeout=20))
+        engine = self.engine()
         request = ImageRequest(**{"job_id": "job-1", "prompt": "a fox", "size": Size(64, 64), **fields})
         return asyncio.create_task(engine.generate(request))
 
@@ -95,6 +98,27 @@ async def test_cancellation_stops_the_server_first(bench: Bench) -> None:
 
     assert not await bench.is_busy()
     assert bench.count("/interrupt") == 1
+
+
+async def test_the_engine_knows_whether_its_server_is_busy(bench: Bench) -> None:
+    """It is busy while it makes images for anyone."""
+    engine = bench.engine()
+    assert isinstance(engine, Observable)
+    assert not await engine.is_busy()
+    task = bench.generate()
+    await bench.until_busy()
+
+    assert await engine.is_busy()
+
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_server_that_does_not_say_whether_it_is_busy_is_not(bench: Bench) -> None:
+    """Some compatible servers lack the route."""
+    bench.state.knobs.faults = [Fault(404, path="/progress")]
+
+    assert not await bench.engine().is_busy()
 
 
 @pytest.mark.parametrize("status", [502, 504, 524])

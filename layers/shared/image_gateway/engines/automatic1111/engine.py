@@ -10,10 +10,11 @@ import base64
 import io
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 from image_gateway.engines.automatic1111.checkpoints import checkpoint_warnings
-from image_gateway.engines.automatic1111.stop import interrupt_and_wait
+from image_gateway.engines.automatic1111.stop import interrupt_and_wait, is_busy
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
@@ -90,6 +91,12 @@ class Automatic1111Engine:
     async def verify(self) -> None:
         """Request the checkpoints: every compatible server has that route, while some lack `/options`."""
         await self.models()
+
+    async def is_busy(self) -> bool:
+        """`GET /sdapi/v1/progress`."""
+        with suppress(EngineError):
+            return await is_busy(self._server)
+        return False
 
     async def _images(self, path: str, request: ImageRequest, body: dict[str, Any]) -> EngineResult:
         """Request all images in one call; if the server returns fewer, request the rest one by one.

@@ -27,12 +27,17 @@ async def interrupt_and_wait(server: EngineServer) -> None:
         await asyncio.shield(interrupting)
         async with asyncio.timeout(_IDLE_SECONDS):
             for wait in _POLL_SECONDS:
-                if not await _is_busy(server):
+                if not await is_busy(server):
                     return
                 await server.connection.sleep(wait)
 
 
-async def _is_busy(server: EngineServer) -> bool:
+async def is_busy(server: EngineServer) -> bool:
+    """Return whether the server is working.
+
+    Raises:
+        EngineError: the server does not respond, or lacks the route.
+    """
     progress = await server.json("GET", "/sdapi/v1/progress", params={"skip_current_image": "true"})
     state = progress.get("state") if isinstance(progress, dict) else None
     return isinstance(state, dict) and bool(state.get("job_count"))
