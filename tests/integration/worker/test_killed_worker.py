@@ -1,7 +1,8 @@
 """SIGKILL to the worker's processes while jobs run: with a real queue, real leases, and processes as on Lambda.
 
 The worker is killed once, and every test checks the outcome. No test waits for time to pass: when the jobs' messages
-have been redelivered without effect, because the leases are still valid, the leases are made to expire.
+have been redelivered without effect, because the leases are still valid, the leases are made to expire. The same is
+done with the slot that the worker held.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from tests.polling import LONG, until
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("killed worker")]
 
 WORKER = "WorkerFunction"
+ENGINES = ("comfyui", "openai", "automatic1111")
 
 
 class Gate:
@@ -55,11 +57,13 @@ class Gate:
 
 @dataclass
 class Outcome:
-    """The outcome of three jobs whose worker was killed.
+    """The outcome of four jobs whose worker was killed.
 
     Attributes:
         stored_at_death: keys of the images that were in the bucket when the worker died.
         killed: ids of the processes that were killed.
+        slots_at_death: the jobs that had a slot of a server when the worker died, by what they were doing.
+        next: the job that then got the slot.
         jobs: each finished job as its owner sees it, by what it was doing.
         keys: the keys of each job's images in the bucket.
         while_leased: the jobs' statuses after redelivery, while the dead worker's leases were still valid.
@@ -69,6 +73,8 @@ class Outcome:
 
     stored_at_death: list[str] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
+    slots_at_death: list[str] = field(default_factory=list)
+    next: Any = None
     jobs: dict[str, Any] = field(default_factory=dict)
     while_leased: list[str] = field(default_factory=list)
     keys: dict[str, list[str]] = field(default_factory=dict)
@@ -134,6 +140,28 @@ def expire_leases(sandbox: Sandbox, job_ids: Iterable[str]) -> None:
         )
 
 
+def slot_holders(sandbox: Sandbox) -> dict[str, Any]:
+    """Return the holders of the slots of the automatic1111 server, as they are in the table."""
+    item = boto3.client("dynamodb").get_item(TableName=sandbox.settings.table, Key=slots_key(sandbox))["Item"]
+    return item["holders"]["M"]
+
+
+def slots_key(sandbox: Sandbox) -> dict[str, Any]:
+    return {"pk": {"S": f"slots#automatic1111#{sandbox.engine_urls['automatic1111']}"}}
+
+
+def expire_slots(sandbox: Sandbox) -> None:
+    """Let the slots' leases and probations end now, and not after about a minute."""
+    for holder in slot_holders(sandbox):
+        boto3.client("dynamodb").update_item(
+            TableName=sandbox.settings.table,
+            Key=slots_key(sandbox),
+            UpdateExpression="SET holders.#holder.lease_until = :now, holders.#holder.suspected_at = :now",
+            ExpressionAttributeNames={"#holder": holder},
+            ExpressionAttributeValues={":now": {"N": "1"}},
+        )
+
+
 def count_requests(sandbox: Sandbox, engine: str, ending: str) -> int:
     """Return the number of POST requests that an engine received on paths with this ending."""
     return sum(request.method == "POST" and request.path.endswith(ending) for request in sandbox.engines[engine].record)
@@ -146,12 +174,12 @@ def stored_images(sandbox: Sandbox) -> list[str]:
 
 
 async def kill_while_jobs_run(sandbox: Sandbox, gate: Gate) -> Outcome:
-    """Bring one job to between its images, and two to where their engines work; then kill the worker."""
+    """Bring one job to between its images, and three to where their engines work; then kill the worker."""
     outcome, deliveries = Outcome(), Deliveries(sandbox)
     await sandbox.configure(IMAGE_GENERATION_ENGINE="comfyui", IMAGE_GENERATION_MODEL="")
     ids = {"storing": await submit(sandbox, "generations", prompt="a fox", size="64x64", n=2)}
     await until(lambda: gate.reached.is_set() and len(stored_images(sandbox)) == 1)
-    for name in ("comfyui", "openai"):
+    for name in ENGINES:
         sandbox.engines[name].knobs.latency = LONG
     ids["comfyui"] = await submit(sandbox, "generations", prompt="a hen", size="64x64", n=2)
     photo = base64.b64encode(encoded()).decode()
@@ -159,14 +187,20 @@ async def kill_while_jobs_run(sandbox: Sandbox, gate: Gate) -> Outcome:
     await until(
         lambda: count_requests(sandbox, "comfyui", "/prompt") == 2 and count_requests(sandbox, "openai", "/edits") == 1
     )
+    await sandbox.configure(IMAGE_GENERATION_ENGINE="automatic1111")
+    ids["automatic1111"] = await submit(sandbox, "generations", prompt="an owl", size="64x64")
+    await until(lambda: count_requests(sandbox, "automatic1111", "/txt2img") == 1)
+    await sandbox.configure(IMAGE_GENERATION_ENGINE="comfyui")
 
     outcome.killed = sandbox.functions.busy_pids(WORKER)
     for process in outcome.killed:
         os.kill(process, signal.SIGKILL)
     await until(lambda: not sandbox.functions.busy_pids(WORKER))
     outcome.stored_at_death = stored_images(sandbox)
+    holders = [holder["M"]["job_id"]["S"] for holder in slot_holders(sandbox).values()]
+    outcome.slots_at_death = [name for name, job_id in ids.items() if job_id in holders]
     gate.opened.set()
-    for name in ("comfyui", "openai"):
+    for name in ENGINES:
         sandbox.engines[name].knobs.latency = 0
     await deliveries.redeliver()
     outcome.while_leased = [(await read_job(sandbox, job_id))["status"] for job_id in ids.values()]
@@ -177,9 +211,13 @@ async def kill_while_jobs_run(sandbox: Sandbox, gate: Gate) -> Outcome:
     outcome.keys = {name: [key for key in stored_images(sandbox) if job_id in key] for name, job_id in ids.items()}
     events = [event["detail"] for event in await sandbox.events()]
     outcome.reported = {name: [event["status"] for event in events if event["id"] == ids[name]] for name in ids}
+    expire_slots(sandbox)
+    await sandbox.configure(IMAGE_GENERATION_ENGINE="automatic1111")
+    outcome.next = await finished_job(sandbox, await submit(sandbox, "generations", prompt="an elk", size="64x64"))
     outcome.requested = {
         "comfyui": count_requests(sandbox, "comfyui", "/prompt"),
         "openai": count_requests(sandbox, "openai", "/edits"),
+        "automatic1111": count_requests(sandbox, "automatic1111", "/txt2img"),
     }
     return outcome
 
@@ -211,7 +249,7 @@ def test_the_worker_was_killed_while_jobs_ran(outcome: Outcome) -> None:
 
 def test_a_leased_job_is_not_taken_over(outcome: Outcome) -> None:
     """While the dead worker's lease is valid, no other worker takes the job: its holder may be alive."""
-    assert outcome.while_leased == ["running"] * 3
+    assert outcome.while_leased == ["running"] * 4
 
 
 def test_a_job_on_an_engine_that_charges_is_interrupted(outcome: Outcome) -> None:
@@ -222,6 +260,16 @@ def test_a_job_on_an_engine_that_charges_is_interrupted(outcome: Outcome) -> Non
     assert outcome.requested["openai"] == 1
     assert outcome.keys["openai"] == []
     assert outcome.reported["openai"] == ["failed"]
+
+
+def test_the_slot_of_a_killed_worker_is_taken_when_its_lease_has_run_out(outcome: Outcome) -> None:
+    """Its job is interrupted and not sent again. The next job gets the slot, and succeeds at its first attempt."""
+    job = outcome.jobs["automatic1111"]
+
+    assert outcome.slots_at_death == ["automatic1111"]
+    assert (job["status"], job["error"]["code"]) == ("failed", "interrupted")
+    assert (outcome.next["status"], outcome.next["attempts"]) == ("succeeded", 1)
+    assert outcome.requested["automatic1111"] == 2
 
 
 def test_a_run_on_comfyui_is_found_again(outcome: Outcome) -> None:
