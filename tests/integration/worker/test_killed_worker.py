@@ -143,7 +143,7 @@ def expire_leases(sandbox: Sandbox, job_ids: Iterable[str]) -> None:
 def slot_holders(sandbox: Sandbox) -> dict[str, Any]:
     """Return the holders of the slots of the automatic1111 server, as they are in the table."""
     item = boto3.client("dynamodb").get_item(TableName=sandbox.settings.table, Key=slots_key(sandbox))["Item"]
-    return item["holders"]["M"]
+    return dict(item["holders"]["M"])
 
 
 def slots_key(sandbox: Sandbox) -> dict[str, Any]:
