@@ -14,6 +14,12 @@ from tests.integration.worker_deployment import WorkerDeployment
 from tests.unit.slots.counting_aws import CountingAws
 
 
+def other_holder(started: float = 0) -> Holder:
+    """Another worker, whose job started so many seconds ago."""
+    now = time.time()
+    return Holder("other", "token:1", "its-job", now - started, now - started, 1, now + LEASE_SECONDS)
+
+
 @pytest.fixture
 def counting_aws(worker: WorkerDeployment) -> CountingAws:
     """The worker's AWS."""
@@ -32,7 +38,7 @@ def store(worker: WorkerDeployment) -> SlotStore:
 def server(worker: WorkerDeployment, automatic1111: SandboxState, store: SlotStore) -> str:
     """The name of a server whose only slot another worker holds, for a job that has run for 5 s."""
     name = f"automatic1111#{run(worker.gateway.configs.read()).config.AUTOMATIC1111_BASE_URL}"
-    holder = Holder("other", "its-job", time.time() - 5, 1, time.time() + LEASE_SECONDS)
+    holder = other_holder(started=5)
     assert isinstance(run(store.take(name, 1, holder)), Taken)
     run(store.release(name, "other", 65))
     assert isinstance(run(store.take(name, 1, holder)), Taken)
@@ -74,7 +80,6 @@ def test_the_slot_of_a_worker_is_free_after_its_last_job(
     worker.process_queue()
 
     name = f"automatic1111#{run(worker.gateway.configs.read()).config.AUTOMATIC1111_BASE_URL}"
-    holder = Holder("other", "its-job", time.time(), 1, time.time() + LEASE_SECONDS)
-    taken = run(store.take(name, 1, holder))
+    taken = run(store.take(name, 1, other_holder()))
     assert isinstance(taken, Taken)
     assert [each.id for each in taken.occupancy.holders] == ["other"]

@@ -125,11 +125,13 @@ async def test_a_slot_is_taken_after_a_lost_response(
     """The holder has the slot. Otherwise nobody could have it until the lease expires."""
     slots = SlotStore(lossy_aws, settings)
     if not is_first_use:
-        await slots.take("server", 1, Holder("b", "job-b", slots.now(), 1, slots.now() + 60))
+        await slots.take("server", 1, Holder("b", "token:1", "job-b", slots.now(), slots.now(), 1, slots.now() + 60))
         await slots.release("server", "b", 1.0)
     transport.losses = 1
 
-    taken = await slots.take("server", 1, Holder("a", "job-a", slots.now(), 1, slots.now() + 60))
+    taken = await slots.take(
+        "server", 1, Holder("a", "token:1", "job-a", slots.now(), slots.now(), 1, slots.now() + 60)
+    )
 
     assert isinstance(taken, Taken)
     assert [holder.id for holder in taken.occupancy.holders] == ["a"]

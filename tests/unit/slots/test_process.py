@@ -8,8 +8,9 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
-from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, Holder, Occupancy
-from image_gateway.slots.process import FIRST_RENEWAL_SECONDS, RENEWAL_SECONDS, ProcessSlots, Slot
+from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, QUANTUM_SECONDS, Holder, Occupancy
+from image_gateway.slots.process import ProcessSlots
+from image_gateway.slots.shared import FIRST_RENEWAL_SECONDS, RENEWAL_SECONDS, Slot
 from image_gateway.slots.store import SlotStore
 from tests.polling import DEADLINE_SECONDS, until
 from tests.unit.slots.counting_aws import CountingAws
@@ -40,11 +41,11 @@ class Process:
         self._ends: dict[int, asyncio.Event] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def start(self, *numbers: int, max_wait: float = DEADLINE_SECONDS) -> None:
-        """Start jobs, all at once."""
+    def start(self, *numbers: int, owner: str = "a", max_wait: float = DEADLINE_SECONDS) -> None:
+        """Start jobs of one owner, all at once."""
         for number in numbers:
             self._ends[number] = asyncio.Event()
-            self._tasks[number] = asyncio.create_task(self._run(number, max_wait))
+            self._tasks[number] = asyncio.create_task(self._run(number, owner, max_wait))
 
     async def end(self, number: int) -> None:
         """End a job that runs."""
@@ -67,9 +68,10 @@ class Process:
     def _count_unfinished(self) -> int:
         return sum(not task.done() for task in self._tasks.values())
 
-    async def _run(self, number: int, max_wait: float) -> None:
+    async def _run(self, number: int, owner: str, max_wait: float) -> None:
         try:
-            async with self._slots.hold(SERVER, self._limit, f"job-{number}", max_wait_seconds=max_wait) as slot:
+            job_id = f"job-{number}"
+            async with self._slots.hold(SERVER, self._limit, job_id, owner, max_wait_seconds=max_wait) as slot:
                 self.running[number] = slot
                 await self._ends[number].wait()
                 del self.running[number]
@@ -90,7 +92,7 @@ def process(aws: Aws, settings: Settings, clock: SlotClock) -> Start:
 
 async def holders(store: SlotStore) -> list[Holder]:
     """Return who has the slots, in the order of the jobs' ids."""
-    occupancy = await store.take(SERVER, 0, Holder("nobody", "none", 0, 1, 0))
+    occupancy = await store.take(SERVER, 0, Holder("nobody", "a", "none", 0, 0, 1, 0))
     assert isinstance(occupancy, Occupancy)
     return sorted(occupancy.holders, key=lambda holder: holder.job_id)
 
@@ -356,3 +358,44 @@ async def test_a_slot_that_cannot_be_released_expires(
     await other.settle()
 
     assert list(other.running) == [1]
+
+
+async def test_a_process_with_many_jobs_gives_way_to_another_owner(process: Start, clock: SlotClock) -> None:
+    """After a minute, its other jobs go back to the queue, and the other owner's job gets the slot."""
+    worker, other = process(), process()
+    worker.start(*range(10), owner="a")
+    await worker.settle()
+    await clock.advance(5)
+    other.start(0, owner="b")
+    await other.settle()
+    assert 0.9 * 5 <= other.refused[0] <= 1.2 * QUANTUM_SECONDS
+
+    ended = 0
+    while not worker.refused:
+        await clock.advance(RENEWAL_SECONDS)
+        await worker.end(ended)
+        await worker.settle()
+        ended += 1
+    other.start(1, owner="b")
+    await other.settle()
+
+    assert ended == 4
+    assert sorted(worker.refused) == [4, 5, 6, 7, 8, 9]
+    assert list(other.running) == [1]
+
+
+async def test_owners_in_one_process_get_its_slot_in_turn(process: Start) -> None:
+    """The job of one owner does not wait for all jobs of another that came with it."""
+    worker = process()
+    worker.start(0, 1, 2, 3, owner="a")
+    worker.start(4, 5, owner="b")
+    await worker.settle()
+    order = []
+
+    while worker.running:
+        (number,) = worker.running
+        order.append(number)
+        await worker.end(number)
+        await worker.settle()
+
+    assert order == [0, 4, 1, 5, 2, 3]

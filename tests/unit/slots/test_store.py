@@ -17,16 +17,16 @@ pytestmark = pytest.mark.anyio
 SERVER = "automatic1111#http://10.0.0.1:7860"
 
 
-def holder(name: str, now: float, *, jobs: int = 1) -> Holder:
-    return Holder(name, f"job-{name}", now, jobs, now + LEASE_SECONDS)
+def holder(name: str, now: float, owner: str = "token:1") -> Holder:
+    return Holder(name, owner, f"job-{name}", now, now, 1, now + LEASE_SECONDS)
 
 
 def names(occupancy: Occupancy) -> set[str]:
     return {each.id for each in occupancy.holders}
 
 
-async def take(store: SlotStore, name: str, limit: int = 1) -> Taken | Occupancy:
-    return await store.take(SERVER, limit, holder(name, store.now()))
+async def take(store: SlotStore, name: str, limit: int = 1, owner: str = "token:1") -> Taken | Occupancy:
+    return await store.take(SERVER, limit, holder(name, store.now(), owner))
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10])
@@ -172,3 +172,72 @@ async def test_a_table_that_fails_is_an_error(aws: Aws, settings: Settings, cloc
 
     with pytest.raises(StorageUnavailable, match="slot"):
         await take(store, "a")
+
+
+async def test_the_next_slot_is_reserved_for_an_owner_who_has_none(store: SlotStore, clock: SlotClock) -> None:
+    """However many jobs the owner of the slot has, a job of another owner gets the next one."""
+    await take(store, "a1", owner="a")
+    refused = await take(store, "b1", owner="b")
+    assert isinstance(refused, Occupancy)
+    assert (refused.wanted_by, names(refused)) == ("b", {"a1"})
+
+    await store.release(SERVER, "a1", 10)
+    clock.seconds += refused.expected_wait("b", clock.now())
+
+    assert isinstance(await take(store, "a2", owner="a"), Occupancy)
+    taken = await take(store, "b1", owner="b")
+    assert isinstance(taken, Taken)
+    assert (taken.occupancy.wanted_by, names(taken.occupancy)) == (None, {"b1"})
+
+
+async def test_owners_with_many_jobs_get_slots_in_turn(store: SlotStore) -> None:
+    """The owner who had the slot waits for the other one."""
+    await take(store, "first", owner="a")
+    holds, order = "first", "a"
+    for number in range(6):
+        for owner in ("a", "a", "b"):
+            await take(store, f"{owner}{number}", owner=owner)
+        await store.release(SERVER, holds, 10)
+        for owner in ("a", "b"):
+            holds = f"{owner}-{number}"
+            if isinstance(await take(store, holds, owner=owner), Taken):
+                order += owner
+                break
+
+    assert order == "abababa"
+
+
+async def test_a_reservation_lapses(store: SlotStore, clock: SlotClock) -> None:
+    """A job that does not come back does not stop the others."""
+    await take(store, "a1", owner="a")
+    refused = await take(store, "b1", owner="b")
+    assert isinstance(refused, Occupancy)
+    await store.release(SERVER, "a1", 10)
+
+    clock.seconds = refused.wanted_until + 1
+
+    assert isinstance(await take(store, "a2", owner="a"), Taken)
+
+
+async def test_a_reservation_is_not_replaced(store: SlotStore) -> None:
+    """A third owner waits for its turn."""
+    await take(store, "a1", owner="a")
+    await take(store, "b1", owner="b")
+
+    refused = await take(store, "c1", owner="c")
+
+    assert isinstance(refused, Occupancy)
+    assert refused.wanted_by == "b"
+
+
+async def test_an_owner_who_has_a_slot_reserves_none(store: SlotStore, counting_aws: CountingAws) -> None:
+    """Its other slots are taken as they become free."""
+    await take(store, "a1", 2, owner="a")
+    await take(store, "b1", 2, owner="b")
+    counting_aws.calls.clear()
+
+    refused = await take(store, "b2", 2, owner="b")
+
+    assert isinstance(refused, Occupancy)
+    assert refused.wanted_by is None
+    assert counting_aws.calls == {"UpdateItem": 1}

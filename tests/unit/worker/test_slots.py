@@ -147,7 +147,7 @@ async def test_workers_share_the_slot_of_an_engine(gateway: Gateway) -> None:
 async def leave_dead_holder(gateway: Gateway, clock: SlotClock) -> None:
     """Let a process die that holds the server's slot, and let another one notice it."""
     server = f"automatic1111#{CONFIG.AUTOMATIC1111_BASE_URL}"
-    dead = Holder("dead", "0", clock.now(), 1, clock.now() + LEASE_SECONDS)
+    dead = Holder("dead", "token:1", "0", clock.now(), clock.now(), 1, clock.now() + LEASE_SECONDS)
     await SlotStore(gateway.aws, gateway.settings, now=clock.now).take(server, 1, dead)
     clock.seconds += LEASE_SECONDS + 1
     with pytest.raises(Busy):

@@ -13,6 +13,7 @@ from image_gateway.slots.occupancy import Holder, Occupancy
 _NOT_TAKEN = "The slot cannot be taken"
 _NOT_RENEWED = "The slot was not renewed"
 _NOT_RELEASED = "The slot was not released"
+_NOT_RESERVED = "attribute_not_exists(wanted_until) OR wanted_until < :now OR wanted_by = :owner"
 _MAX_TRIES = 5
 _KEPT_SECONDS = 30 * 86_400
 """How long the item of an unused server is kept, with what was learned about it."""
@@ -48,7 +49,8 @@ class SlotStore:
         """Take a slot. That is one write: if the server is full, its failure says who has the slots.
 
         A holder whose lease ran out is suspected first. Its slot can be taken after a probation, in which it did not
-        renew its lease.
+        renew its lease. If others have all slots, the next one is reserved for this owner, unless it is reserved for
+        another: that is a second write.
 
         Args:
             server: the server.
@@ -74,9 +76,9 @@ class SlotStore:
                 # The response to the first request was lost, and the request was sent again.
                 return Taken(occupancy, bool(dead))
             alive = [other for other in occupancy.holders if not other.is_dead(self.now())]
-            if not is_new and len(alive) >= limit:
+            if not is_new and (len(alive) >= limit or occupancy.is_reserved(holder.owner, self.now())):
                 await self._suspect(server, occupancy)
-                return occupancy
+                return await self._reserve(server, holder.owner, occupancy)
         return occupancy
 
     async def renew(self, server: str, holder: Holder, job_seconds: float | None) -> Occupancy | None:
@@ -138,15 +140,21 @@ class SlotStore:
 
     async def _add(self, server: str, limit: int, holder: Holder, dead: Sequence[Holder]) -> Taken:
         """Add a holder, and remove dead ones, unless one of those has renewed its lease."""
-        removed = f" REMOVE {', '.join(f'holders.#dead{n}' for n in range(len(dead)))}" if dead else ""
+        removed = "".join(f", holders.#dead{n}" for n in range(len(dead)))
         still_dead = "".join(f" AND holders.#dead{n}.suspected_at = :suspected{n}" for n in range(len(dead)))
         occupancy = await self._update(
             server,
             _NOT_TAKEN,
-            update=f"SET holders.#holder = :holder, expires_at = :expires{removed}",
-            condition=f"attribute_exists(holders) AND size(holders) < :room{still_dead}",
+            update=f"SET holders.#holder = :holder, expires_at = :expires REMOVE wanted_by, wanted_until{removed}",
+            condition=f"attribute_exists(holders) AND size(holders) < :room AND ({_NOT_RESERVED}){still_dead}",
             names={"#holder": holder.id} | {f"#dead{n}": other.id for n, other in enumerate(dead)},
-            values={":holder": holder.to_value(), ":expires": self._expiry(), ":room": {"N": str(limit + len(dead))}}
+            values={
+                ":holder": holder.to_value(),
+                ":expires": self._expiry(),
+                ":room": {"N": str(limit + len(dead))},
+                ":owner": {"S": holder.owner},
+                ":now": _number(self.now()),
+            }
             | {f":suspected{n}": _number(other.suspected_at or 0.0) for n, other in enumerate(dead)},
         )
         return Taken(occupancy, bool(dead))
@@ -166,6 +174,27 @@ class SlotStore:
                 values={":now": _number(self.now())}
                 | {f":until{n}": _number(other.lease_until) for n, other in enumerate(expired)},
             )
+
+    async def _reserve(self, server: str, owner: str, occupancy: Occupancy) -> Occupancy:
+        """Reserve the next slot for an owner who has none, and return the new occupancy; else the given one."""
+        reserved = occupancy.reservation(owner, self.now())
+        if reserved is None:
+            return occupancy
+        try:
+            return await self._update(
+                server,
+                _NOT_TAKEN,
+                update="SET wanted_by = :owner, wanted_until = :until",
+                condition=f"attribute_exists(holders) AND ({_NOT_RESERVED})",
+                names={},
+                values={
+                    ":owner": {"S": owner},
+                    ":until": _number(reserved.wanted_until),
+                    ":now": _number(self.now()),
+                },
+            )
+        except ConditionFailed:
+            return occupancy
 
     async def _update(
         self, server: str, failure: str, *, update: str, condition: str, names: dict[str, str], values: dict[str, Any]

@@ -71,9 +71,10 @@ class Slots:
         async with AsyncExitStack() as held:
             if entry.max_concurrent is not None:
                 server = f"{engine}#{getattr(config, entry.url_field)}"
-                slot = await held.enter_async_context(
-                    self._server_slots.hold(server, entry.max_concurrent, job.id, max_wait_seconds=max_wait_seconds)
+                slots = self._server_slots.hold(
+                    server, entry.max_concurrent, job.id, job.owner, max_wait_seconds=max_wait_seconds
                 )
+                slot = await held.enter_async_context(slots)
                 if slot.replaces_dead and entry.max_concurrent == 1:
                     await self._wait_until_idle(engine, config, deadline)
             # A job that needs more than there is runs alone.
