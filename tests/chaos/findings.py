@@ -10,6 +10,7 @@ import boto3
 from moto.backends import get_backend
 
 from image_gateway.jobs.job_item import parse_item
+from image_gateway.slots.occupancy import Holder, Occupancy
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
 from tests.chaos.invocations import Invocations
@@ -52,11 +53,19 @@ async def findings(
             files=load.files,
             results=[json.loads(text) for text in _texts(sandbox, "results/")],
             kept=list(_texts(sandbox, "dead-letters/")),
-            held=[str(item) for item in items(sandbox, "lock#") if int(item["expires_at"]["N"]) > time.time()],
+            held=[
+                *(str(item) for item in items(sandbox, "lock#") if int(item["expires_at"]["N"]) > time.time()),
+                *(str(holder) for item in items(sandbox, "slots#") for holder in _slot_holders(item)),
+            ],
             queued=[message.body[:300] for message in messages(sandbox)],
             failures=invocations.failures,
         )
     )
+
+
+def _slot_holders(item: dict[str, Any]) -> list[Holder]:
+    """Return who has slots of a server."""
+    return [holder for holder in Occupancy.parse(item).holders if not holder.is_expired(time.time())]
 
 
 def _objects(sandbox: Sandbox, prefix: str) -> Iterator[Any]:
