@@ -55,6 +55,7 @@ class Slot:
         started_at: when the job got the slot, in seconds since 1970.
         lease_until: until when the slot is certainly held, in seconds since 1970.
         replaces_dead: whether a dead holder had the slot before, whose job may still run on the server.
+        lost: whether the slot was taken for a dead holder's.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Slot:
     started_at: float
     lease_until: float
     replaces_dead: bool = False
+    lost: bool = False
     renewing: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
@@ -162,6 +164,7 @@ class SharedSlots:
             self._refused[owner], self._occupancy = self._store.now(), taken
             return None
         slot.replaces_dead = taken.replaces_dead
+        self._occupancy = taken.occupancy
         if taken.occupancy.job_seconds is not None:
             self._job_seconds = taken.occupancy.job_seconds
         self._held.append(slot)
@@ -230,7 +233,7 @@ class SharedSlots:
             await self._sleep(RENEWAL_SECONDS if await self._renew(slot) else _RETRY_SECONDS)
 
     async def _renew(self, slot: Slot) -> bool:
-        """Renew the lease of a slot. Return False if the slot is not certainly held afterwards."""
+        """Renew the lease of a slot. Return False if the table does not respond."""
         lease_until = self._store.now() + LEASE_SECONDS
         try:
             occupancy = await self._store.renew(self._server, self._holder(slot, lease_until), self._job_seconds)
@@ -240,8 +243,8 @@ class SharedSlots:
             self._warn("a slot was not renewed; its job goes on", slot, reason=error.detail)
             return False
         if occupancy is None:
-            return False
-        slot.lease_until = lease_until
+            return True
+        slot.lease_until, slot.lost = lease_until, False
         self._occupancy = occupancy
         if len(occupancy.holders) < self._limit and self._waiting:
             self._refused.clear()
@@ -253,7 +256,9 @@ class SharedSlots:
         taken = await self._store.take(self._server, self._limit, self._holder(slot, lease_until))
         if isinstance(taken, Taken):
             return taken.occupancy
-        self._warn("a slot was lost; its job goes on, beside as many others as there are slots", slot)
+        if not slot.lost:
+            self._warn("a slot was lost; its job goes on, beside as many others as there are slots", slot)
+        slot.lost = True
         return None
 
     def _holder(self, slot: Slot, lease_until: float | None = None) -> Holder:
