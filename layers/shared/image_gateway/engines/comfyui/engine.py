@@ -14,8 +14,8 @@ from typing import Any
 from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
 from image_gateway.engines.comfyui.node_classes import workflow_problems
 from image_gateway.engines.comfyui.run import Outcome, OutputFile, Runner, run_ids
-from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound
-from image_gateway.engines.comfyui.workflow import WorkflowTemplate, fresh_seed, request_values
+from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, SeedTooLarge
+from image_gateway.engines.comfyui.workflow import MAX_SEED, WorkflowTemplate, fresh_seed, request_values
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
@@ -142,7 +142,7 @@ class ComfyUIEngine:
         # The runs of one job wait for each other in the queue.
         queue_limit = self._server.connection.timeout * request.n
         runner = Runner(
-            server=replace(self._server, model_inputs=template.model_inputs()),
+            server=replace(self._server, model_inputs=template.model_inputs(), seed_inputs=template.seed_inputs()),
             client_id=request.job_id,
             api_key=self._key,
             queue_limit=queue_limit,
@@ -174,7 +174,16 @@ class ComfyUIEngine:
         """Run the workflow once; run it again with another seed if the server's cached result names a deleted file."""
         ids = run_ids(job.runner.client_id, number)
         values = {**job.values, **overrides}
-        outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number))
+        max_seed = MAX_SEED
+        try:
+            outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number))
+        except SeedTooLarge as refusal:
+            if values.get("seed") is not None and values["seed"] > refusal.maximum:
+                raise
+            max_seed = refusal.maximum
+            # The refused run has left its id unused.
+            ids = run_ids(job.runner.client_id, number)
+            outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number, max_seed=max_seed))
         try:
             return await self._images(job.template, outcome)
         except PathNotFound:
@@ -186,7 +195,7 @@ class ComfyUIEngine:
                 )
                 raise NotConfigured(detail, field=field) from None
         reseeded = {**values, "seed": fresh_seed()}
-        outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images))
+        outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images, max_seed=max_seed))
         try:
             result = await self._images(job.template, outcome)
         except PathNotFound:

@@ -4,6 +4,7 @@ Facts: recorded traffic of ComfyUI 0.3.64.
 """
 
 import asyncio
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
@@ -18,8 +19,19 @@ HistoryEntry = dict[str, Any]
 """A finished run in the server's history."""
 
 
+_MAX_IN_TEXT = re.compile(r"bigger than max of (\d{1,20})\b")
+
+
 class PathNotFound(EngineRejected):
     """The server has no such path, or no longer has the file."""
+
+
+class SeedTooLarge(EngineRejected):
+    """The server refuses a workflow only because of its seed. `maximum` is the largest seed that it accepts."""
+
+    def __init__(self, detail: str, maximum: int) -> None:
+        super().__init__(detail, field="seed")
+        self.maximum = maximum
 
 
 @dataclass(frozen=True)
@@ -29,20 +41,29 @@ class ComfyUIServer(EngineServer):
     Attributes:
         workflow_field: the configuration field to name in the error where the server refuses a workflow.
         model_inputs: node id and name of each input that takes the model.
+        seed_inputs: node id and name of each input that takes the seed.
     """
 
     workflow_field: str = "COMFYUI_WORKFLOW"
     model_inputs: frozenset[tuple[str, str]] = frozenset()
+    seed_inputs: frozenset[tuple[str, str]] = frozenset()
 
     def failure(self, response: EngineResponse, *, paid: bool) -> EngineError:
-        """Return the error for a response: `PathNotFound` for a 404; with `field` `model` if only that is refused."""
+        """Return the error for a response.
+
+        It is `PathNotFound` for a 404, `SeedTooLarge` if only the seed is refused, and has the `field` `model` if only
+        the model is.
+        """
         error = super().failure(response, paid=paid)
         if response.status == 404:
             return PathNotFound(error.detail)
         body = response.json()
-        refused = _refused_inputs(body.get("node_errors") if isinstance(body, dict) else None)
+        node_errors = body.get("node_errors") if isinstance(body, dict) else None
+        refused = _refused_inputs(node_errors)
         if refused and refused <= self.model_inputs:
             error.field = "model"
+        if refused and refused <= self.seed_inputs and (maximum := _largest_allowed(node_errors)) is not None:
+            return SeedTooLarge(f"seed must be at most {maximum} for this workflow: {error.detail}", maximum)
         return error
 
     def with_deadline_in(self, seconds: float) -> Self:
@@ -116,6 +137,25 @@ def _refused_inputs(node_errors: Any) -> set[tuple[str, str]]:
     errors = [(node_id, error) for node_id, node in nodes for error in node.get("errors") or []]
     infos = [(node_id, error.get("extra_info")) for node_id, error in errors if isinstance(error, dict)]
     return {(node_id, str(info.get("input_name") if isinstance(info, dict) else None)) for node_id, info in infos}
+
+
+def _largest_allowed(node_errors: Any) -> int | None:
+    """Return the smallest maximum that the errors name; None if one of them names none."""
+    maxima = [_maximum(error) for node in node_errors.values() for error in node.get("errors") or []]
+    return min((maximum for maximum in maxima if maximum is not None), default=None) if None not in maxima else None
+
+
+def _maximum(error: Any) -> int | None:
+    if not isinstance(error, dict) or error.get("type") != "value_bigger_than_max":
+        return None
+    info = error.get("extra_info")
+    config = info.get("input_config") if isinstance(info, dict) else None
+    options = config[1] if isinstance(config, list) and len(config) > 1 else None
+    declared = options.get("max") if isinstance(options, dict) else None
+    if not isinstance(declared, int):
+        found = _MAX_IN_TEXT.search(str(error.get("message")))
+        declared = int(found[1]) if found else None
+    return declared if declared is not None and declared >= 0 else None
 
 
 def node_problems(node_errors: Any) -> list[str]:

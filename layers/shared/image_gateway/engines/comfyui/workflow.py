@@ -12,7 +12,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.workflow import Workflow, WorkflowNode, missing_input, parse_workflow
 from image_gateway.models.workflow_outputs import output_problem
 
-_SEED_COUNT = 2**64
+MAX_SEED = 2**64 - 1
 _FRESH_SEED_COUNT = 2**31
 """Upper bound of a fresh seed: some nodes accept no larger one."""
 
@@ -73,6 +73,10 @@ class WorkflowTemplate:
                 return self.workflow[node.node_ids[0]]["class_type"], node.input_name
         return None
 
+    def seed_inputs(self) -> frozenset[tuple[str, str]]:
+        """Return node id and name of each input that takes the seed."""
+        return frozenset((id_, node.input_name) for node in self.nodes if node.type == "seed" for id_ in node.node_ids)
+
     def model_inputs(self) -> frozenset[tuple[str, str]]:
         """Return node id and input name of each input that takes the model."""
         return frozenset((id_, node.input_name) for node in self.nodes if node.type == "model" for id_ in node.node_ids)
@@ -86,7 +90,14 @@ class WorkflowTemplate:
         linked = [value for node in self.workflow.values() for value in node["inputs"].values()]
         return self.workflow[node_id]["class_type"] != "LoadImage" or [node_id, 1] in linked
 
-    def fill(self, values: Mapping[str, Any], images: Sequence[str] = (), *, run: int = 0) -> Workflow:
+    def fill(
+        self,
+        values: Mapping[str, Any],
+        images: Sequence[str] = (),
+        *,
+        run: int = 0,
+        max_seed: int = MAX_SEED,
+    ) -> Workflow:
         """Return a copy of the workflow with every mapped input filled.
 
         Args:
@@ -94,15 +105,16 @@ class WorkflowTemplate:
                 A seed node without a seed or constant gets a fresh seed.
             images: names of the input images on the server. Further image nodes get the last one.
             run: added to the seed, so that several runs of one job differ.
+            max_seed: the largest seed that the seed nodes accept; after it follows 0.
         """
         filled = copy.deepcopy(self.workflow)
-        fresh = fresh_seed()
+        fresh = fresh_seed() % (max_seed + 1)
         for node in self.nodes:
             value = values.get(node.type) if node.type else None
             if value is None:
                 value = node.value
             if node.type == "seed":
-                value = (value + run) % _SEED_COUNT if isinstance(value, int) else fresh
+                value = (value + run) % (max_seed + 1) if isinstance(value, int) else fresh
             elif node.type == "n" and value is None:
                 value = 1
             if value is not None:
