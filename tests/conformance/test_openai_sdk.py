@@ -121,7 +121,7 @@ def test_gemini_usage_has_the_sdks_fields(client: SDKClient) -> None:
         ({"n": 99}, openai.BadRequestError, "n", "invalid_request"),
         ({"extra_body": {"stream": True}}, openai.BadRequestError, "stream", "invalid_request"),
         ({"model": "none"}, openai.BadRequestError, "model", "engine_rejected"),
-        ({"prompt": "something forbidden"}, openai.BadRequestError, None, "content_blocked"),
+        ({"prompt": "something forbidden"}, openai.BadRequestError, None, "moderation_blocked"),
     ],
 )
 def test_an_invalid_request_is_the_sdks_exception(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         ({"user": "x" * 513}, "user", "invalid_request"),
         ({"quality": "hd"}, "quality", "engine_rejected"),
         ({"model": "gpt-image-9"}, "model", "engine_rejected"),
-        ({"prompt": "a forbidden thing"}, None, "content_blocked"),
+        ({"prompt": "a forbidden thing"}, None, "moderation_blocked"),
     ],
 )
 def test_an_invalid_request_is_an_error_in_openais_shape(

@@ -77,7 +77,7 @@ def test_the_result_of_a_failed_job_is_its_error(queue_deployment: "Deployment")
 
     response = queue_deployment.call("GET", f"/v1/images/jobs/{queue_deployment.jobs()[0].id}/result", role="user")
 
-    assert (response.status, response.json["error"]["code"]) == (400, "content_blocked")
+    assert (response.status, response.json["error"]["code"]) == (400, "moderation_blocked")
 
 
 def test_a_result_of_another_owner_is_not_found(queue_deployment: "Deployment") -> None:

@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from pydantic import BaseModel
 
 from image_gateway.api import Access
+from image_gateway.api.documented_errors import OPENAI_CODES
 from image_gateway.api.routing import GuardedRoute
 from image_gateway.errors import GatewayError
 from image_gateway.models.config import ImagesConfig
@@ -138,6 +139,8 @@ def test_error_responses_list_their_codes(route: GuardedRoute) -> None:
     """Every error response lists its possible codes, and each code is documented under its own status."""
     statuses = {error.code: error.status for error in error_classes(GatewayError)}
     openai = route.path.startswith("/v1/")
+    if openai:
+        statuses = {OPENAI_CODES.get(code, code): number for code, number in statuses.items()}
     for status, response in operation(route)["responses"].items():
         if "400" <= status < "600":
             codes = re.findall(r"`(\w+)`", response["description"])

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Response
 from fastapi.responses import RedirectResponse
 
+from image_gateway.api.documented_errors import IMAGE_ERRORS, error_responses
 from image_gateway.api.routing import GatewayDep, async_dependency
 from image_gateway.api.submission import SUBMISSION_RESPONSES
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WaitingDep
@@ -29,6 +30,7 @@ _MAX_WARNINGS_LENGTH = 2_000
 
 OPENAI_RESPONSES: dict[int | str, dict[str, Any]] = {
     **SUBMISSION_RESPONSES,
+    **error_responses(*IMAGE_ERRORS, is_openai=True),
     200: {"model": ImagesResponse, "description": "The images.", "headers": DOCUMENTED_WARNINGS},
     303: {
         "description": "The job is not done yet: `Location` is the URL of its result, which waits again. Or the job is "

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from image_gateway.api.documented_errors import OPENAI_CODES
 from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unauthorized
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,9 @@ def _render(  # noqa: PLR0917 - the fields of one document
     # The path of the scope: the request's URL depends on the `Host` header.
     if request.scope["path"].startswith("/v1/"):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-        body: dict[str, Any] = {"error": {"message": detail, "type": kind, "param": field, "code": code}}
+        body: dict[str, Any] = {
+            "error": {"message": detail, "type": kind, "param": field, "code": OPENAI_CODES.get(code, code)}
+        }
         # The OpenAI API has one status for all invalid requests.
         return JSONResponse(body, 400 if status == 422 else status, headers)
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
