@@ -120,13 +120,22 @@ def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
 
 
 def _most_specific(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """Return the route that API Gateway selects, with its path parameters: the one with the fewest parameters."""
+    """Return the route that API Gateway selects, with its path parameters.
+
+    A path that ends with a greedy parameter comes last, and of several the longest wins. Else the one with the fewest
+    parameters does. Source: "Create routes for HTTP APIs" in API Gateway's developer guide.
+    """
     matches = [
         (route, parameters)
         for route in routes
-        if route.method == method and (parameters := route.match(path)) is not None
+        if route.method in (method, "ANY") and (parameters := route.match(path)) is not None
     ]
-    return min(matches, key=lambda match: len(match[1]), default=None)
+    return min(matches, key=lambda match: _generality(match[0], len(match[1])), default=None)
+
+
+def _generality(route: Route, parameters: int) -> tuple[bool, int, int, bool]:
+    is_greedy = route.path.endswith("+}")
+    return is_greedy, -len(route.path) if is_greedy else 0, parameters, route.method == "ANY"
 
 
 def _response(output: dict[str, Any]) -> Response:

@@ -1,6 +1,6 @@
-"""Routes of the list of models in the format of the OpenAI API."""
+"""Routes of the list of models in the format of the OpenAI API, and of all paths under `/v1` that have no function."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Response
 
 from image_gateway.api import (
     DOCUMENTED_WARNINGS,
@@ -39,3 +39,14 @@ async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: 
 async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:
     """Return one model by the name that requests use for it."""
     return await ModelList(gateway.configs, gateway.engine).get(id, principal)
+
+
+@router.api_route(
+    "/v1/{path:path}",
+    methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
+    include_in_schema=False,
+)
+@access(Access.PUBLIC)
+async def openai_unknown() -> None:
+    """Respond in the format of the OpenAI API, with what to do instead."""
+    raise HTTPException(404)

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 from fastapi import FastAPI
 from starlette.requests import Request
+from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 from functions.config.app import app as config_app
@@ -39,8 +40,13 @@ FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
 
 def handler_of(scope: Scope) -> Handler:
     """Return the handler of the function whose route matches a request best; the first function's if none does."""
-    best = max(FUNCTIONS, key=lambda function: max(route.matches(scope)[0].value for route in function[0].routes))
-    return best[1]
+    return max(FUNCTIONS, key=lambda function: max(_match(route, scope) for route in function[0].routes))[1]
+
+
+def _match(route: BaseRoute, scope: Scope) -> float:
+    """Return how well a route matches. The one for all other paths under `/v1` comes after those of the path."""
+    match = float(route.matches(scope)[0].value)
+    return match - 0.5 if match and getattr(route, "path", "") == "/v1/{path:path}" else match
 
 
 @dataclass

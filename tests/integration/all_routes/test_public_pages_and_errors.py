@@ -33,6 +33,34 @@ def test_unknown_paths_and_methods_have_documented_errors(deployment: "Deploymen
     assert deployment.call("GET", "/v1/nothing").json["error"]["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("POST", "/v1/images/variations", 404, "send the image with a prompt to POST /v1/images/edits"),
+        ("POST", "/v1/chat/completions", 404, "This gateway makes images only. It has POST /v1/images/generations"),
+        ("POST", "/v1//images/generations", 404, "set a base URL that ends with /v1, without a slash after it"),
+        ("POST", "/v1/v1/images/generations", 404, "the base URL ends with /v1 already"),
+        ("POST", "/v1/images/generations/", 404, "send POST /v1/images/generations"),
+        ("GET", "/v1/images/generations", 405, "send POST /v1/images/generations"),
+        ("DELETE", "/v1/models", 405, "send GET /v1/models"),
+        ("GET", "/v1/", 404, "It has POST /v1/images/generations, POST /v1/images/edits and GET /v1/models"),
+    ],
+)
+def test_an_unknown_path_of_the_openai_api_says_what_to_do(
+    deployment: "Deployment", method: str, path: str, status: int, text: str
+) -> None:
+    """Clients show the message of an error in OpenAI's format, and need no token for this one."""
+    response = deployment.call(method, path, role=None)
+
+    error = response.json["error"]
+    assert response.status == status
+    assert text in error["message"]
+    assert (error["type"], error["code"]) == (
+        "invalid_request_error",
+        "method_not_allowed" if status == 405 else "not_found",
+    )
+
+
 def test_an_unexpected_exception_is_a_500_without_its_message(
     deployment: "Deployment", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,6 +19,9 @@ ROUTES = [
     Route("GET", "/images/{id}", "Images"),
     Route("GET", "/images/latest", "Latest"),
     Route("POST", "/images", "Draw"),
+    Route("ANY", "/v1/{path+}", "Rest"),
+    Route("GET", "/v1/models/{id+}", "Model"),
+    Route("GET", "/v1/jobs/{id}/result", "Result"),
 ]
 
 
@@ -221,6 +224,27 @@ async def test_the_most_specific_route_wins(client: Client, functions: Functions
         await http.get("/images/latest")
 
     assert [name for name, _event in functions.invocations] == ["Latest"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("GET", "/v1/models/a/b", "Model"),
+        ("POST", "/v1/models/a/b", "Rest"),
+        ("GET", "/v1/jobs/1/result", "Result"),
+        ("GET", "/v1/jobs/1/2/result", "Rest"),
+        ("HEAD", "/v1//images", "Rest"),
+    ],
+)
+async def test_a_greedy_route_is_the_last_choice(
+    client: Client, functions: Functions, method: str, path: str, function: str
+) -> None:
+    """A route for any method gets what no other route has."""
+    async with client() as http:
+        await http.request(method, path)
+
+    assert [name for name, _event in functions.invocations] == [function]
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from image_gateway.api.documented_errors import OPENAI_CODES
+from image_gateway.api.unknown_paths import openai_path_error
 from image_gateway.errors import GatewayError, InvalidRequest, InvalidSize, Unauthorized
 
 logger = logging.getLogger(__name__)
@@ -55,8 +56,12 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
         404: ("not_found", "No route has this path"),
         405: ("method_not_allowed", "This path does not support this method"),
     }
-    code, detail = known.get(error.status_code, ("invalid_request", str(error.detail)))
-    return _render(request, error.status_code, code, HTTPStatus(error.status_code).phrase, detail, error.headers or {})
+    status = error.status_code
+    code, detail = known.get(status, ("invalid_request", str(error.detail)))
+    if status in known and _is_openai(request):
+        status, detail = openai_path_error(request.scope["path"])
+        code = known[status][0]
+    return _render(request, status, code, HTTPStatus(status).phrase, detail, error.headers or {})
 
 
 async def on_defect(request: Request, error: Exception) -> JSONResponse:
@@ -106,8 +111,7 @@ def _render(  # noqa: PLR0917 - the fields of one document
 ) -> JSONResponse:
     request.state.outcome = code
     headers = {"Cache-Control": "no-store", **headers}
-    # The path of the scope: the request's URL depends on the `Host` header.
-    if request.scope["path"].startswith("/v1/"):
+    if _is_openai(request):
         kind = _OPENAI_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
         body: dict[str, Any] = {
             "error": {"message": detail, "type": kind, "param": field, "code": OPENAI_CODES.get(code, code)}
@@ -121,6 +125,11 @@ def _render(  # noqa: PLR0917 - the fields of one document
     if errors:
         body["errors"] = list(errors)
     return JSONResponse(body, status, headers, media_type=PROBLEM_JSON)
+
+
+def _is_openai(request: Request) -> bool:
+    # The path of the scope: the request's URL depends on the `Host` header.
+    return bool(request.scope["path"].startswith("/v1/"))
 
 
 def _problem(item: Mapping[str, Any]) -> dict[str, Any]:
