@@ -1,7 +1,7 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: environments lambda-python help demo run test conformance fuzz chaos check scan audit format build bench token openapi clean
+.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -142,6 +142,9 @@ fuzz: .venv/.dev ## Test routes and parsers with thousands of random inputs (FUZ
 
 chaos: .venv/.dev ## Kill processes and let AWS fail, and account for every paid image (SEED= KILLS= OUTAGE=)
 	@$(PY) -m tests.chaos --log .build/chaos/log $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --outage $(OUTAGE)
+
+scale: .venv/.dev ## Start 300 processes at once while Parameter Store throttles (SCALE_ARGS=)
+	@$(PY) -m tests.scale $(SCALE_ARGS)
 
 check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
 	.venv/bin/ruff format --check .

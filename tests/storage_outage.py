@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from image_gateway.aws import Aws, AwsError
 from tests.conftest import AnyLoopTransport
@@ -65,6 +66,7 @@ class OutageAws(Aws):
         headers: Mapping[str, str],
         body: bytes | memoryview = b"",
         max_bytes: int | None = None,
+        retry_throttling: bool = True,
     ) -> bytes:
         """Send a request, unless it is to fail."""
         name = headers.get("x-amz-target", method).rpartition(".")[2]
@@ -74,4 +76,5 @@ class OutageAws(Aws):
                 # In the next turn of the loop: the gateway waits by then.
                 asyncio.get_running_loop().call_soon(self._loop_time.advance, 12)
             raise AwsError("InternalError", status=500)
-        return await super().send(service, method, url, headers=headers, body=body, max_bytes=max_bytes)
+        options: dict[str, Any] = {"max_bytes": max_bytes, "retry_throttling": retry_throttling}
+        return await super().send(service, method, url, headers=headers, body=body, **options)

@@ -1,8 +1,12 @@
 """AWS that refuses the operations that a test names."""
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, AwsError
+
+if TYPE_CHECKING:
+    from tests.loop_time import LoopTime
 
 
 class FailingAws(Aws):
@@ -14,6 +18,7 @@ class FailingAws(Aws):
     Attributes:
         refusals: names of the operations (for S3, methods) to refuse; one is removed for each refused call.
         code: the code of the refusals.
+        loop_time: where given, three seconds pass after each refusal.
     """
 
     def __init__(self, aws: Aws) -> None:
@@ -21,6 +26,7 @@ class FailingAws(Aws):
         self._aws = aws
         self.refusals: list[str] = []
         self.code = "ThrottlingException"
+        self.loop_time: LoopTime | None = None
 
     async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         self._refuse(operation)
@@ -33,4 +39,7 @@ class FailingAws(Aws):
     def _refuse(self, operation: str) -> None:
         if operation in self.refusals:
             self.refusals.remove(operation)
+            if self.loop_time:
+                # In the next turn of the loop: the gateway waits by then.
+                asyncio.get_running_loop().call_soon(self.loop_time.advance, 3)
             raise AwsError(self.code, status=400)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from image_gateway.aws import Aws
 from image_gateway.container import Gateway
@@ -35,7 +35,8 @@ class WorkerThread:
         self._thread.join()
 
     async def _poll(self) -> None:
-        aws, queue = self._gateway.aws, {"QueueUrl": self._queue_url}
+        aws = self._gateway.aws
+        queue: dict[str, Any] = {"QueueUrl": self._queue_url}
         tasks = set()
         while not self._stopping.is_set():
             for message in (await aws.call("sqs", "ReceiveMessage", **queue)).get("Messages", []):

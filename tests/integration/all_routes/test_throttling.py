@@ -7,6 +7,7 @@ import pytest
 from image_gateway.container import Gateway
 from tests.integration.failing_aws import FailingAws
 from tests.integration.openai_api.generation import generate
+from tests.loop_time import LoopTime
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -21,12 +22,30 @@ def aws_failures(openai_deployment: "Deployment") -> FailingAws:
     return failing
 
 
+def test_a_new_process_waits_for_the_configuration(
+    openai_deployment: "Deployment", aws_failures: FailingAws, event_loop_time: LoopTime
+) -> None:
+    """Where many processes start at once, Parameter Store throttles for longer than a client's four attempts last."""
+    aws_failures.refusals = ["GetParameter"] * 5
+    aws_failures.loop_time = event_loop_time
+
+    assert generate(openai_deployment).status == 200
+
+    assert aws_failures.refusals == []
+
+
 @pytest.mark.parametrize("operation", ["GetItem", "GetParameter", "PutItem"])
 def test_a_throttled_request_is_a_503_that_clients_may_retry(
-    openai_deployment: "Deployment", aws_failures: FailingAws, openai: "SandboxState", operation: str
+    openai_deployment: "Deployment",
+    aws_failures: FailingAws,
+    openai: "SandboxState",
+    event_loop_time: LoopTime,
+    operation: str,
 ) -> None:
     """Nothing was paid: the token's lookup, the configuration or the job's record was throttled."""
-    aws_failures.refusals = [operation]
+    # The configuration is waited for until the request has no more time.
+    aws_failures.refusals = [operation] * (20 if operation == "GetParameter" else 1)
+    aws_failures.loop_time = event_loop_time if operation == "GetParameter" else None
 
     response = generate(openai_deployment)
 
@@ -34,6 +53,7 @@ def test_a_throttled_request_is_a_503_that_clients_may_retry(
     assert response.headers["retry-after"] == "1"
     assert "x-should-retry" not in response.headers
     assert openai.record == []
+    aws_failures.refusals = []
     assert generate(openai_deployment).status == 200
 
 

@@ -16,6 +16,7 @@ from tests.integration.failing_aws import FailingAws
 from tests.integration.sqs_records import event, record
 from tests.integration.worker.queued_jobs import FOX, count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
+from tests.loop_time import LoopTime
 
 
 @pytest.fixture
@@ -26,8 +27,8 @@ def aws_failures(worker: WorkerDeployment) -> FailingAws:
     return failing
 
 
-# The record is read, the configuration is read, the record is read for the lease, the lease is written.
-@pytest.mark.parametrize("refusals", [["GetItem"], ["GetParameter"], ["PutItem"], ["GetItem"] * 3], ids="-".join)
+# The record is read, the record is read for the lease, the lease is written.
+@pytest.mark.parametrize("refusals", [["GetItem"], ["PutItem"], ["GetItem"] * 3], ids="-".join)
 def test_a_throttled_job_is_sent_again_and_runs_soon(
     worker: WorkerDeployment, aws_failures: FailingAws, openai: SandboxState, refusals: list[str]
 ) -> None:
@@ -47,6 +48,36 @@ def test_a_throttled_job_is_sent_again_and_runs_soon(
     assert (worker.job(job_id).status, count_requests(openai)) == ("succeeded", 1)
     assert all(4 * 2**n <= delay <= 5 * 2**n for n, delay in enumerate(delays))
     assert worker.drain() == []
+
+
+def test_a_new_worker_waits_for_the_configuration(
+    worker: WorkerDeployment, aws_failures: FailingAws, openai: SandboxState, event_loop_time: LoopTime
+) -> None:
+    """It can do nothing else, and its invocation has minutes. All its jobs run, and no message is sent again."""
+    job_ids = enqueue_jobs(worker, 3)
+    aws_failures.refusals = ["GetParameter"] * 40
+    aws_failures.loop_time = event_loop_time
+
+    assert worker.deliver(*(message.record for message in worker.drain())) == []
+
+    assert aws_failures.refusals == []
+    assert [worker.job(job_id).status for job_id in job_ids] == ["succeeded"] * 3
+    assert (worker.drain(), count_requests(openai)) == ([], 3)
+
+
+def test_a_new_worker_sends_its_jobs_again_before_its_time_is_over(
+    worker: WorkerDeployment, aws_failures: FailingAws, openai: SandboxState, event_loop_time: LoopTime
+) -> None:
+    """Then another worker may be luckier."""
+    (job_id,) = enqueue_jobs(worker)
+    aws_failures.refusals = ["GetParameter"] * 1_000
+    aws_failures.loop_time = event_loop_time
+    (message,) = worker.drain()
+
+    assert worker.deliver(message.record, seconds=60, step_seconds=1) == []
+
+    assert (worker.job(job_id).status, openai.record) == ("queued", [])
+    assert len(worker.drain()) == 1
 
 
 @pytest.mark.parametrize("body", [{"kind": "generation", "request": FOX}, event(FOX)], ids=["sqs", "eventbridge"])

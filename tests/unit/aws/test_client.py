@@ -172,6 +172,19 @@ async def test_throttled_calls_are_retried_later(
     assert sleep.seconds == [1, 2, 4]
 
 
+async def test_a_caller_with_pauses_of_its_own_gets_a_throttled_call_back_at_once(
+    client: Aws, sleep: RecordedSleep, respond: Callable[..., Service]
+) -> None:
+    """With `retry_throttling=False`, only other transient failures are retried."""
+    service = respond(failure(500), failure(400, "ThrottlingException"))
+
+    with pytest.raises(AwsError, match="ThrottlingException"):
+        await client.call("ssm", "GetParameter", retry_throttling=False, Name="a")
+
+    assert [json.loads(body) for _request, body in service.requests] == [{"Name": "a"}] * 2
+    assert len(sleep.seconds) == 1
+
+
 async def test_a_write_that_conflicts_with_a_transaction_is_retried_for_seconds(
     client: Aws, sleep: RecordedSleep, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
 ) -> None:

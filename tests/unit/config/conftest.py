@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,14 @@ def make_store(aws: Aws) -> MakeStore:
     """Create a store as in a new process, which has read nothing yet."""
 
     def make_store(
-        settings: Settings, environ: dict[str, str] | None = None, clock: Callable[[], float] = time.monotonic
+        settings: Settings,
+        environ: dict[str, str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        aws: Aws = aws,
+        **options: Any,
     ) -> ConfigStore:
-        return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock)
+        return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock, **options)
 
     return make_store
 

@@ -208,7 +208,8 @@ async def test_a_cached_configuration_is_read_again_after_its_time_to_live(
 ) -> None:
     """Until then Parameter Store is not called; after it, another process's update is read."""
     clock = Clock()
-    store = make_store(settings.model_copy(update={"config_ttl_seconds": 30}), clock=clock)
+    settings = settings.model_copy(update={"config_ttl_seconds": 30})
+    store = make_store(settings, clock=clock, jitter=lambda: 0.0)
     await store.read()
     await make_store(settings).update(ImagesConfig(IMAGE_STEPS=5))
 

@@ -46,7 +46,7 @@ async def test_without_an_earlier_read_a_read_fails(
     stop_parameter_store()
 
     with pytest.raises(StorageUnavailable, match="cannot be read"):
-        await store.read()
+        await store.read(lambda: 0.0)
     with pytest.raises(StorageUnavailable):
         await store.update(ImagesConfig(IMAGE_STEPS=1))
 
@@ -56,7 +56,8 @@ async def test_a_silent_parameter_store_delays_a_stale_configuration_by_two_seco
 ) -> None:
     """A request has 30 s. Its next reads do not wait again."""
     now = 0.0
-    store = make_store(settings.model_copy(update={"config_ttl_seconds": 30}), clock=lambda: now)
+    settings = settings.model_copy(update={"config_ttl_seconds": 30})
+    store = make_store(settings, clock=lambda: now, jitter=lambda: 0.5)
     await store.read()
     now = 31.0
     async with silent_server() as url:
@@ -78,13 +79,13 @@ async def test_a_silent_parameter_store_fails_a_first_read_in_time(
     async with silent_server() as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
         monkeypatch.delenv(FACTOR)
-        read = asyncio.ensure_future(make_store(settings).read())
+        read = asyncio.ensure_future(make_store(settings).read(lambda: 20.0))
         seconds = await seconds_until_done(read)
 
     with pytest.raises(StorageUnavailable, match="cannot be read") as caught:
         read.result()
     assert caught.value.should_retry
-    assert seconds < 11
+    assert seconds < 21
 
 
 async def test_an_update_can_be_repeated_after_a_failed_write(

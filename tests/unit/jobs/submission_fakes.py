@@ -21,15 +21,21 @@ MakeSubmission = Callable[..., Submission]
 
 
 class FakeExecutor:
-    """Executes jobs with the function `execution`. With `disabled`, generation is switched off."""
+    """Executes jobs with the function `execution`. With `disabled`, generation is switched off.
+
+    `reading` is called when the configuration is read.
+    """
 
     def __init__(self) -> None:
         self.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
         self.disabled = False
         self.executed: list[tuple[Any, ...]] = []
         self.execution: Callable[[Job], Awaitable[None]] = succeed
+        self.reading: Callable[[Remaining], Awaitable[None]] | None = None
 
-    async def require_enabled(self, *, edit: bool = False) -> ImagesConfig:
+    async def require_enabled(self, *, edit: bool = False, remaining: Remaining | None = None) -> ImagesConfig:
+        if self.reading and remaining:
+            await self.reading(remaining)
         if self.disabled:
             raise Disabled(f"edit={edit}")
         return self.config

@@ -5,6 +5,7 @@ from typing import Any
 import boto3
 import pytest
 
+from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
@@ -16,6 +17,7 @@ from tests.unit.jobs.submission_fakes import (
     OWNER,
     FakeExecutor,
     FakeQueue,
+    FakeTime,
     MakeSubmission,
     given_inputs,
     list_jobs,
@@ -137,6 +139,28 @@ async def test_the_whole_duration_of_a_job_decides_whether_it_is_queued(
     job = await make_submission(queue_url="a queue", inline_seconds=24).submit(form, OWNER, spent=lambda: spent)
 
     assert job.status == ("queued" if is_queued else "succeeded")
+
+
+async def test_a_job_whose_request_waited_for_the_configuration_is_queued(
+    make_submission: MakeSubmission, executor: FakeExecutor, time: FakeTime
+) -> None:
+    """The wait for Parameter Store is earlier work too. It ends early enough for the job to be queued."""
+    executor.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
+    left: list[float] = []
+
+    async def wait_for_configuration(remaining: Remaining) -> None:
+        left.append(remaining())
+        await time.sleep(20)
+        left.append(remaining())
+
+    executor.reading = wait_for_configuration
+
+    job = await make_submission(queue_url="a queue").submit(
+        FORM, OWNER, spent=lambda: time.seconds, remaining=lambda: 28 - time.seconds
+    )
+
+    assert job.status == "queued"
+    assert left == [22, 2]
 
 
 async def test_jobs_for_an_engine_with_slots_are_queued(

@@ -89,12 +89,16 @@ class Aws:
         self._create_transport = transport
         self._sleep = sleep
 
-    async def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    async def call(
+        self, service: str, operation: str, *, retry_throttling: bool = True, **parameters: Any
+    ) -> dict[str, Any]:
         """Call an operation of DynamoDB, EventBridge, SQS or Systems Manager.
 
         Args:
             service: `dynamodb`, `events`, `sqs` or `ssm`.
             operation: name of the operation in the API, such as `GetItem`.
+            retry_throttling: whether to send the request again after it was throttled. Other failures are retried
+                anyway.
             parameters: parameters as in the API reference, with blobs as base64 strings.
 
         Returns:
@@ -107,7 +111,9 @@ class Aws:
         url = environment.custom_endpoint(service) or f"https://{environment.host(service)}"
         headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": f"{target}.{operation}"}
         body = json.dumps(parameters, separators=(",", ":")).encode()
-        content = await self.send(service, "POST", f"{url}/", headers=headers, body=body)
+        content = await self.send(
+            service, "POST", f"{url}/", headers=headers, body=body, retry_throttling=retry_throttling
+        )
         try:
             return json.loads(content) if content else {}
         except ValueError:
@@ -122,6 +128,7 @@ class Aws:
         headers: Mapping[str, str],
         body: bytes | memoryview = b"",
         max_bytes: int | None = None,
+        retry_throttling: bool = True,
     ) -> bytes:
         """Send a signed request, retry it if necessary, and return the body of the response.
 
@@ -132,6 +139,7 @@ class Aws:
             headers: names in lower case.
             body: sent in slices, so that no second copy of it is in memory.
             max_bytes: do not read a longer response.
+            retry_throttling: whether to send the request again after it was throttled.
 
         Raises:
             AwsError: the service refused the request, failed, or did not respond; the code is `TOO_LARGE` if the
@@ -151,7 +159,8 @@ class Aws:
                 scale = 1.0 if error.throttled else 0.05
                 wait = random.random() * scale * 2 ** (attempt - 1)  # noqa: S311 - jitter, no secret
                 attempts = CONFLICT_ATTEMPTS if error.conflict else ATTEMPTS
-                if not error.transient or attempt >= attempts or clock() + wait > ends:
+                is_final = not error.transient or (error.throttled and not retry_throttling)
+                if is_final or attempt >= attempts or clock() + wait > ends:
                     raise
             await self._sleep(wait)
         raise AssertionError("unreachable")

@@ -1,16 +1,21 @@
 """Storage of the configuration in Parameter Store: one SecureString with the document of `config.document`.
 
 Every update replaces the whole document. The version of the configuration, and its `ETag`, is the parameter's version.
+
+Parameter Store gives an account 40 reads a second by default. So a process reads for all its jobs together, at moments
+that are random within limits, and sends a throttled read again only if it has no configuration yet.
 """
 
+import asyncio
 import logging
 import os
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from image_gateway.aws import Aws, AwsError, Bucket, storage_errors, time_limit, unavailable
+from image_gateway.aws import Aws, AwsError, Bucket, Remaining, storage_errors, time_limit, unavailable
 from image_gateway.aws.locks import Locks
 from image_gateway.config.document import ConfigDocument, DamagedDocumentError
 from image_gateway.config.fallbacks import environment_values
@@ -29,9 +34,16 @@ _TIMEOUT_FIELD = "IMAGE_ENGINE_TIMEOUT"
 _NOT_READ = "The configuration cannot be read"
 _MAX_REFRESH_SECONDS = 2.0
 """How long a request waits for a newer configuration, if this process has one already."""
-_MAX_READ_SECONDS = 10.0
+_FIRST_READ_SECONDS = 15.0
+"""How long a first read may take if its caller does not say so. The config function has 29 s."""
+_MIN_READ_SECONDS = 2.0
+"""How long a first read may take even if its caller has no time left."""
+_FIRST_PAUSE_SECONDS = 0.25
+_MAX_PAUSE_SECONDS = 3.0
 _RETRY_SECONDS = 5.0
-"""How long a configuration is used after its refresh failed, so that not every read waits for Parameter Store."""
+"""How long, on average, a configuration is used after its refresh failed, so that not every read tries it again."""
+_LIFETIME_JITTER = 0.2
+"""By how much of it a lifetime may be shorter, so that processes that started together do not read together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +87,8 @@ class ConfigStore:
         locks: serializes updates.
         environ: environment variables, for fields that are not stored.
         clock: returns monotonic seconds.
+        sleep: waits for a number of seconds.
+        jitter: returns a random number from 0 to 1.
     """
 
     def __init__(
@@ -85,6 +99,8 @@ class ConfigStore:
         *,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._aws = aws
         self._document = ConfigDocument(Bucket(aws, settings.bucket), settings.bucket)
@@ -92,34 +108,73 @@ class ConfigStore:
         self._locks = locks
         self._environ = environ
         self._clock = clock
+        self._sleep = sleep
+        self._jitter = jitter
         self._cached: VersionedConfig | None = None
         self._fresh_until = float("-inf")
+        self._reading = asyncio.Lock()
+        self._reads = 0
         self._logged_version = 0
 
-    async def read(self) -> VersionedConfig:
+    async def read(self, remaining: Remaining | None = None) -> VersionedConfig:
         """Return the configuration.
 
-        It is at most `config_ttl_seconds` old, or older while Parameter Store fails or the document is damaged. If
-        this process has no earlier version, a damaged document counts as missing.
+        It is at most `config_ttl_seconds` old, or older while Parameter Store throttles or fails, or the document is
+        damaged. If this process has no earlier version, a damaged document counts as missing, and a temporary failure
+        is waited out.
+
+        Args:
+            remaining: returns the seconds that a first read may still take; by default it may take 15 s.
 
         Raises:
             StorageUnavailable: it cannot be read, and this process has no earlier version.
             NotConfigured: an environment variable for a field does not validate.
         """
-        if self._cached and self._clock() < self._fresh_until:
+        if self._cached is None:
+            return await self._first_read(remaining or self._countdown(_FIRST_READ_SECONDS))
+        if self._clock() < self._fresh_until:
             return self._cached
+        return await self._refresh(self._cached)
+
+    async def _first_read(self, remaining: Remaining) -> VersionedConfig:
+        """Read the configuration, and again after pauses with jitter while that fails temporarily and time is left."""
+        longest_pause = _FIRST_PAUSE_SECONDS
+        async with time_limit(max(remaining(), _MIN_READ_SECONDS), _NOT_READ), self._reading:
+            # Several jobs of a worker start at once: one of them reads.
+            while self._cached is None:
+                try:
+                    return self._cache(await self._load(retry_throttling=False))
+                except _DamagedConfiguration as error:
+                    return self._cache(self._defaults(error.version))
+                except StorageUnavailable as error:
+                    pause = longest_pause * self._jitter()
+                    if not error.should_retry or pause >= remaining():
+                        raise
+                await self._sleep(pause)
+                longest_pause = min(longest_pause * 2, _MAX_PAUSE_SECONDS)
+            return self._cached
+
+    async def _refresh(self, cached: VersionedConfig) -> VersionedConfig:
+        """Read the configuration once, or keep the cached one for some seconds if that fails."""
+        reads = self._reads
         try:
-            seconds = _MAX_READ_SECONDS if self._cached is None else _MAX_REFRESH_SECONDS
-            async with time_limit(seconds, _NOT_READ):
-                return self._cache(await self._load())
-        except StorageUnavailable as error:
-            if self._cached is not None:
-                logger.warning("serving a stale configuration", extra={"config_version": self._cached.version})
-                self._fresh_until = self._clock() + min(_RETRY_SECONDS, self._settings.config_ttl_seconds)
-                return self._cached
-            if isinstance(error, _DamagedConfiguration):
-                return self._cache(self._defaults(error.version))
-            raise
+            async with time_limit(_MAX_REFRESH_SECONDS, _NOT_READ), self._reading:
+                # Another job of a worker has just done this.
+                if self._reads != reads:
+                    return self._cached or cached
+                try:
+                    return self._cache(await self._load(retry_throttling=False))
+                finally:
+                    self._reads += 1
+        except StorageUnavailable:
+            logger.warning("serving a stale configuration", extra={"config_version": cached.version})
+            seconds = min(_RETRY_SECONDS, self._settings.config_ttl_seconds)
+            self._fresh_until = self._clock() + seconds * (0.5 + self._jitter())
+            return cached
+
+    def _countdown(self, seconds: float) -> Remaining:
+        end = self._clock() + seconds
+        return lambda: end - self._clock()
 
     async def update(self, changes: ImagesConfig, *, if_match: frozenset[int] | None = None) -> VersionedConfig:
         """Set the fields that are set in `changes`, and keep all others. Nothing is written if no value changes.
@@ -161,7 +216,8 @@ class ConfigStore:
             raise InvalidRequest(problem, field=_TIMEOUT_FIELD)
 
     def _cache(self, current: VersionedConfig) -> VersionedConfig:
-        self._cached, self._fresh_until = current, self._clock() + self._settings.config_ttl_seconds
+        lifetime = self._settings.config_ttl_seconds * (1 - _LIFETIME_JITTER * self._jitter())
+        self._cached, self._fresh_until = current, self._clock() + lifetime
         return current
 
     def _defaults(self, version: int) -> VersionedConfig:
@@ -173,10 +229,14 @@ class ConfigStore:
         except _DamagedConfiguration as error:
             return self._defaults(error.version)
 
-    async def _load(self) -> VersionedConfig:
+    async def _load(self, *, retry_throttling: bool = True) -> VersionedConfig:
         try:
             response = await self._aws.call(
-                "ssm", "GetParameter", Name=self._settings.config_parameter, WithDecryption=True
+                "ssm",
+                "GetParameter",
+                retry_throttling=retry_throttling,
+                Name=self._settings.config_parameter,
+                WithDecryption=True,
             )
         except AwsError as error:
             if error.code == "ParameterNotFound":

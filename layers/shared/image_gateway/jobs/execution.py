@@ -44,13 +44,18 @@ class JobExecutor:
         self._prompt_writer = prompt_writer
         self._formats = OutputFormats()
 
-    async def require_enabled(self, *, edit: bool = False) -> ImagesConfig:
+    async def require_enabled(self, *, edit: bool = False, remaining: Remaining | None = None) -> ImagesConfig:
         """Return the configuration, provided that it enables generation or, with `edit`, editing.
+
+        Args:
+            edit: whether editing is required.
+            remaining: returns the seconds that are left for the first read of the configuration.
 
         Raises:
             Disabled: generation or editing is switched off.
+            StorageUnavailable: the configuration cannot be read.
         """
-        config = (await self._configs.read()).config
+        config = (await self._configs.read(remaining)).config
         if edit and not config.ENABLE_IMAGE_EDIT:
             raise Disabled("Image editing is switched off (ENABLE_IMAGE_EDIT)")
         if not edit and not config.ENABLE_IMAGE_GENERATION:

@@ -36,6 +36,8 @@ LoadInputs = Callable[[], Awaitable[tuple[Sequence[InputImage], InputImage | Non
 
 _START_TOLERANCE_SECONDS = 2.0
 """How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
+_ADMISSION_MARGIN_SECONDS = 6.0
+"""Seconds of a request's time that the first read of the configuration must leave: the job is queued after it."""
 _RECORD_SECONDS = 1.0
 """Seconds of the time for storing an inline job that are reserved for its record."""
 
@@ -76,17 +78,30 @@ class Submission:
         self._clock = clock
 
     async def admit(
-        self, form: CreateImageForm | EditImageForm, principal: Principal, channel: Channel = "images"
+        self,
+        form: CreateImageForm | EditImageForm,
+        principal: Principal,
+        channel: Channel = "images",
+        *,
+        remaining: Remaining | None = None,
     ) -> tuple[ImagesConfig, EngineChoice]:
         """Return the configuration, and the engine and model that it selects for a request.
+
+        Args:
+            form: the request.
+            principal: the caller.
+            channel: the API of the request.
+            remaining: returns the seconds that are left for the request; by default the function's timeout.
 
         Raises:
             Disabled: generation or editing is switched off.
             Forbidden: the caller may not use that engine or that model.
             InvalidRequest: the engine does not support the output format, and no image can be converted to it.
+            StorageUnavailable: the configuration cannot be read.
         """
         edit = isinstance(form, EditImageForm)
-        config = await self._executor.require_enabled(edit=edit)
+        left = remaining or self._countdown()
+        config = await self._executor.require_enabled(edit=edit, remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS)
         # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
         choice = choose_engine(config, form.model, edit=edit, allow_engine_prefix=channel == "openai")
         principal.require(choice.engine, choice.model)
@@ -124,7 +139,7 @@ class Submission:
             queue: send the job to the worker, however fast the engine is.
             claim: identifies repetitions of the request.
             spent: returns the seconds since the request was received.
-            remaining: returns the seconds that are left for an inline job, so that the response leaves in time; by
+            remaining: returns the seconds that are left for the request, so that the response leaves in time; by
                 default the time that the function may run.
 
         Returns:
@@ -140,7 +155,8 @@ class Submission:
         """
         if earlier := await find_earlier_job(self._jobs, claim):
             return earlier
-        config, choice = await self.admit(form, principal, channel)
+        remaining = remaining or self._countdown()
+        config, choice = await self.admit(form, principal, channel, remaining=remaining)
         images, mask = await load_inputs() if load_inputs else ((), None)
         job = Job(
             id=new_job_id(),
@@ -156,9 +172,7 @@ class Submission:
         )
         inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent())
         if inline or not self._settings.queue_url:
-            return await self._run_inline(
-                job, form, images, mask, claim=claim, contents=contents, remaining=remaining or self._countdown()
-            )
+            return await self._run_inline(job, form, images, mask, claim=claim, contents=contents, remaining=remaining)
         return await self._enqueue(job, images, mask, claim)
 
     async def wait(self, job: Job, max_wait_seconds: float) -> Job:

@@ -5,6 +5,7 @@ engine that finds its own run again, the job is attempted again. On any other en
 the engine may have been paid and must not be paid twice.
 """
 
+import logging
 import uuid
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -13,10 +14,11 @@ from image_gateway.aws import Remaining
 from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
+from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineError, GatewayError, NotConfigured
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
-from image_gateway.models.jobs import Job, utc_now
+from image_gateway.models.jobs import KINDS, Job, utc_now
 from image_gateway.worker.attempt_runner import AttemptRunner
 from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
 from image_gateway.worker.retry_policy import (
@@ -27,6 +29,8 @@ from image_gateway.worker.retry_policy import (
     retry_delay,
 )
 from image_gateway.worker.slots import Slots
+
+logger = logging.getLogger(__name__)
 
 _COMPLETION_SECONDS = 8.0
 """Seconds reserved at the end of an invocation to store a job's completion."""
@@ -92,12 +96,18 @@ class Worker:
 
     async def _start(self, job: Job, remaining: Remaining) -> bool:
         """Run a job if it is due, if the time suffices and if it gets a slot. Otherwise queue it again."""
+        if job.left_to_newer_version:
+            logger.warning("a job has an unknown status", extra={"job_id": job.id, "status": job.status})
+            return True
         if job.not_before and (early := (job.not_before - utc_now()).total_seconds()) > 0:
             await self._queue.send(job.id, owner=job.owner, delay_seconds=early)
             return True
-        config = (await self._configs.read()).config
+        # Without the configuration this invocation can do nothing else, so it waits for it.
+        config = (await self._configs.read(lambda: remaining() - _COMPLETION_SECONDS)).config
         engine = engine_for_job(job, config)
         required = max_engine_seconds(config) + MARGIN_SECONDS
+        if problem := _unknown_to_this_version(job, engine):
+            return await self._completion.fail(job, NotConfigured(problem), remaining)
         if problem := timeout_problem(config, self._max_invocation_seconds):
             return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"), remaining)
         if remaining() < required:
@@ -142,3 +152,12 @@ class Worker:
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await self._completion.record(job, holder, remaining):
             await self._queue.send(job.id, owner=job.owner, delay_seconds=delay)
+
+
+def _unknown_to_this_version(job: Job, engine: str) -> str | None:
+    """Return why a job cannot run that a newer version has accepted, before a rollback; None if it can."""
+    if job.kind not in KINDS:
+        return f"The deployed version does not know requests of the kind {job.kind}"
+    if engine not in REGISTRY:
+        return f"The deployed version does not know the engine {engine}"
+    return None
