@@ -45,6 +45,7 @@ WITHOUT_EFFECT = frozenset(
         *("Architecture", "LogRetentionDays", "FunctionUrl", "OldestMessageSeconds", "AlarmTopicArn"),
         *("VpcSubnetIds", "VpcSecurityGroupIds", "CorsOrigins", "ApiRateLimit", "ApiBurstLimit"),
         *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency"),
+        "ReserveWorkerConcurrency",
     }
 )
 """Template parameters of what only AWS has. The sandbox checks their values, and nothing else happens."""

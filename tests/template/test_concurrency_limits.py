@@ -61,4 +61,16 @@ def test_queue_functions_are_limited_by_their_mapping(function: str) -> None:
     ]
 
     assert int(TEMPLATE.resolve(limit)) <= 10
-    assert "ReservedConcurrentExecutions" not in TEMPLATE.properties(function)
+    assert "ReservedConcurrentExecutions" not in properties_of(function, TEMPLATE)
+
+
+def test_the_workers_share_can_be_reserved() -> None:
+    """It is exactly as large as the mapping's limit: with less, Lambda would throttle workers and lose messages."""
+    reserving = Template(parameters={"ReserveWorkerConcurrency": "true", "WorkerMaximumConcurrency": "40"})
+    mapping = reserving.properties("JobQueueMapping")
+
+    reserved = properties_of("WorkerFunction", reserving)["ReservedConcurrentExecutions"]
+
+    assert reserving.resolve(reserved) == reserving.resolve(mapping["ScalingConfig"]["MaximumConcurrency"]) == "40"
+    others = {function.name for function in TEMPLATE.functions()} - {"WorkerFunction"}
+    assert not [name for name in others if "ReservedConcurrentExecutions" in properties_of(name, reserving)]
