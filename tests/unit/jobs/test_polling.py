@@ -3,6 +3,7 @@
 import boto3
 import pytest
 
+from image_gateway.jobs.polling import look_interval
 from image_gateway.jobs.store import JobStore
 from image_gateway.settings import Settings
 from tests.silent_server import FACTOR, seconds_until_done, silent_server
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.anyio
 async def test_waiting_ends_when_the_job_has_ended(
     make_submission: MakeSubmission, jobs: JobStore, time: FakeTime
 ) -> None:
-    """Polling adds at most a twentieth of the job's duration, or the first interval."""
+    """Polling delays the caller by one interval at most."""
     submission = make_submission(queue_url="a queue")
     job = await submission.submit(FORM, OWNER, queue=True)
 
@@ -27,8 +28,7 @@ async def test_waiting_ends_when_the_job_has_ended(
     ended = await submission.wait(job, 25)
 
     assert ended.status == "succeeded"
-    assert time.seconds < 5 * 1.06
-    assert len(time.sleeps) < 100
+    assert time.seconds < 5 + 0.45
 
 
 async def test_waiting_ends_after_its_maximum(make_submission: MakeSubmission, time: FakeTime) -> None:
@@ -39,6 +39,24 @@ async def test_waiting_ends_after_its_maximum(make_submission: MakeSubmission, t
     assert (await submission.wait(job, 25)).status == "queued"
     assert time.seconds == pytest.approx(25)
     assert max(time.sleeps) <= 1
+    assert len(time.sleeps) <= 50
+
+
+@pytest.mark.parametrize(
+    ("seconds", "max_looks", "max_delay"),
+    [(0.3, 3, 0.12), (1, 8, 0.2), (2.5, 15, 0.32), (5, 22, 0.45), (10, 31, 0.64), (25, 50, 1.0), (60, 78, 1.55)],
+)
+def test_looks_become_rarer_with_the_age_of_a_job(seconds: float, max_looks: int, max_delay: float) -> None:
+    """A job that ends after `seconds` is looked at this often, and its end is seen this much later at most."""
+    looks, age, delays = 0, 0.0, []
+
+    while age < seconds:
+        delays.append(look_interval(age))
+        age += delays[-1]
+        looks += 1
+
+    assert looks <= max_looks
+    assert max(delays) <= max_delay
 
 
 async def test_a_job_that_has_ended_is_returned_at_once(make_submission: MakeSubmission, time: FakeTime) -> None:
