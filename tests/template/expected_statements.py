@@ -79,7 +79,7 @@ RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
         ["dynamodb:UpdateItem"],
         TABLE,
         {
-            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token-id#*"]},
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token#*"]},
             "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "last_used_at"]},
             "StringEquals": {"dynamodb:ReturnValues": "NONE"},
             "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
@@ -100,6 +100,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadAndReplaceConfiguration": (["ssm:GetParameter", "ssm:PutParameter"], CONFIG_PARAMETER, None),
         "ReadAndWriteLongValues": (["s3:GetObject", "s3:PutObject"], objects("config"), None),
         "ReadTokens": (["dynamodb:GetItem"], TABLE, items("token", "token-id")),
+        "ReadListedTokens": (["dynamodb:BatchGetItem"], TABLE, items("token", "token-id")),
         "ListTokens": (["dynamodb:Query"], INDEX_OF_ALL, listed("token")),
         "CreateAndRevokeTokens": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("token", "token-id")),
         "CountAdministrators": (
@@ -131,6 +132,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "SignImages": (["s3:GetObject"], objects("images"), None),
         "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
         "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
+        "ReadListedJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
         "ListAllJobs": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
@@ -144,7 +146,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),
         "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
-        "ReadJobsOfRequestFiles": (["dynamodb:BatchGetItem"], TABLE, items("job")),
+        "ReadManyJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
         "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),

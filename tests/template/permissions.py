@@ -24,6 +24,7 @@ OPTIONS: Final[dict[str, dict[str, str]]] = {
         "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
         "ConfigConcurrency": "5",
         "JobsConcurrency": "5",
+        "ReserveWorkerConcurrency": "true",
     },
 }
 """Parameters that switch the template's conditions, by what a deployment gets with them."""

@@ -52,10 +52,14 @@ def test_inputs_are_kept_longer_than_messages() -> None:
 
 
 def test_the_table_is_paid_by_use() -> None:
-    """The table is on demand, has the key `pk`, can be restored to a point in time, and expires by `expires_at`."""
+    """The table is on demand, has the key `pk`, can be restored to a point in time, and expires by `expires_at`.
+
+    Its indexes have only keys, so that no write but the first one of an item is one of an index too.
+    """
     table = RESOURCES["Table"]["Properties"]
 
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert {index["Projection"]["ProjectionType"] for index in table["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}

@@ -80,13 +80,55 @@ def test_recovery_reads_every_page_of_an_hour(worker: WorkerDeployment, monkeypa
     call = worker.gateway.aws.call
 
     async def in_pages(service: str, operation: str, **arguments: Any) -> Any:
-        return await call(service, operation, **arguments, **({"Limit": 7} if operation == "Query" else {}))
+        limit: dict[str, Any] = {"Limit": 7} if operation == "Query" else {}
+        return await call(service, operation, **{**arguments, **limit})
 
     monkeypatch.setattr(worker.gateway.aws, "call", in_pages)
 
     worker.deliver(hourly_message())
 
     assert {message.body["job"] for message in worker.drain()} == job_ids
+
+
+def test_recovery_has_a_bounded_number_of_jobs_in_memory(
+    worker: WorkerDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour may have hundreds of thousands of jobs. Of each, only the state is read, a page of keys at a time."""
+    monkeypatch.setattr("image_gateway.worker.recovery._KEYS_PER_QUERY", 10)
+    job_ids = {job_without_message(worker, timedelta(minutes=90), number) for number in range(25)}
+    call = worker.gateway.aws.call
+    operations: list[tuple[str, int]] = []
+
+    async def recording(service: str, operation: str, **arguments: Any) -> Any:
+        response = await call(service, operation, **arguments)
+        if operation == "BatchGetItem":
+            (items,) = response["Responses"].values()
+            assert all(set(item) <= {"pk", "owner", "status", "announced"} for item in items)
+            operations.append((operation, len(items)))
+        elif operation == "Query":
+            assert all(set(item) == {"pk", "listed"} for item in response["Items"])
+            operations.append((operation, len(response["Items"])))
+        return response
+
+    monkeypatch.setattr(worker.gateway.aws, "call", recording)
+
+    worker.deliver(hourly_message())
+
+    assert {message.body["job"] for message in worker.drain()} == job_ids
+    pages = [("Query", 10), ("BatchGetItem", 10)] * 2 + [("Query", 5), ("BatchGetItem", 5)]
+    assert operations == [*pages, ("Query", 0)]
+
+
+def test_an_end_that_was_not_announced_is_found(worker: WorkerDeployment) -> None:
+    """Of the jobs that have ended, only this one gets a message."""
+    job_without_message(worker, timedelta(minutes=80), 1, "succeeded")
+    job = Job(id=derived_job_id(NOW - timedelta(minutes=90), "2"), kind="generation", owner="token:1", request=FOX)
+    job.status, job.announced = "succeeded", False
+    run(worker.gateway.jobs.create(job))
+
+    worker.deliver(hourly_message())
+
+    assert [message.body["job"] for message in worker.drain()] == [job.id]
 
 
 @pytest.mark.parametrize("moment", [datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])

@@ -257,6 +257,18 @@ async def test_a_batch_read_has_at_most_100_keys_in_a_call() -> None:
     assert all(request["ConsistentRead"] for request in requests)
 
 
+async def test_a_batch_read_can_be_of_some_attributes_and_not_consistent(table: Table) -> None:
+    """Reads that are not consistent cost half. An attribute's name may be a reserved word."""
+    await table.call("PutItem", FAILURE, Item={**key("a"), "status": {"S": "queued"}, "job": {"S": "{}"}})
+    aws = ScriptedAws({"Responses": {}})
+
+    items = await table.get_many([key("a")], FAILURE, consistent=False, attributes=("pk", "status"))
+    await Table(aws, "table").get_many([key("a")], FAILURE, consistent=False)
+
+    assert items == [{**key("a"), "status": {"S": "queued"}}]
+    assert aws.calls[0]["RequestItems"]["table"] == {"Keys": [key("a")], "ConsistentRead": False}
+
+
 async def test_a_batch_read_also_reads_the_unprocessed_keys_after_growing_pauses(pauses: Pauses) -> None:
     """DynamoDB leaves keys unprocessed if it is throttled, or if the response would be too large."""
     unprocessed = {"table": {"Keys": [key("b")], "ConsistentRead": True}}

@@ -1,11 +1,12 @@
 """Pages of jobs, and their cursors."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 import pytest
 
+from image_gateway.aws import Aws
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import derived_job_id
 from image_gateway.jobs.store import JobStore
@@ -134,3 +135,37 @@ async def test_the_number_of_jobs_read_for_a_page_is_limited(store: JobStore, mo
     pages = await list_pages(store, owner="token:1", status="failed")
 
     assert pages == [[], [], failed]
+
+
+async def test_a_page_has_the_jobs_as_they_are_now(store: JobStore) -> None:
+    """The index has only keys, by which the jobs are read. So a job that was just changed is not listed as before."""
+    (job_id,) = await store_jobs(store, 1)
+    assert (await store.lease(job_id, "a", 60)) is not None
+
+    running, _cursor = await store.page(owner="token:1", status="running")
+    queued, _cursor = await store.page(owner="token:1", status="queued")
+
+    assert ([job.id for job in running], queued) == ([job_id], [])
+
+
+async def test_jobs_that_are_removed_while_they_are_listed_are_left_out(store: JobStore, settings: Settings) -> None:
+    """The index has their keys for a moment longer. The page is filled from the next jobs, and the cursor is right."""
+    ids = await store_jobs(store, 7)
+    dynamodb = boto3.client("dynamodb")
+    call = store._table._aws.call
+
+    class RemovingAws(Aws):
+        """Removes two jobs after the first query."""
+
+        removals: ClassVar[list[str]] = [ids[1], ids[2]]
+
+        async def call(self, service: str, operation: str, **parameters: Any) -> Any:
+            response = await call(service, operation, **parameters)
+            while operation == "Query" and self.removals:
+                pk = {"S": f"job#{self.removals.pop()}"}
+                dynamodb.delete_item(TableName=settings.table, Key={"pk": pk})
+            return response
+
+    pages = await list_pages(JobStore(RemovingAws(), settings), owner="token:1", limit=3)
+
+    assert pages == [[ids[0], ids[3], ids[4]], [ids[5], ids[6]]]

@@ -1,16 +1,16 @@
 """The token registry: creates, lists and revokes tokens.
 
-A token is two items of the table, which are created together and deleted together. Only the time of the last use
-changes in between. `token#{hash}` is the item for authentication. `token-id#{id}` is the item for listing and revoking;
-ids sort by time. A third item counts the administrators' tokens that never expire. Each change is one transaction, so
-concurrent changes leave neither half a token nor a wrong count. The list is a query of an index, which lags by up to a
-second, so no decision depends on it.
+A token is two items of the table, which are created together and deleted together. `token#{hash}` is the item for
+authentication, in which the time of the last use is recorded: nothing else changes in between. `token-id#{id}` is the
+item for listing and revoking; ids sort by time. A third item counts the administrators' tokens that never expire. Each
+change is one transaction, so concurrent changes leave neither half a token nor a wrong count. The list is a query of an
+index, which lags by up to a second, so no decision depends on it. The index has only keys: the items are read by them.
 """
 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -129,7 +129,7 @@ class TokenRegistry:
                 Limit=limit - len(tokens) + 1,
                 **position,
             )
-            tokens += [_info(item) for item in response["Items"]]
+            tokens += await self._read([{"pk": item["pk"]} for item in response["Items"]])
             start = response.get("LastEvaluatedKey")
             if len(tokens) > limit:
                 return TokenPage(tokens=tokens[:limit], cursor=tokens[limit - 1].id)
@@ -167,6 +167,14 @@ class TokenRegistry:
                 "(POST /api/v1/images/tokens with the role admin and without expires_at)"
             )
 
+    async def _read(self, keys: Sequence[_Item]) -> list[TokenInfo]:
+        """Return the tokens whose listing items have these keys, the newest first. Revoked ones are left out."""
+        listing = await self._table.get_many(keys, _NOT_READ)
+        lookup = await self._table.get_many([{"pk": item["token_pk"]} for item in listing], _NOT_READ)
+        uses = {item["pk"]["S"]: item.get("last_used_at") for item in lookup}
+        listing.sort(key=lambda item: item["pk"]["S"], reverse=True)
+        return [_info(item, uses.get(item["token_pk"]["S"])) for item in listing]
+
     def _put(self, item: _Item) -> dict[str, Any]:
         return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
 
@@ -194,14 +202,14 @@ class TokenRegistry:
         return await self._table.transact(writes, "The token was not changed", contended=contended)
 
 
-def _info(item: _Item) -> TokenInfo:
+def _info(item: _Item, last_used_at: _Item | None = None) -> TokenInfo:
     return TokenInfo(
         id=item["pk"]["S"].partition("#")[2],
         name=item["name"]["S"],
         role=item["role"]["S"],
         created_at=_datetime(item["created_at"]),
         expires_at=_datetime(item["token_expires_at"]) if "token_expires_at" in item else None,
-        last_used_at=_datetime(item["last_used_at"]) if "last_used_at" in item else None,
+        last_used_at=_datetime(last_used_at) if last_used_at else None,
         engines=sorted(item["engines"]["SS"]) if "engines" in item else None,
         models=sorted(item["models"]["SS"]) if "models" in item else None,
     )

@@ -12,11 +12,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.aws import Aws, ConditionFailed, Table
-from image_gateway.errors import StorageUnavailable
+from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,8 +43,19 @@ def listing_key(token_id: str) -> dict[str, Any]:
     return {"pk": {"S": f"token-id#{token_id}"}}
 
 
+@dataclass(slots=True)
+class _Use:
+    """The last use of a token: the key of the item that it is recorded in, and the latest record, since 1970."""
+
+    key: dict[str, Any]
+    recorded_at: float
+
+
 class TokenAuthenticator:
     """Authenticates tokens by the gateway's table, with a cache.
+
+    The last use is recorded in the item that authenticates the token. So a process knows from its lookup whether the
+    use is due, and thousands of new processes do not write the same item.
 
     Args:
         aws: DynamoDB.
@@ -56,12 +68,13 @@ class TokenAuthenticator:
         self._ttl = settings.token_ttl_seconds
         self._now = now
         self._cache: dict[str, tuple[float, Principal]] = {}
-        self._recorded_at: dict[str, float] = {}
+        self._uses: dict[str, _Use] = {}
 
     async def authenticate(self, token: str) -> Principal | None:
         """Return the token's principal, or None if the token is invalid. A malformed token causes no lookup.
 
         Raises:
+            Forbidden: this version does not know the token's role.
             StorageUnavailable: the table cannot be read.
         """
         if not TOKEN_PATTERN.fullmatch(token):
@@ -79,16 +92,16 @@ class TokenAuthenticator:
 
     @asynccontextmanager
     async def recording_use(self, principal: Principal) -> AsyncIterator[None]:
-        """Record the use of a token while the block runs, at most once an hour, even if the block fails.
+        """Record the use of an authenticated token while the block runs, at most once an hour, even if the block fails.
 
         Lambda freezes a function after its response, so the end of the block waits for the record, for up to 0.5 s.
         """
-        now = self._now()
-        if now - self._recorded_at.get(principal.id, float("-inf")) < _USE_INTERVAL_SECONDS:
+        now, use = self._now(), self._uses[principal.id]
+        if now - use.recorded_at < _USE_INTERVAL_SECONDS:
             yield
             return
-        self._recorded_at[principal.id] = now
-        recording = asyncio.create_task(self._record_use(principal.id, now))
+        use.recorded_at = now
+        recording = asyncio.create_task(self._record_use(principal.id, use.key, now))
         try:
             yield
         finally:
@@ -101,22 +114,26 @@ class TokenAuthenticator:
         item = await self._table.get(key, "The token cannot be checked")
         if item is None:
             return None
-        expires = item.get("token_expires_at")
+        token_id, expires = item["token_id"]["S"], item.get("token_expires_at")
+        # A record of this process may have failed. It is not repeated.
+        earlier = self._uses[token_id].recorded_at if token_id in self._uses else float("-inf")
+        stored = float(item["last_used_at"]["N"]) if "last_used_at" in item else float("-inf")
+        self._uses[token_id] = _Use(key, max(earlier, stored))
         return Principal(
-            id=item["token_id"]["S"],
+            id=token_id,
             name=item["name"]["S"],
-            role=Role[item["role"]["S"].upper()],
+            role=_role(token_id, item["role"]["S"]),
             expires_at=float(expires["N"]) if expires else None,
             engines=frozenset(item["engines"]["SS"]) if "engines" in item else None,
             models=frozenset(item["models"]["SS"]) if "models" in item else None,
         )
 
-    async def _record_use(self, token_id: str, now: float) -> None:
+    async def _record_use(self, token_id: str, key: dict[str, Any], now: float) -> None:
         try:
             await self._table.call(
                 "UpdateItem",
                 "The last use of the token was not recorded",
-                Key=listing_key(token_id),
+                Key=key,
                 UpdateExpression="SET last_used_at = :now",
                 ConditionExpression=_USE_IS_DUE,
                 # Sent although it is the default, because the functions' policies require it.
@@ -130,6 +147,18 @@ class TokenAuthenticator:
             pass  # another process has recorded a use, or the token was revoked
         except StorageUnavailable as error:
             _log_unrecorded_use(token_id, error.detail)
+
+
+def _role(token_id: str, name: str) -> Role:
+    """Return the role with this name.
+
+    Raises:
+        Forbidden: a newer version, before a rollback, has created the token with a role that this one does not know.
+    """
+    if role := Role.__members__.get(name.upper()):
+        return role
+    logger.warning("a token has an unknown role", extra={"token_id": token_id, "role": name})
+    raise Forbidden("This token has a role that the deployed version does not know")
 
 
 def _log_unrecorded_use(token_id: str, reason: str) -> None:

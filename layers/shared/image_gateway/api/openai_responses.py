@@ -66,8 +66,9 @@ class OpenAIResponder:
         Raises:
             GatewayError: the job did not succeed, or its response cannot be built.
         """
+        requested: ResponseFormat = "url" if job.response_format == "url" else "b64_json"
         body = await self._builder.build(
-            job, response_format or job.response_format, contents, remaining=self._waiting.remaining_seconds
+            job, response_format or requested, contents, remaining=self._waiting.remaining_seconds
         )
         headers = {WARNINGS_HEADER: format_warnings(job.warnings)} if job.warnings else {}
         if body.url:

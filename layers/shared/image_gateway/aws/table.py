@@ -84,23 +84,34 @@ class Table:
         """
         return (await self.call("GetItem", failure, Key=key, ConsistentRead=True)).get("Item")
 
-    async def get_many(self, keys: Sequence[Item], failure: str) -> list[Any]:
-        """Return the existing items with these keys, by consistent reads, in any order.
+    async def get_many(
+        self, keys: Sequence[Item], failure: str, *, consistent: bool = True, attributes: Sequence[str] = ()
+    ) -> list[Any]:
+        """Return the existing items with these keys, in any order.
 
         Keys that DynamoDB leaves unprocessed are read again, with exponential backoff and jitter.
+
+        Args:
+            keys: the keys, each once.
+            failure: what was not done if a call fails.
+            consistent: whether the reads are consistent, which costs twice as much.
+            attributes: the attributes to return; by default all.
 
         Raises:
             StorageUnavailable: a call failed, or keys stayed unprocessed.
         """
+        names = {f"#{number}": name for number, name in enumerate(attributes)}
+        projection = {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names} if names else {}
         items: list[Any] = []
         for first in range(0, len(keys), _MAX_BATCH_KEYS):
-            items += await self._get_batch(keys[first : first + _MAX_BATCH_KEYS], failure)
+            batch = {"Keys": keys[first : first + _MAX_BATCH_KEYS], "ConsistentRead": consistent, **projection}
+            items += await self._get_batch(batch, failure)
         return items
 
-    async def _get_batch(self, keys: Sequence[Item], failure: str) -> list[Any]:
-        """Return the existing items with these keys, at most `_MAX_BATCH_KEYS`. Raises as `get_many`."""
+    async def _get_batch(self, batch: Item, failure: str) -> list[Any]:
+        """Return the existing items of one batch read, which has at most `_MAX_BATCH_KEYS`. Raises as `get_many`."""
         items: list[Any] = []
-        unread: Any = {self.name: {"Keys": keys, "ConsistentRead": True}}
+        unread: Any = {self.name: batch}
         for attempt in range(_MAX_BATCH_READS):
             try:
                 response = await self._aws.call("dynamodb", "BatchGetItem", RequestItems=unread)

@@ -14,7 +14,7 @@ from image_gateway.aws.object_store import ObjectStore
 from image_gateway.batches.results import line_results, results_document
 from image_gateway.batches.store import Batch, BatchStore
 from image_gateway.jobs import queries
-from image_gateway.jobs.job_item import parse_item
+from image_gateway.jobs.job_item import parse_items
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 
@@ -112,7 +112,7 @@ class BatchTracker:
     async def _jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """Return those of the jobs that are in the table, by id."""
         items = await self._table.get_many([queries.item_key(job_id) for job_id in job_ids], "The jobs cannot be read")
-        return {job.id: job for job in map(parse_item, items)}
+        return {job.id: job for job in parse_items(items)}
 
 
 def _lines_key(batch_id: str) -> str:

@@ -12,6 +12,8 @@ from image_gateway.images.formats import isobmff, jpeg, png
 
 _TRUNCATED = "the image is truncated"
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif", "image/avif": "avif"}
+CONTENT_TYPES = {extension: content_type for content_type, extension in _EXTENSIONS.items()}
+"""The content types by their file name extensions."""
 
 
 @dataclass(frozen=True, slots=True)

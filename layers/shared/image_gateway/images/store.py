@@ -17,6 +17,11 @@ _MAX_METADATA = 512
 _NUMBER = re.compile(r"/(\d+)\.\w+$")
 
 
+def image_folder(job_id: str) -> str:
+    """Return what the keys of a job's output images begin with, with a slash at its end."""
+    return f"images/{job_time(job_id):%Y/%m/%d}/{job_id}/"
+
+
 class ImageStore:
     """Stores images, and signs URLs to them.
 
@@ -53,7 +58,7 @@ class ImageStore:
         Raises:
             StorageUnavailable: the bucket does not accept the image.
         """
-        key = f"{_folder(job_id)}/{number}.{image_type.extension}"
+        key = f"{image_folder(job_id)}{number}.{image_type.extension}"
         headers = {name: _header_value(value) for name, value in metadata.items() if value.strip()}
         with storage_errors("The image was not stored", retry_after=None, may_have_cost=True, outstanding=True):
             await persist(lambda: self._bucket.put(key, data, image_type.content_type, headers), remaining)
@@ -69,7 +74,7 @@ class ImageStore:
         """
         with storage_errors("The job's images cannot be listed"):
             try:
-                keys = await self._bucket.keys(f"{_folder(job_id)}/")
+                keys = await self._bucket.keys(image_folder(job_id))
             except AwsError as error:
                 if error.transient:
                     raise
@@ -121,7 +126,3 @@ def _header_value(text: str) -> str:
     # S3 accepts at most 2 KB of metadata, and HTTP no spaces around a value. An image must not be lost because of the
     # name of its model.
     return quote(text.strip(), safe=" /:;,.@+()[]=")[:_MAX_METADATA].rstrip()
-
-
-def _folder(job_id: str) -> str:
-    return f"images/{job_time(job_id):%Y/%m/%d}/{job_id}"

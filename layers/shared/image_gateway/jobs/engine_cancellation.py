@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from image_gateway.config.store import ConfigStore
+from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import Cancelable
 from image_gateway.errors import GatewayError
 from image_gateway.jobs.engine_factory import EngineFactory
@@ -33,6 +34,8 @@ class EngineCanceler:
 
     async def cancel(self, job: Job) -> None:
         """Stop a job's run, on an engine that can tell it from other runs. A failure is logged."""
+        if job.engine not in REGISTRY:
+            return
         try:
             config = (await self._configs.read()).config
             engine = self._engine(job.engine, config, edit=job.kind == "edit")

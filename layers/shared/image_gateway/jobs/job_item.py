@@ -1,17 +1,39 @@
-"""The DynamoDB item of a job: the job as JSON in `job`, and beside it the attributes for conditions and indexes.
+"""The DynamoDB item of a job: what conditions and indexes need as attributes, and everything else as JSON in `job`.
 
-These attributes are `status`, `owner`, `listed` (the partition key of an index over all jobs), `attempts`, the lease
-(`lease_holder`, and `lease_until` in seconds since 1970) and `expires_at`, after which DynamoDB removes the item.
-An ended job may have `announced`: see `jobs.announcement`.
+The attributes are `pk` with the id, `status`, `owner`, `listed` (the partition key of an index over all jobs),
+`attempts`, the lease (`lease_holder`, and `lease_until` in seconds since 1970) and `expires_at`, after which DynamoDB
+removes the item. An ended job may have `announced`: see `jobs.announcement`.
+
+A write costs one unit for each kilobyte, and the last one is of the whole job. So nothing is stored twice, and neither
+what equals its default nor what an ended job no longer needs: the item of a usual ended job has some 600 bytes.
 """
 
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from image_gateway.images.sniff import CONTENT_TYPES
+from image_gateway.images.store import image_folder
 from image_gateway.jobs import queries
 from image_gateway.models.jobs import Job
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+logger = logging.getLogger(__name__)
+
+STATE_ATTRIBUTES = ("pk", "owner", "status", "announced")
+"""The attributes that the recovery needs: `is_unfinished`, and to queue the job again."""
+_ATTRIBUTES = frozenset({"id", "owner", "status", "attempts"})
+"""Fields of a job that are attributes of its item, or its key."""
+_ONLY_UNTIL_THE_END = frozenset({"inputs", "mask", "input_bytes", "pinned", "not_before"})
+"""Fields that only another attempt would need."""
+_TIMES = ("not_before", "created_at", "started_at", "finished_at")
+"""Fields that are stored as microseconds since 1970."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def build_item(job: Job, expires_at: float) -> "dict[str, AttributeValueTypeDef]":
@@ -27,7 +49,7 @@ def build_item(job: Job, expires_at: float) -> "dict[str, AttributeValueTypeDef]
         "status": {"S": job.status},
         "attempts": {"N": str(job.attempts)},
         "expires_at": {"N": str(int(expires_at))},
-        "job": {"S": job.model_dump_json(exclude_none=True)},
+        "job": {"S": json.dumps(_content(job), separators=(",", ":"), ensure_ascii=False)},
     }
 
 
@@ -37,11 +59,37 @@ def lease_attributes(holder: str, until: float) -> "dict[str, AttributeValueType
 
 
 def parse_item(item: Any) -> Job:
-    """Return the job of an item of the table."""
-    job = Job.model_validate_json(item["job"]["S"])
-    if "announced" in item:
-        job.announced = item["announced"]["BOOL"]
-    return job
+    """Return the job of an item of the table.
+
+    Raises:
+        ValueError, LookupError, TypeError, OverflowError: the item is not that of a job, as far as this version knows.
+    """
+    content = json.loads(item["job"]["S"])
+    job_id = queries.item_job_id(item)
+    for name in _TIMES:
+        if name in content:
+            content[name] = _EPOCH + content[name] * _MICROSECOND
+    if "images" in content:
+        folder = image_folder(job_id)
+        content["images"] = [_unpacked_image(image, folder) for image in content["images"]]
+    fields = {"id": job_id, "owner": item["owner"]["S"], "status": item["status"]["S"]}
+    announced = item["announced"]["BOOL"] if "announced" in item else None
+    return Job.model_validate({**content, **fields, "attempts": int(item["attempts"]["N"]), "announced": announced})
+
+
+def parse_items(items: Iterable[Any]) -> Iterator[Job]:
+    """Yield the jobs of items. Those that cannot be read are logged and left out: no list fails because of one job."""
+    for item in items:
+        try:
+            yield parse_item(item)
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
+            extra = {"job_id": queries.item_job_id(item), "error": type(error).__name__}
+            logger.error("a job's record cannot be read", extra=extra)  # noqa: TRY400 - its message may hold the prompt
+
+
+def is_unfinished(item: Any) -> bool:
+    """Whether a job is queued or running, or its end is recorded as not announced. The item may be partial."""
+    return item["status"]["S"] in {"queued", "running"} or item.get("announced") == {"BOOL": False}
 
 
 def is_same_write(written: "dict[str, AttributeValueTypeDef]", stored: Any) -> bool:
@@ -49,4 +97,35 @@ def is_same_write(written: "dict[str, AttributeValueTypeDef]", stored: Any) -> b
 
     Two writes of a job hardly ever have equal items, because the job's times are recorded to the microsecond.
     """
-    return stored is not None and all(stored.get(name) == written.get(name) for name in ("pk", "job", "lease_holder"))
+    names = ("pk", "status", "attempts", "job", "lease_holder")
+    return stored is not None and all(stored.get(name) == written.get(name) for name in names)
+
+
+def _content(job: Job) -> dict[str, Any]:
+    """Return what is stored as JSON."""
+    excluded = _ATTRIBUTES | (_ONLY_UNTIL_THE_END if job.ended else frozenset())
+    content = job.model_dump(mode="json", exclude=set(excluded), exclude_none=True, exclude_defaults=True)
+    for name in _TIMES:
+        if name in content:
+            content[name] = (getattr(job, name) - _EPOCH) // _MICROSECOND
+    if "images" in content:
+        folder = image_folder(job.id)
+        content["images"] = [_packed_image(image, folder) for image in content["images"]]
+    return content
+
+
+def _packed_image(image: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return a stored image without the folder of its job and without the content type that its key implies."""
+    packed = {**image, "key": image["key"].removeprefix(folder)}
+    if packed["content_type"] == _content_type(packed["key"]):
+        del packed["content_type"]
+    return packed
+
+
+def _unpacked_image(image: dict[str, Any], folder: str) -> dict[str, Any]:
+    key = image["key"]
+    return {"content_type": _content_type(key), **image, "key": key if "/" in key else folder + key}
+
+
+def _content_type(key: str) -> str | None:
+    return CONTENT_TYPES.get(key.rpartition(".")[2])

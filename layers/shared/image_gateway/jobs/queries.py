@@ -1,4 +1,7 @@
-"""DynamoDB queries for jobs, with their keys and cursors."""
+"""DynamoDB queries for the keys of jobs, and cursors.
+
+Both indexes have keys only, so that a job's writes after the first cost nothing in them. The jobs are read by key.
+"""
 
 import base64
 import json
@@ -8,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import uuid7
-from image_gateway.models.jobs import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -19,48 +21,30 @@ JOB = "job"
 """The value of the attribute `listed` for every job, and the first part of every job's key."""
 
 
-def jobs_query(owner: str | None, status: Status | None) -> dict[str, Any]:
-    """Return DynamoDB's query for jobs, the newest first.
+def jobs_query(owner: str | None) -> dict[str, Any]:
+    """Return DynamoDB's query for the keys of jobs, the newest first.
 
     Args:
         owner: only jobs of this owner; None for all jobs.
-        status: only jobs with this status; None for any.
     """
     index, name, value = (LISTED, "listed", JOB) if owner is None else (BY_OWNER, "owner", owner)
-    query: dict[str, Any] = {
+    return {
         "IndexName": index,
         "KeyConditionExpression": "#key = :key AND begins_with(pk, :job)",
         "ExpressionAttributeNames": {"#key": name},
         "ExpressionAttributeValues": {":key": {"S": value}, ":job": {"S": f"{JOB}#"}},
         "ScanIndexForward": False,
     }
-    if status is not None:
-        query["FilterExpression"] = "#status = :status"
-        query["ExpressionAttributeNames"]["#status"] = "status"
-        query["ExpressionAttributeValues"][":status"] = {"S": status}
-    return query
 
 
-def unfinished_jobs_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
-    """Return DynamoDB's query for the keys and owners of jobs created between two times (UTC) that are not finished.
-
-    These are queued jobs, running jobs, and ended jobs that are recorded as not announced.
-    """
+def created_between_query(earliest: datetime, latest: datetime) -> dict[str, Any]:
+    """Return DynamoDB's query for the keys of all jobs that were created between two times (UTC)."""
     first, last = (f"{JOB}#{uuid7(max(0, int(time.timestamp() * 1000)), 0)}" for time in (earliest, latest))
     return {
         "IndexName": LISTED,
         "KeyConditionExpression": "#key = :key AND pk BETWEEN :first AND :last",
-        "FilterExpression": "#status IN (:queued, :running) OR announced = :no",
-        "ProjectionExpression": "pk, #owner",
-        "ExpressionAttributeNames": {"#key": "listed", "#status": "status", "#owner": "owner"},
-        "ExpressionAttributeValues": {
-            ":key": {"S": JOB},
-            ":first": {"S": first},
-            ":last": {"S": last},
-            ":queued": {"S": "queued"},
-            ":running": {"S": "running"},
-            ":no": {"BOOL": False},
-        },
+        "ExpressionAttributeNames": {"#key": "listed"},
+        "ExpressionAttributeValues": {":key": {"S": JOB}, ":first": {"S": first}, ":last": {"S": last}},
     }
 
 

@@ -17,9 +17,9 @@ from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs import queries
 from image_gateway.jobs.claim_item import claim_key, claim_put, claiming_job_id
 from image_gateway.jobs.idempotency import Claim
-from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes, parse_item
+from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes, parse_item, parse_items
 from image_gateway.jobs.record_size import truncate_to_fit
-from image_gateway.models.jobs import Job, Status, utc_now
+from image_gateway.models.jobs import OPEN_STATUSES, Job, Status, utc_now
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ _NOT_STORED = "The job was not stored"
 _MAX_CLAIM_TRIES = 5
 _RETURN_STORED_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 """Makes DynamoDB return the stored item with the error of a write whose condition fails."""
-_READ_LIMIT = 250
-_MAX_QUERIES = 8
+_READ_LIMIT = 100
+"""How many jobs are read at once while jobs of one status are looked for: as many as one batch read can have."""
+_MAX_QUERIES = 20
 MAX_READ_PER_PAGE = _READ_LIMIT * _MAX_QUERIES
 """The most jobs that are read for one page. It limits the time and cost of a request for jobs with a rare status."""
 
@@ -131,7 +132,7 @@ class JobStore:
             StorageUnavailable: the table does not respond.
         """
         job = await self.get(job_id)
-        if job is None or job.ended:
+        if job is None or job.status not in OPEN_STATUSES:
             return None
         previous_status, previous_engine = job.status, job.engine
         # The condition includes the attempts, because after the read another holder may have leased the job and put it
@@ -178,7 +179,7 @@ class JobStore:
             }
         )
 
-    async def end(self, job: Job, *, expected_status: Status) -> bool:
+    async def end(self, job: Job, *, expected_status: str) -> bool:
         """Store the completion of a job whoever holds its lease, as a cancellation or a dead letter does.
 
         Returns:
@@ -236,22 +237,31 @@ class JobStore:
             InvalidRequest: the cursor is invalid.
             StorageUnavailable: the table does not respond.
         """
-        query = queries.jobs_query(owner, status)
+        query = queries.jobs_query(owner)
         jobs: list[Job] = []
         start = queries.start_key(cursor, owner) if cursor is not None else None
         for _ in range(_MAX_QUERIES):
             position = {"ExclusiveStartKey": start} if start else {}
-            # One job more than the page has room for shows whether there is a next page. With a status, DynamoDB
-            # counts the jobs before it filters them, so more are read.
+            # One job more than the page has room for shows whether there is a next page.
             read_limit = limit - len(jobs) + 1 if status is None else _READ_LIMIT
             response = await self._table.call("Query", _NOT_READ, Limit=read_limit, **position, **query)
-            jobs += [parse_item(item) for item in response["Items"]]
+            jobs += [job for job in await self._read(response["Items"]) if status in (None, job.status)]
             start = response.get("LastEvaluatedKey")
             if len(jobs) > limit:
                 return jobs[:limit], queries.encode_cursor(jobs[limit - 1].id)
             if not start:
                 return jobs, None
         return jobs, queries.next_cursor(start)
+
+    async def _read(self, index_entries: list[Any]) -> list[Job]:
+        """Return the jobs of an index's entries, in their order. Jobs that were removed in the meantime are left out.
+
+        The index may lag behind, but the jobs are read as they are now.
+        """
+        keys = [entry["pk"]["S"] for entry in index_entries]
+        items = await self._table.get_many([{"pk": {"S": key}} for key in keys], _NOT_READ)
+        by_key = {item["pk"]["S"]: item for item in items}
+        return [*parse_items(by_key[key] for key in keys if key in by_key)]
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return build_item(job, self._clock() + self._retention_seconds)

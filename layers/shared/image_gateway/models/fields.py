@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_SIDE = 16_384
@@ -118,6 +118,14 @@ def _children(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
+
+
+def one_of(literal: Any) -> WithJsonSchema:
+    """Document a text of a response as one of a `Literal`'s values.
+
+    Other values are shown as they are: a newer version, before a rollback, may have stored them.
+    """
+    return WithJsonSchema({"type": "string", "enum": list(get_args(literal))})
 
 
 def _engine_or_default(value: object) -> object:

@@ -1,10 +1,11 @@
 """Response bodies: images, uploads, problem documents, jobs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from image_gateway.models.fields import one_of
 from image_gateway.models.jobs import Kind, Status
 
 
@@ -99,8 +100,8 @@ class JobInfo(BaseModel):
     """A job: one request and its outcome. Times are UTC."""
 
     id: str
-    kind: Kind
-    status: Status
+    kind: Annotated[str, one_of(Kind)]
+    status: Annotated[str, one_of(Status)]
     owner: str | None = Field(None, description="Owner of the job; shown to administrators.")
     engine: str | None = Field(None, description="The engine of the job.")
     model: str | None = Field(None, description="The engine's name of the model.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,9 @@ Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 ResponseFormat = Literal["b64_json", "url"]
 
+KINDS: tuple[str, ...] = get_args(Kind)
+OPEN_STATUSES: tuple[Status, ...] = ("queued", "running")
+"""The statuses that a worker may change."""
 FINAL_STATUSES: tuple[Status, ...] = ("succeeded", "failed", "canceled")
 """The statuses that never change again."""
 
@@ -55,12 +58,15 @@ class JobError(BaseModel):
 class Job(BaseModel):
     """One request and its outcome.
 
-    Fields that this version does not know are kept: a newer version, before a rollback, may have stored them.
+    A newer version, before a rollback, may have stored fields that this version does not know, and kinds, statuses,
+    channels and formats. All of them are kept.
 
     Times are UTC. The `repr` contains neither the prompt, which is in `request`, nor fields that may quote it.
 
     Attributes:
-        channel: a `Channel`, or one that only a newer version has.
+        kind: a `Kind`, or one that only a newer version has.
+        channel: likewise a `Channel`.
+        status: likewise a `Status`.
         request: the form without its images.
         inputs: keys of the input images in the bucket.
         mask: key of the mask in the bucket.
@@ -68,21 +74,20 @@ class Job(BaseModel):
         batch: id of the batch, for a job of a request file.
         line: its line in the request file.
         pinned: the job runs on its `engine` with its `model`, even if the configuration has changed.
-        response_format: of the OpenAI channel's response.
+        response_format: likewise a `ResponseFormat`, of the OpenAI channel's response.
         attempts: number of attempts that have started.
         not_before: no worker starts the queued job before this time.
-        announced: whether the event about the end was published; None where only the job's message guarantees it. In
-            the table it is an attribute of its own, not part of the JSON.
+        announced: whether the event about the end was published; None where only the job's message guarantees it.
         reported: what the engine reported about all images: `quality` and `background`.
     """
 
-    model_config = ConfigDict(validate_assignment=True, extra="allow")
+    model_config = ConfigDict(validate_assignment=True, extra="allow", hide_input_in_errors=True)
 
     id: str
-    kind: Kind
+    kind: str
     owner: str
     channel: str = "images"
-    status: Status = "queued"
+    status: str = "queued"
     request: dict[str, Any] = Field(default={}, repr=False)
     inputs: list[str] = []
     mask: str | None = None
@@ -92,7 +97,7 @@ class Job(BaseModel):
     engine: str = ""
     model: str = ""
     pinned: bool = False
-    response_format: ResponseFormat = "b64_json"
+    response_format: str = "b64_json"
     attempts: int = 0
     not_before: datetime | None = None
     created_at: datetime = Field(default_factory=utc_now)
@@ -120,23 +125,34 @@ class Job(BaseModel):
         )
 
     def to_error(self) -> GatewayError:
-        """Return the recorded error of a failed or canceled job, as an instance of the class with its code."""
+        """Return the recorded error of a failed or canceled job, as an instance of the class with its code.
+
+        An error that only a newer version has is a `GatewayError` with its recorded status, code and title.
+        """
         error = self.error
         if error is None:
             return GatewayError(f"The job {self.id} was {self.status}")
         error_class = _ERROR_CLASSES.get(error.code, GatewayError)
-        return error_class(
+        recorded = error_class(
             error.detail,
             field=error.field,
             retry_after=error.retry_after,
             may_have_cost=error.may_have_cost,
             permanent=error.permanent,
         )
+        if error.code not in _ERROR_CLASSES:
+            vars(recorded).update(status=error.status, code=error.code, title=error.title)
+        return recorded
 
     @property
     def ended(self) -> bool:
         """Whether the status is final."""
         return self.status in FINAL_STATUSES
+
+    @property
+    def left_to_newer_version(self) -> bool:
+        """Whether only a newer version knows the status, so that this one must not run or end the job by itself."""
+        return not self.ended and self.status not in OPEN_STATUSES
 
 
 def _with_subclasses(error_class: type[GatewayError]) -> Iterator[type[GatewayError]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import EngineName
+from image_gateway.models.fields import EngineName, one_of
 
 RoleName = Literal["user", "admin"]
 
@@ -67,7 +67,7 @@ class TokenInfo(BaseModel):
 
     id: str = Field(description="The owner of this token's jobs and images is `token:{id}`.")
     name: str
-    role: RoleName
+    role: Annotated[str, one_of(RoleName)]
     created_at: datetime
     expires_at: datetime | None = Field(description="When the token expires; null: never.")
     last_used_at: datetime | None = Field(description="Last use, recorded at most once an hour; null: never used.")

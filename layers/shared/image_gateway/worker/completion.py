@@ -148,6 +148,6 @@ class JobCompletion:
             )
 
     async def has_ended(self, job_id: str) -> bool:
-        """Return whether a job has ended; also true if it no longer exists."""
+        """Return whether a job has ended; also true if it no longer exists, or if it is left to a newer version."""
         job = await self._jobs.get(job_id)
-        return job is None or job.ended
+        return job is None or job.ended or job.left_to_newer_version

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 
 from image_gateway.aws import Aws, Table
 from image_gateway.jobs import queries
+from image_gateway.jobs.job_item import STATE_ATTRIBUTES, is_unfinished
 from image_gateway.jobs.job_queue import MAX_BATCH_SIZE, JobQueue
 from image_gateway.settings import Settings
 
 _SPAN = timedelta(hours=1)
 _AGES = (timedelta(hours=1), timedelta(hours=97))
 """Ages of the youngest jobs that a run looks at: one hour, and one hour more than SQS keeps a message."""
+_KEYS_PER_QUERY = 2_000
+_NOT_READ = "The jobs cannot be read"
 
 
 class Recovery:
@@ -51,13 +54,20 @@ class Recovery:
                 await self._queue.send_batch(jobs)
 
     async def _unfinished_jobs(self, earliest: datetime, latest: datetime) -> AsyncIterator[tuple[str, str]]:
-        """Yield id and owner of the jobs that were created between two times and are not finished."""
-        query = queries.unfinished_jobs_query(earliest, latest)
+        """Yield id and owner of the jobs that were created between two times and are not finished.
+
+        Only some thousand keys and states are in memory at once, however many jobs there are.
+        """
+        query = queries.created_between_query(earliest, latest)
         start: dict[str, object] = {}
         while True:
-            response = await self._table.call("Query", "The jobs cannot be read", **query, **start)
-            for item in response["Items"]:
-                yield queries.item_job_id(item), queries.item_owner(item)
+            response = await self._table.call("Query", _NOT_READ, Limit=_KEYS_PER_QUERY, **query, **start)
+            keys = [{"pk": entry["pk"]} for entry in response["Items"]]
+            # The jobs are at least an hour old, so reads that are not consistent suffice, for half of the price.
+            items = await self._table.get_many(keys, _NOT_READ, consistent=False, attributes=STATE_ATTRIBUTES)
+            for item in items:
+                if is_unfinished(item):
+                    yield queries.item_job_id(item), queries.item_owner(item)
             if "LastEvaluatedKey" not in response:
                 return
             start = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
