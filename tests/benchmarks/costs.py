@@ -14,7 +14,7 @@ ENGINE_SECONDS = (1, 5, 30, 120)
 WAITING_JOBS = (1, 10, 100)
 BATCH_SIZE = 10
 _MEASURED_ENGINE_MS = 1_000.0
-_WRITE_UNITS = 6  # units of one write of a job: 2 KB, and the same for each of two indexes
+_WRITE_UNITS = 5  # three writes of a job, each of less than 1 KB, and its key in two indexes
 _MAX_INLINE_SECONDS = 24
 
 
@@ -105,10 +105,9 @@ def _lambda_dollars(ms: float, megabytes: int) -> float:
 
 
 def _request_dollars(*, queued: bool) -> float:
-    """Return the price of one image's requests: API, function, two or three writes of the job, object, event."""
-    writes = 3 if queued else 2
+    """Return the price of one image's requests: API, function, the job's record, object, event."""
     dollars = prices.HTTP_API_REQUEST + prices.LAMBDA_REQUEST + prices.S3_PUT + prices.EVENT
-    dollars += writes * _WRITE_UNITS * prices.DYNAMODB_WRITE_UNIT
+    dollars += _WRITE_UNITS * prices.DYNAMODB_WRITE_UNIT
     if queued:
         dollars += 3 * prices.SQS_REQUEST + prices.LAMBDA_REQUEST + 2 * prices.DYNAMODB_READ_UNIT
     return dollars

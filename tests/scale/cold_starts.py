@@ -1,7 +1,7 @@
-"""Cold starts while Parameter Store throttles: real processes, each of which reads the configuration once.
+"""Cold starts while Parameter Store throttles, each of which reads the configuration once.
 
-A process is forked when the code is loaded and nothing has been read, so that hundreds can start in a second on a small
-computer. Each has its own client for AWS and its own cache, and as much time as a request has at API Gateway.
+Each has its own client for AWS and its own cache, and as much time as a request has at API Gateway. They are real
+processes, or run in this process in a time that passes at once: then a busy computer changes nothing.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from tests.scale.shared_time import SharedTime
 
 REQUEST_SECONDS = 22.0
 """How long a request may wait for the configuration: see `jobs.submission`."""
@@ -40,16 +42,68 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return f"{statuses}; seconds: p50 {statistics.median(seconds):.1f}, p99 {p99:.1f}, longest {seconds[-1]:.1f}"
 
 
-def start_processes(count: int, within: float, code: Path) -> list[Outcome]:
+class Package:
+    """A version of the package, with what a function has loaded before its first request.
+
+    Args:
+        code: a checkout of the repository.
+    """
+
+    def __init__(self, code: Path) -> None:
+        sys.path.insert(0, str(code / "layers/shared"))
+        self._aws = import_module("image_gateway.aws")
+        self._locks = import_module("image_gateway.aws.locks")
+        self._store = import_module("image_gateway.config.store")
+        self._errors = import_module("image_gateway.errors")
+        self._settings = import_module("image_gateway.settings").Settings(
+            config_parameter="/image-gateway/scale/config", bucket="scale", table="scale"
+        )
+        self._tls = ssl.create_default_context()
+
+    async def first_read(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Outcome:
+        """Read the configuration as a new process does."""
+        aws = self._aws.Aws(lambda: self._aws.create_transport(self._tls), sleep=sleep)
+        store_class: Any = self._store.ConfigStore
+        # Earlier versions have no pauses of their own, and wait for as long as they think fit.
+        options = {"sleep": sleep} if "sleep" in inspect.signature(store_class).parameters else {}
+        store = store_class(aws, self._settings, self._locks.Locks(aws, self._settings), clock=clock, **options)
+        started, status = clock(), 200
+        takes_time = "remaining" in inspect.signature(store.read).parameters
+        remaining = [lambda: started + REQUEST_SECONDS - clock()] if takes_time else []
+        try:
+            await store.read(*remaining)
+        except self._errors.GatewayError as error:
+            status = error.status
+        await aws.aclose()
+        return Outcome(status, clock() - started)
+
+
+async def simulate(count: int, within: float, package: Package, time: SharedTime) -> list[Outcome]:
+    """Start processes at random moments of a simulated time, and return the outcome of each one's first read."""
+    outcomes: list[Outcome] = []
+
+    async def start(moment: float) -> None:
+        await time.sleep(moment)
+        outcomes.append(await package.first_read(time, time.sleep))
+
+    await time.run([start(random.uniform(0, within)) for _ in range(count)])
+    return outcomes
+
+
+def start_processes(count: int, within: float, package: Package) -> list[Outcome]:
     """Start processes at random moments, and return the outcome of each one's first read.
+
+    They are forked when the code is loaded, so that hundreds can start in a second on a small computer.
 
     Args:
         count: how many to start.
         within: seconds in which they start.
-        code: a checkout of the repository, whose package they use.
+        package: what they read with.
     """
-    sys.path.insert(0, str(code / "layers/shared"))
-    parts = _Parts()
     moments = sorted(random.uniform(0, within) for _ in range(count))
     started = time.monotonic()
     children: list[tuple[int, int]] = []
@@ -57,7 +111,8 @@ def start_processes(count: int, within: float, code: Path) -> list[Outcome]:
         time.sleep(max(0.0, started + moment - time.monotonic()))
         reader, writer = os.pipe()
         if (child := os.fork()) == 0:
-            os.write(writer, json.dumps(asyncio.run(parts.read())).encode())
+            outcome = asyncio.run(package.first_read())
+            os.write(writer, json.dumps([outcome.status, outcome.seconds]).encode())
             os._exit(0)
         os.close(writer)
         children.append((child, reader))
@@ -69,31 +124,3 @@ def _outcome(child: int, reader: int) -> Outcome:
         content = pipe.read()
     os.waitpid(child, 0)
     return Outcome(*json.loads(content)) if content else Outcome(0, 0.0)
-
-
-class _Parts:
-    """What a function has loaded before its first request: the package, and the certificates."""
-
-    def __init__(self) -> None:
-        self._aws = import_module("image_gateway.aws")
-        self._locks = import_module("image_gateway.aws.locks")
-        self._store = import_module("image_gateway.config.store")
-        self._errors = import_module("image_gateway.errors")
-        self._settings = import_module("image_gateway.settings").Settings(
-            config_parameter="/image-gateway/scale/config", bucket="scale", table="scale"
-        )
-        self._tls = ssl.create_default_context()
-
-    async def read(self) -> tuple[int, float]:
-        """Read the configuration, and return the fields of the outcome."""
-        aws = self._aws.Aws(lambda: self._aws.create_transport(self._tls))
-        store: Any = self._store.ConfigStore(aws, self._settings, self._locks.Locks(aws, self._settings))
-        started = time.monotonic()
-        # Earlier versions wait for as long as they think fit.
-        takes_time = "remaining" in inspect.signature(store.read).parameters
-        remaining = [lambda: started + REQUEST_SECONDS - time.monotonic()] if takes_time else []
-        try:
-            await store.read(*remaining)
-        except self._errors.GatewayError as error:
-            return error.status, time.monotonic() - started
-        return 200, time.monotonic() - started

@@ -218,6 +218,50 @@ async def test_the_last_use_is_recorded_once_an_hour(
     assert await last_use(registry) == started_at + HOUR
 
 
+async def test_a_new_process_writes_nothing_if_a_use_was_recorded_within_the_hour(
+    settings: Settings, aws: Aws, registry: TokenRegistry, clock: FakeClock
+) -> None:
+    """The lookup shows it. Otherwise a thousand processes that start at once would write the same item."""
+    token = (await registry.create("ci", Role.USER)).token
+    await use(TokenAuthenticator(aws, settings, now=clock), token)
+    clock.seconds += HOUR - 1
+    recording = RecordingAws(aws)
+
+    await use(TokenAuthenticator(recording, settings, now=clock), token)
+
+    assert [request["operation"] for request in recording.requests] == ["GetItem"]
+
+
+async def test_a_warm_process_learns_from_its_next_lookup_that_a_use_was_recorded(
+    settings: Settings, aws: Aws, registry: TokenRegistry, clock: FakeClock
+) -> None:
+    """When an hour is over, one process records the use, and the others need not."""
+    token = (await registry.create("ci", Role.USER)).token
+    recording = RecordingAws(aws)
+    warm = TokenAuthenticator(recording, settings, now=clock)
+    await use(warm, token)
+    clock.seconds += HOUR
+    await use(TokenAuthenticator(aws, settings, now=clock), token)
+    recording.requests.clear()
+
+    await use(warm, token)
+
+    assert [request["operation"] for request in recording.requests] == ["GetItem"]
+
+
+async def test_a_token_with_an_unknown_role_is_forbidden(
+    authenticator: TokenAuthenticator, registry: TokenRegistry, settings: Settings, dynamodb: "DynamoDBClient"
+) -> None:
+    """A newer version has created it. What its role permits is not known, so it permits nothing."""
+    created = await registry.create("auditor", Role.USER)
+    key = lookup_key(created.token)
+    item = dynamodb.get_item(TableName=settings.table, Key=key)["Item"]
+    dynamodb.put_item(TableName=settings.table, Item={**item, "role": {"S": "auditor"}})
+
+    with pytest.raises(Forbidden, match="role"):
+        await authenticator.authenticate(created.token)
+
+
 async def test_the_record_of_a_use_requests_no_return_values(
     aws: Aws, settings: Settings, registry: TokenRegistry
 ) -> None:
