@@ -1,19 +1,12 @@
 """Executes the workflows of the ComfyUI sandbox."""
 
 import hashlib
-import io
 import json
-import secrets
 from collections.abc import Callable
 from typing import Any
 
-from PIL.PngImagePlugin import PngInfo
-
+from sandbox.engines.comfyui_files import Files, Prompt, save_outputs
 from sandbox.engines.comfyui_nodes import FILE_INPUTS, NODES, Spec
-
-Prompt = dict[str, dict[str, Any]]
-Files = dict[tuple[str, str, str], bytes]
-"""(type, subfolder, filename) → bytes."""
 
 
 class ExecutionError(Exception):
@@ -102,29 +95,12 @@ class Graph:
         try:
             if name := FILE_INPUTS.get(node_class):
                 values[name] = self._files[locate(values[name])]
-            return declared.run(**values) if declared.run else _save(self._prompt, values, self._files)
+            return (
+                declared.run(**values) if declared.run else save_outputs(node_class, self._prompt, values, self._files)
+            )
         except Exception as error:
             raise ExecutionError(node_id, error) from error
 
 
 def _convert(spec: Spec, value: Any) -> Any:
     return {"INT": int, "FLOAT": float}.get(spec[0] if isinstance(spec[0], str) else "", lambda same: same)(value)
-
-
-def _save(prompt: Prompt, inputs: dict[str, Any], files: Files) -> dict[str, Any]:
-    """Store images as files and return their names. Outputs are numbered; previews have a random name."""
-    prefix, kind = inputs.get("filename_prefix"), "output"
-    if prefix is None:
-        prefix, kind = f"ComfyUI_temp_{secrets.token_hex(3)}", "temp"
-    subfolder, _, stem = prefix.rpartition("/")
-    taken = sum(name.startswith(f"{stem}_") for of, folder, name in files if (of, folder) == (kind, subfolder))
-    metadata = PngInfo()
-    metadata.add_text("prompt", json.dumps(prompt))
-    images = []
-    for number, image in enumerate(inputs["images"], taken + 1):
-        out = io.BytesIO()
-        image.save(out, "PNG", pnginfo=metadata)
-        filename = f"{stem}_{number:05}_.png"
-        files[kind, subfolder, filename] = out.getvalue()
-        images.append({"filename": filename, "subfolder": subfolder, "type": kind})
-    return {"images": images}

@@ -288,6 +288,35 @@ NODES: dict[str, NodeClass] = {
     ),
     "SandboxFail": NodeClass({"image": _link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), _fail),
     "SaveImage": NodeClass({"images": _link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),
+    "SaveAnimatedWEBP": NodeClass(
+        {
+            "images": _link("IMAGE"),
+            "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+            "fps": _number("FLOAT", 6.0, 0.01, 1000.0),
+            "lossless": ["BOOLEAN", {"default": True}],
+            "quality": _number("INT", 80, 0, 100),
+            "method": [["default", "fastest", "slowest"], {}],
+        },
+        (),
+    ),
+    "SaveWEBM": NodeClass(
+        {
+            "images": _link("IMAGE"),
+            "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+            "codec": [["vp9", "av1"], {}],
+            "fps": _number("FLOAT", 24.0, 0.01, 1000.0),
+            "crf": _number("FLOAT", 32.0, 0, 63.0),
+        },
+        (),
+    ),
+    "SaveImageAdvanced": NodeClass(
+        {
+            "images": _link("IMAGE"),
+            "filename_prefix": ["STRING", {"default": "ComfyUI"}],
+            "format": [["png", "exr"], {}],
+        },
+        (),
+    ),
     "PreviewImage": NodeClass({"images": _link("IMAGE")}, ()),
 }
 """All node types by name. `SandboxFail` raises its message; the others are ComfyUI's."""

@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.engines.comfyui_graph import ExecutionError, Files, Graph, Prompt
+from sandbox.engines.comfyui_files import Files, Prompt
+from sandbox.engines.comfyui_graph import ExecutionError, Graph
 from sandbox.engines.state import elapsed
 
 _SENSITIVE = ("api_key_comfy_org", "auth_token_comfy_org")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sandbox.engines.comfyui_graph import Files, Prompt, locate, outputs_of
+from sandbox.engines.comfyui_files import Files, Prompt
+from sandbox.engines.comfyui_graph import locate, outputs_of
 from sandbox.engines.comfyui_nodes import FILE_INPUTS, NODES, Spec
 
 

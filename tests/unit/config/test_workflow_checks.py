@@ -81,6 +81,27 @@ def test_a_workflow_that_saves_no_image_has_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("node", "made"),
+    [
+        ({"class_type": "SaveWEBM", "inputs": {"images": ["8", 0]}}, "a video"),
+        ({"class_type": "VHS_VideoCombine", "inputs": {"images": ["8", 0]}}, "a video"),
+        ({"class_type": "SaveImageAdvanced", "inputs": {"images": ["8", 0], "format": "exr"}}, "an EXR file"),
+        ({"class_type": "SaveAudioMP3", "inputs": {"images": ["8", 0]}}, "sound"),
+        ({"class_type": "SaveGLB", "inputs": {"images": ["8", 0]}}, "a 3D model"),
+    ],
+)
+def test_a_workflow_that_makes_something_else_has_a_warning(node: dict[str, Any], made: str) -> None:
+    """Beside an image the warning says that it is left out, and else that every request will be refused."""
+    without = {name: other for name, other in CHECKPOINT.workflow.items() if other["class_type"] != "SaveImage"}
+    alone = fields("COMFYUI", {**without, "20": node}, CHECKPOINT.nodes)
+    beside = fields("COMFYUI", {**CHECKPOINT.workflow, "20": node}, CHECKPOINT.nodes)
+
+    where = f"node 20 ({node['class_type']}) makes {made}"
+    assert workflow_warnings(alone, alone) == [f"COMFYUI_WORKFLOW saves no image: {where}"]
+    assert workflow_warnings(beside, beside) == [f"COMFYUI_WORKFLOW: {where}, which is no image and is left out"]
+
+
 def test_fields_that_an_update_does_not_set_have_no_warnings() -> None:
     """An update of other fields says nothing about the workflow."""
     config = fields("COMFYUI", CHECKPOINT.workflow, [])

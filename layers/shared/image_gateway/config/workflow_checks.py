@@ -3,7 +3,7 @@
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.workflow import missing_input, parse_workflow
-from image_gateway.models.workflow_outputs import output_problem
+from image_gateway.models.workflow_outputs import other_outputs, output_problem
 
 _PREFIXES = ("COMFYUI", "IMAGES_EDIT_COMFYUI")
 
@@ -34,9 +34,12 @@ def workflow_warnings(config: ImagesConfig, changes: ImagesConfig) -> list[str]:
 
 
 def _warnings(config: ImagesConfig, workflow_field: str, nodes_field: str) -> list[str]:
-    warnings = []
-    if problem := output_problem(parse_workflow(getattr(config, workflow_field))):
-        warnings.append(f"{workflow_field} {problem}")
+    workflow = parse_workflow(getattr(config, workflow_field))
+    if problem := output_problem(workflow):
+        warnings = [f"{workflow_field} {problem}"]
+    else:
+        left_out = "which is no image and is left out"
+        warnings = [f"{workflow_field}: {other}, {left_out}" for other in other_outputs(workflow)]
     taken = {node.type for node in getattr(config, nodes_field) if node.node_ids}
     if "prompt" not in taken:
         warnings.append(f"{nodes_field} names no node of type prompt: every prompt will be ignored")

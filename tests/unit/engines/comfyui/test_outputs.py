@@ -179,5 +179,5 @@ async def test_a_run_without_images_names_the_workflow(make_engine: MakeEngine, 
     entry = {"outputs": {"4": {"text": ["a"]}}, "status": status}
     state.knobs.faults = [Fault(status=200, body={request.job_id: entry}, path=f"/history/{request.job_id}", skip=1)]
 
-    with pytest.raises(EngineRejected, match="returned no image: COMFYUI_WORKFLOW has to save one"):
+    with pytest.raises(EngineRejected, match="returned no image: COMFYUI_WORKFLOW has to save an image"):
         await make_engine().generate(request)

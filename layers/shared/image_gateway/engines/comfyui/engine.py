@@ -13,7 +13,8 @@ from typing import Any
 
 from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
 from image_gateway.engines.comfyui.node_classes import workflow_problems
-from image_gateway.engines.comfyui.run import Outcome, OutputFile, Runner, run_ids
+from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
+from image_gateway.engines.comfyui.saved_files import OutputFile
 from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, SeedTooLarge
 from image_gateway.engines.comfyui.workflow import MAX_SEED, WorkflowTemplate, fresh_seed, request_values
 from image_gateway.engines.connection import Connection
@@ -185,7 +186,7 @@ class ComfyUIEngine:
             ids = run_ids(job.runner.client_id, number)
             outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number, max_seed=max_seed))
         try:
-            return await self._images(job.template, outcome)
+            return await self._images(job, outcome)
         except PathNotFound:
             if not job.template.has("seed"):
                 field = f"{job.template.field}_NODES"
@@ -197,19 +198,25 @@ class ComfyUIEngine:
         reseeded = {**values, "seed": fresh_seed()}
         outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images, max_seed=max_seed))
         try:
-            result = await self._images(job.template, outcome)
+            result = await self._images(job, outcome)
         except PathNotFound:
             raise EngineUnavailable("comfyui saved an image and no longer has it", may_have_cost=True) from None
         if values.get("seed") is not None:
             result.warnings.append("another seed was used: the server no longer has the image of the requested one")
         return result
 
-    async def _images(self, template: WorkflowTemplate, outcome: Outcome) -> EngineResult:
+    async def _images(self, job: "_Job", outcome: Outcome) -> EngineResult:
         if not outcome.files:
-            raise self._failure(template, outcome)
-        seed = template.seed_in(outcome.workflow)
+            raise self._failure(job.template, outcome)
+        seed = job.template.seed_in(outcome.workflow)
         images = await asyncio.gather(*(self._download(file) for file in outcome.files))
         problems = [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
+        if outcome.others:
+            names = self._server.safe_line(", ".join(outcome.others))
+            problems.append(f"the workflow also saved {names}, which is no image and was left out")
+        count = job.values.get("n") or 1
+        if outcome.animated and count > 1 and job.template.has("n"):
+            problems.append(f"the workflow makes one animation, and n={count} is the number of its frames")
         return EngineResult([EngineImage(data, seed=seed) for data in images], problems)
 
     def _failure(self, template: WorkflowTemplate, outcome: Outcome) -> EngineError:
@@ -218,7 +225,12 @@ class ComfyUIEngine:
             return EngineUnavailable(f"comfyui failed: {problems}", may_have_cost=True)
         if outcome.problems:
             return EngineRejected(f"comfyui left out the outputs of {template.field}: {problems}")
-        return EngineRejected(f"comfyui ran the workflow but returned no image: {template.field} has to save one")
+        required = f"{template.field} has to save an image"
+        if outcome.others:
+            names = self._server.safe_line(", ".join(outcome.others))
+            detail = f"comfyui ran the workflow and saved {names}, which is no image: {required}"
+            return EngineRejected(detail, may_have_cost=True)
+        return EngineRejected(f"comfyui ran the workflow but returned no image: {required}", may_have_cost=True)
 
     async def _download(self, file: OutputFile) -> bytes:
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from image_gateway.engines.comfyui.saved_files import OutputFile, saved_files
 from image_gateway.engines.comfyui.server import ComfyUIServer, HistoryEntry, node_problems
 from image_gateway.errors import EngineError, EngineTimeout, EngineUnavailable
 from image_gateway.models.workflow import Workflow
@@ -24,15 +25,6 @@ _NEARLY_EXPIRED_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFile:
-    """An image on the server, by the parameters of `/view`. `type` is `output`, or `temp` for previews."""
-
-    filename: str
-    subfolder: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """A finished run.
 
@@ -41,12 +33,16 @@ class Outcome:
         workflow: the workflow as the server ran it.
         problems: what went wrong at which node; empty if nothing did.
         failed: whether the run stopped because of a problem.
+        others: names of files that it saved and that are no images.
+        animated: whether the images are animations, each with a whole batch as its frames.
     """
 
     files: list[OutputFile]
     workflow: Workflow
     problems: list[str] = field(default_factory=list)
     failed: bool = False
+    others: list[str] = field(default_factory=list)
+    animated: bool = False
 
     @classmethod
     def read(cls, entry: HistoryEntry, sent: Workflow, skipped: list[str]) -> "Outcome":
@@ -60,7 +56,8 @@ class Outcome:
         status = entry.get("status") or {}
         failed = status.get("status_str") == "error"
         problems = [*skipped, *([_failure_text(status.get("messages"))] if failed else [])]
-        all_files = _files(entry.get("outputs"), sent)
+        saved = saved_files(entry.get("outputs"), sent)
+        all_files = saved.images
         files = [file for file in all_files if file.type == "output"]
         # Where an output failed, a preview shows an intermediate step and is not the image.
         if not files and not problems:
@@ -69,7 +66,7 @@ class Outcome:
             ran = entry["prompt"][2]
         except (LookupError, TypeError):
             ran = None
-        return cls(files, ran if isinstance(ran, dict) else sent, problems, failed)
+        return cls(files, ran if isinstance(ran, dict) else sent, problems, failed, saved.others, saved.animated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +120,10 @@ class Runner:
             if await self.server.queue_state(prompt_id) is not None:
                 return prompt_id, None, True
             entry = await self.server.history_entry(prompt_id)
-            if entry is None or Outcome.read(entry, {}, []).files:
+            if entry is None:
+                return prompt_id, entry, False
+            earlier = Outcome.read(entry, {}, [])
+            if earlier.files or (earlier.others and not earlier.failed):
                 return prompt_id, entry, False
         raise EngineUnavailable("every run of this job failed on comfyui", may_have_cost=True)
 
@@ -203,14 +203,3 @@ def _failure_text(messages: Any) -> str:
         if name == "execution_interrupted":
             return f"interrupted on the server at node {data.get('node_id')} ({data.get('node_type')})"
     return "the server does not report why"
-
-
-def _files(outputs: Any, workflow: Workflow) -> list[OutputFile]:
-    outputs = {node_id: out for node_id, out in (outputs or {}).items() if isinstance(out, dict)}
-    known = [node_id for node_id in workflow if node_id in outputs]
-    return [
-        OutputFile(image["filename"], str(image.get("subfolder") or ""), str(image.get("type") or "output"))
-        for node_id in [*known, *(other for other in outputs if other not in workflow)]
-        for image in outputs[node_id].get("images") or ()
-        if isinstance(image, dict) and isinstance(image.get("filename"), str)
-    ]
