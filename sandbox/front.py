@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sandbox.cors import Cors
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, FunctionError
 from sandbox.template import Route
 
@@ -89,8 +90,14 @@ class Functions(Protocol):
         """
 
 
-def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
-    """Return an ASGI application that invokes each route's function; other paths get API Gateway's own 404."""
+def create_front(routes: list[Route], functions: Functions, cors: Cors | None = None) -> ASGIApp:
+    """Return an ASGI application that invokes each route's function; other paths get API Gateway's own 404.
+
+    Args:
+        routes: the routes.
+        functions: invokes their functions.
+        cors: what pages of other origins may do.
+    """
 
     async def respond(request: Request) -> Response:
         if not _HOST.fullmatch(request.headers.get("host", "localhost")):
@@ -113,7 +120,11 @@ def create_front(routes: list[Route], functions: Functions) -> ASGIApp:
 
     # Not Starlette's routing, which would not pass every path and method on.
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await respond(Request(scope, receive))
+        request = Request(scope, receive)
+        response = cors.preflight(request) if cors else None
+        response = response or await respond(request)
+        if cors:
+            response.headers.update(cors.response_headers(request))
         await response(scope, receive, send)
 
     return front

@@ -20,6 +20,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
 from sandbox.bus_listener import BusListener
 from sandbox.client import ENGINES, GatewayClient
+from sandbox.cors import Cors
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Knobs, SandboxState
@@ -43,7 +44,7 @@ of workers fits into a laptop's memory."""
 WITHOUT_EFFECT = frozenset(
     {
         *("Architecture", "LogRetentionDays", "FunctionUrl", "OldestMessageSeconds", "AlarmTopicArn"),
-        *("VpcSubnetIds", "VpcSecurityGroupIds", "CorsOrigins", "ApiRateLimit", "ApiBurstLimit"),
+        *("VpcSubnetIds", "VpcSecurityGroupIds", "ApiRateLimit", "ApiBurstLimit"),
         *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency"),
         "ReserveWorkerConcurrency",
     }
@@ -126,7 +127,7 @@ class Sandbox(GatewayClient):
         self.functions = service = LambdaService(functions, {**aws.variables, **self._variables}, self._log)
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
-        front = HttpServer(create_front(routes, service), self._port)
+        front = HttpServer(create_front(routes, service, Cors.of(self.template)), self._port)
         # The functions' processes load while the rest is set up.
         await service.warm(self._warm)
         aws.deploy(self.template)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.cors import Cors
 from sandbox.gateway import WITHOUT_EFFECT
 from sandbox.template import Template
 
@@ -20,11 +21,12 @@ OTHER_VALUES = {
 
 
 def what_runs(parameters: dict[str, str]) -> list[Any]:
-    """Return what the sandbox reads from the template: functions, mappings, queues, buses and the bucket's events."""
+    """Return what the sandbox reads from the template: functions, mappings, queues, the bus and CORS."""
     template = Template(parameters=parameters)
     queues = [item for item in template.document["Resources"].values() if item["Type"] == "AWS::SQS::Queue"]
     visibility = [template.resolve(queue["Properties"]["VisibilityTimeout"]) for queue in queues]
-    return [template.functions(), template.queue_mappings(), visibility, template.values["EventBusName"]]
+    cors = Cors.of(template)
+    return [template.functions(), template.queue_mappings(), visibility, template.values["EventBusName"], cors]
 
 
 def other_value(name: str) -> str:
