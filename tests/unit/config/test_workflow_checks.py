@@ -51,6 +51,15 @@ def test_a_map_that_matches_its_workflow_passes(prefix: str, workflow: Any, node
     assert workflow_warnings(config, config) == []
 
 
+def test_an_output_entry_names_no_input() -> None:
+    """It chooses nodes whose images are the answer."""
+    config = fields("COMFYUI", CHECKPOINT.workflow, [*CHECKPOINT.nodes, {"type": "output", "node_ids": ["9"]}])
+
+    check_node_maps(ImagesConfig(), config)
+
+    assert workflow_warnings(config, config) == []
+
+
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("nodes", [[], [{"type": "seed", "node_ids": ["3"]}], [{"type": "prompt", "node_ids": []}]])
 def test_a_map_that_takes_no_prompt_has_a_warning(prefix: str, nodes: list[dict[str, Any]]) -> None:

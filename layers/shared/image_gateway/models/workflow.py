@@ -12,7 +12,9 @@ from image_gateway.models.fields import valid_json
 Workflow: TypeAlias = dict[str, dict[str, Any]]
 """Node id → `{"class_type": …, "inputs": {…}}`."""
 
-NodeType = Literal["model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask"]
+NodeType = Literal[
+    "model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask", "output"
+]
 
 MAX_WORKFLOW_BYTES = 1_000_000
 """Longest workflow in bytes (UTF-8). The response with the configuration holds two, and has 6 MB at most."""
@@ -26,6 +28,7 @@ _DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size",
 class WorkflowNode(BaseModel):
     """One entry of `COMFYUI_WORKFLOW_NODES`: the node inputs that take one value of a request.
 
+    An entry of type `output` fills no input: it chooses the nodes whose images are the answer.
     `value` is used if the entry has no type, or if neither the request nor the configuration has a value of its type.
     """
 
@@ -51,7 +54,9 @@ class WorkflowNode(BaseModel):
 
     @property
     def input_name(self) -> str:
-        """Name of the node input to fill: `key`, or the usual input of the type."""
+        """Name of the node input to fill: `key`, or the usual input of the type. One of type `output` fills none."""
+        if self.type == "output":
+            return ""
         return self.key or _DEFAULT_KEYS.get(self.type or "", self.type or "")
 
 

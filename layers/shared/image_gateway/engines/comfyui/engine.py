@@ -103,9 +103,11 @@ class ComfyUIEngine:
         return result
 
     async def models(self) -> list[ModelInfo]:
-        """Return the choices of the node of type `model`; of the checkpoint loader where the map names none."""
+        """Return the choices of the node of type `model`; of the checkpoint loader where there is no workflow yet."""
         workflow = getattr(self._config, f"{self._prefix}_WORKFLOW").strip()
         model_input = WorkflowTemplate.load(self._config, self._prefix).model_input() if workflow else None
+        if workflow and model_input is None:
+            return []
         node_class, name = model_input or _CHECKPOINTS
         info = await self._server.node_info(node_class)
         if info is None:
@@ -146,6 +148,7 @@ class ComfyUIEngine:
             server=replace(self._server, model_inputs=template.model_inputs(), seed_inputs=template.seed_inputs()),
             client_id=request.job_id,
             api_key=self._key,
+            output_nodes=template.output_nodes(),
             queue_limit=queue_limit,
             clock=self._clock,
         )
@@ -226,6 +229,8 @@ class ComfyUIEngine:
         if outcome.problems:
             return EngineRejected(f"comfyui left out the outputs of {template.field}: {problems}")
         required = f"{template.field} has to save an image"
+        if chosen := template.output_nodes():
+            required = f"node {', '.join(sorted(chosen))} of {template.field}_NODES has to save an image"
         if outcome.others:
             names = self._server.safe_line(", ".join(outcome.others))
             detail = f"comfyui ran the workflow and saved {names}, which is no image: {required}"

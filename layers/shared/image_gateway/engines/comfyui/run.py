@@ -45,20 +45,23 @@ class Outcome:
     animated: bool = False
 
     @classmethod
-    def read(cls, entry: HistoryEntry, sent: Workflow, skipped: list[str]) -> "Outcome":
+    def read(
+        cls, entry: HistoryEntry, sent: Workflow, skipped: list[str], chosen: frozenset[str] = frozenset()
+    ) -> "Outcome":
         """Read a finished run.
 
         Args:
             entry: the run in the server's history.
             sent: the submitted workflow; its order of nodes is that of the files.
             skipped: the problems that the server reported when the run was submitted.
+            chosen: ids of the nodes whose images are the answer; empty for all.
         """
         status = entry.get("status") or {}
         failed = status.get("status_str") == "error"
         problems = [*skipped, *([_failure_text(status.get("messages"))] if failed else [])]
-        saved = saved_files(entry.get("outputs"), sent)
+        saved = saved_files(entry.get("outputs"), sent, chosen)
         all_files = saved.images
-        files = [file for file in all_files if file.type == "output"]
+        files = [file for file in all_files if chosen or file.type == "output"]
         # Where an output failed, a preview shows an intermediate step and is not the image.
         if not files and not problems:
             files = all_files
@@ -76,6 +79,7 @@ class Runner:
     Attributes:
         client_id: shown in the server's log and queue.
         api_key: key of the paid partner nodes; sent only if it is not empty.
+        output_nodes: ids of the nodes whose images are the answer; empty for all.
         queue_limit: seconds that a run may wait in the queue. `connection.timeout` counts from the start of execution.
         clock: monotonic clock, in seconds.
     """
@@ -83,6 +87,7 @@ class Runner:
     server: ComfyUIServer
     client_id: str
     api_key: str = field(default="", repr=False)
+    output_nodes: frozenset[str] = frozenset()
     queue_limit: float
     clock: Callable[[], float]
 
@@ -107,7 +112,7 @@ class Runner:
                     with suppress(EngineError, TimeoutError):
                         await asyncio.shield(asyncio.wait_for(self.server.cancel_runs([prompt_id]), _CANCEL_SECONDS))
                 raise
-        return Outcome.read(entry, workflow, skipped)
+        return Outcome.read(entry, workflow, skipped, self.output_nodes)
 
     async def _find_earlier(self, ids: Iterator[str]) -> tuple[str, HistoryEntry | None, bool]:
         """Find the id to use, and the run that an earlier attempt of the same job left under it.
@@ -122,7 +127,7 @@ class Runner:
             entry = await self.server.history_entry(prompt_id)
             if entry is None:
                 return prompt_id, entry, False
-            earlier = Outcome.read(entry, {}, [])
+            earlier = Outcome.read(entry, {}, [], self.output_nodes)
             if earlier.files or (earlier.others and not earlier.failed):
                 return prompt_id, entry, False
         raise EngineUnavailable("every run of this job failed on comfyui", may_have_cost=True)

@@ -4,7 +4,7 @@ Facts: recorded traffic of ComfyUI 0.3.64 and 0.33.0. `SaveVideo` and `SaveWEBM`
 `VideoHelperSuite` lists any file under `gifs`. An animation is one file, and its node says `animated: [true]`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +45,10 @@ class SavedFiles:
     animated: bool
 
 
-def saved_files(outputs: Any, workflow: Workflow) -> SavedFiles:
-    """Read the outputs of a run, by node id. Odd values are left out."""
+def saved_files(outputs: Any, workflow: Workflow, chosen: Collection[str] = ()) -> SavedFiles:
+    """Read the outputs of a run, by node id: of the `chosen` nodes, or of all if there are none. Odd values are left out."""
     named = outputs.items() if isinstance(outputs, dict) else ()
-    outputs = {node_id: out for node_id, out in named if isinstance(out, dict)}
+    outputs = {id_: out for id_, out in named if isinstance(out, dict) and (not chosen or id_ in chosen)}
     known = [node_id for node_id in workflow if node_id in outputs]
     images: list[OutputFile] = []
     others: list[str] = []

@@ -73,6 +73,10 @@ class WorkflowTemplate:
                 return self.workflow[node.node_ids[0]]["class_type"], node.input_name
         return None
 
+    def output_nodes(self) -> frozenset[str]:
+        """Return the ids of the nodes whose images are the answer; empty for all that save one."""
+        return frozenset(node_id for node in self.nodes if node.type == "output" for node_id in node.node_ids)
+
     def seed_inputs(self) -> frozenset[tuple[str, str]]:
         """Return node id and name of each input that takes the seed."""
         return frozenset((id_, node.input_name) for node in self.nodes if node.type == "seed" for id_ in node.node_ids)
@@ -110,6 +114,8 @@ class WorkflowTemplate:
         filled = copy.deepcopy(self.workflow)
         fresh = fresh_seed() % (max_seed + 1)
         for node in self.nodes:
+            if node.type == "output":
+                continue
             value = values.get(node.type) if node.type else None
             if value is None:
                 value = node.value
