@@ -73,7 +73,7 @@ def test_functions_can_be_invoked_only_through_their_routes(translated_resources
         if resource["Type"] == "AWS::Lambda::Permission"
     }
     routes = {
-        f"/{route.method}" + re.sub(r"\{\w+\}", "*", route.path)
+        f"/{route.method.replace('ANY', '*')}" + re.sub(r"\{\w+\}", "*", route.path)
         for function in TEMPLATE.functions()
         for route in function.routes
     }
