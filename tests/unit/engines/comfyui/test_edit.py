@@ -1,6 +1,7 @@
 """The comfyui engine: edits."""
 
 import copy
+import hashlib
 import io
 import uuid
 from collections.abc import Callable
@@ -90,6 +91,11 @@ def without(sample: Sample, kind: str) -> Sample:
     return Sample(workflow, [node for node in sample.nodes if node["type"] != kind])
 
 
+def content_name(image: InputImage) -> str:
+    """Return the name of an input on the server."""
+    return f"{hashlib.sha256(image.data).hexdigest()}.png"
+
+
 def uploads(state: SandboxState) -> list[str]:
     return [file["filename"] for recorded in state.record for file in recorded.files]
 
@@ -101,13 +107,15 @@ def loaded_names(state: SandboxState) -> list[str]:
 
 
 async def test_an_input_image_is_uploaded_and_edited(make_engine: MakeEngine, state: SandboxState) -> None:
-    """It is uploaded under the job's id, and every pixel may change."""
+    """Its name is that of its content, in a folder of the gateway, and every pixel may change."""
     request = edit(input_image(RED))
 
     result = await make_engine().edit(request)
 
-    assert sorted(uploads(state)) == [f"{request.job_id}-0.png", f"{request.job_id}-1.png"]
-    assert loaded_names(state) == [f"{request.job_id}-{number}.png" for number in (0, 0, 0, 1)]
+    image, mask = loaded_names(state)[0], loaded_names(state)[3]
+    assert loaded_names(state) == [image, image, image, mask]
+    assert image == f"image-gateway/{content_name(request.images[0])}"
+    assert len(uploads(state)) == 2
     assert decode(result.images[0].data).size == (WIDTH, HEIGHT)
     assert result.warnings == []
 
@@ -179,12 +187,22 @@ async def test_the_result_has_the_requested_size(make_engine: MakeEngine) -> Non
     assert decode(result.images[0].data).size == (320, 200)
 
 
+async def test_the_same_image_is_one_file_on_the_server(make_engine: MakeEngine, state: SandboxState, app: Any) -> None:
+    """No route of ComfyUI deletes an input, so neither edits nor inputs that are repeated add files."""
+    for _ in range(3):
+        await make_engine().edit(edit(input_image(RED), input_image(RED), input_image(BLUE)))
+
+    inputs = [name for name in app.state.run_queue.files if name[0] == "input"]
+    assert len(inputs) == 3
+    assert len(uploads(state)) == 9
+
+
 async def test_more_input_images_than_nodes_are_a_warning(make_engine: MakeEngine, state: SandboxState) -> None:
     """Images without a node are not uploaded."""
     result = await make_engine().edit(edit(*[input_image(RED)] * 5))
 
     assert result.warnings == ["the workflow takes 3 input images: 2 more were ignored"]
-    assert len(uploads(state)) == 4
+    assert len(uploads(state)) == 2
 
 
 async def test_fewer_input_images_than_nodes_are_a_warning(make_engine: MakeEngine, state: SandboxState) -> None:
@@ -198,11 +216,12 @@ async def test_fewer_input_images_than_nodes_are_a_warning(make_engine: MakeEngi
 async def test_a_name_that_the_server_changes_is_used(make_engine: MakeEngine, state: SandboxState, app: Any) -> None:
     """The server renames an upload if the name is taken; the workflow loads the new name."""
     request = edit(input_image(RED))
-    app.state.run_queue.files["input", "", f"{request.job_id}-0.png"] = b"another file"
+    name = content_name(request.images[0])
+    app.state.run_queue.files["input", "image-gateway", name] = b"another file"
 
     await make_engine().edit(request)
 
-    assert loaded_names(state)[0] == f"{request.job_id}-0 (1).png"
+    assert loaded_names(state)[0] == f"image-gateway/{name.removesuffix('.png')} (1).png"
 
 
 async def test_a_folder_that_the_server_returns_is_used(make_engine: MakeEngine, state: SandboxState, app: Any) -> None:

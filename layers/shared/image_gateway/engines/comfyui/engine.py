@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from image_gateway.engines.comfyui.inputs import upload_inputs
 from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
 from image_gateway.engines.comfyui.node_classes import workflow_problems
 from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
@@ -96,7 +97,7 @@ class ComfyUIEngine:
             images[0] = await asyncio.to_thread(with_mask_as_alpha, images[0], request.mask)
             if not template.reads_alpha(inputs[0][0]):
                 warnings.append(f"mask was ignored: no node of {self._prefix}_WORKFLOW takes it")
-        names = await self._upload(request.job_id, [*images, mask] if mask else images)
+        names = await upload_inputs(self._server, [*images, mask] if mask else images)
         values = request_values(request) | {"mask": names.pop() if mask else None}
         result = await self._make(request, template, values, names)
         result.warnings[:0] = warnings
@@ -243,19 +244,6 @@ class ComfyUIEngine:
         if not response.content:
             raise EngineUnavailable(f"comfyui returned an empty file for {file.filename}", may_have_cost=True)
         return bytes(response.content)
-
-    async def _upload(self, job_id: str, images: Sequence[InputImage]) -> list[str]:
-        """Upload images concurrently and return the names to load them by. The server may change a name."""
-
-        async def upload(number: int, image: InputImage) -> str:
-            file = (f"{job_id}-{number}.{image.extension}", image.data, image.content_type)
-            form = {"data": {"type": "input"}, "files": [("image", file)]}
-            stored = await self._server.json("POST", "/upload/image", **form)
-            if not isinstance(stored, dict) or not isinstance(stored.get("name"), str):
-                raise EngineUnavailable("comfyui answered an upload without a file name")
-            return f"{stored['subfolder']}/{stored['name']}" if stored.get("subfolder") else stored["name"]
-
-        return list(await asyncio.gather(*(upload(number, image) for number, image in enumerate(images))))
 
 
 @dataclass(frozen=True, slots=True)

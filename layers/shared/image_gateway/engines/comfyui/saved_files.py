@@ -46,7 +46,10 @@ class SavedFiles:
 
 
 def saved_files(outputs: Any, workflow: Workflow, chosen: Collection[str] = ()) -> SavedFiles:
-    """Read the outputs of a run, by node id: of the `chosen` nodes, or of all if there are none. Odd values are left out."""
+    """Read the outputs of a run, by node id. Odd values are left out.
+
+    If there are `chosen` nodes, only their outputs are read.
+    """
     named = outputs.items() if isinstance(outputs, dict) else ()
     outputs = {id_: out for id_, out in named if isinstance(out, dict) and (not chosen or id_ in chosen)}
     known = [node_id for node_id in workflow if node_id in outputs]
