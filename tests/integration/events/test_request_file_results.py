@@ -6,6 +6,9 @@ import boto3
 import pytest
 
 from image_gateway.event_loop import run
+from sandbox.engines.painter import paint
+from sandbox.engines.state import Fault
+from tests.integration.sample_images import text
 from tests.integration.sqs_records import Record, record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
 
@@ -123,3 +126,19 @@ def test_an_unknown_batch_has_no_manifest(worker: WorkerDeployment) -> None:
     run(worker.gateway._batch_tracker.write_results_if_done("none"))
 
     assert worker.keys("results/") == []
+
+
+def test_lines_whose_engine_returns_an_odd_usage_and_thousands_of_images_are_in_the_results(
+    worker: WorkerDeployment, openai: "SandboxState"
+) -> None:
+    """Of each line, the images up to the limit are stored, and its job can be recorded."""
+    usage = {"total_tokens": 7, "signature": "//79" * 50_000}
+    image = {"b64_json": text(paint("tiny", 16, 16)), "revised_prompt": "a red fox"}
+    openai.knobs.faults.append(Fault(200, {"data": [image] * 5_000, "usage": usage}, times=2))
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
+
+    worker.process_queue()
+
+    results = worker.results()
+    assert (results["succeeded"], [len(line["keys"]) for line in results["lines"]]) == (2, [11, 11])
+    assert [job.usage for job in worker.jobs()] == [{"total_tokens": 7}] * 2

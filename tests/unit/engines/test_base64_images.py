@@ -1,6 +1,7 @@
 """Images as base64 in JSON."""
 
 import base64
+import tracemalloc
 
 import pytest
 
@@ -40,3 +41,17 @@ def test_invalid_base64_is_unavailable(text: object) -> None:
     with pytest.raises(EngineUnavailable, match="engine returned an image that is not valid base64") as error:
         decode_base64(text, "engine")
     assert error.value.may_have_cost
+
+
+def test_line_breaks_are_removed_without_a_text_for_each_line() -> None:
+    """With very short lines, these texts would take many times the memory of the whole."""
+    text = "QUJD\n" * 100_000
+    tracemalloc.start()
+    try:
+        data = decode_base64(text, "engine")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert data == b"ABC" * 100_000
+    assert peak < 4 * len(text)

@@ -21,6 +21,8 @@ def error_message(**fields: Any) -> str:
         {"prompt": ""},
         {"prompt": " \n"},
         {"prompt": "x" * 32_001},
+        {"prompt": "\x01" * 24_000},
+        {"negative_prompt": "\x01" * 24_000},
         {"prompt": None},
         {"prompt": ["a"]},
         {"n": 0},
@@ -57,3 +59,11 @@ def test_unknown_fields_are_ignored_and_named() -> None:
     form = CreateImageForm.model_validate({"prompt": "a fox", "zoom": 2, "audio": "x"})
 
     assert form.unknown_fields() == ["audio", "zoom"]
+
+
+@pytest.mark.parametrize("character", ["x", "🦊", "\n", '"'])
+def test_a_prompt_of_usual_characters_may_be_as_long_as_in_the_openai_api(character: str) -> None:
+    """Only control characters, which take six bytes in a job's record, make it shorter."""
+    text = "x" + character * 31_999
+
+    assert CreateImageForm(prompt=text, negative_prompt=text).prompt == text

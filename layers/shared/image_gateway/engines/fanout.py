@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 
 from image_gateway.engines.protocol import EngineResult
+from image_gateway.engines.usage import add_counts
 from image_gateway.errors import EngineError
 
 
@@ -32,24 +33,10 @@ async def gather_results(calls: Iterable[Awaitable[EngineResult]]) -> EngineResu
     for part in results:
         result.images += part.images
         result.warnings += [warning for warning in part.warnings if warning not in result.warnings]
-        result.usage = _add_counts(result.usage, part.usage)
+        result.usage = add_counts(result.usage, part.usage)
         result.reported = {**part.reported, **result.reported}
         result.handled |= part.handled
     if failed:
         reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
         result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")
     return result
-
-
-def _add_counts(left: dict[str, object] | None, right: dict[str, object] | None) -> dict[str, object] | None:
-    """Add two sets of token counts, number by number."""
-    if left is None or right is None:
-        return left or right
-    total = {**right, **left}
-    for name in left.keys() & right.keys():
-        a, b = left[name], right[name]
-        if isinstance(a, int | float) and isinstance(b, int | float):
-            total[name] = a + b
-        elif isinstance(a, dict) and isinstance(b, dict):
-            total[name] = _add_counts(a, b)
-    return total

@@ -13,6 +13,13 @@ from typing import Any
 
 from image_gateway.engines.base64_images import from_base64
 
+MAX_JSON_VALUES = 2_000_000
+"""Most values of a response that is parsed. They take up to 226 MB: 113 bytes each, measured with pydantic 2.13.
+
+The longest legitimate responses are ComfyUI's queue with many long workflows, and lists of models.
+"""
+_BEFORE_VALUES = (b"[", b"{", b":", b",")
+"""What stands before each value but the first. In texts, these count too."""
 _MIN_IMAGE_CHARS = 4_096
 _DECODE_CHARS = 65_536
 _RANDOM_BYTES = 16
@@ -28,6 +35,7 @@ class JsonBody:
 
     def __init__(self) -> None:
         self._text = bytearray()
+        self._values = self._counted = 0
         self.images: dict[str, bytes] = {}
         self._random = secrets.token_hex(_RANDOM_BYTES)
         self._image: io.BytesIO | None = None
@@ -39,6 +47,8 @@ class JsonBody:
             self._text += chunk
             # Search the new text and one minimum image before it; anything earlier was searched before.
             self._find_image_start(len(chunk) + _MIN_IMAGE_CHARS)
+            self._values += count_values(self._text, self._counted)
+            self._counted = len(self._text)
             return
         base64, quote, rest = chunk.partition(b'"')
         self._base64 += base64
@@ -47,6 +57,11 @@ class JsonBody:
             self.write(quote + rest)
         elif len(self._base64) >= _DECODE_CHARS:
             self._decode(self._image)
+
+    @property
+    def has_too_many_values(self) -> bool:
+        """Whether the JSON has more than `MAX_JSON_VALUES` values by now, so that it cannot be parsed."""
+        return self._values > MAX_JSON_VALUES
 
     def getvalue(self) -> bytearray:
         """Return the JSON, after the last chunk. An image without an end stays in the JSON as base64."""
@@ -96,12 +111,22 @@ class JsonBody:
         self._image, self._base64 = None, bytearray()
 
 
+def count_values(text: bytes | bytearray, start: int = 0) -> int:
+    """Return how many values the JSON from index `start` has at most."""
+    return sum(text.count(mark, start) for mark in _BEFORE_VALUES)
+
+
 def restore_images(value: Any, images: Mapping[str, bytes]) -> Any:
-    """Return parsed JSON with `images` in place of their markers. A `data:` prefix before a marker is dropped."""
+    """Return parsed JSON with `images` in place of their markers. A `data:` prefix before a marker is dropped.
+
+    Lists and objects are changed in place, because a copy of them would double the memory.
+    """
     if isinstance(value, str):
         return images.get(value[-2 * _RANDOM_BYTES - _NUMBER_DIGITS :], value)
     if isinstance(value, list):
-        return [restore_images(item, images) for item in value]
+        for index, item in enumerate(value):
+            value[index] = restore_images(item, images)
     if isinstance(value, dict):
-        return {name: restore_images(item, images) for name, item in value.items()}
+        for name, item in value.items():
+            value[name] = restore_images(item, images)
     return value

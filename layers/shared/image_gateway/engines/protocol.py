@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from image_gateway.engines.usage import TokenCounts
 from image_gateway.models.fields import Size
 from image_gateway.models.images import ModelInfo
 
@@ -89,14 +90,14 @@ class EngineResult:
     Attributes:
         images: the images, in the order of the request.
         warnings: what was not done as requested.
-        usage: token counts, where the engine reports them.
+        usage: token counts, where the engine reports them: see `engines.usage`.
         reported: `quality` and `background` of the images, where the engine reports them.
         handled: which of `output_format` and `output_compression` the gateway need not apply any more.
     """
 
     images: list[EngineImage] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list, repr=False)
-    usage: dict[str, Any] | None = None
+    usage: TokenCounts | None = None
     reported: dict[str, str] = field(default_factory=dict)
     handled: frozenset[str] = frozenset()
 

@@ -88,7 +88,7 @@ class EngineServer:
     async def answer(self, method: str, path: str, **request: Any) -> Any:
         """Do as `json`. Return a response that is itself an image as its bytes, and one that is a URL as its text."""
         response = await self._send(method, path, JsonBody, **request)
-        if response.headers.get("content-type", "").startswith("image/"):
+        if _is_image(response.headers):
             return bytes(response.content)
         text = response.content[:_MAX_URL_BYTES].decode(errors="replace").strip()
         if text.startswith(("https://", "http://")) and len(text.split()) == 1:
@@ -98,9 +98,8 @@ class EngineServer:
     def _json(self, response: EngineResponse, *, paid: bool) -> Any:
         body = response.json()
         if body is NOT_JSON:
-            detail = (
-                f"{self.name} answered {response.status} with something that is not JSON: {self.error_text(response)}"
-            )
+            problem = response.oversize() or f"something that is not JSON: {self.error_text(response)}"
+            detail = f"{self.name} answered {response.status} with {problem}"
             raise EngineUnavailable(detail, may_have_cost=paid)
         return body
 
@@ -222,6 +221,9 @@ class EngineServer:
                 limit = MAX_RESPONSE_BYTES >> 20
                 raise EngineUnavailable(f"{self.name} sent a response of more than {limit} MB", may_have_cost=True)
             body.write(chunk)
+            if isinstance(body, JsonBody) and body.has_too_many_values and not _is_image(response.headers):
+                # It is not parsed, so the rest is not needed.
+                return
 
     def failure(self, response: EngineResponse, *, paid: bool) -> EngineError:
         """Return the error that an unsuccessful response stands for; its message holds the engine's error text."""
@@ -265,3 +267,8 @@ class EngineServer:
     def safe_line(self, text: object) -> str:
         """Return the text as one short line, without markup or secrets."""
         return one_line(str(text), self.connection.secrets)
+
+
+def _is_image(headers: httpx.Headers) -> bool:
+    """Whether a response is itself an image."""
+    return headers.get("content-type", "").startswith("image/")

@@ -8,6 +8,7 @@ from image_gateway.aws import Remaining
 from image_gateway.config.engine_choice import choice_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage
+from image_gateway.engines.result_limits import limit_result
 from image_gateway.errors import Disabled, EngineUnavailable, GatewayError, Interrupted
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.provenance import lost_mark_warnings, marked
@@ -100,6 +101,7 @@ class JobExecutor:
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
             with metrics.timed("engine_ms"):
                 result = await (engine.edit(request) if edit else self._generate(engine, request, config))
+            limit_result(result, choice.engine)
             job.usage = result.usage
             job.reported = result.reported
             with metrics.timed("store_ms"):

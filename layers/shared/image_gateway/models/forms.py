@@ -4,13 +4,17 @@ import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, to_json
 
 from image_gateway.ids import UUID
 from image_gateway.models.fields import Engine, HttpUrlText, SizeText
 
 MAX_PROMPT = 32_000
 """Longest prompt in characters, as in the OpenAI Images API."""
+
+MAX_PROMPT_BYTES = 140_000
+"""Longest prompt in bytes of JSON. Only one with thousands of control characters is longer. A job's record holds two of
+them, and must fit into the table."""
 
 MAX_IMAGES = 16
 """Most input images of one edit, as in the OpenAI Images API."""
@@ -44,6 +48,14 @@ def _check_not_blank(text: str) -> str:
     return text
 
 
+def _check_json_size(text: str) -> str:
+    # A character takes at most six bytes, so a short text is not encoded for this.
+    if 6 * len(text) > MAX_PROMPT_BYTES and len(to_json(text)) > MAX_PROMPT_BYTES:
+        message = "must be at most {max_bytes} bytes as JSON, in which a control character takes six"
+        raise PydanticCustomError("prompt", message, {"max_bytes": MAX_PROMPT_BYTES})
+    return text
+
+
 def _refuse_boolean(value: object) -> object:
     """Refuse true and false, which pydantic would accept as 1 and 0."""
     if isinstance(value, bool):
@@ -52,7 +64,13 @@ def _refuse_boolean(value: object) -> object:
 
 
 InputImages = Annotated[str | list[str], BeforeValidator(_check_image_count)]
-Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT, repr=False), AfterValidator(_check_not_blank)]
+Prompt = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_PROMPT, repr=False),
+    AfterValidator(_check_not_blank),
+    AfterValidator(_check_json_size),
+]
+NegativePrompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_check_json_size)]
 Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_refuse_boolean)]
 Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(_refuse_boolean)]
 Steps = Annotated[
@@ -117,7 +135,7 @@ class ImageForm(Form):
     model: ShortText | None = Field(None, description="Overrides the configured model.")
     size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
     steps: Steps = None
-    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] | None = Field(
+    negative_prompt: NegativePrompt | None = Field(
         None, repr=False, description="What the image should not show, if the engine supports it."
     )
     seed: Seed | None = Field(None, description="For a repeatable image, if the engine supports it.")

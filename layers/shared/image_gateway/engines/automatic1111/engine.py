@@ -8,12 +8,12 @@ only one of them has.
 import asyncio
 import base64
 import io
-import json
 import re
 from contextlib import suppress
 from typing import Any
 
 from image_gateway.engines.automatic1111.checkpoints import checkpoint_warnings
+from image_gateway.engines.automatic1111.run_info import index_of_first, parse_info
 from image_gateway.engines.automatic1111.stop import interrupt_and_wait, is_busy
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
@@ -26,6 +26,7 @@ from image_gateway.engines.protocol import (
     overlay,
     unsupported_warnings,
 )
+from image_gateway.engines.result_limits import MAX_IMAGES
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineError, EngineUnavailable, InvalidImage, NotConfigured
 from image_gateway.models.config import ImagesConfig
@@ -34,7 +35,7 @@ from image_gateway.models.images import ModelInfo
 
 _NAME = "automatic1111"
 _UNSUPPORTED = ("quality", "background", "style", *OPENAI_ONLY_FIELDS)
-_SEED_IN_PNG = re.compile(rb"tEXtparameters\0.*?\nSteps: [^\n]*?\bSeed: (\d+)", re.DOTALL)
+_SEED_IN_PNG = re.compile(rb"tEXtparameters\0.*?\nSteps: [^\n]*?\bSeed: (\d{1,20})\b", re.DOTALL)
 
 
 class Automatic1111Engine:
@@ -106,7 +107,9 @@ class Automatic1111Engine:
         `n_iter` returns one image.
         """
         warnings = self._apply_params(body, request)
-        count = _count(body)
+        count = min(_count(body), MAX_IMAGES)
+        if _count(body) > MAX_IMAGES:
+            warnings.append(f"AUTOMATIC1111_PARAMS make {_count(body)} images: the first {MAX_IMAGES} are kept")
         server = self._server.with_operation_deadline()
         first = await self._call(server, path, body, count)
         rest = []
@@ -124,12 +127,15 @@ class Automatic1111Engine:
         if not isinstance(images, list) or not images:
             reason = server.message(response) or "no explanation"
             raise EngineUnavailable(f"{_NAME} answered without images: {reason}", may_have_cost=True)
-        info = _info(response.get("info"))
-        start = _index_of_first(info, len(images), count)
+        info = parse_info(response.get("info"))
+        start = index_of_first(info, len(images), count)
         seeds = info["all_seeds"] if isinstance(info.get("all_seeds"), list) else [info.get("seed")]
-        images = images[start : start + count]
-        padded = [*seeds, *[None] * len(images)]
-        result = await gather_results(_image(*pair) for pair in zip(images, padded, strict=False))
+        kept = images[start : start + count]
+        padded = [*seeds, *[None] * len(kept)]
+        result = await gather_results(_image(*pair) for pair in zip(kept, padded, strict=False))
+        # Fewer of them may be a grid, or the maps that extensions add.
+        if len(images) > MAX_IMAGES + 1:
+            result.warnings.append(f"{_NAME} returned {len(images)} images, and all but {len(kept)} were left out")
         result.warnings += checkpoint_warnings(_checkpoint(body), info)
         return result
 
@@ -208,23 +214,6 @@ def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
         for name, value in fields.items()
         if value is not None
     }
-
-
-def _info(text: Any) -> dict[str, Any]:
-    """Return the server's data about the run: a JSON string on most servers, empty or missing on some."""
-    try:
-        info = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
-        info = None
-    return info if isinstance(info, dict) else {}
-
-
-def _index_of_first(info: dict[str, Any], returned: int, count: int) -> int:
-    """Return the index of the first image: 1 if the server puts a grid of all images before it."""
-    reported = info.get("index_of_first_image")
-    if isinstance(reported, int) and 0 <= reported < returned:
-        return reported
-    return 1 if 1 < count < returned else 0
 
 
 async def _image(text: object, seed: object) -> EngineResult:

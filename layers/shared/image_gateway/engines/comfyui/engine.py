@@ -28,6 +28,7 @@ from image_gateway.engines.protocol import (
     InputImage,
     unsupported_warnings,
 )
+from image_gateway.engines.result_limits import MAX_IMAGES, first_images
 from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
@@ -153,7 +154,8 @@ class ComfyUIEngine:
             queue_limit=queue_limit,
             clock=self._clock,
         )
-        job = _Job(template, runner, values, images)
+        runs = 1 if template.has("n") else request.n
+        job = _Job(template, runner, values, images, MAX_IMAGES // runs)
         if template.has("n"):
             result = await self._run(job, 0)
             missing = request.n - len(result.images)
@@ -213,7 +215,8 @@ class ComfyUIEngine:
         if not outcome.files:
             raise self._failure(job.template, outcome)
         seed = job.template.seed_in(outcome.workflow)
-        images = await asyncio.gather(*(self._download(file) for file in outcome.files))
+        files, too_many = first_images(outcome.files, job.max_images, "comfyui")
+        images = await asyncio.gather(*(self._download(file) for file in files))
         problems = [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
         if outcome.others:
             names = self._server.safe_line(", ".join(outcome.others))
@@ -221,7 +224,7 @@ class ComfyUIEngine:
         count = job.values.get("n") or 1
         if outcome.animated and count > 1 and job.template.has("n"):
             problems.append(f"the workflow makes one animation, and n={count} is the number of its frames")
-        return EngineResult([EngineImage(data, seed=seed) for data in images], problems)
+        return EngineResult([EngineImage(data, seed=seed) for data in images], [*too_many, *problems])
 
     def _failure(self, template: WorkflowTemplate, outcome: Outcome) -> EngineError:
         problems = self._server.safe_line("; ".join(outcome.problems))
@@ -248,12 +251,13 @@ class ComfyUIEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What the runs of one job have in common."""
+    """What the runs of one job have in common. `max_images` is how many images of each are kept."""
 
     template: WorkflowTemplate
     runner: Runner
     values: dict[str, Any]
     images: Sequence[str]
+    max_images: int
 
 
 async def _completed(result: EngineResult) -> EngineResult:

@@ -56,7 +56,8 @@ class Outcome:
             skipped: the problems that the server reported when the run was submitted.
             chosen: ids of the nodes whose images are the answer; empty for all.
         """
-        status = entry.get("status") or {}
+        reported = entry.get("status")
+        status = reported if isinstance(reported, dict) else {}
         failed = status.get("status_str") == "error"
         problems = [*skipped, *([_failure_text(status.get("messages"))] if failed else [])]
         saved = saved_files(entry.get("outputs"), sent, chosen)
@@ -201,10 +202,16 @@ def run_ids(job_id: str, number: int) -> Iterator[str]:
 
 
 def _failure_text(messages: Any) -> str:
-    for name, data in messages or ():
+    pairs = [message for message in messages if _is_message(message)] if isinstance(messages, list) else []
+    for name, data in pairs:
         if name == "execution_error":
             text = str(data.get("exception_message") or data.get("exception_type") or "no message").strip()
             return f"node {data.get('node_id')} ({data.get('node_type')}): {text}"
         if name == "execution_interrupted":
             return f"interrupted on the server at node {data.get('node_id')} ({data.get('node_type')})"
     return "the server does not report why"
+
+
+def _is_message(message: Any) -> bool:
+    """Whether a message of a run is a name and its data."""
+    return isinstance(message, list) and len(message) == 2 and isinstance(message[1], dict)

@@ -133,8 +133,7 @@ class ComfyUIServer(EngineServer):
 
 def _refused_inputs(node_errors: Any) -> set[tuple[str, str]]:
     """Return node id and name of each input that the server refuses."""
-    nodes = node_errors.items() if isinstance(node_errors, dict) else ()
-    errors = [(node_id, error) for node_id, node in nodes for error in node.get("errors") or []]
+    errors = [(node_id, error) for node_id, node in _nodes(node_errors) for error in _list(node.get("errors"))]
     infos = [(node_id, error.get("extra_info")) for node_id, error in errors if isinstance(error, dict)]
     return {(node_id, str(info.get("input_name") if isinstance(info, dict) else None)) for node_id, info in infos}
 
@@ -161,10 +160,20 @@ def _maximum(error: Any) -> int | None:
 def node_problems(node_errors: Any) -> list[str]:
     """Return one text for each node that the server will not run: `node 2 (ImageScale): Value not in list: …`."""
     problems = []
-    for node_id, node in node_errors.items() if isinstance(node_errors, dict) else ():
-        errors = [error for error in node.get("errors") or [] if isinstance(error, dict)]
+    for node_id, node in _nodes(node_errors):
+        errors = [error for error in _list(node.get("errors")) if isinstance(error, dict)]
         text = "; ".join(
             ": ".join(str(error[key]) for key in ("message", "details") if error.get(key)) for error in errors
         )
         problems.append(f"node {node_id} ({node.get('class_type')}): {text}")
     return problems
+
+
+def _nodes(node_errors: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return id and report of each node with errors. A run may have been accepted, so no odd value may raise."""
+    named = node_errors.items() if isinstance(node_errors, dict) else ()
+    return [(node_id, node) for node_id, node in named if isinstance(node, dict)]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

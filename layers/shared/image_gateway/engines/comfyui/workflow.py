@@ -135,7 +135,9 @@ class WorkflowTemplate:
         """Return the seed of the first seed node of a filled workflow."""
         for node in self.nodes:
             if node.type == "seed" and node.node_ids:
-                seed = workflow.get(node.node_ids[0], {}).get("inputs", {}).get(node.input_name)
+                filled = workflow.get(node.node_ids[0])
+                inputs = filled.get("inputs") if isinstance(filled, dict) else None
+                seed = inputs.get(node.input_name) if isinstance(inputs, dict) else None
                 return seed if isinstance(seed, int) else None
         return None
 

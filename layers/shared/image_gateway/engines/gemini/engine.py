@@ -17,6 +17,7 @@ from image_gateway.engines.gemini.responses import (
     blocked,
     finish_reason,
     inline_data,
+    model_info,
     parts_of,
     refusal,
     retry_delay,
@@ -31,6 +32,7 @@ from image_gateway.engines.protocol import (
     ImageRequest,
     unsupported_warnings,
 )
+from image_gateway.engines.result_limits import first_images
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineError, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
@@ -96,7 +98,7 @@ class GeminiEngine:
                 raise EngineUnavailable(
                     f"{_NAME} answered /models with something that is not a list of models; is it a Gemini API?"
                 )
-            models += [_model_info(entry) for entry in entries if self._makes_images(entry)]
+            models += [model_info(entry) for entry in entries if self._makes_images(entry)]
             token = page.get("nextPageToken") or ""
             if not token:
                 break
@@ -125,7 +127,7 @@ class GeminiEngine:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             return False
         methods = entry.get("supportedGenerationMethods")
-        is_callable = not isinstance(methods, list) or self._method_of(_model_info(entry).id) in methods
+        is_callable = not isinstance(methods, list) or self._method_of(model_info(entry).id) in methods
         return is_callable and bool(_MAKES_IMAGES.search(f"{entry['name']} {entry.get('displayName')}"))
 
     def _model(self, request: ImageRequest) -> str:
@@ -166,7 +168,9 @@ class GeminiEngine:
                 parameters = {"sampleCount": count, "includeRaiReason": True, **size_fields}
                 return {"instances": [{"prompt": request.prompt}], "parameters": parameters}
 
-            return self._call(_path(model, "predict"), body, size_fields, self._read_predictions)
+            return self._call(
+                _path(model, "predict"), body, size_fields, lambda response: self._read_predictions(response, count)
+            )
 
         starts = range(0, request.n, _PREDICTIONS_PER_CALL)
         result = await gather_results(call(min(_PREDICTIONS_PER_CALL, request.n - start)) for start in starts)
@@ -203,19 +207,25 @@ class GeminiEngine:
 
     async def _read_content(self, response: Any) -> EngineResult:
         parts = parts_of(response)
-        data = next((data for part in parts if (data := inline_data(part))), None)
-        if data is None:
+        found = [data for part in parts if (data := inline_data(part))]
+        if not found:
             raise self._missing(response)
-        result = EngineResult([EngineImage(decode_base64(data, _NAME))], usage=usage_of(response))
+        (data,), too_many = first_images(found, 1, _NAME)
+        result = EngineResult([EngineImage(decode_base64(data, _NAME))], too_many, usage=usage_of(response))
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result
 
-    async def _read_predictions(self, response: Any) -> EngineResult:
+    async def _read_predictions(self, response: Any, count: int) -> EngineResult:
         predictions = response.get("predictions") if isinstance(response, dict) else None
         if not isinstance(predictions, list) or not predictions:
             raise self._missing(response)
-        return await gather_results(self._prediction(item if isinstance(item, dict) else {}) for item in predictions)
+        items = [item if isinstance(item, dict) else {} for item in predictions]
+        made, too_many = first_images([item for item in items if not item.get("raiFilteredReason")], count, _NAME)
+        filtered = [item for item in items if item.get("raiFilteredReason")]
+        result = await gather_results(self._prediction(item) for item in [*made, *filtered[:count]])
+        result.warnings += too_many
+        return result
 
     async def _prediction(self, item: dict[str, Any]) -> EngineResult:
         if reason := item.get("raiFilteredReason"):
@@ -246,8 +256,3 @@ def _warnings(request: ImageRequest, nearest: NearestSize | None) -> list[str]:
             f"about {nearest.pixels}"
         )
     return warnings
-
-
-def _model_info(entry: dict[str, Any]) -> ModelInfo:
-    id_ = entry["name"].removeprefix("models/")
-    return ModelInfo(id=id_, name=str(entry.get("displayName") or id_))

@@ -6,6 +6,9 @@ Google's APIs use camelCase names in JSON, some compatible servers snake_case. F
 import re
 from typing import Any
 
+from image_gateway.engines.usage import TokenCounts, token_counts
+from image_gateway.models.images import ModelInfo
+
 NOT_REFUSALS = (
     "STOP",
     "MAX_TOKENS",
@@ -72,7 +75,13 @@ def retry_delay(body: Any) -> float | None:
     return None
 
 
-def usage_of(response: Any) -> dict[str, Any] | None:
+def model_info(entry: dict[str, Any]) -> ModelInfo:
+    """Return a model of the list, which has a `name`."""
+    id_ = entry["name"].removeprefix("models/")
+    return ModelInfo(id=id_, name=str(entry.get("displayName") or id_))
+
+
+def usage_of(response: Any) -> TokenCounts | None:
     """Return the token counts under the OpenAI API's names; None if none are reported."""
     reported = _dict(_dict(response).get("usageMetadata"))
     names = {
@@ -80,16 +89,14 @@ def usage_of(response: Any) -> dict[str, Any] | None:
         "candidatesTokenCount": "output_tokens",
         "totalTokenCount": "total_tokens",
     }
-    usage: dict[str, Any] = {
-        ours: reported[theirs] for theirs, ours in names.items() if isinstance(reported.get(theirs), int)
-    }
+    usage: dict[str, Any] = {ours: reported.get(theirs) for theirs, ours in names.items()}
     details = {"promptTokensDetails": "input_tokens_details", "candidatesTokensDetails": "output_tokens_details"}
     usage |= {
         ours: _by_modality(reported[theirs])
         for theirs, ours in details.items()
         if isinstance(reported.get(theirs), list)
     }
-    return usage or None
+    return token_counts(usage)
 
 
 def _by_modality(details: list[Any]) -> dict[str, int]:
@@ -97,7 +104,7 @@ def _by_modality(details: list[Any]) -> dict[str, int]:
     counts = {"text_tokens": 0, "image_tokens": 0}
     for detail in map(_dict, details):
         name, count = f"{detail.get('modality')}".lower() + "_tokens", detail.get("tokenCount")
-        if name in counts and isinstance(count, int):
+        if name in counts and isinstance(count, int) and not isinstance(count, bool):
             counts[name] += count
     return counts
 

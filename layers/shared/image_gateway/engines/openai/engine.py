@@ -5,7 +5,6 @@ stable-diffusion.cpp's server. GPT image models refuse `response_format` and alw
 return a URL. Nothing here depends on a list of models.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,8 +17,11 @@ from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
+from image_gateway.engines.openai.request_body import form, options
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
+from image_gateway.engines.result_limits import MAX_IMAGES, first_images
 from image_gateway.engines.server import EngineServer
+from image_gateway.engines.usage import TokenCounts, token_counts
 from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
@@ -32,6 +34,8 @@ _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
+_MORE_IMAGES = 10
+"""How many images more than `n` are kept: some compatible servers make a fixed number."""
 _AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
@@ -42,7 +46,7 @@ class _CallResult:
 
     body: dict[str, Any]
     items: list[AnsweredImage]
-    usage: dict[str, Any] | None
+    usage: TokenCounts | None
     warnings: list[str]
     reported: dict[str, str]
 
@@ -75,7 +79,7 @@ class OpenAIEngine:
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`POST /images/generations`."""
-        body: dict[str, Any] = {"prompt": request.prompt, **_options(request)}
+        body: dict[str, Any] = {"prompt": request.prompt, **options(request)}
         result = await self._images(request, body, lambda fields: {"json": fields}, "/images/generations")
         result.warnings += unsupported_warnings(request, "openai", "steps", "negative_prompt", "seed")
         return result
@@ -83,7 +87,7 @@ class OpenAIEngine:
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`POST /images/edits`, multipart: `image` for one input image, `image[]` for several, `mask` with alpha."""
         fidelity = {"input_fidelity": request.input_fidelity} if request.input_fidelity else {}
-        body: dict[str, Any] = {"prompt": request.prompt, **_options(request), **fidelity}
+        body: dict[str, Any] = {"prompt": request.prompt, **options(request), **fidelity}
         try:
             result = await self._edit_as(request, body, "image" if len(request.images) == 1 else "image[]")
         except EngineRejected as error:
@@ -134,13 +138,13 @@ class OpenAIEngine:
         if request.mask:
             files.append(("mask", (f"mask.{request.mask.extension}", request.mask.data, request.mask.content_type)))
         return await self._images(
-            request, dict(body), lambda fields: {"data": _form(fields), "files": files}, "/images/edits"
+            request, dict(body), lambda fields: {"data": form(fields), "files": files}, "/images/edits"
         )
 
     async def _images(self, request: ImageRequest, body: dict[str, Any], encode: EncodeBody, path: str) -> EngineResult:
         """Request all images in one call; if it returns fewer, request the rest concurrently, one per call."""
         warnings = overlay(body, self._params, request, {})
-        count = _count(body.get("n"))
+        count = min(_count(body.get("n")), MAX_IMAGES)
         server = self._server.with_operation_deadline()
 
         async def request_one(body: dict[str, Any]) -> EngineResult:
@@ -186,9 +190,10 @@ async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, 
             raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
         reason = f"{server.message(response) or 'no explanation'}{server.safe_line(describe_keys(response))}"
         raise EngineUnavailable(f"openai answered without images: {reason}", may_have_cost=True)
-    usage = fields.get("usage")
+    limit = min(_count(body.get("n")) + _MORE_IMAGES, MAX_IMAGES)
+    items, too_many = first_images(items, limit, "openai")
     reported = {name: fields[name] for name in ("quality", "background") if isinstance(fields.get(name), str)}
-    return _CallResult(body, items, usage if isinstance(usage, dict) else None, warnings, reported)
+    return _CallResult(body, items, token_counts(fields.get("usage")), [*warnings, *too_many], reported)
 
 
 async def _read(server: EngineServer, call: _CallResult) -> EngineResult:
@@ -210,31 +215,6 @@ async def _image(server: EngineServer, item: AnsweredImage) -> EngineResult:
     else:
         data = decode_base64(content, "openai")
     return EngineResult([EngineImage(data, revised_prompt=item.revised_prompt)])
-
-
-def _options(request: ImageRequest) -> dict[str, Any]:
-    size = "auto" if request.auto_size else str(request.size) if request.size else None
-    options = {
-        "model": request.model,
-        "n": request.n,
-        "size": size,
-        "quality": request.quality,
-        "background": request.background,
-        "output_format": request.output_format,
-        "output_compression": request.output_compression,
-        "style": request.style,
-        "moderation": request.moderation,
-        "user": request.user,
-        "safety_identifier": request.safety_identifier,
-        "complexity": request.complexity,
-        "frame_count": request.frame_count,
-        "frame_duration_ms": request.frame_duration_ms,
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _form(fields: dict[str, Any]) -> dict[str, str]:
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
 
 
 def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:

@@ -1,0 +1,33 @@
+"""Fields of requests to the OpenAI Images API."""
+
+import json
+from typing import Any
+
+from image_gateway.engines.protocol import ImageRequest
+
+
+def options(request: ImageRequest) -> dict[str, Any]:
+    """Return the fields beside the prompt that are set, of generations and edits."""
+    size = "auto" if request.auto_size else str(request.size) if request.size else None
+    fields = {
+        "model": request.model,
+        "n": request.n,
+        "size": size,
+        "quality": request.quality,
+        "background": request.background,
+        "output_format": request.output_format,
+        "output_compression": request.output_compression,
+        "style": request.style,
+        "moderation": request.moderation,
+        "user": request.user,
+        "safety_identifier": request.safety_identifier,
+        "complexity": request.complexity,
+        "frame_count": request.frame_count,
+        "frame_duration_ms": request.frame_duration_ms,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def form(fields: dict[str, Any]) -> dict[str, str]:
+    """Return fields as texts, for a form."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
