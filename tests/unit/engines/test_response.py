@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -153,3 +153,18 @@ async def test_a_response_with_too_many_values_is_an_error_of_the_engine(
     assert error.value.may_have_cost is may_have_cost
     if status == 200:
         assert error.value.detail == "engine answered 200 with JSON of more than 2,000,000 values"
+
+
+@pytest.mark.anyio
+async def test_an_image_instead_of_json_is_read_to_its_end(
+    serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]
+) -> None:
+    """What looks like values of JSON does not count in it."""
+    image = b"PNG" + b"," * VALUES + b"end"
+
+    async def respond(_request: Request) -> Response:
+        return Response(image, media_type="image/png")
+
+    url = serve(Starlette(routes=[Route("/", respond, methods=["POST"])]))
+
+    assert await EngineServer(connect(), "engine", url).answer("POST", "/") == image

@@ -271,4 +271,5 @@ class EngineServer:
 
 def _is_image(headers: httpx.Headers) -> bool:
     """Whether a response is itself an image."""
-    return headers.get("content-type", "").startswith("image/")
+    content_type: str = headers.get("content-type", "")
+    return content_type.startswith("image/")

@@ -1,6 +1,7 @@
 """The `openai` engine: images that compatible servers return under other names than OpenAI's."""
 
 import base64
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.openai.answers import find_images
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import EngineUnavailable
@@ -195,3 +197,22 @@ def filled(body: Any, image: bytes) -> Any:
     if isinstance(body, dict):
         return {name: filled(value, image) for name, value in body.items()}
     return body
+
+
+def test_the_search_for_base64_takes_linear_time() -> None:
+    """A long text with spaces is not base64; a server may return the prompt."""
+    assert find_images({"output": "A" * 64 + " " * 400_000 + "!"}) == []
+
+
+def test_base64_in_short_lines_is_found_without_a_text_for_each_line() -> None:
+    """These texts would take many times the memory of the whole."""
+    text = "QUJD\n" * 100_000
+    tracemalloc.start()
+    try:
+        (image,) = find_images({"data": [{"b64_json": text}]})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (image.content, image.is_url) == (text, False)
+    assert peak < len(text)

@@ -25,7 +25,9 @@ _CONTAINERS = (
     "predictions",
 )
 _TASK_NAMES = frozenset({"task_id", "taskId", "task", "job_id", "request_id", "polling_url", "status_url", "urls"})
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}={0,2}\s*")
+# Possessive (`+`), so that the time grows linearly with the length.
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{64,}+={0,2}\s*")
+_MAX_URL_CHARS = 8_192
 _MAX_DEPTH = 4
 _MAX_KEYS = 10
 _MAX_KEY_CHARS = 40
@@ -113,6 +115,7 @@ def _is_data(value: Any) -> bool:
 
 def _is_url(value: Any) -> bool:
     """Whether a text is an absolute URL or a path. Base64 may begin with a slash too, and has no dot."""
-    if not isinstance(value, str) or len(value.split()) != 1:
+    # The length comes first: the parts of a long text with many spaces could take many times its memory.
+    if not isinstance(value, str) or len(value) > _MAX_URL_CHARS or len(value.split()) != 1:
         return False
     return value.startswith(("http://", "https://")) or (value.startswith("/") and "." in value)
