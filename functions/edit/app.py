@@ -8,7 +8,6 @@ from image_gateway.api import (
     Access,
     GatewayDep,
     OpenAISubmissionDep,
-    OwnHostDep,
     PrincipalDep,
     SubmissionDep,
     access,
@@ -34,16 +33,10 @@ app = create_app(result_router())
 )
 @access(Access.USER)
 async def edit(
-    form: EditImageForm,
-    gateway: GatewayDep,
-    principal: PrincipalDep,
-    submission: SubmissionDep,
-    own_host: OwnHostDep,
+    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submission: SubmissionDep
 ) -> list[ImageInfo] | Response:
     """Edit an image, or combine up to 16 images, with the configured engine."""
-    return await submission.submit(
-        form, lambda: gateway.inputs.resolve(form.image, form.mask, principal, own_host=own_host)
-    )
+    return await submission.submit(form, lambda: gateway.inputs.resolve(form.image, form.mask, principal))
 
 
 @app.post(
@@ -51,16 +44,10 @@ async def edit(
 )
 @access(Access.USER)
 async def openai_edits(
-    params: EditParamsDep,
-    gateway: GatewayDep,
-    principal: PrincipalDep,
-    submission: OpenAISubmissionDep,
-    own_host: OwnHostDep,
+    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submission: OpenAISubmissionDep
 ) -> Response:
     """Edit images as with the OpenAI API: by a form with files, or by JSON. The model's name can select the engine."""
-    return await submission.submit(
-        params, lambda: gateway.inputs.resolve(params.image, params.mask, principal, own_host=own_host)
-    )
+    return await submission.submit(params, lambda: gateway.inputs.resolve(params.image, params.mask, principal))
 
 
 @app.post(

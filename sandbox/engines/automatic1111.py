@@ -26,7 +26,7 @@ from starlette.routing import Route
 from sandbox.engines.automatic1111_gpu import Gpu
 from sandbox.engines.automatic1111_images import grid, transparent_where_white, with_parameters_text
 from sandbox.engines.painter import paint
-from sandbox.engines.state import SandboxState, control_routes
+from sandbox.engines.state import Knobs, SandboxState, control_routes
 
 CHECKPOINTS = {"sandbox-painter": "5a4dbc0001", "sandbox-sketcher": "5a4dbc0002"}
 """Model name → short hash. The first one is loaded at the start."""
@@ -43,6 +43,7 @@ class _Server:
 
     options: dict[str, str]
     gpu: Gpu
+    knobs: Callable[[], Knobs]
 
 
 Handler = Callable[[Any, _Server], Awaitable[Any]]
@@ -61,7 +62,7 @@ class _RefusalError(Exception):
 def create_app(state: SandboxState) -> Starlette:
     """Create the server. The key of the knobs, if set, is `user:password` for Basic auth."""
     options = {"sd_model_checkpoint": _title(next(iter(CHECKPOINTS))), "samples_format": "png"}
-    server = _Server(options, Gpu(lambda: state.knobs.latency))
+    server = _Server(options, Gpu(lambda: state.knobs.latency), lambda: state.knobs)
 
     def route(method: str, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
@@ -154,8 +155,8 @@ async def _make(body: Any, server: _Server, background: bytes | None, mask: byte
     sampler = body.get("sampler_name") or SAMPLERS[0]
     if sampler not in SAMPLERS:
         raise _RefusalError(400, "HTTPException", "Sampler not found")
-    width, height = (max(8, body.get(side, 512) // 8 * 8) for side in ("width", "height"))
-    if body.get("batch_size", 1) > _MAX_BATCH:
+    width, height = (_rounded(body.get(side, 512), server.knobs().size_multiple) for side in ("width", "height"))
+    if body.get("batch_size", 1) > _MAX_BATCH or width * height > server.knobs().max_pixels:
         raise _RefusalError(500, "OutOfMemoryError", "")
     count = body.get("batch_size", 1) * body.get("n_iter", 1)
     first_seed = body.get("seed", -1)
@@ -243,6 +244,11 @@ def _decode(text: object) -> bytes:
     except (binascii.Error, UnidentifiedImageError, OSError):
         raise _RefusalError(500, "HTTPException", "Invalid encoded image") from None
     return data
+
+
+def _rounded(side: int, multiple: int) -> int:
+    """Return a side in pixels as the server makes it: AUTOMATIC1111 rounds down, stable-diffusion.cpp up."""
+    return max(8, side // 8 * 8) if multiple == 8 else -(-side // multiple) * multiple
 
 
 def _title(name: str) -> str:

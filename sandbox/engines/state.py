@@ -44,11 +44,15 @@ class Knobs:
         latency: minimum seconds of a request; a change also affects requests in flight.
         key: the key that the engine accepts; empty: any key.
         faults: the faults, in the order of use.
+        size_multiple: of AUTOMATIC1111: sizes are made multiples of it, as by stable-diffusion.cpp (64); 8 rounds down.
+        max_pixels: of AUTOMATIC1111: a larger size exceeds its memory.
     """
 
     latency: float = 0.0
     key: str = ""
     faults: list[Fault] = field(default_factory=list)
+    size_multiple: int = 8
+    max_pixels: int = 8_000_000
 
 
 @dataclass

@@ -10,14 +10,14 @@ import boto3
 from moto.backends import get_backend
 
 from image_gateway.jobs.job_item import parse_item
-from image_gateway.slots.occupancy import Occupancy
+from image_gateway.slots.occupancy import Holder, Occupancy
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
 from tests.chaos.invocations import Invocations
 from tests.chaos.leases import Leases
 from tests.chaos.ledger import Findings
 from tests.chaos.load import Load
-from tests.chaos.meter import Meter, digest
+from tests.chaos.meter import Meter
 from tests.chaos.requests import RequestSource
 
 QUEUES = ("JobQueue", "DeadLetters")
@@ -35,14 +35,6 @@ def items(sandbox: Sandbox, prefix: str) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(prefix)]
 
 
-def held(sandbox: Sandbox) -> list[str]:
-    """Return the locks and the slots that are held: whose leases have not expired."""
-    now = time.time()
-    locks = [str(item) for item in items(sandbox, "lock#") if float(item["expires_at"]["N"]) > now]
-    holders = [holder for item in items(sandbox, "slots#") for holder in Occupancy.parse(item).holders]
-    return locks + [str(holder) for holder in holders if not holder.is_expired(now)]
-
-
 async def findings(
     sandbox: Sandbox, meter: Meter, source: RequestSource, load: Load, leases: Leases, invocations: Invocations
 ) -> Findings:
@@ -54,23 +46,35 @@ async def findings(
             runs=meter.runs,
             sent=source.sent,
             jobs=[parse_item(item) for item in items(sandbox, "job#")],
-            stored={key: digest(data) for key, data in _objects(sandbox, "images/")},
+            stored={item["Key"]: item["ETag"].strip('"') for item in _objects(sandbox, "images/")},
             events=events,
             interrupted=leases.interrupted,
             canceled=load.canceled,
             files=load.files,
-            results=[json.loads(data) for _, data in _objects(sandbox, "results/")],
-            kept=[data.decode() for _, data in _objects(sandbox, "dead-letters/")],
-            held=held(sandbox),
+            results=[json.loads(text) for text in _texts(sandbox, "results/")],
+            kept=list(_texts(sandbox, "dead-letters/")),
+            held=[
+                *(str(item) for item in items(sandbox, "lock#") if int(item["expires_at"]["N"]) > time.time()),
+                *(str(holder) for item in items(sandbox, "slots#") for holder in _slot_holders(item)),
+            ],
             queued=[message.body[:300] for message in messages(sandbox)],
             failures=invocations.failures,
         )
     )
 
 
-def _objects(sandbox: Sandbox, prefix: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the keys and contents of the bucket's objects whose keys begin with a prefix."""
-    s3, bucket = boto3.client("s3"), sandbox.settings.bucket
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for item in page.get("Contents", ()):
-            yield item["Key"], s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+def _slot_holders(item: dict[str, Any]) -> list[Holder]:
+    """Return who has slots of a server."""
+    return [holder for holder in Occupancy.parse(item).holders if not holder.is_expired(time.time())]
+
+
+def _objects(sandbox: Sandbox, prefix: str) -> Iterator[Any]:
+    pages = boto3.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=sandbox.settings.bucket, Prefix=prefix):
+        yield from page.get("Contents", ())
+
+
+def _texts(sandbox: Sandbox, prefix: str) -> Iterator[str]:
+    for item in _objects(sandbox, prefix):
+        found = boto3.client("s3").get_object(Bucket=sandbox.settings.bucket, Key=item["Key"])
+        yield found["Body"].read().decode()

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,17 +14,14 @@ from sandbox.client import ENGINES
 from sandbox.gateway import Sandbox
 from tests.chaos.requests import EDIT, RequestSource, Sent
 
-WAITING = {"images": 3, "openai": 2}
-"""The channels that respond with the images, and how often each is chosen."""
-
-NOT_WAITING = {"async": 3, "sqs": 2, "eventbridge": 2, "s3": 1}
-"""The same for those that do not; `async` is the images API with `Prefer: respond-async`."""
+CHANNELS = {"images": 5, "async": 3, "openai": 4, "sqs": 2, "eventbridge": 2, "s3": 1}
+"""Where requests are sent, and how often each is chosen. `async` is the images API with `Prefer: respond-async`."""
 
 _TIMEOUT_SECONDS = 90
 _RETRIES = 4
 _CANCEL_SECONDS = 1.5
 _PHASE_SECONDS = 6.0
-_PAUSE_SECONDS = 0.5
+_PAUSE_SECONDS = 0.3
 
 
 class Load:
@@ -34,8 +30,7 @@ class Load:
     Args:
         sandbox: a running sandbox.
         source: makes the requests.
-        clients: how many requests wait for their images at the same time. A third as many clients do not wait, so that
-            there is work also while nothing is answered.
+        clients: how many requests are sent at the same time.
 
     Attributes:
         canceled: ids of the jobs whose cancellation was confirmed.
@@ -58,10 +53,8 @@ class Load:
         """Start to send."""
         client = httpx.AsyncClient(base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
         self._client = await self._stack.enter_async_context(client)
-        channels = [WAITING] * self._clients + [NOT_WAITING] * (self._clients // 3)
-        actions: list[Callable[[], Awaitable[None]]] = [partial(self._send_one, names) for names in channels]
-        actions += [self._cancel_one, self._configure]
-        self._tasks = [asyncio.create_task(self._repeat(action)) for action in actions]
+        jobs = [self._send_one] * self._clients + [self._cancel_one, self._configure]
+        self._tasks = [asyncio.create_task(self._repeat(job)) for job in jobs]
         return self
 
     async def __aexit__(
@@ -72,9 +65,9 @@ class Load:
         await asyncio.gather(*self._tasks)
         await self._stack.aclose()
 
-    async def _repeat(self, action: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, job: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
-            await action()
+            await job()
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -83,8 +76,8 @@ class Load:
         except TimeoutError:
             pass
 
-    async def _send_one(self, channels: Mapping[str, int]) -> None:
-        (channel,) = self._chance.choices(list(channels), list(channels.values()))
+    async def _send_one(self) -> None:
+        (channel,) = self._chance.choices(list(CHANNELS), list(CHANNELS.values()))
         send = {
             "images": self._by_images_api,
             "async": self._by_images_api,
@@ -94,7 +87,7 @@ class Load:
             "s3": self._by_file,
         }[channel]
         await send(channel)
-        await self._pause(self._chance.uniform(0, 2 * _PAUSE_SECONDS))
+        await self._pause(self._chance.uniform(0, _PAUSE_SECONDS))
 
     async def _by_images_api(self, channel: str) -> None:
         request = self._source.new(channel)
@@ -119,19 +112,12 @@ class Load:
             tries = _RETRIES
         headers = {**headers, "Authorization": f"Bearer {self._sandbox.user_token}"}
         for _ in range(tries):
-            response = await self._request("POST", path, headers=headers, **body)
+            response = await self._client.post(path, headers=headers, **body)
             if response.status_code < 400:
                 self._note(request, response)
             if response.status_code < 500:
                 return
             await self._pause(1)
-
-    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request. A connection that was closed is answered like a gateway that is unavailable."""
-        try:
-            return await self._client.request(method, path, **options)
-        except httpx.TransportError:
-            return httpx.Response(503)
 
     def _note(self, request: Sent, response: httpx.Response) -> None:
         request.accepted = True
@@ -172,13 +158,13 @@ class Load:
         """Cancel one of the jobs that have not ended."""
         await self._pause(self._chance.uniform(0.5, 1.5) * _CANCEL_SECONDS)
         headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
-        response = await self._request("GET", "/api/v1/images/jobs?limit=40", headers=headers)
+        response = await self._client.get("/api/v1/images/jobs?limit=40", headers=headers)
         if response.status_code != 200:
             return
         waiting = [job["id"] for job in response.json()["jobs"] if job["status"] in ("queued", "running")]
         if waiting:
             job_id = self._chance.choice(waiting)
-            response = await self._request("DELETE", f"/api/v1/images/jobs/{job_id}", headers=headers)
+            response = await self._client.delete(f"/api/v1/images/jobs/{job_id}", headers=headers)
             self.canceled |= {job_id} if response.status_code == 200 else set()
 
     async def _configure(self) -> None:
@@ -192,5 +178,5 @@ class Load:
             "IMAGE_ENGINE_TIMEOUT": self._chance.choice((10, 20, 60)),
         }
         headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
-        await self._request("POST", "/api/v1/images/config/update", json=fields, headers=headers)
+        await self._client.post("/api/v1/images/config/update", json=fields, headers=headers)
         await self._pause(_PHASE_SECONDS)

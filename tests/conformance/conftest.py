@@ -116,10 +116,11 @@ def client(gateway: Gateway) -> Iterator[Callable[[str], Client]]:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three gray images."""
+    """Three images, each of its own gray."""
     paths = [tmp_path_factory.mktemp("photos") / f"{number}.png" for number in range(3)]
-    for path in paths:
-        path.write_bytes(encoded(GRAY))
+    for number, path in enumerate(paths):
+        red, green, blue = GRAY
+        path.write_bytes(encoded((red + number, green, blue)))
     return paths
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandbox.engines.comfyui_graph import locate
 from tests.integration.images_api.edit_results import UseEditEngine, warnings
 from tests.integration.sample_images import BLUE, GREEN, RED, SIDE, encoded, opened, right_half, text
 
@@ -114,21 +115,19 @@ def loaded_files(engine: "SandboxEngine") -> list[tuple[Any, str]]:
     (body,) = engine.posted("/prompt")
     names = [body["prompt"][node]["inputs"]["image"] for node in ("10", "11", "12", "13")]
     files = engine.app.state.run_queue.files
-    return [(opened(files["input", "", name]).convert("RGBA").getpixel((0, 0)), name) for name in names]
+    return [(opened(files[locate(name)]).convert("RGBA").getpixel((0, 0)), name) for name in names]
 
 
 def test_comfyui_loads_the_inputs_in_order(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:
-    """Each input is uploaded under the job's id, and the nodes load the names of the uploads' responses in order."""
+    """Each input is uploaded once, and the nodes load the names of the uploads' responses in order."""
     engine = use_edit_engine("comfyui")
 
     deployment.edit([text(encoded(color)) for color in (RED, GREEN, BLUE)])
 
-    (job,) = deployment.jobs()
     pixels = [pixel for pixel, _name in loaded_files(engine)]
     assert pixels == [(*RED, 255), (*GREEN, 255), (*BLUE, 255), (255, 255, 255, 0)]
-    assert [name for _pixel, name in loaded_files(engine)] == [f"{job.id}-{number}.png" for number in range(4)]
-    sent = [file["filename"] for request in engine.state.record for file in request.files]
-    assert sorted(sent) == [f"{job.id}-{number}.png" for number in range(4)]
+    sent = [f"image-gateway/{file['filename']}" for request in engine.state.record for file in request.files]
+    assert sorted(sent) == sorted(name for _pixel, name in loaded_files(engine))
 
 
 def test_comfyui_receives_mask_number_of_images_and_size(
@@ -142,7 +141,7 @@ def test_comfyui_receives_mask_number_of_images_and_size(
     (body,) = engine.posted("/prompt")
     nodes = {number: node["inputs"] for number, node in body["prompt"].items()}
     name = loaded_files(engine)[3][1]
-    mask = opened(engine.app.state.run_queue.files["input", "", name])
+    mask = opened(engine.app.state.run_queue.files[locate(name)])
     assert (nodes["14"]["width"], nodes["14"]["height"], nodes["17"]["amount"]) == (384, 256, 3)
     assert (nodes["3"]["seed"], nodes["4"]["ckpt_name"], nodes["6"]["text"]) == (
         7,
@@ -161,7 +160,8 @@ def test_comfyui_ignores_inputs_without_a_node_with_a_warning(
     response = deployment.edit([text(encoded())] * 5)
 
     assert "takes 3 input images: 2 more were ignored" in warnings(response)
-    assert len([request for request in engine.state.record if request.files]) == 4
+    # The five inputs are the same image, which is one file beside the mask.
+    assert len([request for request in engine.state.record if request.files]) == 2
 
 
 def test_automatic1111_receives_the_first_input(deployment: "Deployment", use_edit_engine: UseEditEngine) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import Engine, HttpUrlText, Params, SizeText
+from image_gateway.models.fields import MAX_SIDE, Engine, HttpUrlText, Params, SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
 
 MASK = "********"
@@ -133,6 +133,13 @@ class ImagesConfig(BaseModel):
     IMAGE_EDIT_ENGINE: Engine = Field("openai", description="The engine that edits; empty: automatic1111.")
     IMAGE_EDIT_MODEL: str = Field("", description="Default model for edits.")
     IMAGE_EDIT_SIZE: SizeText | None = Field(None, description="Default size for edits.")
+    IMAGE_EDIT_MAX_PIXELS: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_SIDE**2,
+        description="Input images of automatic1111 with more pixels are reduced, if no size is named; "
+        "empty: 1,048,576; 0: never.",
+    )
     IMAGES_EDIT_OPENAI_API_BASE_URL: HttpUrlText = Field("https://api.openai.com/v1", description="For edits.")
     IMAGES_EDIT_OPENAI_API_KEY: Key = Field("", description="For edits. Returned masked.")
     IMAGES_EDIT_OPENAI_API_VERSION: str = Field("", description="For edits: sent as `?api-version=` if set.")

@@ -42,7 +42,7 @@ def server_returning(body: Any, status: int = 200) -> Starlette:
 
 
 def image_base64(seed: int = 0) -> str:
-    return base64.b64encode(paint("p", 16, 16, seed=seed)).decode()
+    return base64.b64encode(paint("p", SMALL.width, SMALL.height, seed=seed)).decode()
 
 
 def engine_for(url: str, connect: Connect) -> Automatic1111Engine:

@@ -32,23 +32,23 @@ pytestmark = pytest.mark.anyio
 
 CAPTURES = Path(__file__).parents[3] / "data" / "captures" / "stable-diffusion-cpp"
 TRUNCATED = re.compile(r"\.\.\.\(\d+ chars\)$")
-PNG = paint("replayed", 16, 16)
+PNG = paint("replayed", 64, 64)
 INPUT = InputImage(PNG, "image/png", 64, 64)
 MASK = InputImage(paint("mask", 64, 64, transparent=True), "image/png", 64, 64)
 Start = Callable[[str], tuple[Any, list[Any]]]
 
 
 def images(recorded: dict[str, Any]) -> list[bytes]:
-    """Return small PNGs with the text chunks of the recorded images."""
-    return [with_text(image["text_chunks"]) for image in recorded.get("images", [])]
+    """Return PNGs with the sizes and text chunks of the recorded images."""
+    return [with_text(image["text_chunks"], image["size"]) for image in recorded.get("images", [])]
 
 
-def with_text(chunks: dict[str, str]) -> bytes:
+def with_text(chunks: dict[str, str], size: list[int]) -> bytes:
     info = PngImagePlugin.PngInfo()
     for name, text in chunks.items():
         info.add_text(name, text)
     out = io.BytesIO()
-    Image.open(io.BytesIO(PNG)).save(out, "PNG", pnginfo=info)
+    Image.open(io.BytesIO(PNG)).resize((size[0], size[1])).save(out, "PNG", pnginfo=info)
     return out.getvalue()
 
 
@@ -110,7 +110,6 @@ def image_request(**fields: Any) -> ImageRequest:
         ("sdapi_txt2img_ok", {}, [7]),
         ("sdapi_txt2img_ok_newer_server", {"model": "tiny-random-sd1"}, [7]),
         ("sdapi_txt2img_batch2", {"n": 2}, [7, 8]),
-        ("sdapi_txt2img_width_65", {"size": Size(65, 64)}, [7]),
         ("openai_generations_ok", {"model": "sd-cpp-local"}, [None]),
         ("openai_generations_n2", {"n": 2}, [None, None]),
         ("openai_generations_url_format", {}, [None]),
@@ -126,6 +125,15 @@ async def test_a_recorded_generation_returns_its_images(
     assert [image.data for image in result.images] == images(read(capture))
     assert [image.seed for image in result.images] == seeds
     assert (len(seen), result.warnings) == (1, [])
+
+
+async def test_a_recorded_size_that_the_server_rounded_is_a_warning(start: Start) -> None:
+    """The server makes multiples of 64, and does not say so."""
+    engine, _seen = start("sdapi_txt2img_width_65")
+
+    result = await engine.generate(image_request(size=Size(65, 64)))
+
+    assert result.warnings == ["automatic1111 made 128x64 in place of 65x64"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from image_gateway.images.sniff import sniff
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault, SandboxState
 from tests.unit.engines.automatic1111.requests_and_responses import (
+    SMALL,
     Connect,
     MakeEngine,
     Serve,
@@ -72,7 +73,7 @@ async def test_a_grid_is_dropped_without_info(serve: Serve, connect: Connect) ->
     url = serve(server_returning({"images": images, "info": ""}))
     engine = engine_for(url, connect)
     result = await engine.generate(image_request(n=2))
-    assert [sniff(image.data).width for image in result.images] == [16, 16]
+    assert [sniff(image.data).width for image in result.images] == [SMALL.width] * 2
 
 
 async def test_images_beyond_the_requested_number_are_dropped(serve: Serve, connect: Connect) -> None:
@@ -98,7 +99,9 @@ async def test_missing_images_are_requested_one_by_one(serve: Serve, connect: Co
     app = Starlette(routes=[Route("/sdapi/v1/txt2img", answer, methods=["POST"])])
     engine = engine_for(serve(app), connect)
     result = await engine.generate(image_request(n=3, seed=7))
-    assert [image.data for image in result.images] == [paint("p", 16, 16, seed=seed) for seed in (7, 8, 9)]
+    assert [image.data for image in result.images] == [
+        paint("p", SMALL.width, SMALL.height, seed=seed) for seed in (7, 8, 9)
+    ]
     assert sorted((body["seed"], body["n_iter"], body["batch_size"]) for body in seen) == [
         (7, 3, 1),
         (8, 1, 1),

@@ -14,6 +14,7 @@ from typing import Any
 
 from image_gateway.engines.automatic1111.checkpoints import checkpoint_warnings
 from image_gateway.engines.automatic1111.run_info import index_of_first, parse_info
+from image_gateway.engines.automatic1111.sizes import DEFAULT_MAX_PIXELS, reduced_size, resized, size_warnings
 from image_gateway.engines.automatic1111.stop import interrupt_and_wait, is_busy
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
@@ -48,6 +49,8 @@ class Automatic1111Engine:
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - edits use the same fields
         if not config.AUTOMATIC1111_BASE_URL:
             raise NotConfigured("AUTOMATIC1111_BASE_URL is not set", field="AUTOMATIC1111_BASE_URL")
+        limit = config.IMAGE_EDIT_MAX_PIXELS
+        self._max_pixels = DEFAULT_MAX_PIXELS if limit is None else limit
         self._params = _without_nulls(config.AUTOMATIC1111_PARAMS or {})
         self._server = EngineServer(
             connection, _NAME, config.AUTOMATIC1111_BASE_URL, auth=_credentials(config.AUTOMATIC1111_API_AUTH)
@@ -61,6 +64,8 @@ class Automatic1111Engine:
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`POST /sdapi/v1/img2img` with the first input image, in its own size if the request has none.
 
+        Without a size, an image with more than `IMAGE_EDIT_MAX_PIXELS` is reduced.
+
         Raises:
             InvalidImage: there is no input image; some servers would return an unrelated image.
             EngineError: as for every engine.
@@ -68,12 +73,21 @@ class Automatic1111Engine:
         if not request.images:
             raise InvalidImage(f"{_NAME} needs an image to edit", field="image")
         first, *others = request.images
+        mask, warnings = request.mask, []
+        if request.size is None and (smaller := reduced_size(first, self._max_pixels)):
+            warnings.append(
+                f"the image of {first.width}x{first.height} was reduced to {smaller}: "
+                "name a size, or see IMAGE_EDIT_MAX_PIXELS"
+            )
+            first = await asyncio.to_thread(resized, first, smaller)
+            mask = await asyncio.to_thread(resized, mask, smaller) if mask else None
         body = _fields(request, request.size or Size(first.width, first.height))
         body["init_images"] = [base64.b64encode(first.data).decode()]
-        if request.mask:
-            mask = await asyncio.to_thread(_white_where_transparent, request.mask.data)
-            body["mask"] = base64.b64encode(mask).decode()
+        if mask:
+            white = await asyncio.to_thread(_white_where_transparent, mask.data)
+            body["mask"] = base64.b64encode(white).decode()
         result = await self._images("/sdapi/v1/img2img", request, body)
+        result.warnings[:0] = warnings
         if others:
             result.warnings.append(f"{_NAME} edits one image at a time: only the first of {1 + len(others)} was used")
         return result
@@ -118,6 +132,7 @@ class Automatic1111Engine:
             seed = body["seed"] + number if isinstance(body["seed"], int) and body["seed"] >= 0 else body["seed"]
             rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
         result = await gather_results([_completed(first), *rest])
+        warnings += size_warnings([image.data for image in result.images], body)
         result.warnings[:0] = [*warnings, *unsupported_warnings(request, _NAME, *_UNSUPPORTED)]
         return result
 
