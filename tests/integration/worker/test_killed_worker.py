@@ -110,22 +110,26 @@ class Deliveries:
     def __init__(self, sandbox: Sandbox) -> None:
         self._queue = get_backend("sqs")[ACCOUNT][REGION].queues[sandbox.template.values["JobQueue.QueueName"]]
         self._invoke = sandbox.functions.invoke
+        self._invoked = 0
         self._handled = 0
         sandbox.functions.invoke = self.invoke  # type: ignore[method-assign]  # to count as well
 
     async def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Invoke a function as `LambdaService.invoke` does."""
+        messages = len(event["Records"]) if name == WORKER else 0
+        self._invoked += messages
         try:
             return await self._invoke(name, event)
         finally:
-            self._handled += len(event["Records"]) if name == WORKER else 0
+            self._handled += messages
 
     async def redeliver(self) -> None:
         """Redeliver all messages now, before their visibility timeout; wait until they are handled."""
+        await until(lambda: self._handled == self._invoked)
         messages, handled = list(self._queue._messages), self._handled
         for message in messages:
             message.change_visibility(0)
-        await until(lambda: self._handled == handled + len(messages))
+        await until(lambda: self._handled >= handled + len(messages))
 
 
 def expire_leases(sandbox: Sandbox, job_ids: Iterable[str]) -> None:

@@ -171,7 +171,7 @@ async def test_messages_are_delivered_in_batches(start: Start) -> None:
 
     await until(lambda: source.queue_length() == 0)
 
-    assert [len(event["Records"]) for event in source.events] == [3, 3, 1]
+    assert sorted(len(event["Records"]) for event in source.events) == [1, 3, 3]
 
 
 async def test_only_failed_messages_of_a_batch_are_redelivered(start: Start) -> None:
