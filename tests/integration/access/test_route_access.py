@@ -55,6 +55,8 @@ ENGINE = Row(Access.USER, limited=FORBIDDEN)
 GENERATE = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a heron"})
 EDIT = Row(Access.USER, limited=FORBIDDEN, body={"prompt": "a hat", "image": text(encoded(RED))})
 
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
 TABLE = {
     ("GET", "/api/v1/images/config"): ADMIN,
     ("POST", "/api/v1/images/config/update"): ADMIN,
@@ -81,6 +83,8 @@ TABLE = {
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/docs"): PUBLIC,
     ("GET", "/docs/{name}"): PUBLIC,
+    # Not a route of the API: it says so in the format of the OpenAI API.
+    **{(method, "/v1/{path:path}"): PUBLIC for method in METHODS},
 }
 
 
