@@ -95,27 +95,31 @@ async def simulate(count: int, within: float, package: Package, time: SharedTime
 
 
 def start_processes(count: int, within: float, package: Package) -> list[Outcome]:
-    """Start processes at random moments, and return the outcome of each one's first read.
+    """Let processes read at random moments, and return the outcome of each one's first read.
 
-    They are forked when the code is loaded, so that hundreds can start in a second on a small computer.
+    They are forked before the first of these moments, when the code is loaded and nothing has been read. So a small or
+    busy computer does not spread them over a longer time.
 
     Args:
-        count: how many to start.
-        within: seconds in which they start.
+        count: how many processes there are.
+        within: seconds in which they read.
         package: what they read with.
     """
-    moments = sorted(random.uniform(0, within) for _ in range(count))
-    started = time.monotonic()
+    starting, start = os.pipe()
     children: list[tuple[int, int]] = []
-    for moment in moments:
-        time.sleep(max(0.0, started + moment - time.monotonic()))
+    for _ in range(count):
+        moment = random.uniform(0, within)
         reader, writer = os.pipe()
         if (child := os.fork()) == 0:
+            os.close(start)
+            os.read(starting, 1)  # returns when the last copy of `start` is closed
+            time.sleep(moment)
             outcome = asyncio.run(package.first_read())
             os.write(writer, json.dumps([outcome.status, outcome.seconds]).encode())
             os._exit(0)
         os.close(writer)
         children.append((child, reader))
+    os.close(start)
     return [_outcome(*child) for child in children]
 
 
