@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,14 +15,17 @@ from sandbox.client import ENGINES
 from sandbox.gateway import Sandbox
 from tests.chaos.requests import EDIT, RequestSource, Sent
 
-CHANNELS = {"images": 5, "async": 3, "openai": 4, "sqs": 2, "eventbridge": 2, "s3": 1}
-"""Where requests are sent, and how often each is chosen. `async` is the images API with `Prefer: respond-async`."""
+WAITING = {"images": 3, "openai": 2}
+"""The channels that respond with the images, and how often each is chosen."""
+
+NOT_WAITING = {"async": 3, "sqs": 2, "eventbridge": 2, "s3": 1}
+"""The same for those that do not; `async` is the images API with `Prefer: respond-async`."""
 
 _TIMEOUT_SECONDS = 90
 _RETRIES = 4
 _CANCEL_SECONDS = 1.5
 _PHASE_SECONDS = 6.0
-_PAUSE_SECONDS = 0.3
+_PAUSE_SECONDS = 0.5
 
 
 class Load:
@@ -30,7 +34,8 @@ class Load:
     Args:
         sandbox: a running sandbox.
         source: makes the requests.
-        clients: how many requests are sent at the same time.
+        clients: how many requests wait for their images at the same time. A third as many clients do not wait, so that
+            there is work also while nothing is answered.
 
     Attributes:
         canceled: ids of the jobs whose cancellation was confirmed.
@@ -53,7 +58,8 @@ class Load:
         """Start to send."""
         client = httpx.AsyncClient(base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
         self._client = await self._stack.enter_async_context(client)
-        jobs = [self._send_one] * self._clients + [self._cancel_one, self._configure]
+        channels = [WAITING] * self._clients + [NOT_WAITING] * (self._clients // 3)
+        jobs = [*(partial(self._send_one, names) for names in channels), self._cancel_one, self._configure]
         self._tasks = [asyncio.create_task(self._repeat(job)) for job in jobs]
         return self
 
@@ -76,8 +82,8 @@ class Load:
         except TimeoutError:
             pass
 
-    async def _send_one(self) -> None:
-        (channel,) = self._chance.choices(list(CHANNELS), list(CHANNELS.values()))
+    async def _send_one(self, channels: Mapping[str, int]) -> None:
+        (channel,) = self._chance.choices(list(channels), list(channels.values()))
         send = {
             "images": self._by_images_api,
             "async": self._by_images_api,
@@ -87,7 +93,7 @@ class Load:
             "s3": self._by_file,
         }[channel]
         await send(channel)
-        await self._pause(self._chance.uniform(0, _PAUSE_SECONDS))
+        await self._pause(self._chance.uniform(0, 2 * _PAUSE_SECONDS))
 
     async def _by_images_api(self, channel: str) -> None:
         request = self._source.new(channel)

@@ -57,7 +57,7 @@ class Options:
     services: tuple[str, ...] = SERVICES
     between: float = 12.0
     share: float = 0.03
-    clients: int = 8
+    clients: int = 10
     seconds: float = 420.0
     engines: tuple[str, ...] = ("openai", "gemini", "comfyui", "automatic1111")
     latency: float = 0.4
