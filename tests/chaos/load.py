@@ -118,12 +118,19 @@ class Load:
             tries = _RETRIES
         headers = {**headers, "Authorization": f"Bearer {self._sandbox.user_token}"}
         for _ in range(tries):
-            response = await self._client.post(path, headers=headers, **body)
+            response = await self._request("POST", path, headers=headers, **body)
             if response.status_code < 400:
                 self._note(request, response)
             if response.status_code < 500:
                 return
             await self._pause(1)
+
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request. A connection that was closed is answered like a gateway that is unavailable."""
+        try:
+            return await self._client.request(method, path, **options)
+        except httpx.TransportError:
+            return httpx.Response(503)
 
     def _note(self, request: Sent, response: httpx.Response) -> None:
         request.accepted = True
@@ -164,13 +171,13 @@ class Load:
         """Cancel one of the jobs that have not ended."""
         await self._pause(self._chance.uniform(0.5, 1.5) * _CANCEL_SECONDS)
         headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
-        response = await self._client.get("/api/v1/images/jobs?limit=40", headers=headers)
+        response = await self._request("GET", "/api/v1/images/jobs?limit=40", headers=headers)
         if response.status_code != 200:
             return
         waiting = [job["id"] for job in response.json()["jobs"] if job["status"] in ("queued", "running")]
         if waiting:
             job_id = self._chance.choice(waiting)
-            response = await self._client.delete(f"/api/v1/images/jobs/{job_id}", headers=headers)
+            response = await self._request("DELETE", f"/api/v1/images/jobs/{job_id}", headers=headers)
             self.canceled |= {job_id} if response.status_code == 200 else set()
 
     async def _configure(self) -> None:
@@ -184,5 +191,5 @@ class Load:
             "IMAGE_ENGINE_TIMEOUT": self._chance.choice((10, 20, 60)),
         }
         headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
-        await self._client.post("/api/v1/images/config/update", json=fields, headers=headers)
+        await self._request("POST", "/api/v1/images/config/update", json=fields, headers=headers)
         await self._pause(_PHASE_SECONDS)
