@@ -10,7 +10,7 @@ import boto3
 from moto.backends import get_backend
 
 from image_gateway.jobs.job_item import parse_item
-from image_gateway.slots.occupancy import Holder, Occupancy
+from image_gateway.slots.occupancy import Occupancy
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
 from tests.chaos.invocations import Invocations
@@ -35,6 +35,14 @@ def items(sandbox: Sandbox, prefix: str) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(prefix)]
 
 
+def held(sandbox: Sandbox) -> list[str]:
+    """Return the locks and the slots that are held: whose leases have not expired."""
+    now = time.time()
+    locks = [str(item) for item in items(sandbox, "lock#") if float(item["expires_at"]["N"]) > now]
+    holders = [holder for item in items(sandbox, "slots#") for holder in Occupancy.parse(item).holders]
+    return locks + [str(holder) for holder in holders if not holder.is_expired(now)]
+
+
 async def findings(
     sandbox: Sandbox, meter: Meter, source: RequestSource, load: Load, leases: Leases, invocations: Invocations
 ) -> Findings:
@@ -53,19 +61,11 @@ async def findings(
             files=load.files,
             results=[json.loads(text) for text in _texts(sandbox, "results/")],
             kept=list(_texts(sandbox, "dead-letters/")),
-            held=[
-                *(str(item) for item in items(sandbox, "lock#") if int(item["expires_at"]["N"]) > time.time()),
-                *(str(holder) for item in items(sandbox, "slots#") for holder in _slot_holders(item)),
-            ],
+            held=held(sandbox),
             queued=[message.body[:300] for message in messages(sandbox)],
             failures=invocations.failures,
         )
     )
-
-
-def _slot_holders(item: dict[str, Any]) -> list[Holder]:
-    """Return who has slots of a server."""
-    return [holder for holder in Occupancy.parse(item).holders if not holder.is_expired(time.time())]
 
 
 def _objects(sandbox: Sandbox, prefix: str) -> Iterator[Any]:

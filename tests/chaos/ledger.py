@@ -56,6 +56,7 @@ class Ledger:
         delivered: number of paid images that callers can get.
         accounted: number of paid images that they cannot get, and whose job says so.
         problems: everything that is wrong, by its kind, each as one line.
+        held: the locks and slots that are held.
     """
 
     def __init__(self, findings: Findings) -> None:
@@ -63,6 +64,7 @@ class Ledger:
         self._jobs: defaultdict[str, list[Job]] = defaultdict(list)
         for job in findings.jobs:
             self._jobs[_marker(job)].append(job)
+        self.held = findings.held
         self.delivered = self.accounted = 0
         self.problems: dict[str, list[str]] = {
             "lost": list(self._lost_images()),
@@ -76,7 +78,7 @@ class Ledger:
     @property
     def balanced(self) -> bool:
         """Whether nothing is wrong."""
-        return not any(self.problems.values()) and not self._found.held
+        return not any(self.problems.values()) and not self.held
 
     def summary(self) -> str:
         """Return the figures in one line."""
@@ -86,7 +88,7 @@ class Ledger:
             f"{self.accounted} accounted for",
             *(f"{len(lines)} {name}" for name, lines in self.problems.items()),
         ]
-        return ", ".join([*figures, f"{len(self._found.held)} slots held" if self._found.held else "slots free"])
+        return ", ".join([*figures, f"{len(self.held)} slots held" if self.held else "slots free"])
 
     def ends(self) -> str:
         """Return how many jobs ended in which way, in one line."""

@@ -59,8 +59,9 @@ class Load:
         client = httpx.AsyncClient(base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
         self._client = await self._stack.enter_async_context(client)
         channels = [WAITING] * self._clients + [NOT_WAITING] * (self._clients // 3)
-        jobs = [*(partial(self._send_one, names) for names in channels), self._cancel_one, self._configure]
-        self._tasks = [asyncio.create_task(self._repeat(job)) for job in jobs]
+        actions: list[Callable[[], Awaitable[None]]] = [partial(self._send_one, names) for names in channels]
+        actions += [self._cancel_one, self._configure]
+        self._tasks = [asyncio.create_task(self._repeat(action)) for action in actions]
         return self
 
     async def __aexit__(
@@ -71,9 +72,9 @@ class Load:
         await asyncio.gather(*self._tasks)
         await self._stack.aclose()
 
-    async def _repeat(self, job: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, action: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
-            await job()
+            await action()
 
     async def _pause(self, seconds: float) -> None:
         try:

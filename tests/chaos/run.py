@@ -16,7 +16,7 @@ import boto3
 
 from sandbox.gateway import Sandbox
 from tests.chaos.faults import SERVICES, FaultPlan
-from tests.chaos.findings import findings, messages
+from tests.chaos.findings import findings, held, messages
 from tests.chaos.invocations import Invocations
 from tests.chaos.kills import FUNCTIONS, Killer
 from tests.chaos.leases import Leases
@@ -174,10 +174,12 @@ class Run:
             for message in waiting:
                 message.delayed_until = 0.0
             if not waiting and self._invocations.idle:
-                if recoveries == _RECOVERY_RUNS:
+                if recoveries < _RECOVERY_RUNS:
+                    recoveries += 1
+                    await asyncio.to_thread(self._send_recovery)
+                # What could not be released is free after its lease.
+                elif not await asyncio.to_thread(held, self._sandbox):
                     return
-                recoveries += 1
-                await asyncio.to_thread(self._send_recovery)
         self._report("not everything ended in time")
 
     def _send_recovery(self) -> None:
