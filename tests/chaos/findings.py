@@ -17,7 +17,7 @@ from tests.chaos.invocations import Invocations
 from tests.chaos.leases import Leases
 from tests.chaos.ledger import Findings
 from tests.chaos.load import Load
-from tests.chaos.meter import Meter
+from tests.chaos.meter import Meter, digest
 from tests.chaos.requests import RequestSource
 
 QUEUES = ("JobQueue", "DeadLetters")
@@ -54,13 +54,13 @@ async def findings(
             runs=meter.runs,
             sent=source.sent,
             jobs=[parse_item(item) for item in items(sandbox, "job#")],
-            stored={item["Key"]: item["ETag"].strip('"') for item in _objects(sandbox, "images/")},
+            stored={key: digest(data) for key, data in _objects(sandbox, "images/")},
             events=events,
             interrupted=leases.interrupted,
             canceled=load.canceled,
             files=load.files,
-            results=[json.loads(text) for text in _texts(sandbox, "results/")],
-            kept=list(_texts(sandbox, "dead-letters/")),
+            results=[json.loads(data) for _, data in _objects(sandbox, "results/")],
+            kept=[data.decode() for _, data in _objects(sandbox, "dead-letters/")],
             held=held(sandbox),
             queued=[message.body[:300] for message in messages(sandbox)],
             failures=invocations.failures,
@@ -68,13 +68,9 @@ async def findings(
     )
 
 
-def _objects(sandbox: Sandbox, prefix: str) -> Iterator[Any]:
-    pages = boto3.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=sandbox.settings.bucket, Prefix=prefix):
-        yield from page.get("Contents", ())
-
-
-def _texts(sandbox: Sandbox, prefix: str) -> Iterator[str]:
-    for item in _objects(sandbox, prefix):
-        found = boto3.client("s3").get_object(Bucket=sandbox.settings.bucket, Key=item["Key"])
-        yield found["Body"].read().decode()
+def _objects(sandbox: Sandbox, prefix: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the keys and contents of the bucket's objects whose keys begin with a prefix."""
+    s3, bucket = boto3.client("s3"), sandbox.settings.bucket
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            yield item["Key"], s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ class PaidImage:
     Attributes:
         engine: the engine's name.
         marker: the marker of the request that it was made for; empty if there was none.
-        digest: the MD5 of the file, which is also the ETag of an object in the bucket.
+        digest: see `digest`.
     """
 
     engine: str
@@ -89,9 +90,16 @@ def marker_in(text: str) -> str:
     return match[0] if match else ""
 
 
-def digest(data: bytes) -> str:
-    """Return the MD5 of a file in hexadecimal."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+def digest(png: bytes) -> str:
+    """Return a hash of the pixels of a PNG as they are encoded: the gateway adds metadata."""
+    pixels = hashlib.sha256()
+    position = 8
+    while position < len(png):
+        length, kind = struct.unpack_from(">I4s", png, position)
+        if kind == b"IDAT":
+            pixels.update(png[position + 8 : position + 8 + length])
+        position += length + 12
+    return pixels.hexdigest()
 
 
 def _parsed(response: bytes) -> dict[str, Any]:
