@@ -8,6 +8,7 @@ from image_gateway.api import (
     Access,
     GatewayDep,
     OpenAISubmissionDep,
+    OwnHostDep,
     PrincipalDep,
     SubmissionDep,
     access,
@@ -33,10 +34,16 @@ app = create_app(result_router())
 )
 @access(Access.USER)
 async def edit(
-    form: EditImageForm, gateway: GatewayDep, principal: PrincipalDep, submission: SubmissionDep
+    form: EditImageForm,
+    gateway: GatewayDep,
+    principal: PrincipalDep,
+    submission: SubmissionDep,
+    own_host: OwnHostDep,
 ) -> list[ImageInfo] | Response:
     """Edit an image, or combine up to 16 images, with the configured engine."""
-    return await submission.submit(form, lambda: gateway.inputs.resolve(form.image, form.mask, principal))
+    return await submission.submit(
+        form, lambda: gateway.inputs.resolve(form.image, form.mask, principal, own_host=own_host)
+    )
 
 
 @app.post(
@@ -44,10 +51,16 @@ async def edit(
 )
 @access(Access.USER)
 async def openai_edits(
-    params: EditParamsDep, gateway: GatewayDep, principal: PrincipalDep, submission: OpenAISubmissionDep
+    params: EditParamsDep,
+    gateway: GatewayDep,
+    principal: PrincipalDep,
+    submission: OpenAISubmissionDep,
+    own_host: OwnHostDep,
 ) -> Response:
     """Edit images as with the OpenAI API: by a form with files, or by JSON. The model's name can select the engine."""
-    return await submission.submit(params, lambda: gateway.inputs.resolve(params.image, params.mask, principal))
+    return await submission.submit(
+        params, lambda: gateway.inputs.resolve(params.image, params.mask, principal, own_host=own_host)
+    )
 
 
 @app.post(

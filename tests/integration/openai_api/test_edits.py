@@ -122,6 +122,21 @@ def test_an_output_image_is_an_input_as_file_id(
     assert base64_images(edit_json(deployment, images=[{"file_id": image}]))
 
 
+@pytest.mark.parametrize("path", ["/v1/images/edits", "/api/v1/images/edit"])
+def test_the_gateways_address_of_an_image_is_an_input(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", path: str
+) -> None:
+    """Its host is the one that the request is sent to."""
+    use_edit_engine("openai")
+    edit_json(deployment, image=text(encoded(RED)), size="64x64")
+    url = f"https://gateway.example/api/v1/images/{deployment.jobs()[0].id}-0"
+
+    body = {"prompt": "a hat", "image": {"image_url": {"url": url}}, "size": "64x64"}
+    response = deployment.call("POST", path, body, role="user", headers={"Host": "gateway.example"})
+
+    assert response.status == 200
+
+
 EMPTY_FILE = b'--x\r\nContent-Disposition: form-data; name="%s"; filename=""\r\nContent-Type: %s\r\n\r\n\r\n'
 PLAIN = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n%s\r\n'
 OCTETS = b"application/octet-stream"

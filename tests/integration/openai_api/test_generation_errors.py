@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         ({"complexity": "some"}, "complexity", "invalid_request"),
         ({"output_compression": 101}, "output_compression", "invalid_request"),
         ({"response_format": "file"}, "response_format", "invalid_request"),
-        ({"seed": -1}, "seed", "invalid_request"),
+        ({"seed": -2}, "seed", "invalid_request"),
         ({"quality": "x" * 257}, "quality", "invalid_request"),
         ({"user": "x" * 513}, "user", "invalid_request"),
         ({"quality": "hd"}, "quality", "engine_rejected"),

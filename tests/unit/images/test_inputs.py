@@ -87,3 +87,47 @@ async def test_a_mask_must_have_the_size_of_the_first_image(inputs: ImageInputs)
     with pytest.raises(InvalidImage, match="3x2 and the first image 9x9") as caught:
         await inputs.resolve([data_url(png(9, 9)), BASE64_PNG], MASK_URL, OWNER)
     assert caught.value.field == "mask"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://gateway.example/api/v1/images/{IMAGE_ID}",
+        f" HTTPS://Gateway.example/stage/api/v1/images/{IMAGE_ID.upper()}?x=1",
+        f"http://gateway.example/api/v1/images/{IMAGE_ID}",
+    ],
+)
+async def test_the_address_of_an_image_on_the_gateway_is_its_id(
+    inputs: ImageInputs, stored: FakeStoredImages, web: FakeWeb, url: str
+) -> None:
+    """The manual calls it the address to keep. It is not fetched, because the gateway's token is not sent anywhere."""
+    (image,), mask = await inputs.resolve([url], None, OWNER, own_host="gateway.example")
+
+    assert (image.width, mask) == (5, None)
+    assert web.fetched_urls == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://other.example/api/v1/images/{IMAGE_ID}",
+        f"https://gateway.example.other/api/v1/images/{IMAGE_ID}",
+        f"https://gateway.example/elsewhere/{IMAGE_ID}",
+        "https://gateway.example/api/v1/images/photo.png",
+    ],
+)
+async def test_other_addresses_are_fetched(inputs: ImageInputs, web: FakeWeb, url: str) -> None:
+    """Only the request's own host is the gateway."""
+    web.responses[url] = PNG
+
+    await inputs.resolve(url, None, OWNER, own_host="gateway.example")
+
+    assert web.fetched_urls == [url]
+
+
+async def test_the_address_of_another_owners_image_is_not_found(inputs: ImageInputs) -> None:
+    """The address gives no more rights than the id."""
+    url = f"https://gateway.example/api/v1/images/{IMAGE_ID}"
+
+    with pytest.raises(NotFound):
+        await inputs.resolve(url, None, OTHER_OWNER, own_host="gateway.example")

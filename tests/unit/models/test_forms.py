@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from image_gateway.models.forms import CreateImageForm
+from image_gateway.models.openai import ImageGenerateParams
 
 
 def error_message(**fields: Any) -> str:
@@ -30,7 +31,8 @@ def error_message(**fields: Any) -> str:
         {"n": "many"},
         {"n": None},
         {"steps": -1},
-        {"seed": -1},
+        {"seed": -2},
+        {"seed": True},
         {"seed": 2**64},
         {"size": "big"},
         {"size": 512},
@@ -67,3 +69,17 @@ def test_a_prompt_of_usual_characters_may_be_as_long_as_in_the_openai_api(charac
     text = "x" + character * 31_999
 
     assert CreateImageForm(prompt=text, negative_prompt=text).prompt == text
+
+
+@pytest.mark.parametrize("seed", [-1, "-1"], ids=["number", "text"])
+@pytest.mark.parametrize("form", [CreateImageForm, ImageGenerateParams])
+def test_the_seed_minus_one_is_random(form: type[CreateImageForm], seed: int | str) -> None:
+    """Clients of AUTOMATIC1111 ask for a random seed with it, which is the same as none."""
+    assert form.model_validate({"prompt": "a fox", "seed": seed}).requested() == {"prompt": "a fox"}
+
+
+@pytest.mark.parametrize(("name", "known"), [("jpg", "jpeg"), (" JPG", "jpeg"), ("PNG", "png"), ("webp", "webp")])
+@pytest.mark.parametrize("form", [CreateImageForm, ImageGenerateParams])
+def test_a_format_may_have_another_spelling(form: type[CreateImageForm], name: str, known: str) -> None:
+    """A file name may end in jpg; the format is jpeg."""
+    assert form.model_validate({"prompt": "a fox", "output_format": name}).output_format == known

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Request
 
 from image_gateway.access.principals import Role
 from image_gateway.api.routing import GatewayDep, PrincipalDep
@@ -37,8 +37,15 @@ async def _image_url(
     return gateway.images.url(key)[0]
 
 
+async def _own_host(request: Request) -> str | None:
+    return request.headers.get("host")
+
+
 JobDep = Annotated[Job, Depends(_job)]
 """The job in the path. Another owner's job is not found."""
 
 ImageUrlDep = Annotated[str, Depends(_image_url)]
 """A fresh presigned URL of the image in the path. Another owner's image is not found."""
+
+OwnHostDep = Annotated[str | None, Depends(_own_host)]
+"""The host that the request was sent to. Addresses of images on it are those of this gateway."""

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from image_gateway.access.principals import Principal
 from image_gateway.engines.protocol import InputImage
@@ -25,6 +25,7 @@ _MEGABYTE = 1_000_000
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_IMAGE_PATH = re.compile(rf"(?:/.*)?/api/v1/images/({STORED_ID.pattern})", re.IGNORECASE)
 _TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
 
 
@@ -71,7 +72,7 @@ class ImageInputs:
         self._decoding_lock = asyncio.Lock()
 
     async def resolve(
-        self, image: str | Sequence[str], mask: str | None, principal: Principal
+        self, image: str | Sequence[str], mask: str | None, principal: Principal, *, own_host: str | None = None
     ) -> tuple[tuple[InputImage, ...], InputImage | None]:
         """Return the normalized images, in the order of the strings, and the normalized mask.
 
@@ -81,6 +82,7 @@ class ImageInputs:
             image: the string of one image, or of several.
             mask: the string of the mask, whose transparent pixels are the ones to edit.
             principal: the caller, for access to stored images and uploads.
+            own_host: the host that the request was sent to, as in its header. `/api/v1/images/{id}` on it is an id.
 
         Raises:
             InvalidImage: a string or an image is invalid; `field` is `image`, `image[3]` or `mask`.
@@ -91,8 +93,9 @@ class ImageInputs:
         texts = {"image": image} if isinstance(image, str) else {f"image[{n}]": text for n, text in enumerate(image)}
         if not 1 <= len(texts) <= MAX_IMAGES:
             raise InvalidImage(f"An edit takes 1 to {MAX_IMAGES} images", field="image")
+        texts = {field: _own_id(text, own_host) or text for field, text in texts.items()}
         reads = {field: self._reader(text, field, principal) for field, text in texts.items()}
-        read_mask = None if mask is None else self._reader(mask, "mask", principal)
+        read_mask = None if mask is None else self._reader(_own_id(mask, own_host) or mask, "mask", principal)
         sizes: list[int] = []
         first, *others = [asyncio.create_task(self._image(read, field, sizes)) for field, read in reads.items()]
         tasks: list[asyncio.Task[InputImage]] = [first, *others]
@@ -155,6 +158,18 @@ class ImageInputs:
         size_of = await first
         async with self._decoding_lock:
             return await asyncio.to_thread(_normalize_mask, data, size_of)
+
+
+def _own_id(text: str, own_host: str | None) -> str | None:
+    """Return the id of the image whose address on this gateway the text is; None if it is not one."""
+    if not own_host or not text.lstrip()[:8].lower().startswith(("http://", "https://")):
+        return None
+    try:
+        parts = urlsplit(text.strip())
+    except ValueError:
+        return None
+    match = _IMAGE_PATH.fullmatch(parts.path)
+    return match[1] if match and parts.netloc.lower() == own_host.lower() else None
 
 
 def _constant(data: bytes) -> Read:

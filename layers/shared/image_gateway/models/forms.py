@@ -63,7 +63,46 @@ def _refuse_boolean(value: object) -> object:
     return value
 
 
-InputImages = Annotated[str | list[str], BeforeValidator(_check_image_count)]
+def _random_seed(value: object) -> object:
+    """Return None, which means random, for -1, with which AUTOMATIC1111 and its clients ask for a random seed."""
+    return None if value in (-1, "-1") and not isinstance(value, bool) else value
+
+
+def _format_name(name: object) -> object:
+    """Return a format's name as the engines write it: in lower case, and `jpeg` rather than `jpg`."""
+    if not isinstance(name, str):
+        return name
+    lower = name.strip().lower()
+    return "jpeg" if lower == "jpg" else lower
+
+
+def _image_text(image: object) -> object:
+    """Return the string for an image: itself, or the `image_url` or `file_id` of an object, as OpenAI's JSON has it.
+
+    `image_url` may be an object too, with a `url`, as in OpenAI's chat messages.
+    """
+    if not isinstance(image, dict):
+        return image
+    given = {name: image[name] for name in ("image_url", "file_id") if image.get(name) is not None}
+    if isinstance(url := given.get("image_url"), dict):
+        given["image_url"] = url.get("url")
+    texts = list(given.values())
+    if len(texts) != 1 or not isinstance(texts[0], str):
+        raise PydanticCustomError("image", "must have either image_url or file_id, as a string")
+    if "file_id" in given and not STORED_ID.fullmatch(texts[0].strip()):
+        raise PydanticCustomError("image", "file_id must be the id of an image or upload of this gateway")
+    return texts[0]
+
+
+def _image_texts(images: object) -> object:
+    return [_image_text(image) for image in images] if isinstance(images, list) else _image_text(images)
+
+
+# Validators in front of a type run from the last to the first.
+InputImages = Annotated[str | list[str], BeforeValidator(_check_image_count), BeforeValidator(_image_texts)]
+InputMask = Annotated[str | None, BeforeValidator(_image_text)]
+FormatName = BeforeValidator(_format_name)
+"""Reads a format's name in any spelling."""
 Prompt = Annotated[
     str,
     Field(min_length=1, max_length=MAX_PROMPT, repr=False),
@@ -72,7 +111,12 @@ Prompt = Annotated[
 ]
 NegativePrompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_check_json_size)]
 Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_refuse_boolean)]
-Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(_refuse_boolean)]
+Seed = Annotated[
+    int | None,
+    Field(ge=0, lt=2**64, description="For a repeatable image, if the engine supports it. -1 means a random one."),
+    BeforeValidator(_random_seed),
+    BeforeValidator(_refuse_boolean),
+]
 Steps = Annotated[
     int | None,
     Field(ge=0, le=10_000, description="Diffusion steps, if the engine has them."),
@@ -138,10 +182,10 @@ class ImageForm(Form):
     negative_prompt: NegativePrompt | None = Field(
         None, repr=False, description="What the image should not show, if the engine supports it."
     )
-    seed: Seed | None = Field(None, description="For a repeatable image, if the engine supports it.")
+    seed: Seed = None
     quality: ShortText | None = Field(None, description="low, medium, high, auto, or another value of the engine.")
     background: ShortText | None = Field(None, description="transparent, opaque or auto.")
-    output_format: ShortText | None = Field(
+    output_format: Annotated[ShortText | None, FormatName] = Field(
         None, description="png, webp or jpeg. Images of another format are converted."
     )
     output_compression: Compression = None
@@ -185,7 +229,7 @@ class EditImageForm(ImageForm):
     )
     prompt: Prompt = Field(description="What to change.", examples=["make it night"])
     n: Count | None = Field(None, description="Number of images; null means 1.")
-    mask: str | None = Field(
+    mask: InputMask = Field(
         None,
         repr=False,
         description="One image, given as in `image`, with the size of the first input image. "

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.forms import STORED_ID, CreateImageForm, EditImageForm, InputImages, ShortText
+from image_gateway.models.forms import CreateImageForm, EditImageForm, FormatName, InputImages, ShortText
 from image_gateway.models.jobs import ResponseFormat
 
 _IMAGE_FIELDS = ("image", "images")
@@ -39,22 +39,10 @@ def _refuse_markup(_markup: object) -> None:
     raise PydanticCustomError("markup", "is not available here: leave it out, or say in the prompt what to change")
 
 
-def _image_text(image: object) -> object:
-    """Return the string for an image: itself, or the `image_url` or `file_id` of an object, as OpenAI's JSON has it."""
-    if not isinstance(image, dict):
-        return image
-    texts = [image[name] for name in ("image_url", "file_id") if image.get(name) is not None]
-    if len(texts) != 1 or not isinstance(texts[0], str):
-        raise PydanticCustomError("image", "must have either image_url or file_id, as a string")
-    if "file_id" in image and not STORED_ID.fullmatch(texts[0].strip()):
-        raise PydanticCustomError("image", "file_id must be the id of an image or upload of this gateway")
-    return texts[0]
-
-
-def _image_texts(images: object) -> object:
+def _refuse_both(images: object) -> object:
     if images is _BOTH_FIELDS:
         raise PydanticCustomError("image", "is the same as images: send one of them")
-    return [_image_text(image) for image in images] if isinstance(images, list) else _image_text(images)
+    return images
 
 
 class _OpenAIFields(BaseModel):
@@ -72,9 +60,11 @@ class _OpenAIFields(BaseModel):
         examples=["gemini/gemini-3-pro-image"],
     )
     background: Literal["transparent", "opaque", "auto"] | None = Field(None, description="If the engine supports it.")
-    output_format: Annotated[Literal["png", "jpeg", "webp", "gif"] | None, BeforeValidator(_refuse_svg)] = Field(
-        None,
-        description="Images of another format are converted. Only an engine that makes gif images supports gif.",
+    output_format: Annotated[Literal["png", "jpeg", "webp", "gif"] | None, BeforeValidator(_refuse_svg), FormatName] = (
+        Field(
+            None,
+            description="Images of another format are converted. Only an engine that makes gif images supports gif.",
+        )
     )
     moderation: Literal["low", "auto"] | None = Field(None, description="If the engine supports it.")
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="If the engine supports it.")
@@ -111,16 +101,10 @@ class ImageEditParams(_OpenAIFields, EditImageForm):
         defer_build=True,
     )
 
-    image: Annotated[InputImages, BeforeValidator(_image_texts)] = Field(
+    image: Annotated[InputImages, BeforeValidator(_refuse_both)] = Field(
         repr=False,
         description="One image or up to 16. In a form: files. In JSON: data URLs, base64, http(s) URLs, or ids of "
         "images and uploads, each as a string, or as `image_url` or `file_id` of an object. `images` means the same.",
-    )
-    mask: Annotated[str | None, BeforeValidator(_image_text)] = Field(
-        None,
-        repr=False,
-        description="One image, given as in `image`, with the size of the first input image. "
-        "Its transparent pixels are edited.",
     )
     markup: Annotated[None, BeforeValidator(_refuse_markup)] = Field(None, exclude=True, description="Not available.")
 

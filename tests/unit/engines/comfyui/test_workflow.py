@@ -144,6 +144,16 @@ def test_a_constant_seed_is_kept() -> None:
     assert loaded.seed_in(loaded.fill(values())) == 42
 
 
+def test_a_constant_seed_of_minus_one_is_a_fresh_one() -> None:
+    """Two runs differ, and no node gets a negative seed."""
+    loaded = template(workflow_with_inputs(seed=0), [{"type": "seed", "node_ids": ["1"], "value": -1}])
+
+    seeds = {loaded.seed_in(loaded.fill(values())) for _ in range(3)}
+
+    assert len(seeds) == 3
+    assert min(seed for seed in seeds if seed is not None) >= 0
+
+
 @pytest.mark.parametrize("workflow", [workflow_with_inputs(text=""), workflow_with_inputs(seed="random")])
 def test_the_seed_is_unknown_without_a_numeric_seed_node(workflow: dict[str, Any]) -> None:
     """The workflow may have no seed node, or one without a number."""
@@ -214,6 +224,15 @@ def test_fields_without_a_node_are_warnings() -> None:
 
     assert [warning.split(" was")[0] for warning in ignored] == ["prompt", "size", "steps"]
     assert "no node of type height" in ignored[1]
+
+
+def test_a_size_without_nodes_has_one_warning() -> None:
+    """It names both kinds of nodes."""
+    loaded = template(workflow_with_inputs(text=""), [{"type": "prompt", "node_ids": ["1"]}])
+
+    assert loaded.ignored(request(size=Size(8, 8))) == [
+        "size was ignored: COMFYUI_WORKFLOW_NODES names no node of type width or height"
+    ]
 
 
 def test_a_configured_default_without_a_node_gives_no_warning() -> None:

@@ -132,6 +132,15 @@ async def test_unsupported_parameters_are_ignored_with_a_warning(
     assert result.warnings == [f"{field} is not supported by openai and was ignored"]
 
 
+async def test_the_operators_jpg_is_jpeg(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest
+) -> None:
+    """OpenAI refuses the other name."""
+    await openai_engine(params={"output_format": "jpg"}).generate(make_request())
+
+    assert [request.json["output_format"] for request in openai_state.record] == ["jpeg"]
+
+
 async def test_response_format_is_sent_only_if_configured(
     openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest
 ) -> None:

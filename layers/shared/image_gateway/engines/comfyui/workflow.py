@@ -106,7 +106,7 @@ class WorkflowTemplate:
 
         Args:
             values: node type → value. For None, the map's constant for the node is used, else the workflow's own value.
-                A seed node without a seed or constant gets a fresh seed.
+                A seed node without a seed or constant, or with the constant -1, gets a fresh seed.
             images: names of the input images on the server. Further image nodes get the last one.
             run: added to the seed, so that several runs of one job differ.
             max_seed: the largest seed that the seed nodes accept; after it follows 0.
@@ -120,7 +120,8 @@ class WorkflowTemplate:
             if value is None:
                 value = node.value
             if node.type == "seed":
-                value = (value + run) % (max_seed + 1) if isinstance(value, int) else fresh
+                is_seed = isinstance(value, int) and value >= 0
+                value = (value + run) % (max_seed + 1) if is_seed else fresh
             elif node.type == "n" and value is None:
                 value = 1
             if value is not None:
@@ -151,11 +152,15 @@ class WorkflowTemplate:
             "negative_prompt": (request.negative_prompt is not None, ["negative_prompt"]),
             "seed": (request.seed is not None, ["seed"]),
         }
-        return [
-            f"{name} was ignored: {self.field}_NODES names no node of type {kind}"
+        missing = {
+            name: [kind for kind in kinds if not self.has(kind)]
             for name, (is_set, kinds) in fields.items()
-            for kind in kinds
-            if is_set and (name == "prompt" or name in request.requested) and not self.has(kind)
+            if is_set and (name == "prompt" or name in request.requested)
+        }
+        return [
+            f"{name} was ignored: {self.field}_NODES names no node of type {' or '.join(kinds)}"
+            for name, kinds in missing.items()
+            if kinds
         ]
 
 

@@ -143,7 +143,10 @@ class OpenAIEngine:
 
     async def _images(self, request: ImageRequest, body: dict[str, Any], encode: EncodeBody, path: str) -> EngineResult:
         """Request all images in one call; if it returns fewer, request the rest concurrently, one per call."""
-        warnings = overlay(body, self._params, request, {})
+        params = self._params
+        if params and params.get("output_format") == "jpg":
+            params = {**params, "output_format": "jpeg"}
+        warnings = overlay(body, params, request, {})
         count = min(_count(body.get("n")), MAX_IMAGES)
         server = self._server.with_operation_deadline()
 
