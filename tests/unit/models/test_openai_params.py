@@ -11,8 +11,8 @@ from image_gateway.models.openai import ImageEditParams, ImageGenerateParams
 Params = ImageGenerateParams | ImageEditParams
 
 ADDITIONS: dict[type[Params], set[str]] = {
-    ImageGenerateParams: {"seed", "negative_prompt", "steps"},
-    ImageEditParams: {"seed", "negative_prompt", "steps", "moderation"},
+    ImageGenerateParams: {"seed", "negative_prompt", "steps", "aspect_ratio"},
+    ImageEditParams: {"seed", "negative_prompt", "steps", "aspect_ratio", "moderation"},
 }
 """Parameters of the gateway that OpenAI's type does not have. OpenAI has `moderation` only for generations."""
 

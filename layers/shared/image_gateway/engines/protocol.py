@@ -43,6 +43,8 @@ class ImageRequest:
     Attributes:
         requested: names of the fields that the caller set. An engine warns where the operator's parameters override
             them, or where it does not support them.
+        aspect_ratio: the ratio from which `size` was calculated, if one was asked for instead of pixels.
+        approximate_size: whether `size` was calculated from a ratio or a size class, so that others are as good.
         images: the input images; empty for a generation.
         mask: its transparent pixels are the ones to edit (OpenAI's convention; each engine converts it to its own).
             None for a generation.
@@ -53,6 +55,8 @@ class ImageRequest:
     model: str | None = None
     size: Size | None = None
     auto_size: bool = False
+    aspect_ratio: str | None = None
+    approximate_size: bool = False
     n: int = 1
     steps: int | None = None
     negative_prompt: str | None = field(default=None, repr=False)

@@ -1,16 +1,23 @@
 """Conversion of a form to the request that an engine gets."""
 
+from collections.abc import Sequence
+
 from image_gateway.config.engine_choice import EngineChoice
-from image_gateway.engines.protocol import ImageRequest
+from image_gateway.engines.protocol import ImageRequest, InputImage
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
+from image_gateway.models.sizes import SIZE_CLASSES, has_proportion, wanted_size
 
 
 def build_engine_request(
-    form: CreateImageForm | EditImageForm, choice: EngineChoice, config: ImagesConfig, job_id: str
+    form: CreateImageForm | EditImageForm,
+    choice: EngineChoice,
+    config: ImagesConfig,
+    job_id: str,
+    images: Sequence[InputImage] = (),
 ) -> ImageRequest:
-    """Build an engine's request, without input images.
+    """Build an engine's request, with the images to edit and without their mask.
 
     Each parameter has the form's value, else the configured value, else it is unset and the engine's default applies.
     """
@@ -18,13 +25,20 @@ def build_engine_request(
         default_size, default_steps, style, input_fidelity = config.IMAGE_EDIT_SIZE, None, None, form.input_fidelity
     else:
         default_size, default_steps, style, input_fidelity = config.IMAGE_SIZE, config.IMAGE_STEPS, form.style, None
-    size = form.size if form.size is not None else default_size or ""
+    shape = Size(images[0].width, images[0].height) if images else None
+    wanted = wanted_size(form.size, form.aspect_ratio, default_size or "", shape)
+    # Fields that only shape the gateway's response are not for the engine.
+    requested = {name for name in form.requested() if not type(form).model_fields[name].exclude}
+    if "aspect_ratio" in requested:
+        requested = requested - {"aspect_ratio"} | {"size"}
     return ImageRequest(
         job_id=job_id,
         prompt=form.prompt,
         model=choice.model,
-        size=Size.parse(size),
-        auto_size=size == "auto",
+        size=wanted.size,
+        auto_size=wanted.auto,
+        aspect_ratio=wanted.aspect_ratio,
+        approximate_size=wanted.is_approximate,
         n=form.n or 1,
         steps=form.steps if form.steps is not None else default_steps,
         negative_prompt=form.negative_prompt or None,
@@ -41,6 +55,16 @@ def build_engine_request(
         complexity=form.complexity,
         frame_count=form.frame_count,
         frame_duration_ms=form.frame_duration_ms,
-        # Fields that only shape the gateway's response are not for the engine.
-        requested=frozenset(name for name in form.requested() if not type(form).model_fields[name].exclude),
+        requested=frozenset(requested),
+        images=tuple(images),
     )
+
+
+def size_warnings(form: CreateImageForm | EditImageForm) -> list[str]:
+    """Return a warning if a form has both a size and an aspect ratio that it does not have."""
+    if form.aspect_ratio is None or not form.size or form.size in (form.aspect_ratio, "auto", *SIZE_CLASSES):
+        return []
+    size = None if ":" in form.size else Size.parse(form.size)
+    if size and has_proportion(size, form.aspect_ratio):
+        return []
+    return [f"aspect_ratio was ignored: the size {form.size} has another one"]

@@ -15,11 +15,13 @@ from image_gateway.images.provenance import lost_mark_warnings, marked
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
-from image_gateway.jobs.engine_request import build_engine_request
+from image_gateway.jobs.engine_request import build_engine_request, size_warnings
 from image_gateway.jobs.prompt_rewriting import PromptWriterFactory, rewrite_prompt
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobImage
+from image_gateway.models.sizes import has_proportion
 from image_gateway.telemetry import JobMetrics
 
 ImageContents = dict[str, bytes]
@@ -96,9 +98,10 @@ class JobExecutor:
             metrics.engine = job.engine = choice.engine
             metrics.model = job.model = choice.model or ""
             engine = self._engine(choice.engine, config, edit=edit)
-            request = build_engine_request(form, choice, config, job.id)
-            request = replace(request, images=tuple(images), mask=mask)
+            request = build_engine_request(form, choice, config, job.id, images)
+            request = replace(request, mask=mask)
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
+            job.warnings += size_warnings(form)
             with metrics.timed("engine_ms"):
                 result = await (engine.edit(request) if edit else self._generate(engine, request, config))
             limit_result(result, choice.engine)
@@ -209,6 +212,13 @@ def _size_warnings(job: Job, request: ImageRequest) -> list[str]:
         return []
     size = (request.size.width, request.size.height)
     others = {f"{i.width}x{i.height}" for i in job.images if i.width and (i.width, i.height) != size}
+    if request.approximate_size:
+        shape = f"{request.size.width}:{request.size.height}"
+        others = {text for text in others if not has_proportion(Size.parse(text) or request.size, shape)}
     if not others:
         return []
+    if request.aspect_ratio:
+        return [
+            f"The engine made {', '.join(sorted(others))} pixels instead of the aspect ratio {request.aspect_ratio}"
+        ]
     return [f"The engine made {', '.join(sorted(others))} pixels instead of the size {request.size}"]

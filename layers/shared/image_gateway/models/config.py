@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import MAX_SIDE, Engine, HttpUrlText, Params, SizeText
+from image_gateway.models.fields import MAX_SIDE, Engine, HttpUrlText, Params
+from image_gateway.models.sizes import SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
 
 MASK = "********"
@@ -82,7 +83,9 @@ class ImagesConfig(BaseModel):
     IMAGE_GENERATION_MODEL: str = Field(
         "", description="Model of requests that name none; empty: the engine's default."
     )
-    IMAGE_SIZE: SizeText | None = Field(None, description="Default size, WIDTHxHEIGHT in pixels or auto.")
+    IMAGE_SIZE: SizeText | None = Field(
+        None, description="Default size: WIDTHxHEIGHT in pixels, a ratio such as 16:9, 1K, 2K, 4K or auto."
+    )
     IMAGE_STEPS: int | None = Field(
         None, ge=0, le=10_000, description="Default number of diffusion steps, for engines that have them."
     )

@@ -36,7 +36,9 @@ class Size:
             return None
         width, _, height = text.partition("x")
         if not all(side.isascii() and side.isdigit() and len(side) <= 9 for side in (width, height)):
-            raise ValueError(f"must be WIDTHxHEIGHT, for example 1024x1024, or auto; got {text[:40]!r}")
+            raise ValueError(
+                f"must be WIDTHxHEIGHT such as 1024x1024, a ratio such as 16:9, 1K, 2K, 4K or auto; got {text[:40]!r}"
+            )
         size = cls(int(width), int(height))
         if not (1 <= size.width <= MAX_SIDE and 1 <= size.height <= MAX_SIDE):
             raise ValueError(f"each side must be 1 to {MAX_SIDE} pixels; got {text[:40]!r}")
@@ -44,15 +46,6 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.width}x{self.height}"
-
-
-def _size(text: str) -> str:
-    text = text.strip().lower()
-    try:
-        Size.parse(text)
-    except ValueError as error:
-        raise PydanticCustomError("invalid_size", "{reason}", {"reason": str(error)}) from None
-    return text
 
 
 def _http_url(text: str) -> str:
@@ -138,9 +131,6 @@ def origin(url: str) -> tuple[str, str, int]:
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
 
-
-SizeText = Annotated[str, AfterValidator(_size)]
-"""`WIDTHxHEIGHT` in pixels, `auto`, or empty for the engine's default."""
 
 HttpUrlText = Annotated[str, AfterValidator(_http_url)]
 """An http(s) URL without credentials, query, fragment or trailing slash; empty if not set."""

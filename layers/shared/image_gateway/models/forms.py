@@ -7,7 +7,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError, to_json
 
 from image_gateway.ids import UUID
-from image_gateway.models.fields import Engine, HttpUrlText, SizeText
+from image_gateway.models.fields import Engine, HttpUrlText
+from image_gateway.models.sizes import AspectRatioText, SizeText
 
 MAX_PROMPT = 32_000
 """Longest prompt in characters, as in the OpenAI Images API."""
@@ -177,7 +178,14 @@ class ImageForm(Form):
 
     prompt: Prompt
     model: ShortText | None = Field(None, description="Overrides the configured model.")
-    size: SizeText | None = Field(None, description="WIDTHxHEIGHT in pixels, or auto.", examples=["1024x1024"])
+    size: SizeText | None = Field(
+        None,
+        description="WIDTHxHEIGHT in pixels, a ratio such as 16:9, 1K, 2K, 4K or auto.",
+        examples=["1024x1024"],
+    )
+    aspect_ratio: AspectRatioText | None = Field(
+        None, description="WIDTH:HEIGHT, instead of a size in pixels.", examples=["16:9"]
+    )
     steps: Steps = None
     negative_prompt: NegativePrompt | None = Field(
         None, repr=False, description="What the image should not show, if the engine supports it."

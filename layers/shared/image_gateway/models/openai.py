@@ -1,7 +1,7 @@
 """Request and response bodies of the OpenAI channel.
 
-Names and types are those of OpenAI's API reference and SDK (`openai` 3.54). `seed`, `negative_prompt` and `steps` are
-additions of this gateway.
+Names and types are those of OpenAI's API reference and SDK (`openai` 3.54). `seed`, `negative_prompt`, `steps` and
+`aspect_ratio` are additions of this gateway.
 """
 
 from typing import Annotated, Any, Literal

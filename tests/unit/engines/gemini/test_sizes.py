@@ -42,6 +42,27 @@ async def test_an_unsupported_size_is_replaced_by_the_nearest_with_a_warning(mak
 
 
 @pytest.mark.parametrize(
+    ("ratio", "size", "sent"),
+    [("16:9", Size(2736, 1536), "2K"), ("9:16", Size(768, 1360), "1K"), ("21:9", Size(1568, 672), "1K")],
+)
+async def test_a_requested_ratio_is_sent_as_it_is(
+    make_engine: MakeEngine, state: SandboxState, ratio: str, size: Size, sent: str
+) -> None:
+    """The pixels that were calculated from it lead back to it, and nobody asked for those pixels."""
+    result = await make_engine().generate(image_request(size=size, aspect_ratio=ratio, approximate_size=True))
+
+    config = state.record[0].json["generationConfig"]["imageConfig"]
+    assert (config, result.warnings) == ({"aspectRatio": ratio, "imageSize": sent}, [])
+
+
+async def test_another_ratio_than_requested_is_a_warning(make_engine: MakeEngine) -> None:
+    """Gemini has only some of them."""
+    request = image_request(size=Size(1440, 720), aspect_ratio="2:1", approximate_size=True)
+
+    assert "requested 16:9 at 1K" in (await make_engine().generate(request)).warnings[0]
+
+
+@pytest.mark.parametrize(
     ("wanted", "ratio", "scale"),
     [
         (Size(1024, 1024), "1:1", "1K"),

@@ -1,5 +1,6 @@
 """The `openai` engine: the request of a generation, and the operator's parameters."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter
 
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
-from image_gateway.errors import NotConfigured
+from image_gateway.errors import EngineRejected, NotConfigured
 from image_gateway.images.sniff import sniff
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -130,6 +131,18 @@ async def test_unsupported_parameters_are_ignored_with_a_warning(
     result = await openai_engine().generate(make_request(**{field: 1}))
 
     assert result.warnings == [f"{field} is not supported by openai and was ignored"]
+
+
+async def test_a_calculated_size_is_one_that_the_models_make(
+    openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest
+) -> None:
+    """A square of 4K would be refused; a size in pixels is sent as it is."""
+    for approximate in (True, False):
+        request = make_request(size=Size(4096, 4096), approximate_size=approximate, quality="low")
+        with contextlib.suppress(EngineRejected):
+            await openai_engine().generate(request)
+
+    assert [request.json["size"] for request in openai_state.record] == ["2160x2160", "4096x4096"]
 
 
 async def test_the_operators_jpg_is_jpeg(

@@ -250,7 +250,8 @@ def _path(model: str, method: str) -> str:
 
 def _warnings(request: ImageRequest, nearest: NearestSize | None) -> list[str]:
     warnings = unsupported_warnings(request, _NAME, *_UNSUPPORTED)
-    if nearest and nearest.pixels != request.size:
+    is_close = request.approximate_size and request.aspect_ratio in (None, nearest and nearest.aspect_ratio)
+    if nearest and nearest.pixels != request.size and not is_close:
         warnings.append(
             f"{_NAME} does not make {request.size}: requested {nearest.aspect_ratio} at {nearest.image_size}, "
             f"about {nearest.pixels}"

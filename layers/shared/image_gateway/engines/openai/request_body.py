@@ -4,11 +4,16 @@ import json
 from typing import Any
 
 from image_gateway.engines.protocol import ImageRequest
+from image_gateway.models.sizes import fitting
+
+_MAX_LONG, _MAX_SHORT = 3840, 2160
+"""Longest sides of OpenAI's models in pixels. A 4K image is reduced to this size, unless pixels were requested."""
 
 
 def options(request: ImageRequest) -> dict[str, Any]:
     """Return the fields beside the prompt that are set, of generations and edits."""
-    size = "auto" if request.auto_size else str(request.size) if request.size else None
+    pixels = fitting(request.size, _MAX_LONG, _MAX_SHORT) if request.size and request.approximate_size else request.size
+    size = "auto" if request.auto_size else str(pixels) if pixels else None
     fields = {
         "model": request.model,
         "n": request.n,
