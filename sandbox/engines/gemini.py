@@ -2,7 +2,7 @@
 
 Words in the prompt cause the behavior of the real API: `blocked` (the prompt is refused), a finish reason in lower case
 such as `recitation` or `image_safety` (the image is refused), `in words` (text instead of an image), `with text` (text
-and an image), and for Imagen `some filtered` (every second image is filtered).
+and an image), `two images` (both in one response), and for Imagen `some filtered` (every second image is filtered).
 """
 
 import asyncio
@@ -30,20 +30,34 @@ PIXELS = {
     "9:16": (768, 1376),
     "16:9": (1376, 768),
     "21:9": (1584, 672),
+    "1:4": (512, 2048),
+    "4:1": (2048, 512),
+    "1:8": (384, 3072),
+    "8:1": (3072, 384),
 }
 """Aspect ratio → pixels at 1K."""
 
-SCALES = {"1K": 1, "2K": 2, "4K": 4}
+SCALES = {"512": 0.5, "1K": 1, "2K": 2, "4K": 4}
+
+_EXTREME_RATIOS = ("1:4", "4:1", "1:8", "8:1")
+_THINKING_LEVELS = {
+    "gemini-3.1-flash-image": ("MINIMAL", "HIGH"),
+    "gemini-nano-banana-2.1": ("MINIMAL", "MEDIUM", "HIGH"),
+}
+"""Thinking levels of the models that have them. Only these models make images of extreme ratios."""
 
 MODELS = {
     "gemini-sandbox": ("Gemini Sandbox", ["generateContent", "countTokens"]),
     "gemini-sandbox-image": ("Gemini Sandbox Image", ["generateContent", "countTokens"]),
     "gemini-sandbox-flash-image": ("Gemini Sandbox Flash Image", ["generateContent", "countTokens"]),
+    "gemini-3.1-flash-image": ("Nano Banana 2", ["generateContent", "countTokens"]),
+    "gemini-nano-banana-2.1": ("Nano Banana 2.1", ["generateContent", "countTokens"]),
     "imagen-sandbox-001": ("Imagen Sandbox", ["predict"]),
     "sandbox-image-embedding": ("Sandbox Image Embedding", ["embedContent"]),
     "veo-sandbox": ("Veo Sandbox", ["predictLongRunning"]),
 }
-"""Model → display name and methods. `gemini-sandbox` returns text. The flash model refuses `imageSize`, makes JPEG."""
+"""Model → display name and methods. `gemini-sandbox` returns text, and the sandbox's flash model refuses `imageSize`.
+Models with `flash` in their names make JPEG."""
 
 FINISH_REASONS = (
     "IMAGE_SAFETY",
@@ -183,17 +197,31 @@ async def _image(model: str, body: dict[str, Any], parts: list[dict[str, Any]], 
     if "IMAGE" not in config.get("responseModalities", []):
         raise _RefusalError(400, "INVALID_ARGUMENT", f"Model {model} answers with images: ask for that modality.")
     size_fields = config.get("imageConfig", {})
-    if "imageSize" in size_fields and "flash" in model:
+    if "imageSize" in size_fields and model == "gemini-sandbox-flash-image":
         raise _RefusalError(400, "INVALID_ARGUMENT", 'Invalid value at imageConfig: "image_size" is not supported.')
+    _check_model_fields(model, size_fields, config.get("thinkingConfig", {}))
     width, height = _pixels(size_fields.get("aspectRatio", "1:1"), size_fields.get("imageSize", "1K"))
     blobs = [blob for part in parts if (blob := part.get("inline_data") or part.get("inlineData"))]
     inputs = [base64.b64decode(blob["data"]) for blob in blobs]
-    seed = random.randrange(2**31)
     kind = "jpeg" if "flash" in model else "png"
-    data = await asyncio.to_thread(paint, prompt, width, height, seed=seed, format=kind, inputs=inputs)
-    image = {"inlineData": {"mimeType": f"image/{kind}", "data": base64.b64encode(data).decode()}}
+    images = []
+    for _ in range(2 if "two images" in prompt.lower() else 1):
+        seed = random.randrange(2**31)
+        data = await asyncio.to_thread(paint, prompt, width, height, seed=seed, format=kind, inputs=inputs)
+        images.append({"inlineData": {"mimeType": f"image/{kind}", "data": base64.b64encode(data).decode()}})
     text = [{"text": "Here is your image."}] if "with text" in prompt.lower() else []
-    return _candidate(model, {"parts": [*text, image], "role": "model"}, "STOP")
+    return _candidate(model, {"parts": [*text, *images], "role": "model"}, "STOP")
+
+
+def _check_model_fields(model: str, size_fields: dict[str, str], thinking: dict[str, str]) -> None:
+    """Refuse what only other models support."""
+    levels = _THINKING_LEVELS.get(model, ())
+    if size_fields.get("aspectRatio") in _EXTREME_RATIOS and not levels:
+        raise _RefusalError(400, "INVALID_ARGUMENT", "aspect_ratio must be one of the supported values.")
+    if size_fields.get("imageSize") == "512" and model != "gemini-3.1-flash-image":
+        raise _RefusalError(400, "INVALID_ARGUMENT", "image_size must be one of the supported values: 1K, 2K, 4K.")
+    if thinking and thinking.get("thinkingLevel") not in levels:
+        raise _RefusalError(400, "INVALID_ARGUMENT", "Thinking level is not supported for this model.")
 
 
 def _candidate(model: str, content: dict[str, Any] | None, reason: str, message: str = "") -> Response:
@@ -238,4 +266,4 @@ def _pixels(ratio: str, size: str) -> tuple[int, int]:
         known = ", ".join([*PIXELS, *SCALES])
         raise _RefusalError(400, "INVALID_ARGUMENT", f"{ratio} at {size} is not one of the supported values: {known}.")
     width, height = PIXELS[ratio]
-    return width * SCALES[size], height * SCALES[size]
+    return int(width * SCALES[size]), int(height * SCALES[size])

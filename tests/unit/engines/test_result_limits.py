@@ -39,7 +39,7 @@ def generate(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]
 
 
 @pytest.mark.parametrize(
-    ("kind", "kept"), [("openai", 11), ("imagen", 1), ("gemini", 1), ("automatic1111", 1), ("comfyui", 64)]
+    ("kind", "kept"), [("openai", 11), ("imagen", 1), ("gemini", 64), ("automatic1111", 1), ("comfyui", 64)]
 )
 async def test_thousands_of_images_for_one_are_cut_to_what_the_kind_may_add(
     generate: Generate, kind: str, kept: int

@@ -27,6 +27,8 @@ from tests.unit.engines.gemini.requests_and_responses import (
 
 pytestmark = pytest.mark.anyio
 
+NEWER = ("gemini-3.1-flash-image", "gemini-nano-banana-2.1")
+
 
 @pytest.mark.parametrize(("edit", "field"), [(False, "IMAGE_GENERATION_MODEL"), (True, "IMAGE_EDIT_MODEL")])
 async def test_a_missing_model_names_its_field(make_engine: MakeEngine, edit: bool, field: str) -> None:
@@ -64,18 +66,20 @@ async def test_image_models_of_all_pages_are_listed(make_engine: MakeEngine, sta
     assert [(model.id, model.name) for model in found] == [
         ("gemini-sandbox-image", "Gemini Sandbox Image"),
         ("gemini-sandbox-flash-image", "Gemini Sandbox Flash Image"),
+        ("gemini-3.1-flash-image", "Nano Banana 2"),
+        ("gemini-nano-banana-2.1", "Nano Banana 2.1"),
         ("imagen-sandbox-001", "Imagen Sandbox"),
     ]
-    assert [entry.query.get("pageToken") for entry in state.record] == [None, "2", "4"]
+    assert [entry.query.get("pageToken") for entry in state.record] == [None, "2", "4", "6"]
 
 
 @pytest.mark.parametrize(
     ("method", "edit", "expected"),
     [
-        ("", False, {IMAGE, FLASH, IMAGEN}),
-        ("generateContent", False, {IMAGE, FLASH}),
+        ("", False, {IMAGE, FLASH, *NEWER, IMAGEN}),
+        ("generateContent", False, {IMAGE, FLASH, *NEWER}),
         ("predict", False, {IMAGEN}),
-        ("predict", True, {IMAGE, FLASH}),
+        ("predict", True, {IMAGE, FLASH, *NEWER}),
     ],
 )
 async def test_models_that_support_the_method_are_listed(

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from image_gateway.engines.gemini.sizes import PIXELS_AT_1K, nearest_size
+from image_gateway.engines.gemini.model_features import features_of
+from image_gateway.engines.gemini.sizes import PIXELS_AT_1K, SCALES, nearest_size
 from image_gateway.images.sniff import sniff
 from image_gateway.models.fields import Size
 from sandbox.engines.state import SandboxState
 from tests.unit.engines.gemini.requests_and_responses import (
     FLASH,
+    IMAGE,
     IMAGEN,
     MakeEngine,
     image_request,
@@ -85,13 +87,15 @@ async def test_another_ratio_than_requested_is_a_warning(make_engine: MakeEngine
 )
 def test_the_nearest_ratio_and_size_are_chosen(wanted: Size, ratio: str, scale: str) -> None:
     """The ratio is chosen by the proportion of the sides, the size class by the area."""
-    nearest = nearest_size(wanted)
+    nearest = nearest_size(wanted, features_of(IMAGE).ratios, features_of(IMAGE).sizes)
     assert (nearest.aspect_ratio, nearest.image_size) == (ratio, scale)
 
 
 def test_every_supported_size_is_its_own_nearest() -> None:
     """A caller who requests a supported size gets it without a warning."""
-    assert {ratio for ratio, size in PIXELS_AT_1K.items() if nearest_size(size).pixels != size} == set()
+    assert {
+        ratio for ratio, size in PIXELS_AT_1K.items() if nearest_size(size, PIXELS_AT_1K, SCALES).pixels != size
+    } == set()
 
 
 async def test_a_refused_image_size_is_left_out(make_engine: MakeEngine, state: SandboxState) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.gemini.model_features import features_of
 from image_gateway.engines.gemini.responses import (
     blocked,
     finish_reason,
@@ -32,7 +33,7 @@ from image_gateway.engines.protocol import (
     ImageRequest,
     unsupported_warnings,
 )
-from image_gateway.engines.result_limits import first_images
+from image_gateway.engines.result_limits import MAX_IMAGES, first_images
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import ContentBlocked, EngineError, EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
@@ -46,8 +47,10 @@ _MODEL_PAGES = 20
 _UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "style", *OPENAI_ONLY_FIELDS)
 _MAKES_IMAGES = re.compile(r"image|banana", re.IGNORECASE)
 
-SizeFields = Mapping[str, str]
-"""The request fields for an image's aspect ratio and size."""
+_THINKING = "thinkingLevel"
+
+ModelFields = Mapping[str, str]
+"""The request fields that not every model has: aspect ratio, size and thinking level."""
 
 
 class GeminiEngine:
@@ -146,15 +149,31 @@ class GeminiEngine:
         ]
         contents = [{"role": "user", "parts": [{"text": request.prompt}, *inputs]}]
 
-        def body(size_fields: SizeFields) -> dict[str, Any]:
-            config = {"responseModalities": ["TEXT", "IMAGE"], **({"imageConfig": size_fields} if size_fields else {})}
+        def body(fields: ModelFields) -> dict[str, Any]:
+            level = fields.get(_THINKING)
+            size_fields = {name: value for name, value in fields.items() if name != _THINKING}
+            config: dict[str, Any] = {"responseModalities": ["TEXT", "IMAGE"]}
+            config |= {"imageConfig": size_fields} if size_fields else {}
+            config |= {"thinkingConfig": {_THINKING: level}} if level else {}
             return {"contents": contents, "generationConfig": config}
 
-        nearest = nearest_size(request.size) if request.size else None
-        size_fields = {"aspectRatio": nearest.aspect_ratio, "imageSize": nearest.image_size} if nearest else {}
+        features = features_of(model)
+        nearest = nearest_size(request.size, features.ratios, features.sizes) if request.size else None
+        fields = {}
+        if nearest:
+            fields["aspectRatio"] = nearest.aspect_ratio
+            fields |= {"imageSize": nearest.image_size} if features.takes_size else {}
+        level = features.thinking_level(request.complexity) if request.complexity else None
+        fields |= {_THINKING: level} if level else {}
         path = _path(model, "generateContent")
-        result = await gather_results(self._call(path, body, size_fields, self._read_content) for _ in range(request.n))
-        result.warnings[:0] = _warnings(request, nearest)
+        limit = MAX_IMAGES // request.n
+        result = await gather_results(
+            self._call(path, body, fields, lambda response: self._read_content(response, limit))
+            for _ in range(request.n)
+        )
+        if len(result.images) > request.n:
+            result.warnings.append(f"{_NAME} returned {len(result.images)} images for n={request.n}")
+        result.warnings[:0] = _warnings(request, nearest, thinks=level is not None)
         return result
 
     async def _predict(self, request: ImageRequest, model: str) -> EngineResult:
@@ -163,7 +182,7 @@ class GeminiEngine:
         size_fields = {"aspectRatio": nearest.aspect_ratio, "sampleImageSize": nearest.image_size} if nearest else {}
 
         def call(count: int) -> Awaitable[EngineResult]:
-            def body(size_fields: SizeFields) -> dict[str, Any]:
+            def body(size_fields: ModelFields) -> dict[str, Any]:
                 # Without `includeRaiReason`, the response is empty if all images are filtered.
                 parameters = {"sampleCount": count, "includeRaiReason": True, **size_fields}
                 return {"instances": [{"prompt": request.prompt}], "parameters": parameters}
@@ -180,38 +199,40 @@ class GeminiEngine:
     async def _call(
         self,
         path: str,
-        body: Callable[[SizeFields], dict[str, Any]],
-        size_fields: SizeFields,
+        body: Callable[[ModelFields], dict[str, Any]],
+        fields: ModelFields,
         read: Callable[[Any], Awaitable[EngineResult]],
     ) -> EngineResult:
-        """Make one call. If the model refuses one of `size_fields` by name, call again without that field."""
+        """Make one call. If the model refuses one of `fields` by name, call again without that field."""
         server = self._server.with_operation_deadline()
         dropped: list[str] = []
         while True:
             try:
-                response = await server.json("POST", path, json=body(size_fields))
+                response = await server.json("POST", path, json=body(fields))
             except EngineRejected as error:
                 # Only the model in the path can be unknown. Other kinds of server have no such code in the body.
                 if str(error.engine_code) == "404":
                     error.field = "model"
                 detail = error.detail.lower().replace("_", "").replace(" ", "")
-                name = next((name for name in size_fields if name.lower() in detail), None)
+                name = next((name for name in fields if name.lower() in detail), None)
                 if name is None or isinstance(error, ContentBlocked):
                     raise
-                size_fields = {field: value for field, value in size_fields.items() if field != name}
+                fields = {field: value for field, value in fields.items() if field != name}
                 dropped.append(f"{name} is not supported by this model and was left out")
             else:
                 result = await read(response)
                 result.warnings += dropped
                 return result
 
-    async def _read_content(self, response: Any) -> EngineResult:
+    async def _read_content(self, response: Any, limit: int) -> EngineResult:
+        """Return the images of a response, which may hold several."""
         parts = parts_of(response)
         found = [data for part in parts if (data := inline_data(part))]
         if not found:
             raise self._missing(response)
-        (data,), too_many = first_images(found, 1, _NAME)
-        result = EngineResult([EngineImage(decode_base64(data, _NAME))], too_many, usage=usage_of(response))
+        kept, too_many = first_images(found, limit, _NAME)
+        images = [EngineImage(decode_base64(data, _NAME)) for data in kept]
+        result = EngineResult(images, too_many, usage=usage_of(response))
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result
@@ -248,8 +269,9 @@ def _path(model: str, method: str) -> str:
     return f"/models/{quote(model, safe='')}:{method}"
 
 
-def _warnings(request: ImageRequest, nearest: NearestSize | None) -> list[str]:
-    warnings = unsupported_warnings(request, _NAME, *_UNSUPPORTED)
+def _warnings(request: ImageRequest, nearest: NearestSize | None, *, thinks: bool = False) -> list[str]:
+    unsupported = (name for name in _UNSUPPORTED if not (thinks and name == "complexity"))
+    warnings = unsupported_warnings(request, _NAME, *unsupported)
     is_close = request.approximate_size and request.aspect_ratio in (None, nearest and nearest.aspect_ratio)
     if nearest and nearest.pixels != request.size and not is_close:
         warnings.append(

@@ -1,6 +1,7 @@
 """The sizes of Gemini and Imagen: an aspect ratio and a size class, not pixels.
 
-Source: Google's page on image generation. The pixels are those of gemini-3-pro-image; other models differ slightly.
+Source: Google's page on image generation. The pixels are those of gemini-3-pro-image, and of the four
+extreme ratios those of gemini-3.1-flash-image; other models differ slightly.
 """
 
 import math
@@ -20,10 +21,14 @@ PIXELS_AT_1K: dict[str, Size] = {
     "9:16": Size(768, 1376),
     "16:9": Size(1376, 768),
     "21:9": Size(1584, 672),
+    "1:4": Size(512, 2048),
+    "4:1": Size(2048, 512),
+    "1:8": Size(384, 3072),
+    "8:1": Size(3072, 384),
 }
-"""Aspect ratio → width and height of a 1K image; 2K and 4K images have twice and four times the sides."""
+"""Aspect ratio → width and height of a 1K image; images of other classes have multiples of its sides."""
 
-SCALES = {"1K": 1, "2K": 2, "4K": 4}
+SCALES = {"512": 0.5, "1K": 1.0, "2K": 2.0, "4K": 4.0}
 """Size class → factor from the sides of a 1K image."""
 
 IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
@@ -39,15 +44,13 @@ class NearestSize:
     pixels: Size
 
 
-def nearest_size(
-    wanted: Size, ratios: Iterable[str] = tuple(PIXELS_AT_1K), scales: Iterable[str] = tuple(SCALES)
-) -> NearestSize:
+def nearest_size(wanted: Size, ratios: Iterable[str], scales: Iterable[str]) -> NearestSize:
     """Return the aspect ratio nearest to that of `wanted`, in the size class nearest to its area."""
     ratio = min(ratios, key=lambda name: _distance(_proportion(name), wanted.width / wanted.height))
     base = PIXELS_AT_1K[ratio]
     growth = math.sqrt(wanted.width * wanted.height / (base.width * base.height))
     scale = min(scales, key=lambda name: _distance(SCALES[name], growth))
-    return NearestSize(ratio, scale, Size(base.width * SCALES[scale], base.height * SCALES[scale]))
+    return NearestSize(ratio, scale, Size(int(base.width * SCALES[scale]), int(base.height * SCALES[scale])))
 
 
 def _proportion(ratio: str) -> float:
