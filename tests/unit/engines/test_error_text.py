@@ -83,6 +83,25 @@ def test_secrets_are_redacted(error_text: Callable[..., str], text: str) -> None
     assert error_text({"error": text}, "sk-secret-123") == "key *** is wrong"
 
 
+@pytest.mark.parametrize(
+    ("secret", "text", "reported"),
+    [
+        ("k", "unknown key k: check the kind", "unknown key ***: check the kind"),
+        ("key", "api_key=key, turn-key", "api_key=***, turn-key"),
+        ("1234", "wrong 1234. Not 12345", "wrong ***. Not 12345"),
+        ("pw", '"pw" and user:pw@host', '"***" and user:***@host'),
+        ("pw", "line\\npw and %3Dpw", "line\\*** and %***"),
+        ("p/w", "p\\/w and p%2Fw in p/win", "*** and *** in p/win"),
+        ("-pw-", "x-pw- y", "*** y"),
+    ],
+)
+def test_a_short_secret_is_redacted_only_as_a_whole_word(
+    error_text: Callable[..., str], secret: str, text: str, reported: str
+) -> None:
+    """Keys of servers that need none are often one letter, which is part of every message."""
+    assert error_text({"error": text}, secret) == reported
+
+
 SECRET = "sk-a\"b\\c+d/e='f <i>&"
 """A secret with characters that every format escapes differently."""
 

@@ -12,10 +12,24 @@ MAX_SECRET_CHARS = 16_384
 _PARTLY_MASKED = re.compile(r"(?<![\w.-])[\w.-]+\*{3,}(?:[\w.-]*[\w-])?")
 
 
+_SHORT_CHARS = 8
+"""A shorter secret may be part of any word, so only whole words are secret. Servers without keys often get such a one.
+"""
+
+_WORD_BEGINS = r"(?:(?<![\\\w-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
+"""Where a word begins: also after an escaped character."""
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace each secret with `***`, whether as it is or escaped as in JSON, Python or URLs."""
+    """Replace each secret with `***`, whether as it is or escaped as in JSON, Python or URLs.
+
+    Secrets of fewer than eight characters are replaced only where they are whole words.
+    """
     escaped = "\\" in text or "%" in text
     for secret in secrets:
+        if len(secret) < _SHORT_CHARS:
+            text = _word(secret).sub("***", text)
+            continue
         text = text.replace(secret, "***")
         if escaped:
             text = _spellings(secret).sub("***", text)
@@ -33,7 +47,19 @@ def _spellings(secret: str) -> re.Pattern[str]:
 
     A run of backslashes matches as a whole or not at all, so that the time grows linearly with the length of the text.
     """
-    return re.compile(r"(?<!\\)" + "".join(map(_spelling, re.findall(r"\\+|[^\\]", secret))))
+    return re.compile(r"(?<!\\)" + _spelled(secret))
+
+
+@cache
+def _word(secret: str) -> re.Pattern[str]:
+    """Return a pattern for a short secret as a whole word. What ends with punctuation has its end there."""
+    begin = _WORD_BEGINS if secret[0].isalnum() else r"(?<!\\)"
+    end = r"(?![\w-])" if secret[-1].isalnum() else ""
+    return re.compile(begin + _spelled(secret) + end)
+
+
+def _spelled(secret: str) -> str:
+    return "".join(map(_spelling, re.findall(r"\\+|[^\\]", secret)))
 
 
 def _spelling(piece: str) -> str:
