@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 
 from image_gateway.aws import Aws
@@ -13,23 +12,9 @@ from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 from image_gateway.slots.occupancy import Holder
 from image_gateway.slots.store import SlotStore, Taken
+from tests.lossy_transport import LossyTransport
 
 pytestmark = pytest.mark.anyio
-
-
-class LossyTransport(httpx.AsyncBaseTransport):
-    """Sends each request, but raises an error instead of the next `losses` responses to writes."""
-
-    losses = 0
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        async with httpx.AsyncHTTPTransport() as transport:
-            response = await transport.handle_async_request(request)
-            content = await response.aread()
-        if self.losses and "Get" not in request.headers["x-amz-target"]:
-            self.losses -= 1
-            raise httpx.ReadError("connection reset")
-        return httpx.Response(response.status_code, headers=response.headers, content=content)
 
 
 async def _no_sleep(_seconds: float) -> None:

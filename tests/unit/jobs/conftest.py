@@ -65,9 +65,12 @@ def make_submission(
     events: FakeEvents,
     time: FakeTime,
 ) -> MakeSubmission:
-    """Create a submission with changed settings, such as `queue_url`: without it, the deployment has no queue."""
+    """Create a submission with changed settings, such as `queue_url`: without it, the deployment has no queue.
 
-    def make_submission(**changes: Any) -> Submission:
+    With `jobs`, its job store is another one.
+    """
+
+    def make_submission(jobs: JobStore = jobs, **changes: Any) -> Submission:
         changed = settings.model_copy(update=changes)
         return Submission(
             settings=changed,

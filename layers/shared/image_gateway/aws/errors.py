@@ -40,6 +40,7 @@ TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 GONE = frozenset({"NoSuchKey", "NoSuchVersion", "AccessDenied", "PreconditionFailed", "404", "403", "412"})
 """Error codes for an object that does not exist. S3 responds with 403 to callers that may not list the bucket, and with
 412 if the object under the key was replaced."""
+_NOT_CONNECTED = frozenset({"ConnectError", "ConnectTimeout"})
 TOO_LARGE = "EntityTooLarge"
 """The error code if an object is larger than the caller's `max_bytes`."""
 
@@ -83,6 +84,11 @@ class AwsError(Exception):
         """Whether the same request may succeed if it is sent again."""
         return self.throttled or self.code in TRANSIENT or self.status in TRANSIENT_STATUSES
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether the service may have executed the request all the same: it did not say that it refused it."""
+        return self.status >= 500 and not self.throttled
+
 
 class NoResponse(AwsError):
     """There was no complete response, so it is unknown whether the request arrived."""
@@ -91,6 +97,11 @@ class NoResponse(AwsError):
     def transient(self) -> bool:
         """Always true, because another connection may work."""
         return True
+
+    @property
+    def may_be_done(self) -> bool:
+        """True unless there was no connection on which the request could be sent."""
+        return self.code not in _NOT_CONNECTED
 
 
 def unavailable(failure: str, error: AwsError, **options: Any) -> StorageUnavailable:
@@ -102,6 +113,11 @@ def unavailable(failure: str, error: AwsError, **options: Any) -> StorageUnavail
         options: options of `StorageUnavailable`; `retry_after` is one second by default if the cause is temporary.
     """
     return StorageUnavailable(f"{failure}: {error.code}", **{"retry_after": 1 if error.transient else None, **options})
+
+
+def may_be_done(error: StorageUnavailable) -> bool:
+    """Whether the write that failed with this error may have been executed all the same."""
+    return isinstance(error.__cause__, AwsError) and error.__cause__.may_be_done
 
 
 @contextmanager

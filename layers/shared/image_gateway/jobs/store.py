@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from image_gateway.aws import Aws, ConditionFailed, Table
+from image_gateway.aws import Aws, ConditionFailed, Remaining, Table, may_be_done, persist, storage_errors
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs import queries
 from image_gateway.jobs.claim_item import claim_key, claim_put, claiming_job_id
@@ -116,7 +116,9 @@ class JobStore:
         item = await self._table.get(queries.item_key(job_id), _NOT_READ)
         return None if item is None else parse_item(item)
 
-    async def lease(self, job_id: str, holder: str, seconds: float, engine: str = "") -> Lease | None:
+    async def lease(
+        self, job_id: str, holder: str, seconds: float, engine: str = "", *, spare: Remaining | None = None
+    ) -> Lease | None:
         """Lease a job that is queued, or that is running under a lease that has expired.
 
         Args:
@@ -124,6 +126,8 @@ class JobStore:
             holder: identifies the new holder.
             seconds: the duration of the lease.
             engine: the engine of the new attempt.
+            spare: returns the seconds in which the write is tried again if it is not known whether the table has it.
+                By default it is not tried again.
 
         Returns:
             The running job, with its attempts counted up; None if there is no such job to lease.
@@ -153,7 +157,14 @@ class JobStore:
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": values,
         }
-        leased = await self._write(put)
+        try:
+            leased = await self._write(put)
+        except StorageUnavailable as error:
+            if spare is None or not may_be_done(error):
+                raise
+            # If the table has it, nobody else can run the job. It would end as interrupted, though nothing was paid.
+            with storage_errors(_NOT_STORED):
+                leased = await persist(lambda: self._write(put), spare)
         return Lease(job, previous_engine if previous_status == "running" else None) if leased else None
 
     async def finish(self, job: Job, holder: str) -> bool:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.access.principals import Principal
-from image_gateway.aws import Remaining
+from image_gateway.aws import Remaining, may_be_done
 from image_gateway.config.engine_choice import EngineChoice, choose_engine
 from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY
@@ -24,6 +24,7 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
@@ -74,6 +75,7 @@ class Submission:
         self._images = images
         self._executor = executor
         self._announcements = announcements
+        self._withdrawal = Withdrawal(jobs, announcements)
         self._sleep = sleep
         self._clock = clock
 
@@ -211,7 +213,14 @@ class Submission:
         """
         holder = uuid.uuid4().hex
         lease_seconds = self._settings.function_timeout_seconds
-        if earlier := await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder):
+        try:
+            earlier = await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder)
+        except StorageUnavailable as error:
+            if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
+                # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
+                await self._schedule_recovery(job, lease_seconds)
+            raise
+        if earlier:
             return earlier
         scheduling = asyncio.create_task(self._schedule_recovery(job, lease_seconds))
         await run_attempt(
@@ -250,27 +259,17 @@ class Submission:
         self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
     ) -> Job:
         await store_inputs(self._images, job, images, mask)
-        if earlier := await create_job(self._jobs, job, claim):
+        try:
+            earlier = await create_job(self._jobs, job, claim)
+        except StorageUnavailable as error:
+            if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
+                # The recovery will find the job and run it.
+                error.may_have_cost = True
+            raise
+        if earlier:
             return earlier
         try:
             await self._queue.send(job.id, owner=job.owner)
         except StorageUnavailable as error:
-            return await self._fail_unless_leased(job, error)
+            return await self._withdrawal.fail_unless_leased(job, error)
         return job
-
-    async def _fail_unless_leased(self, job: Job, error: StorageUnavailable) -> Job:
-        """Fail a job whose message was not accepted, or return the job if SQS did accept it and a worker has it.
-
-        Raises:
-            StorageUnavailable: `error`. It may have cost if the job could not be failed, because recovery will run it.
-        """
-        failed = job.model_copy()
-        failed.fail(error)
-        self._announcements.expect(failed)
-        try:
-            if not await self._jobs.end(failed, expected_status="queued"):
-                return await self._jobs.get(job.id) or job
-            await self._announcements.announce(failed)
-        except StorageUnavailable:
-            error.may_have_cost = True
-        raise error

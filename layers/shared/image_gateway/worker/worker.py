@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 _COMPLETION_SECONDS = 8.0
 """Seconds reserved at the end of an invocation to store a job's completion."""
+_MAX_LEASING_SECONDS = 60.0
+"""How long a job is leased again while it is not known whether the table has its lease."""
 
 
 class Worker:
@@ -120,12 +122,19 @@ class Worker:
             except Busy as busy:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, engine, remaining)
+            return await self._run(job.id, engine, remaining, lambda: remaining() - required)
 
-    async def _run(self, job_id: str, engine: str, remaining: Remaining) -> bool:
+    async def _run(self, job_id: str, engine: str, remaining: Remaining, spare: Remaining) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
-        lease = await self._jobs.lease(job_id, holder, remaining() + GRACE_SECONDS, engine)
+        leasing_ends = remaining() - _MAX_LEASING_SECONDS
+        lease = await self._jobs.lease(
+            job_id,
+            holder,
+            remaining() + GRACE_SECONDS,
+            engine,
+            spare=lambda: min(spare(), remaining() - leasing_ends),
+        )
         if lease is None:
             return await self._completion.has_ended(job_id)
         job = lease.job
