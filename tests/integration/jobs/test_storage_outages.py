@@ -61,10 +61,21 @@ def test_a_long_response_is_stored_after_a_short_outage_of_the_bucket(
     assert outage_aws.failed == 2
 
 
-def test_a_request_is_answered_in_time_while_the_bucket_is_away(
+def test_an_image_is_stored_while_the_function_has_time(
+    outage_deployment: "Deployment", openai: SandboxState, outage_aws: OutageAws
+) -> None:
+    """API Gateway has given the response up by then. The caller finds the image by the job, or by the same request."""
+    outage_aws.fail("s3", "PUT", path="/images/", times=4)
+
+    assert generate(outage_deployment).status == 200
+    assert (outage_aws.failed, count_requests(openai)) == (4, 1)
+    assert [job.status for job in outage_deployment.jobs()] == ["succeeded"]
+
+
+def test_a_job_ends_in_its_function_while_the_bucket_is_away(
     outage_deployment: "Deployment", outage_aws: OutageAws, event_loop_time: LoopTime
 ) -> None:
-    """The response leaves before API Gateway cuts the request off, and says that it may have cost."""
+    """Its error says that it may have cost."""
     outage_aws.fail("s3", "PUT", path="/images/")
 
     response = generate(outage_deployment)

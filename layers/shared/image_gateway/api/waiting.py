@@ -27,6 +27,9 @@ MAX_REDIRECTS = 9
 _COMPLETION_SECONDS = 3.0
 """Seconds beyond the wait in which images, record and response are stored: the response leaves within 30 seconds."""
 
+_END_SECONDS = 5.0
+"""Seconds before the end of an invocation at which images are given up: the job's end is stored and announced in it."""
+
 DOCUMENTED_LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
 """The `Location` header, for the documentation of responses that have it."""
 
@@ -78,6 +81,7 @@ class Waiting:
     def __init__(self, request: Request, gateway: GatewayDep) -> None:
         self._request = request
         self._submission = gateway.submission
+        self._invocation_seconds = gateway.settings.function_timeout_seconds
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
@@ -90,8 +94,17 @@ class Waiting:
 
     def remaining_seconds(self) -> float:
         """Return the seconds that are left for the response to leave in time. This can be negative."""
-        elapsed = max(self.elapsed_seconds, self._loop.time() - self._started)
-        return self.max_seconds + _COMPLETION_SECONDS - elapsed
+        return self.max_seconds + _COMPLETION_SECONDS - self._elapsed()
+
+    def storing_seconds(self) -> float:
+        """Return the seconds that are left for storing what was paid for, after which no response may reach the caller.
+
+        The function goes on when the API has given its response up. This can be negative.
+        """
+        return max(self.remaining_seconds(), self._invocation_seconds - _END_SECONDS - self._elapsed())
+
+    def _elapsed(self) -> float:
+        return max(self.elapsed_seconds, self._loop.time() - self._started)
 
     async def wait(self, job: Job, seconds: float | None = None) -> Job:
         """Wait until a job ends or the time is up, and return the job in its latest state.

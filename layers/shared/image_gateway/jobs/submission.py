@@ -125,6 +125,7 @@ class Submission:
         claim: Claim | None = None,
         spent: Callable[[], float] = lambda: 0.0,
         remaining: Remaining | None = None,
+        storing: Remaining | None = None,
     ) -> Job:
         """Create a job for a request, unless the request is a repetition of an earlier one.
 
@@ -143,6 +144,8 @@ class Submission:
             spent: returns the seconds since the request was received.
             remaining: returns the seconds that are left for the request, so that the response leaves in time; by
                 default the time that the function may run.
+            storing: returns the seconds that are left for storing the images of an inline job, by default `remaining`.
+                They may be more: images that were paid for are worth more than a response in time.
 
         Returns:
             The job, or the earlier job of the same request. An inline job has ended. An earlier job is ignored if it
@@ -174,7 +177,16 @@ class Submission:
         )
         inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent())
         if inline or not self._settings.queue_url:
-            return await self._run_inline(job, form, images, mask, claim=claim, contents=contents, remaining=remaining)
+            return await self._run_inline(
+                job,
+                form,
+                images,
+                mask,
+                claim=claim,
+                contents=contents,
+                remaining=remaining,
+                storing=storing or remaining,
+            )
         return await self._enqueue(job, images, mask, claim)
 
     async def wait(self, job: Job, max_wait_seconds: float) -> Job:
@@ -206,6 +218,7 @@ class Submission:
         claim: Claim | None,
         contents: ImageContents | None,
         remaining: Remaining,
+        storing: Remaining,
     ) -> Job:
         """Execute a job in this function. Its input images are not stored, which saves a write for each.
 
@@ -230,11 +243,13 @@ class Submission:
             images,
             mask,
             contents=contents,
-            remaining=lambda: remaining() - _RECORD_SECONDS,
+            remaining=lambda: storing() - _RECORD_SECONDS,
         )
         self._announcements.expect(job)
         try:
-            recorded = await finish_with_retries(self._jobs, job, holder, remaining, self._sleep)
+            # While there is time for a response, it does not wait for the record: the worker can complete it.
+            left = remaining if remaining() > 0 else storing
+            recorded = await finish_with_retries(self._jobs, job, holder, left, self._sleep)
             if not recorded or await self._announcements.announce(job):
                 # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
                 scheduling.cancel()
