@@ -5,7 +5,8 @@
     │   ├── InvalidSize         400 invalid_size
     │   ├── InvalidImage        400 invalid_image
     │   └── InvalidUrl          400 invalid_url
-    │       └── PrivateAddress  400 invalid_url
+    │       ├── PrivateAddress  400 invalid_url
+    │       └── UnreachableUrl  400 invalid_url
     ├── Unauthorized            401 unauthorized
     │   └── InvalidToken        401 unauthorized
     ├── Forbidden               403 forbidden
@@ -105,6 +106,10 @@ class InvalidUrl(InvalidRequest):
 
 class PrivateAddress(InvalidUrl):
     """The host of a URL has no public address, and is not among `FetchAllowedHosts`."""
+
+
+class UnreachableUrl(InvalidUrl):
+    """The server of a URL did not answer, or answered with an error that may pass."""
 
 
 class Unauthorized(GatewayError):

@@ -24,10 +24,13 @@ from image_gateway.errors import (
     EngineRejected,
     EngineTimeout,
     EngineUnavailable,
+    GatewayError,
+    UnreachableUrl,
 )
 from sandbox.engines.state import Fault, SandboxState
 from tests.loop_time import LoopTime
 from tests.polling import LONG, until
+from tests.unit.engines.conftest import RecordedSleeps
 
 pytestmark = pytest.mark.anyio
 
@@ -337,6 +340,43 @@ async def test_a_download_is_retried(server: EngineServer, state: SandboxState) 
     assert await server.download("/api/image") == b"image"
     assert state.record[-1].headers["x-key"] == "k"
     assert state.record[-1].query == {}
+
+
+async def test_a_download_is_retried_while_the_operation_has_time(
+    server: EngineServer, state: SandboxState, sleeps: RecordedSleeps
+) -> None:
+    """The image is paid for, so it is not lost because of a failure of some seconds."""
+    state.knobs.faults = [*(Fault(503) for _ in range(5)), Fault(200, "image")]
+
+    assert await server.download("image") == b"image"
+    assert sleeps.seconds == [0.25, 0.5, 1, 2, 4]
+
+
+async def test_an_image_of_another_origin_is_downloaded_again(server: EngineServer, sleeps: RecordedSleeps) -> None:
+    """Servers of stored images fail for some moments too."""
+    failures: list[GatewayError] = [UnreachableUrl("images.example answered 503")] * 3
+
+    async def fetch(_url: str) -> bytes:
+        if failures:
+            raise failures.pop()
+        return b"image"
+
+    connection = replace(server.connection, fetch=fetch)
+
+    assert await replace(server, connection=connection).download("https://images.example/p.png") == b"image"
+    assert sleeps.seconds == [0.25, 0.5, 1]
+
+
+async def test_a_download_is_not_retried_for_longer_than_the_operation(
+    server: EngineServer, state: SandboxState, sleeps: RecordedSleeps
+) -> None:
+    """Ten seconds here."""
+    state.knobs.faults = [Fault(503, headers={"Retry-After": "9"}), Fault(503, headers={"Retry-After": "11"})]
+
+    with pytest.raises(EngineUnavailable) as error:
+        await server.download("image")
+
+    assert (error.value.may_have_cost, sleeps.seconds) == (True, [9])
 
 
 async def test_an_image_that_cannot_be_downloaded_has_cost(server: EngineServer, state: SandboxState) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.downloads import download_with_retries
 from image_gateway.engines.error_text import find_message, one_line
 from image_gateway.engines.json_body import JsonBody
 from image_gateway.engines.response import NOT_JSON, EngineResponse
@@ -24,6 +25,7 @@ from image_gateway.errors import (
     EngineUnavailable,
     GatewayError,
     PrivateAddress,
+    UnreachableUrl,
 )
 from image_gateway.models.fields import origin
 
@@ -118,21 +120,24 @@ class EngineServer:
     async def download(self, url: str) -> bytes:
         """Download an image that the engine returned by URL.
 
-        Credentials are sent to the server's own origin only. Other origins must be public addresses.
+        Credentials are sent to the server's own origin only. Other origins must be public addresses. Temporary failures
+        are waited out while the operation has time.
         """
+        if self.deadline is None:
+            return await self.with_operation_deadline().download(url)
         try:
             absolute = str(httpx.URL(self.base_url + "/").join(url))
             is_foreign = origin(absolute) != origin(self.base_url)
         except (httpx.InvalidURL, ValueError):
             raise EngineUnavailable(f"{self.name} returned a malformed image URL", may_have_cost=True) from None
-        if is_foreign:
-            return await self._download_from_elsewhere(absolute)
-        try:
-            return bytes((await self._send_with_retries("GET", absolute, io.BytesIO)).content)
-        except EngineError as error:
-            # The image is paid for, even though downloading it again is free.
-            error.may_have_cost = True
-            raise
+        load = self._download_from_elsewhere if is_foreign else self._download_from_here
+        return await download_with_retries(lambda: load(absolute), self._seconds_left, self.connection.sleep)
+
+    async def _download_from_here(self, url: str) -> bytes:
+        response = await self._send_once("GET", url, io.BytesIO())
+        if not response.is_success:
+            raise self.failure(response, paid=False)
+        return bytes(response.content)
 
     async def _download_from_elsewhere(self, url: str) -> bytes:
         try:
@@ -144,7 +149,7 @@ class EngineServer:
             detail = f"{self.name} returned an image URL that cannot be fetched: {self.safe_line(error)}"
             if isinstance(error, PrivateAddress):
                 detail += " (add its host to FetchAllowedHosts, or make the engine return b64_json)"
-            raise EngineUnavailable(detail, may_have_cost=True) from None
+            raise EngineUnavailable(detail, may_have_cost=not isinstance(error, UnreachableUrl)) from None
 
     async def _send_with_retries(self, method: str, url: str, body: type[_Body], **request: Any) -> EngineResponse:
         for attempt in range(_MAX_RETRIES + 1):

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import httpx
 
-from image_gateway.errors import InvalidUrl, PrivateAddress, TooLarge
+from image_gateway.errors import InvalidUrl, PrivateAddress, TooLarge, UnreachableUrl
 from image_gateway.hosts import canonical_host, host_and_port
 from image_gateway.net.transport import Transport, no_cookies
 
@@ -30,6 +30,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAX_ADDRESSES = 4
 _CONNECT_SECONDS = 5.0
+_MAY_PASS = frozenset({408, 425, 429})
+"""Statuses below 500 that another request may not get."""
 
 # The networks that IANA's special-purpose registry lists as not globally reachable, multicast, and the retired anycast
 # network of 6to4 relays.
@@ -159,16 +161,17 @@ class PublicFetcher:
             field: the form field with the URL, for the error.
 
         Raises:
-            InvalidUrl: the URL is malformed, not allowed, unreachable or too slow, or the status is not 2xx.
+            InvalidUrl: the URL is malformed or not allowed, or the status is not 2xx.
+            UnreachableUrl: the server is unreachable or too slow, or the status may be another one later.
             TooLarge: the body is longer than `max_bytes`.
         """
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._follow(_parse(url))
         except TimeoutError:
-            raise InvalidUrl(f"The URL's server did not respond within {self._timeout:g} s", field=field) from None
+            raise UnreachableUrl(f"The URL's server did not respond within {self._timeout:g} s", field=field) from None
         except httpx.HTTPError:
-            raise InvalidUrl("The URL's server cannot be reached, or closed the connection", field=field) from None
+            raise UnreachableUrl("The URL's server cannot be reached, or closed the connection", field=field) from None
         # httpx parses a redirect's target before `_follow` does, and it decodes IDNA hosts only when they are used.
         except (httpx.InvalidURL, UnicodeError):
             raise InvalidUrl("The URL is malformed, or redirects to one that is", field=field) from None
@@ -190,7 +193,9 @@ class PublicFetcher:
 
     async def _read(self, response: httpx.Response) -> bytes:
         if not response.is_success:
-            raise InvalidUrl(f"{response.url.host} answered {response.status_code}")
+            may_pass = response.status_code >= 500 or response.status_code in _MAY_PASS
+            failure = UnreachableUrl if may_pass else InvalidUrl
+            raise failure(f"{response.url.host} answered {response.status_code}")
         body = bytearray()
         async for chunk in _decoded(response, self._max_bytes):
             body += chunk
