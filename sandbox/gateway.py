@@ -43,7 +43,8 @@ of workers fits into a laptop's memory."""
 
 WITHOUT_EFFECT = frozenset(
     {
-        *("Architecture", "LogRetentionDays", "FunctionUrl", "OldestMessageSeconds", "AlarmTopicArn"),
+        *("Architecture", "LogRetentionDays", "OldestMessageSeconds", "AlarmTopicArn"),
+        *("FunctionUrl", "FunctionUrlWaitSeconds"),
         *("VpcSubnetIds", "VpcSecurityGroupIds", "ApiRateLimit", "ApiBurstLimit"),
         *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency"),
         "ReserveWorkerConcurrency",

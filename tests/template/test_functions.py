@@ -125,6 +125,10 @@ def test_functions_outlast_the_wait_of_their_callers() -> None:
 
     assert timeouts["ConfigFunction"] == timeouts["JobsFunction"] == 29
     assert timeouts["GenerateFunction"] == timeouts["EditFunction"] == 60 > url_seconds == 55
+    for name in ("GenerateFunction", "EditFunction"):
+        limit = RESOURCES[name]["Properties"]["Timeout"]
+        assert limit == {"Fn::If": ["HasFunctionUrl", 900, 60]}
+        assert limit["Fn::If"][1] > TEMPLATE.document["Parameters"]["FunctionUrlWaitSeconds"]["MaxValue"] + 3
     assert timeouts["WorkerFunction"] == 900
 
 

@@ -13,6 +13,7 @@ from image_gateway.hosts import host_and_port
 TEMPLATE_PARAMETERS = {
     "CONFIG_TTL_SECONDS": "ConfigTtlSeconds",
     "FETCH_ALLOWED_HOSTS": "FetchAllowedHosts",
+    "WAIT_SECONDS_URL": "FunctionUrlWaitSeconds",
     "JOB_RETENTION_DAYS": "ImageRetentionDays",
     "KMS_KEY_ID": "KmsKeyArn",
     "EVENT_BUS": "EventBusName",

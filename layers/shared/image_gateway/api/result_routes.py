@@ -64,7 +64,6 @@ def result_router(*, documented: bool = False) -> APIRouter:
         if job.ended:
             return await responder.respond(job, response_format)
         query = {"response_format": response_format} if response_format else {}
-        # One redirect is reserved for a response that is stored in the bucket.
-        return waiting.redirect(job, "", redirects + 1, max_redirects=MAX_REDIRECTS - 1, query=query)
+        return waiting.redirect(job, "", redirects + 1, query=query)
 
     return router

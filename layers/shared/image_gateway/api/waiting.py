@@ -22,7 +22,10 @@ from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
 
 MAX_REDIRECTS = 9
-"""Maximum number of redirects for a request: some clients follow no more than ten."""
+"""Maximum number of redirects for a request: some clients follow no more than nine, others no more than ten.
+
+With ten waits of 25 s, the caller of a job gets its result if the engine takes as long as it may by default, 240 s.
+"""
 
 _COMPLETION_SECONDS = 3.0
 """Seconds beyond the wait in which images, record and response are stored: the response leaves within 30 seconds."""
@@ -122,7 +125,6 @@ class Waiting:
         folder: str,
         redirects: int,
         *,
-        max_redirects: int = MAX_REDIRECTS,
         query: Mapping[str, str] | None = None,
     ) -> Response:
         """Redirect the caller to a job's result.
@@ -131,13 +133,12 @@ class Waiting:
             job: a job that has not ended.
             folder: path of the result's folder relative to the request's path; empty or ending with a slash.
             redirects: number of redirects of this caller, including this one.
-            max_redirects: maximum number of redirects.
             query: further query parameters of the result's URL.
 
         Raises:
             EngineTimeout: there were too many redirects.
         """
-        if redirects > max_redirects:
+        if redirects > MAX_REDIRECTS:
             message = (
                 f"The job {job.id} has not ended yet. It is still running: read its result later instead of sending "
                 "the request again"
