@@ -32,7 +32,7 @@ from sandbox.engines.state import SandboxState, control_routes
 
 _CREATED = 1_780_000_000
 _MAX_FILES = 100
-_INTEGERS = ("n", "output_compression", "frame_count", "frame_duration_ms")
+_INTEGERS = ("n", "output_compression", "frame_count", "frame_duration_ms", "seed", "num_inference_steps")
 
 
 @dataclass(slots=True)
@@ -212,7 +212,7 @@ class _ImageEndpoints:
                     checked.prompt,
                     width,
                     height,
-                    seed=next(self._seeds),
+                    seed=next(self._seeds) if checked.seed is None else checked.seed,
                     format=checked.output_format.upper(),
                     transparent=checked.background == "transparent",
                     inputs=inputs.images,

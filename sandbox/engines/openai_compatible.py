@@ -2,7 +2,8 @@
 
 The models here are not in the sandbox's list of models. `sandbox-answer-…` return images under other names.
 `sandbox-refuses-…` refuse every field except the prompt, the model and the number of images, in other words than
-OpenAI.
+OpenAI. `sandbox-diffusion` takes the fields of diffusion models, makes one image per call, and the same one for the
+same seed.
 """
 
 from collections.abc import Callable
@@ -32,6 +33,9 @@ ANSWERS: dict[str, Callable[[list[Item]], Response]] = {
     "sandbox-answer-task": lambda _items: JSONResponse(_TASK, 202),
 }
 """Responses by the name of the model."""
+
+DIFFUSION_MODELS = ("sandbox-diffusion",)
+DIFFUSION_FIELDS = frozenset({"seed", "num_inference_steps", "negative_prompt", "aspect_ratio"})
 
 _BASIC_FIELDS = ("prompt", "model", "n")
 _DOCUMENTATION = "To drop these, set `litellm.drop_params=True`."

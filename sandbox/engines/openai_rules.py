@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
-from sandbox.engines.openai_compatible import ANSWERS, REFUSALS, refusal_message
+from sandbox.engines.openai_compatible import ANSWERS, DIFFUSION_FIELDS, DIFFUSION_MODELS, REFUSALS, refusal_message
 
 DEFAULT_MODEL = "gpt-image-2"
 MAX_PROMPT = 32_000
@@ -76,6 +76,7 @@ MODELS = {
         Model("gpt-5.6-mini", makes="text"),
         *(Model(name, returns_url=True, listed=False) for name in ANSWERS),
         *(Model(name, listed=False) for name in REFUSALS),
+        *(Model(name, max_n=1, listed=False) for name in DIFFUSION_MODELS),
     )
 }
 
@@ -100,6 +101,7 @@ class CheckedRequest:
     output_format: str
     response_format: str
     input_tokens: int
+    seed: int | None = None
 
 
 def check_fields(fields: dict[str, Any]) -> CheckedRequest:
@@ -112,6 +114,8 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
     if message := refusal_message(model.id, fields):
         raise Refusal(message, code=None)
     supported = _URL_FIELDS if model.returns_url else _GPT_FIELDS
+    if model.id in DIFFUSION_MODELS:
+        supported |= DIFFUSION_FIELDS
     for name in fields:
         if name not in supported:
             raise Refusal(f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
@@ -148,6 +152,7 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
             fields, "response_format", ("url", "b64_json"), "url" if model.returns_url else "b64_json"
         ),
         input_tokens=len(prompt) // 4 + 1,
+        seed=fields.get("seed"),
     )
 
 

@@ -107,11 +107,14 @@ def openai_engine(openai_url: str, connect: Callable[..., Connection]) -> Callab
         key: str = "sk-test",
         version: str = "",
         params: dict[str, Any] | None = None,
+        extra: dict[str, str] | list[str] | None = None,
         edit: bool = False,
     ) -> OpenAIEngine:
         prefix = "IMAGES_EDIT_OPENAI_API" if edit else "IMAGES_OPENAI_API"
         named = {f"{prefix}_BASE_URL": url, f"{prefix}_KEY": key, f"{prefix}_VERSION": version}
-        config = ImagesConfig.model_validate({**named, "IMAGES_OPENAI_API_PARAMS": params})
+        config = ImagesConfig.model_validate(
+            {**named, "IMAGES_OPENAI_API_PARAMS": params, "IMAGES_OPENAI_API_EXTRA_FIELDS": extra or {}}
+        )
         return OpenAIEngine(config, connection or connect(), edit=edit)
 
     return make

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import MAX_SIDE, Engine, HttpUrlText, Params
+from image_gateway.models.fields import MAX_SIDE, Engine, ExtraFields, HttpUrlText, Params
 from image_gateway.models.sizes import SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
 
@@ -109,6 +109,13 @@ class ImagesConfig(BaseModel):
     IMAGES_OPENAI_API_VERSION: str = Field("", description="Sent as `?api-version=` (Azure) if set.")
     IMAGES_OPENAI_API_PARAMS: Params = Field(
         None, description="Extra body fields, which override those of every request, n and size included."
+    )
+
+    IMAGES_OPENAI_API_EXTRA_FIELDS: ExtraFields = Field(
+        {},
+        description="Fields beyond OpenAI's own that the server takes: `seed`, `steps`, `negative_prompt` and "
+        "`aspect_ratio`, each with its name there, or as a list.",
+        examples=[{"seed": "seed", "steps": "num_inference_steps"}],
     )
 
     AUTOMATIC1111_BASE_URL: HttpUrlText = Field("", description="Base URL of the AUTOMATIC1111 API.")

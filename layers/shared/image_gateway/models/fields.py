@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_SIDE = 16_384
@@ -14,6 +14,9 @@ MAX_SIDE = 16_384
 
 MAX_JSON_DEPTH = 100
 """Most levels of nesting in JSON of the configuration."""
+
+_REQUEST_NAMES = ("prompt", "model", "n", "image", "images", "mask", "response_format", "stream")
+"""Names in requests to OpenAI-compatible servers that decide what is made and paid."""
 
 EngineName = Literal["openai", "comfyui", "automatic1111", "gemini"]
 
@@ -80,6 +83,17 @@ def _json_object(value: object) -> object:
     return parsed
 
 
+def _names_by_field(value: object) -> object:
+    """Accept a list of fields, each with its own name at the server."""
+    return {field: field for field in value} if isinstance(value, list) else value
+
+
+def _free_name(name: str) -> str:
+    if name in _REQUEST_NAMES:
+        raise PydanticCustomError("name", "is a field of every request: choose another name")
+    return name
+
+
 def valid_json(value: Any) -> Any:
     """Return `value` unchanged if it is valid JSON (RFC 8259), nested at most `MAX_JSON_DEPTH` levels deep.
 
@@ -137,6 +151,14 @@ HttpUrlText = Annotated[str, AfterValidator(_http_url)]
 
 Engine = Annotated[EngineName, BeforeValidator(_engine_or_default)]
 """An engine's name; the empty string means `automatic1111`, as in the Open WebUI API."""
+
+ExtraField = Literal["seed", "steps", "negative_prompt", "aspect_ratio"]
+"""A request field that OpenAI's own API does not have."""
+
+_ServerName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"), AfterValidator(_free_name)]
+
+ExtraFields = Annotated[dict[ExtraField, _ServerName], BeforeValidator(_names_by_field)]
+"""Request field → its name at a server. A list of fields is read as fields with their own names."""
 
 Params = Annotated[dict[str, Any] | None, BeforeValidator(_json_object), AfterValidator(valid_json)]
 """A JSON object, or a string that contains one, which is parsed. Null and a blank string mean None."""

@@ -36,6 +36,7 @@ _MAKES_IMAGES = re.compile(
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
 _MORE_IMAGES = 10
 """How many images more than `n` are kept: some compatible servers make a fixed number."""
+_DIFFUSION_FIELDS = ("steps", "negative_prompt", "seed")
 _AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
@@ -64,6 +65,7 @@ class OpenAIEngine:
         if not key and origin(base_url) == _OFFICIAL:
             raise NotConfigured(f"{prefix}_API_KEY is not set: {base_url} needs one", field=f"{prefix}_API_KEY")
         self._params = config.IMAGES_OPENAI_API_PARAMS
+        self._extra = {str(field): name for field, name in config.IMAGES_OPENAI_API_EXTRA_FIELDS.items()}
         self._server = EngineServer(
             connection,
             "openai",
@@ -79,15 +81,15 @@ class OpenAIEngine:
 
     async def generate(self, request: ImageRequest) -> EngineResult:
         """`POST /images/generations`."""
-        body: dict[str, Any] = {"prompt": request.prompt, **options(request)}
+        body: dict[str, Any] = {"prompt": request.prompt, **options(request, self._extra)}
         result = await self._images(request, body, lambda fields: {"json": fields}, "/images/generations")
-        result.warnings += unsupported_warnings(request, "openai", "steps", "negative_prompt", "seed")
+        result.warnings += self._unsupported(request)
         return result
 
     async def edit(self, request: ImageRequest) -> EngineResult:
         """`POST /images/edits`, multipart: `image` for one input image, `image[]` for several, `mask` with alpha."""
         fidelity = {"input_fidelity": request.input_fidelity} if request.input_fidelity else {}
-        body: dict[str, Any] = {"prompt": request.prompt, **options(request), **fidelity}
+        body: dict[str, Any] = {"prompt": request.prompt, **options(request, self._extra), **fidelity}
         try:
             result = await self._edit_as(request, body, "image" if len(request.images) == 1 else "image[]")
         except EngineRejected as error:
@@ -95,7 +97,7 @@ class OpenAIEngine:
             if len(request.images) != 1 or "image[]" not in error.detail:
                 raise
             result = await self._edit_as(request, body, "image[]")
-        result.warnings += unsupported_warnings(request, "openai", "steps", "negative_prompt", "seed")
+        result.warnings += self._unsupported(request)
         return result
 
     async def models(self) -> list[ModelInfo]:
@@ -130,6 +132,10 @@ class OpenAIEngine:
             raise EngineUnavailable("openai answered a chat completion without text")
         return text
 
+    def _unsupported(self, request: ImageRequest) -> list[str]:
+        fields = (name for name in _DIFFUSION_FIELDS if name not in self._extra)
+        return unsupported_warnings(request, "openai", *fields)
+
     async def _edit_as(self, request: ImageRequest, body: dict[str, Any], name: str) -> EngineResult:
         files = [
             (name, (f"image-{number}.{image.extension}", image.data, image.content_type))
@@ -146,23 +152,27 @@ class OpenAIEngine:
         params = self._params
         if params and params.get("output_format") == "jpg":
             params = {**params, "output_format": "jpeg"}
-        warnings = overlay(body, params, request, {})
+        warnings = overlay(body, params, request, {name: field for field, name in self._extra.items()})
         count = min(_count(body.get("n")), MAX_IMAGES)
         server = self._server.with_operation_deadline()
 
-        async def request_one(body: dict[str, Any]) -> EngineResult:
-            return await _read(server, await _call(server, {**body, "n": 1}, encode, path))
+        async def request_one(body: dict[str, Any], number: int) -> EngineResult:
+            body = {**body, "n": 1}
+            if isinstance(seed := body.get(self._extra.get("seed", "seed")), int):
+                # The same seed again would make, and cost, the same image.
+                body[self._extra.get("seed", "seed")] = seed + number
+            return await _read(server, await _call(server, body, encode, path))
 
         try:
             first = await _call(server, body, encode, path)
         except EngineRejected as error:
             if count == 1 or not refuses_n(error):
                 raise
-            result = await gather_results(request_one(body) for _ in range(count))
+            result = await gather_results(request_one(body, number) for number in range(count))
         else:
             # Images that were returned but cannot be read are paid for, so they are not requested again.
-            missing = range(count - len(first.items))
-            result = await gather_results([_read(server, first), *(request_one(first.body) for _ in missing)])
+            missing = range(len(first.items), count)
+            result = await gather_results([_read(server, first), *(request_one(first.body, i) for i in missing)])
         result.warnings[:0] = warnings
         result.handled = frozenset(self._params or ()) & frozenset(OUTPUT_FIELDS) | result.handled
         return result

@@ -1,6 +1,7 @@
 """Fields of requests to the OpenAI Images API."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from image_gateway.engines.protocol import ImageRequest
@@ -10,8 +11,14 @@ _MAX_LONG, _MAX_SHORT = 3840, 2160
 """Longest sides of OpenAI's models in pixels. A 4K image is reduced to this size, unless pixels were requested."""
 
 
-def options(request: ImageRequest) -> dict[str, Any]:
-    """Return the fields beside the prompt that are set, of generations and edits."""
+def options(request: ImageRequest, extra: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields beside the prompt that are set, of generations and edits.
+
+    Args:
+        request: the request.
+        extra: fields beyond OpenAI's own that the server takes, with their names there. An aspect ratio that it takes
+            is sent instead of the size that was calculated from it.
+    """
     pixels = fitting(request.size, _MAX_LONG, _MAX_SHORT) if request.size and request.approximate_size else request.size
     size = "auto" if request.auto_size else str(pixels) if pixels else None
     fields = {
@@ -30,6 +37,9 @@ def options(request: ImageRequest) -> dict[str, Any]:
         "frame_count": request.frame_count,
         "frame_duration_ms": request.frame_duration_ms,
     }
+    if request.aspect_ratio and "aspect_ratio" in extra:
+        fields["size"] = None
+    fields |= {name: getattr(request, field) for field, name in extra.items()}
     return {name: value for name, value in fields.items() if value is not None}
 
 
