@@ -34,7 +34,13 @@ def test_a_new_deployment_has_the_documented_defaults() -> None:
 
 def test_the_fields_of_open_webui_are_there_and_some_of_the_gateways_own() -> None:
     """Open WebUI's clients read and write their 33 fields; they ignore the others, and an update keeps those."""
-    own = {"IMAGE_ENGINE_TIMEOUT", "IMAGE_PROMPT_GENERATION_MODEL", "IMAGE_PROVENANCE", "IMAGE_EDIT_MAX_PIXELS"}
+    own = {
+        "IMAGE_ENGINE_TIMEOUT",
+        "IMAGE_PROMPT_GENERATION_MODEL",
+        "IMAGE_PROVENANCE",
+        "IMAGE_EDIT_MAX_PIXELS",
+        "IMAGE_USER_HEADER",
+    }
     own.add("IMAGES_OPENAI_API_EXTRA_FIELDS")
 
     assert set(ImagesConfig.model_fields) - own == set(OpenWebUIConfig.model_fields)

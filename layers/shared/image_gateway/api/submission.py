@@ -116,6 +116,7 @@ class HttpSubmission:
             spent=lambda: self._waiting.elapsed_seconds,
             remaining=self._waiting.remaining_seconds,
             storing=self._waiting.storing_seconds,
+            headers=self._waiting.request_headers,
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim_for(

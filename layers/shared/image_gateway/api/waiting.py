@@ -91,6 +91,11 @@ class Waiting:
         self.max_seconds = max_wait_seconds(self._event, gateway.settings)
 
     @property
+    def request_headers(self) -> Mapping[str, str]:
+        """The headers of the request that waits."""
+        return self._request.headers
+
+    @property
     def elapsed_seconds(self) -> float:
         """Seconds since the request arrived."""
         return elapsed_seconds(self._event)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining, may_be_done
@@ -17,6 +17,7 @@ from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries, run_attempt
+from image_gateway.jobs.end_users import with_end_user
 from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.input_storage import store_inputs
@@ -126,6 +127,7 @@ class Submission:
         spent: Callable[[], float] = lambda: 0.0,
         remaining: Remaining | None = None,
         storing: Remaining | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Job:
         """Create a job for a request, unless the request is a repetition of an earlier one.
 
@@ -146,6 +148,7 @@ class Submission:
                 default the time that the function may run.
             storing: returns the seconds that are left for storing the images of an inline job, by default `remaining`.
                 They may be more: images that were paid for are worth more than a response in time.
+            headers: the request's headers. The configuration may name one that has the end user.
 
         Returns:
             The job, or the earlier job of the same request. An inline job has ended. An earlier job is ignored if it
@@ -162,6 +165,7 @@ class Submission:
             return earlier
         remaining = remaining or self._countdown()
         config, choice = await self.admit(form, principal, channel, remaining=remaining)
+        form = with_end_user(form, choice.engine, config, headers or {})
         images, mask = await load_inputs() if load_inputs else ((), None)
         job = Job(
             id=new_job_id(),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
@@ -39,6 +40,15 @@ def _header_safe(value: str) -> str:
     return value.strip()
 
 
+def _user_header(value: str) -> str:
+    value = value.strip()
+    if value and not _HEADER_NAME.fullmatch(value):
+        raise PydanticCustomError("header", "must be the name of a header, such as X-OpenWebUI-User-Id")
+    if _CREDENTIALS.search(value):
+        raise PydanticCustomError("header", "must not be a header with credentials, because engines get its value")
+    return value
+
+
 def _basic_auth(value: dict[str, Any] | str | None) -> dict[str, Any] | str | None:
     if not value or value == MASK:
         return value or None
@@ -53,12 +63,16 @@ def _basic_auth(value: dict[str, Any] | str | None) -> dict[str, Any] | str | No
     return value
 
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_CREDENTIALS = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
+
 Key = Annotated[str, Field(max_length=MAX_SECRET_LENGTH, repr=False), AfterValidator(_header_safe)]
 BasicAuth = Annotated[
     dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET_LENGTH)] | None,
     Field(repr=False),
     AfterValidator(_basic_auth),
 ]
+UserHeader = Annotated[str, Field(max_length=64), AfterValidator(_user_header)]
 Method = Literal["generateContent", "predict", ""]
 Provenance = Literal["mark", "keep", "off"]
 
@@ -100,6 +114,11 @@ class ImagesConfig(BaseModel):
         "mark",
         description="mark: images without a mark of their engine get one that says that AI made them; keep: engines' "
         "marks are kept, and a warning says if a conversion removes one; off: no marks and no warnings.",
+    )
+    IMAGE_USER_HEADER: UserHeader = Field(
+        "",
+        description="Header whose value is the user of requests that name none, such as X-OpenWebUI-User-Id; "
+        "empty: no header is.",
     )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(

@@ -111,6 +111,8 @@ Prompt = Annotated[
     AfterValidator(_check_json_size),
 ]
 NegativePrompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_check_json_size)]
+MAX_END_USER = 512
+"""Longest name of an end user, in characters."""
 Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_refuse_boolean)]
 Seed = Annotated[
     int | None,
@@ -141,7 +143,11 @@ FrameDuration = Annotated[
 ShortText = Annotated[str, Field(max_length=256)]
 EndUser = Annotated[
     str | None,
-    Field(max_length=512, repr=False, description="Your end user who requests the image, if the engine supports it."),
+    Field(
+        max_length=MAX_END_USER,
+        repr=False,
+        description="Your end user who requests the image, if the engine supports it.",
+    ),
 ]
 
 

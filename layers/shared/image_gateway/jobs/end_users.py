@@ -1,0 +1,29 @@
+"""End users whom a client names in a header of its own, as Open WebUI does."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from image_gateway.models.config import ImagesConfig
+from image_gateway.models.forms import MAX_END_USER, CreateImageForm, EditImageForm
+
+_Form = TypeVar("_Form", bound=CreateImageForm | EditImageForm)
+
+
+def with_end_user(form: _Form, engine: str, config: ImagesConfig, headers: Mapping[str, str]) -> _Form:
+    """Return a form whose `user` is the value of the configured header.
+
+    It is unchanged if it names a user, if the engine does not support users, or if the value cannot be one.
+
+    Args:
+        form: the request.
+        engine: the request's engine.
+        config: names the header, if any.
+        headers: the request's headers; their names are compared without regard to case.
+    """
+    if not config.IMAGE_USER_HEADER or form.user is not None or engine != "openai":
+        return form
+    name = config.IMAGE_USER_HEADER.lower()
+    value = next((value.strip() for key, value in headers.items() if key.lower() == name), "")
+    if not value or len(value) > MAX_END_USER or not (value.isascii() and value.isprintable()):
+        return form
+    return form.model_copy(update={"user": value})
