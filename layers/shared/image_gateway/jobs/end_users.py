@@ -1,15 +1,14 @@
 """End users whom a client names in a header of its own, as Open WebUI does."""
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import MAX_END_USER, CreateImageForm, EditImageForm
 
-_Form = TypeVar("_Form", bound=CreateImageForm | EditImageForm)
 
-
-def with_end_user(form: _Form, engine: str, config: ImagesConfig, headers: Mapping[str, str]) -> _Form:
+def with_end_user(
+    form: CreateImageForm | EditImageForm, engine: str, config: ImagesConfig, headers: Mapping[str, str]
+) -> CreateImageForm | EditImageForm:
     """Return a form whose `user` is the value of the configured header.
 
     It is unchanged if it names a user, if the engine does not support users, or if the value cannot be one.
