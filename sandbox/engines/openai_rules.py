@@ -70,6 +70,7 @@ MODELS = {
     model.id: model
     for model in (
         Model("gpt-image-2"),
+        Model("gpt-image-1.5"),
         Model("gpt-image-2.6-sunburst", qualities=(*_STANDARD, "xhigh", "max"), makes_gif=True),
         Model("sandbox-single", max_n=1),
         Model("sandbox-url", returns_url=True, qualities=("standard", "hd", "auto")),

@@ -1,6 +1,6 @@
 """Response bodies: images, uploads, problem documents, jobs."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,9 @@ class ModelInfo(BaseModel):
 
     id: str
     name: str
+    ends_on: date | None = Field(
+        None, exclude_if=lambda day: day is None, description="The end that the model's provider has announced."
+    )
 
 
 class ImageInfo(BaseModel):

@@ -4,6 +4,7 @@ Names and types are those of OpenAI's API reference and SDK (`openai` 3.54). `se
 `aspect_ratio` are additions of this gateway.
 """
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -190,6 +191,9 @@ class OpenAIModel(BaseModel):
     object: Literal["model"] = "model"
     created: int = Field(0, description="Always 0, because the time is unknown.")
     owned_by: str = Field(description="The engine of the model.")
+    ends_on: date | None = Field(
+        None, exclude_if=lambda day: day is None, description="The end that the model's provider has announced."
+    )
 
 
 class OpenAIModels(BaseModel):

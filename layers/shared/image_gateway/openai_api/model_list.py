@@ -84,8 +84,8 @@ class ModelList:
             except GatewayError as error:
                 failed[choice.engine, url] = error
                 continue
-            if any(model.id == choice.model for model in models):
-                return OpenAIModel(id=name, owned_by=choice.engine)
+            if found := next((model for model in models if model.id == choice.model), None):
+                return OpenAIModel(id=name, owned_by=choice.engine, ends_on=found.ends_on)
         if failed:
             # A server that failed may have the model.
             raise next(iter(failed.values()))
@@ -115,10 +115,10 @@ def _list_entries(
     for model in models:
         if not _may_use(principal, EngineChoice(engine, model.id)):
             continue
-        yield OpenAIModel(id=f"{engine}/{model.id}", owned_by=engine)
+        yield OpenAIModel(id=f"{engine}/{model.id}", owned_by=engine, ends_on=model.ends_on)
         bare = choose_engine(config, model.id, edit=edit, allow_engine_prefix=True)
         if (bare.engine, bare.model) == (engine, model.id):
-            yield OpenAIModel(id=model.id, owned_by=engine)
+            yield OpenAIModel(id=model.id, owned_by=engine, ends_on=model.ends_on)
 
 
 def _may_use(principal: Principal, choice: EngineChoice) -> bool:

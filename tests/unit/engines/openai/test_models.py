@@ -180,3 +180,21 @@ def test_azure_is_detected_by_its_host(openai_engine: MakeEngine, url: str, head
     engine = openai_engine(url=url)
 
     assert list(engine._server.headers) == [header]
+
+
+async def test_models_that_end_have_their_date(openai_engine: MakeEngine) -> None:
+    """Their provider has announced it."""
+    ends = {model.id: model.ends_on for model in await openai_engine().models()}
+
+    assert (ends["gpt-image-2"], str(ends["gpt-image-1.5"])) == (None, "2026-12-01")
+
+
+async def test_a_request_for_a_model_that_ends_has_a_warning(
+    openai_engine: MakeEngine, make_request: MakeRequest
+) -> None:
+    """Also if the operator's parameters choose the model."""
+    result = await openai_engine(params={"model": "gpt-image-1.5"}).generate(make_request())
+
+    assert [warning.partition(" on ")[2] for warning in result.warnings] == [
+        "2026-12-01, as its provider has announced: use gpt-image-2"
+    ]

@@ -26,6 +26,7 @@ from image_gateway.engines.gemini.responses import (
     usage_of,
 )
 from image_gateway.engines.gemini.sizes import IMAGEN_RATIOS, IMAGEN_SCALES, NearestSize, nearest_size
+from image_gateway.engines.model_ends import end_warnings
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
     EngineImage,
@@ -271,7 +272,7 @@ def _path(model: str, method: str) -> str:
 
 def _warnings(request: ImageRequest, nearest: NearestSize | None, *, thinks: bool = False) -> list[str]:
     unsupported = (name for name in _UNSUPPORTED if not (thinks and name == "complexity"))
-    warnings = unsupported_warnings(request, _NAME, *unsupported)
+    warnings = unsupported_warnings(request, _NAME, *unsupported) + end_warnings(request.model, _NAME)
     is_close = request.approximate_size and request.aspect_ratio in (None, nearest and nearest.aspect_ratio)
     if nearest and nearest.pixels != request.size and not is_close:
         warnings.append(

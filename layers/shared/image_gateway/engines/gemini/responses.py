@@ -6,6 +6,7 @@ Google's APIs use camelCase names in JSON, some compatible servers snake_case. F
 import re
 from typing import Any
 
+from image_gateway.engines.model_ends import model_end
 from image_gateway.engines.usage import TokenCounts, token_counts
 from image_gateway.models.images import ModelInfo
 
@@ -78,7 +79,8 @@ def retry_delay(body: Any) -> float | None:
 def model_info(entry: dict[str, Any]) -> ModelInfo:
     """Return a model of the list, which has a `name`."""
     id_ = entry["name"].removeprefix("models/")
-    return ModelInfo(id=id_, name=str(entry.get("displayName") or id_))
+    end = model_end(id_, "gemini")
+    return ModelInfo(id=id_, name=str(entry.get("displayName") or id_), ends_on=end.ends_on if end else None)
 
 
 def usage_of(response: Any) -> TokenCounts | None:

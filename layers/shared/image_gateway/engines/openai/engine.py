@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.model_ends import end_warnings, model_end
 from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
@@ -75,6 +76,7 @@ class OpenAIEngine:
             blocked=blocked_reason,
             url_hint=_url_hint(connection, base_url),
         )
+        self._provider = "azure" if origin(base_url)[1].endswith(_AZURE_DOMAINS) else "openai"
         deployment = _DEPLOYMENT.fullmatch(base_url)
         self._deployment = unquote(deployment["name"]) if deployment else None
         self._resource = replace(self._server, base_url=deployment["resource"]) if deployment else self._server
@@ -110,10 +112,10 @@ class OpenAIEngine:
         if not isinstance(data, list):
             raise EngineUnavailable("openai answered /models with something that is not a list of models")
         if self._deployment:
-            return [ModelInfo(id=self._deployment, name=self._deployment)]
+            return [self._model_info({"id": self._deployment})]
         entries = [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
         image_models = [entry for entry in entries if _makes_images(entry)] or entries
-        return [ModelInfo(id=entry["id"], name=str(entry.get("name") or entry["id"])) for entry in image_models]
+        return [self._model_info(entry) for entry in image_models]
 
     async def verify(self) -> None:
         """Request the models, which needs the key and is free."""
@@ -131,6 +133,11 @@ class OpenAIEngine:
         if not isinstance(text, str) or not text.strip():
             raise EngineUnavailable("openai answered a chat completion without text")
         return text
+
+    def _model_info(self, entry: dict[str, Any]) -> ModelInfo:
+        end = model_end(entry["id"], self._provider)
+        name = str(entry.get("name") or entry["id"])
+        return ModelInfo(id=entry["id"], name=name, ends_on=end.ends_on if end else None)
 
     def _unsupported(self, request: ImageRequest) -> list[str]:
         fields = (name for name in _DIFFUSION_FIELDS if name not in self._extra)
@@ -173,7 +180,8 @@ class OpenAIEngine:
             # Images that were returned but cannot be read are paid for, so they are not requested again.
             missing = range(len(first.items), count)
             result = await gather_results([_read(server, first), *(request_one(first.body, i) for i in missing)])
-        result.warnings[:0] = warnings
+        model = body.get("model") or self._deployment
+        result.warnings[:0] = [*warnings, *end_warnings(model if isinstance(model, str) else None, self._provider)]
         result.handled = frozenset(self._params or ()) & frozenset(OUTPUT_FIELDS) | result.handled
         return result
 
