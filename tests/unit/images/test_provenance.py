@@ -203,7 +203,16 @@ def test_xmp_of_the_engine_with_a_source_type_is_a_mark() -> None:
     assert mark(data) is data
 
 
-@pytest.mark.parametrize("data", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBPVP8 ", b"RIFF\4\0\0\0WEBP"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"RIFF\0\0\0\0WEBPVP8 ",
+        b"RIFF\4\0\0\0WEBP",
+        b"RIFF\x0c\0\0\0WEBPVP8X\0\0\0\0",
+    ],
+)
 def test_a_file_without_a_header_cannot_be_marked(data: bytes) -> None:
     """The error is one that the caller of this function handles."""
     try:

@@ -62,7 +62,7 @@ def own_mark(data: bytes) -> str | None:
         if format_of_file.has_c2pa(data):
             return "C2PA"
         return "IPTC" if _SOURCE_TYPE in (format_of_file.xmp(data) or b"") else None
-    except (ValueError, struct.error):
+    except (ValueError, struct.error, IndexError):
         return None
 
 
@@ -85,7 +85,7 @@ def marked(data: bytes, *, engine: str, model: str, edited: bool) -> bytes:
         packet = format_of_file.xmp(data)
         description = _description(_EDITED if edited else _GENERATED, _name(engine, model))
         return format_of_file.with_xmp(data, _packet(description) if packet is None else _merged(packet, description))
-    except struct.error:
+    except (struct.error, IndexError):
         raise ValueError("its header cannot be read") from None
 
 

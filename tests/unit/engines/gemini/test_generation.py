@@ -118,6 +118,15 @@ async def test_drafts_and_thoughts_are_ignored(serve: Serve, connect: Connect) -
     assert ([image.data for image in result.images], result.warnings) == ([PNG], [])
 
 
+async def test_an_unreadable_image_does_not_lose_the_others(serve: Serve, connect: Connect) -> None:
+    """They are paid for, and a warning says that one is missing."""
+    body = image_response()
+    body["candidates"][0]["content"]["parts"].append({"inlineData": {"mimeType": "image/png", "data": "iVBORw0KG"}})
+    result = await engine_returning(serve, connect, body).generate(image_request())
+    assert [image.data for image in result.images] == [PNG]
+    assert result.warnings == ["1 of 2 calls failed: gemini returned an image that is not valid base64"]
+
+
 async def test_a_finish_reason_is_ignored_if_there_is_an_image(serve: Serve, connect: Connect) -> None:
     """The reason matters only if the response has no image."""
     body = image_response()

@@ -232,8 +232,8 @@ class GeminiEngine:
         if not found:
             raise self._missing(response)
         kept, too_many = first_images(found, limit, _NAME)
-        images = [EngineImage(decode_base64(data, _NAME)) for data in kept]
-        result = EngineResult(images, too_many, usage=usage_of(response))
+        result = await gather_results(_image(data) for data in kept)
+        result.warnings[:0], result.usage = too_many, usage_of(response)
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result
@@ -252,7 +252,7 @@ class GeminiEngine:
     async def _prediction(self, item: dict[str, Any]) -> EngineResult:
         if reason := item.get("raiFilteredReason"):
             raise ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")
-        return EngineResult([EngineImage(decode_base64(item.get("bytesBase64Encoded"), _NAME))])
+        return await _image(item.get("bytesBase64Encoded"))
 
     def _missing(self, response: Any, wanted: str = "an image") -> EngineError:
         """Return the error for a 200 without the wanted content: a content refusal, text instead, or nothing."""
@@ -263,6 +263,10 @@ class GeminiEngine:
             return EngineRejected(f"{_NAME} answered without {wanted}: {text}")
         reason = self._server.message(response) or finish_reason(response) or "no explanation"
         return EngineUnavailable(f"{_NAME} answered without {wanted}: {reason}", may_have_cost=True)
+
+
+async def _image(data: object) -> EngineResult:
+    return EngineResult([EngineImage(decode_base64(data, _NAME))])
 
 
 def _path(model: str, method: str) -> str:
