@@ -172,6 +172,16 @@ async def test_an_empty_file_is_an_error(make_engine: MakeEngine, state: Sandbox
         await make_engine().generate(image_request())
 
 
+async def test_an_empty_file_does_not_lose_the_other_images(make_engine: MakeEngine, state: SandboxState) -> None:
+    """The run has made them, and a warning says that one is missing."""
+    state.knobs.faults = [Fault(status=200, path="/view")]
+
+    result = await make_engine().generate(image_request(n=2))
+
+    assert len(result.images) == 1
+    assert any("1 of 2 images were lost: comfyui returned an empty file" in warning for warning in result.warnings)
+
+
 async def test_a_run_without_images_names_the_workflow(make_engine: MakeEngine, state: SandboxState) -> None:
     """A workflow may save only text or sound."""
     request = image_request()

@@ -216,8 +216,15 @@ class ComfyUIEngine:
             raise self._failure(job.template, outcome)
         seed = job.template.seed_in(outcome.workflow)
         files, too_many = first_images(outcome.files, job.max_images, "comfyui")
-        images = await asyncio.gather(*(self._download(file) for file in files))
-        problems = [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
+        outcomes = await asyncio.gather(*(self._download(file) for file in files), return_exceptions=True)
+        images = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
+        lost = [outcome for outcome in outcomes if isinstance(outcome, EngineError) and outcome.may_have_cost]
+        # A later attempt finds the run again, and the files whose download failed, unless that cannot help.
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException) and outcome not in lost]
+        if failures or not images:
+            raise (failures or lost)[0]
+        problems = [f"{len(lost)} of {len(outcomes)} images were lost: {lost[0].detail}"] if lost else []
+        problems += [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
         if outcome.others:
             names = self._server.safe_line(", ".join(outcome.others))
             problems.append(f"the workflow also saved {names}, which is no image and was left out")
