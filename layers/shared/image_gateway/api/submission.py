@@ -10,7 +10,7 @@ from image_gateway.api.preferences import Preferences
 from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
 from image_gateway.jobs.execution import ImageContents
-from image_gateway.jobs.idempotency import claim_for
+from image_gateway.jobs.idempotency import claim_for, unmarked_claim
 from image_gateway.jobs.submission import LoadInputs
 from image_gateway.jobs.views import image_infos, job_info
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -106,6 +106,9 @@ class HttpSubmission:
             The job if it has ended, else the response with the location of the job or of its result.
         """
         prefer = self._prefer
+        owner, headers = self._principal.owner, self._headers
+        claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count)
+        unmarked = unmarked_claim(owner, form) if claim is None else None
         job = await self._gateway.submission.submit(
             form,
             self._principal,
@@ -119,13 +122,14 @@ class HttpSubmission:
             headers=self._waiting.request_headers,
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,
-            claim=claim_for(
-                self._principal.owner, form, self._headers.idempotency_key, self._headers.x_stainless_retry_count
-            ),
+            claim=claim,
+            unmarked=unmarked,
         )
         if prefer.respond_async and prefer.wait is None:
             return self._accepted(job)
         job = await self._waiting.wait(job, prefer.wait)
+        if not prefer.respond_async:
+            await self._gateway.submission.expect_retry(job, unmarked)
         if job.ended:
             self._response.headers.update(self._preference_applied())
             return job

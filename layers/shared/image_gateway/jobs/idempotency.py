@@ -12,6 +12,8 @@ KEY_SECONDS = 24 * 3_600
 """How long an `Idempotency-Key` is remembered."""
 RETRY_SECONDS = 600
 """How long a request is remembered that an SDK may retry by itself."""
+UNMARKED_SECONDS = 1_200
+"""How long a slow or failed request is remembered that a client may retry without saying so."""
 MAX_KEY_LENGTH = 255
 """Maximum length of an `Idempotency-Key`, in characters."""
 _AFTER = "#after#"
@@ -53,15 +55,20 @@ def claim_for(
     Raises:
         InvalidRequest: the key is empty or too long.
     """
-    body = _hash(type(form).__name__, json.dumps(form.requested(), sort_keys=True), inputs)
     if idempotency_key is not None:
         if not 1 <= len(idempotency_key) <= MAX_KEY_LENGTH:
             raise InvalidRequest(f"Idempotency-Key must be 1 to {MAX_KEY_LENGTH} characters", field="Idempotency-Key")
-        return Claim(f"idempotency#{owner}#{_hash(idempotency_key)}", body, KEY_SECONDS)
+        return Claim(f"idempotency#{owner}#{_hash(idempotency_key)}", _body_hash(form, inputs), KEY_SECONDS)
     if retry_count is not None:
         is_first = not (retry_count.isascii() and retry_count.isdigit() and int(retry_count[:9]) > 0)
-        return Claim(f"retry#{owner}#{body}", body, RETRY_SECONDS, replaces=is_first)
+        return replace(unmarked_claim(owner, form, inputs), seconds=RETRY_SECONDS, replaces=is_first)
     return None
+
+
+def unmarked_claim(owner: str, form: Form, inputs: str = "") -> Claim:
+    """Return the claim of a request without such headers. It is stored only if a client may retry the request."""
+    body = _body_hash(form, inputs)
+    return Claim(f"retry#{owner}#{body}", body, UNMARKED_SECONDS, replaces=True)
 
 
 def should_be_retried(job: Job) -> bool:
@@ -72,6 +79,10 @@ def should_be_retried(job: Job) -> bool:
     # The operator ends a permanent error, or a failure of the storage that was not temporary.
     by_operator = error.permanent or isinstance(error, StorageUnavailable)
     return error.should_retry or (by_operator and not error.may_have_cost)
+
+
+def _body_hash(form: Form, inputs: str) -> str:
+    return _hash(type(form).__name__, json.dumps(form.requested(), sort_keys=True), inputs)
 
 
 def _hash(*parts: str) -> str:

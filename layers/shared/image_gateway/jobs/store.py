@@ -107,6 +107,14 @@ class JobStore:
         """
         return claiming_job_id(await self._table.get(claim_key(claim), _NOT_READ), claim, self._clock())
 
+    async def set_claim(self, claim: Claim, job_id: str) -> None:
+        """Store the claim of a job that exists already, in place of any other claim on its key.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        await self._table.call("PutItem", _NOT_STORED, **claim_put(claim, job_id, self._clock()))
+
     async def get(self, job_id: str) -> Job | None:
         """Return the job with this id as it is now (a consistent read), or None.
 

@@ -25,6 +25,7 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried
 from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -124,6 +125,7 @@ class Submission:
         contents: ImageContents | None = None,
         queue: bool = False,
         claim: Claim | None = None,
+        unmarked: Claim | None = None,
         spent: Callable[[], float] = lambda: 0.0,
         remaining: Remaining | None = None,
         storing: Remaining | None = None,
@@ -143,6 +145,7 @@ class Submission:
             contents: where given, an inline job adds its encoded images to it.
             queue: send the job to the worker, however fast the engine is.
             claim: identifies repetitions of the request.
+            unmarked: for a request without a claim, identifies a client's own retries of it.
             spent: returns the seconds since the request was received.
             remaining: returns the seconds that are left for the request, so that the response leaves in time; by
                 default the time that the function may run.
@@ -161,7 +164,8 @@ class Submission:
             GatewayError: as `load_inputs`.
             StorageUnavailable: the job could not be stored or queued; nothing was paid.
         """
-        if earlier := await find_earlier_job(self._jobs, claim):
+        earlier = await find_earlier_job(self._jobs, claim) or await find_unmarked_retry(self._jobs, unmarked)
+        if earlier:
             return earlier
         remaining = remaining or self._countdown()
         config, choice = await self.admit(form, principal, channel, remaining=remaining)
@@ -192,6 +196,21 @@ class Submission:
                 storing=storing or remaining,
             )
         return await self._enqueue(job, images, mask, claim)
+
+    async def expect_retry(self, job: Job, unmarked: Claim | None) -> None:
+        """Remember a request before it is answered, if its client may retry it and the retry would be paid again.
+
+        Args:
+            job: the request's job, as it is answered.
+            unmarked: as of `submit`.
+        """
+        if unmarked is None or not may_be_retried(job):
+            return
+        try:
+            await self._jobs.set_claim(unmarked, job.id)
+        except StorageUnavailable:
+            # The response is worth more than the protection against a retry.
+            logger.exception("a request was not remembered for retries", extra={"job_id": job.id})
 
     async def wait(self, job: Job, max_wait_seconds: float) -> Job:
         """Wait until a job has ended or the time is up, and return it as last read: see `poll_until_ended`."""
