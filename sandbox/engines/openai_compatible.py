@@ -34,6 +34,9 @@ ANSWERS: dict[str, Callable[[list[Item]], Response]] = {
 }
 """Responses by the name of the model."""
 
+FIXED_SIZES = {"gpt-image-1.5": ("1024x1024", "1536x1024", "1024x1536", "auto")}
+"""Models of OpenAI that take only some sizes."""
+
 DIFFUSION_MODELS = ("sandbox-diffusion",)
 DIFFUSION_FIELDS = frozenset({"seed", "num_inference_steps", "negative_prompt", "aspect_ratio"})
 

@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from starlette.responses import JSONResponse
 
-from sandbox.engines.openai_compatible import ANSWERS, DIFFUSION_FIELDS, DIFFUSION_MODELS, REFUSALS, refusal_message
+from sandbox.engines.openai_compatible import (
+    ANSWERS,
+    DIFFUSION_FIELDS,
+    DIFFUSION_MODELS,
+    FIXED_SIZES,
+    REFUSALS,
+    refusal_message,
+)
 
 DEFAULT_MODEL = "gpt-image-2"
 MAX_PROMPT = 32_000
@@ -115,6 +122,8 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
     if message := refusal_message(model.id, fields):
         raise Refusal(message, code=None)
     supported = _URL_FIELDS if model.returns_url else _GPT_FIELDS
+    if model.id in FIXED_SIZES:
+        _choice(fields, "size", FIXED_SIZES[model.id], "auto")
     if model.id in DIFFUSION_MODELS:
         supported |= DIFFUSION_FIELDS
     for name in fields:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         ({"seed": -2}, "seed", "invalid_request"),
         ({"quality": "x" * 257}, "quality", "invalid_request"),
         ({"user": "x" * 513}, "user", "invalid_request"),
-        ({"quality": "hd"}, "quality", "engine_rejected"),
+        ({"quality": "ultra"}, "quality", "engine_rejected"),
         ({"model": "gpt-image-9"}, "model", "engine_rejected"),
         ({"prompt": "a forbidden thing"}, None, "moderation_blocked"),
     ],

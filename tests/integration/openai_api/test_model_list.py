@@ -51,6 +51,23 @@ def test_every_model_is_listed_with_its_engines_prefix(two_engines: "Deployment"
         assert (response.status, response.json["id"]) == (200, name)
 
 
+def test_aliases_are_listed_and_can_be_requested(two_engines: "Deployment", openai: SandboxState) -> None:
+    """A client that can send only `dall-e-3` gets the model that the operator chose, if its token may use that one."""
+    two_engines.configure(
+        IMAGE_MODEL_ALIASES={"dall-e-3": "gpt-image-2", "other": "gemini/gemini-sandbox-image"}, IMAGE_SIZE="64x64"
+    )
+    role = limited_role(two_engines, engines=["openai"])
+
+    body = {"prompt": "a fox", "model": "dall-e-3", "quality": "standard"}
+    response = two_engines.call("POST", "/v1/images/generations", body, role=role)
+
+    assert (response.status, openai.record[-1].json["model"]) == (200, "gpt-image-2")
+    assert any("quality standard" in warning for warning in response.json["warnings"])
+    assert {"dall-e-3", "other"} <= set(listed_models(two_engines))
+    assert "other" not in listed_models(two_engines, role)
+    assert two_engines.call("GET", "/v1/models/other", role="user").json["owned_by"] == "gemini"
+
+
 def test_models_of_the_edit_engine_are_listed(
     two_engines: "Deployment", serve: Callable[..., str], openai: SandboxState
 ) -> None:

@@ -120,3 +120,29 @@ def test_a_running_job_takes_the_model_of_the_configuration() -> None:
     config = ImagesConfig(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-3-pro-image")
 
     assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")
+
+
+@pytest.mark.parametrize(
+    ("alias", "target", "expected"),
+    [
+        ("dall-e-3", "gpt-image-2", EngineChoice("openai", "gpt-image-2")),
+        ("dall-e-3", "comfyui/flux-dev", EngineChoice("comfyui", "flux-dev", named=True)),
+        ("team/draft", "openai/flux", EngineChoice("openai", "flux", named=True)),
+        ("a", "b", EngineChoice("openai", "b")),
+    ],
+)
+@pytest.mark.parametrize("prefixes", [True, False])
+def test_an_alias_stands_for_a_model_or_an_engine_and_a_model(
+    alias: str, target: str, expected: EngineChoice, *, prefixes: bool
+) -> None:
+    """On every channel, because the operator chose it. It is resolved once."""
+    config = ImagesConfig.model_validate({**TWO_ENGINES, "IMAGE_MODEL_ALIASES": {alias: target, "b": "c"}})
+
+    assert choose_engine(config, alias, edit=False, allow_engine_prefix=prefixes) == expected
+
+
+def test_the_configured_model_is_no_alias() -> None:
+    """The operator can name the model itself."""
+    config = ImagesConfig.model_validate({**TWO_ENGINES, "IMAGE_MODEL_ALIASES": {"gpt-image-2": "flux"}})
+
+    assert choose_engine(config, None, edit=False) == EngineChoice("openai", "gpt-image-2")

@@ -1,7 +1,8 @@
 """Choice of the engine and the model of a request.
 
 A request's model can have the form `engine/model`. It selects that engine if the part before the slash is the name of
-a configured engine. Any other name, with or without slashes, is a model of the configured engine.
+a configured engine. Any other name, with or without slashes, is a model of the configured engine. A name that the
+configuration has as an alias stands for another name, of either form.
 """
 
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def choose_engine(
     if not model:
         default = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
         return EngineChoice(configured, default or None)
+    if alias := config.IMAGE_MODEL_ALIASES.get(model):
+        model, allow_engine_prefix = alias, True
     engine, slash, rest = model.partition("/")
     is_prefix = allow_engine_prefix and slash and engine in REGISTRY
     if is_prefix and (engine == configured or server_url(config, engine, edit=edit)):

@@ -67,6 +67,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _CREDENTIALS = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
 
 Key = Annotated[str, Field(max_length=MAX_SECRET_LENGTH, repr=False), AfterValidator(_header_safe)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 BasicAuth = Annotated[
     dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET_LENGTH)] | None,
     Field(repr=False),
@@ -96,6 +97,11 @@ class ImagesConfig(BaseModel):
     IMAGE_GENERATION_ENGINE: Engine = Field("openai", description="The engine that generates; empty: automatic1111.")
     IMAGE_GENERATION_MODEL: str = Field(
         "", description="Model of requests that name none; empty: the engine's default."
+    )
+    IMAGE_MODEL_ALIASES: dict[ModelName, ModelName] = Field(
+        {},
+        description="Names that requests may use for models: name → model, or engine/model.",
+        examples=[{"dall-e-3": "gpt-image-2"}],
     )
     IMAGE_SIZE: SizeText | None = Field(
         None, description="Default size: WIDTHxHEIGHT in pixels, a ratio such as 16:9, 1K, 2K, 4K or auto."

@@ -62,6 +62,10 @@ class ModelList:
                     listed.setdefault(model.id, model)
         if failed and len(failed) == len(servers):
             raise failed[0]
+        for name in config.IMAGE_MODEL_ALIASES:
+            choice = choose_engine(config, name, edit=False, allow_engine_prefix=True)
+            if _may_use(principal, choice):
+                listed.setdefault(name, OpenAIModel(id=name, owned_by=choice.engine))
         return list(listed.values()), warnings
 
     async def get(self, name: str, principal: Principal) -> OpenAIModel:

@@ -193,7 +193,7 @@ async def test_a_request_for_a_model_that_ends_has_a_warning(
     openai_engine: MakeEngine, make_request: MakeRequest
 ) -> None:
     """Also if the operator's parameters choose the model."""
-    result = await openai_engine(params={"model": "gpt-image-1.5"}).generate(make_request())
+    result = await openai_engine(params={"model": "gpt-image-1.5"}).generate(make_request(size=None))
 
     assert [warning.partition(" on ")[2] for warning in result.warnings] == [
         "2026-12-01, as its provider has announced: use gpt-image-2"

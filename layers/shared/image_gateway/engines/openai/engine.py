@@ -16,6 +16,7 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.model_ends import end_warnings, model_end
 from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
+from image_gateway.engines.openai.dalle_words import translated
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
 from image_gateway.engines.openai.request_body import form, options
@@ -187,13 +188,17 @@ class OpenAIEngine:
 
 
 async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, path: str) -> _CallResult:
-    """Make one call. If the server does not support a field, call again without it."""
+    """Make one call. If the server does not support a field or a value of DALL·E, call again without it."""
     warnings: list[str] = []
     while True:
         try:
             response = await server.answer("POST", path, **encode(body))
         except EngineRejected as error:
             refused = refused_fields(error, body)
+            if not refused and (instead := translated(error, body)):
+                body, warning = instead
+                warnings.append(warning)
+                continue
             if not refused:
                 raise
             body = {name: value for name, value in body.items() if name not in refused}
