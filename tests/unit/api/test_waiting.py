@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from image_gateway.api.waiting import max_wait_seconds, remaining_seconds
+from image_gateway.api.waiting import Waiting, max_wait_seconds, remaining_seconds
+from image_gateway.container import Gateway
 from image_gateway.settings import Settings
 
 SETTINGS = Settings(config_parameter="p", bucket="b", table="t", wait_seconds=25, wait_seconds_url=55)
@@ -54,3 +56,13 @@ def test_remaining_time_counts_from_the_arrival_at_aws(ago: float, allowed: floa
     arrived = event(timeEpoch=int((NOW - ago) * 1000))
 
     assert remaining_seconds(arrived, allowed, lambda: NOW) == left
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("domain", ["abc.lambda-url.eu-west-1.on.aws", "abc.execute-api.eu-west-1.amazonaws.com"])
+async def test_images_are_stored_until_shortly_before_the_lease_of_their_job_ends(domain: str) -> None:
+    """A function URL may wait much longer. But then the worker has ended the job as interrupted."""
+    settings = SETTINGS.model_copy(update={"function_timeout_seconds": 60, "wait_seconds_url": 840})
+    request = Request({"type": "http", "aws.event": event(domainName=domain)})
+
+    assert 50 < Waiting(request, Gateway(settings)).storing_seconds() <= 55

@@ -31,7 +31,7 @@ _COMPLETION_SECONDS = 3.0
 """Seconds beyond the wait in which images, record and response are stored: the response leaves within 30 seconds."""
 
 _END_SECONDS = 5.0
-"""Seconds before the end of an invocation at which images are given up: the job's end is stored and announced in it."""
+"""Seconds before a job's lease ends at which its images are given up: its end is stored and announced in them."""
 
 DOCUMENTED_LOCATION: dict[str, Any] = {"Location": {"required": True, "schema": {"type": "string"}}}
 """The `Location` header, for the documentation of responses that have it."""
@@ -84,7 +84,7 @@ class Waiting:
     def __init__(self, request: Request, gateway: GatewayDep) -> None:
         self._request = request
         self._submission = gateway.submission
-        self._invocation_seconds = gateway.settings.function_timeout_seconds
+        self._job_seconds = gateway.settings.function_timeout_seconds
         self._event: Mapping[str, Any] = request.scope.get("aws.event", {})
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
@@ -107,9 +107,10 @@ class Waiting:
     def storing_seconds(self) -> float:
         """Return the seconds that are left for storing what was paid for, after which no response may reach the caller.
 
-        The function goes on when the API has given its response up. This can be negative.
+        The function goes on when the API has given its response up, but not for longer than it holds its job. This can
+        be negative.
         """
-        return max(self.remaining_seconds(), self._invocation_seconds - _END_SECONDS - self._elapsed())
+        return self._job_seconds - _END_SECONDS - self._elapsed()
 
     def _elapsed(self) -> float:
         return max(self.elapsed_seconds, self._loop.time() - self._started)

@@ -271,8 +271,14 @@ class Submission:
         self._announcements.expect(job)
         try:
             # While there is time for a response, it does not wait for the record: the worker can complete it.
-            left = remaining if remaining() > 0 else storing
-            recorded = await finish_with_retries(self._jobs, job, holder, left, self._sleep)
+            in_time = remaining() > 0
+            recorded = await finish_with_retries(
+                self._jobs,
+                job,
+                holder,
+                lambda: min(remaining(), storing()) if in_time else storing(),
+                self._sleep,
+            )
             if not recorded or await self._announcements.announce(job):
                 # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
                 scheduling.cancel()
