@@ -147,3 +147,12 @@ def test_warnings_are_formatted_for_a_header() -> None:
     long = format_warnings([f"{number} {'x' * 500}" for number in range(20)])
     assert len(long) < 2_200
     assert long.endswith('"and 17 more, in the response body"')
+
+
+def test_the_operator_chooses_the_default_of_the_response_format(openai_deployment: "Deployment") -> None:
+    """A client of DALL·E expects URLs and never asks. A request that asks gets what it asks for."""
+    openai_deployment.configure(IMAGE_RESPONSE_FORMAT="url")
+
+    unasked, asked = generate(openai_deployment), generate(openai_deployment, response_format="b64_json")
+
+    assert [sorted(response.json["data"][0]) for response in (unasked, asked)] == [["url"], ["b64_json"]]

@@ -41,7 +41,7 @@ def test_the_fields_of_open_webui_are_there_and_some_of_the_gateways_own() -> No
         "IMAGE_EDIT_MAX_PIXELS",
         "IMAGE_USER_HEADER",
     }
-    own |= {"IMAGES_OPENAI_API_EXTRA_FIELDS", "IMAGE_MODEL_ALIASES"}
+    own |= {"IMAGES_OPENAI_API_EXTRA_FIELDS", "IMAGE_MODEL_ALIASES", "IMAGE_RESPONSE_FORMAT"}
 
     assert set(ImagesConfig.model_fields) - own == set(OpenWebUIConfig.model_fields)
     assert len(OpenWebUIConfig.model_fields) == 33

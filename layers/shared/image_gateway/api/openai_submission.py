@@ -44,7 +44,7 @@ class OpenAISubmission:
         self, params: ImageGenerateParams | ImageEditParams, load_inputs: LoadInputs | None = None
     ) -> Response:
         """Create a job for the request and wait for it. The response has the job's images or its result's location."""
-        contents: ImageContents | None = {} if params.response_format == "b64_json" else None
+        contents: ImageContents | None = None if params.response_format == "url" else {}
         job = await self._submission.create_job(params, load_inputs, params.response_format, contents)
         if isinstance(job, Response):
             return job

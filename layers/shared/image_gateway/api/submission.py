@@ -91,7 +91,7 @@ class HttpSubmission:
         self,
         form: CreateImageForm | EditImageForm,
         load_inputs: LoadInputs | None,
-        response_format: ResponseFormat = "b64_json",
+        response_format: ResponseFormat | None = None,
         contents: ImageContents | None = None,
     ) -> Job | Response:
         """Create a job for the request and wait for it.
@@ -99,7 +99,7 @@ class HttpSubmission:
         Args:
             form: the request.
             load_inputs: returns the input images of an edit, and their mask.
-            response_format: the format in which the OpenAI channel will return the images.
+            response_format: the format in which the OpenAI channel will return the images; None for the configured one.
             contents: receives the output images if the job runs inside this function.
 
         Returns:

@@ -121,7 +121,7 @@ class Submission:
         *,
         load_inputs: LoadInputs | None = None,
         channel: Channel = "images",
-        response_format: ResponseFormat = "b64_json",
+        response_format: ResponseFormat | None = None,
         contents: ImageContents | None = None,
         queue: bool = False,
         claim: Claim | None = None,
@@ -141,7 +141,7 @@ class Submission:
             principal: the caller, who will own the job.
             load_inputs: returns the images to edit and their mask. It is called once the request is admitted.
             channel: the API of the request.
-            response_format: the format of the response on the OpenAI channel.
+            response_format: the format of the response on the OpenAI channel; None for the configured one.
             contents: where given, an inline job adds its encoded images to it.
             queue: send the job to the worker, however fast the engine is.
             claim: identifies repetitions of the request.
@@ -180,7 +180,7 @@ class Submission:
             model=choice.model or "",
             # The permissions of a limited token were checked for this engine and model only.
             pinned=choice.named or principal.engines is not None or principal.models is not None,
-            response_format=response_format,
+            response_format=response_format or config.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent())

@@ -103,6 +103,9 @@ class ImagesConfig(BaseModel):
         description="Names that requests may use for models: name → model, or engine/model.",
         examples=[{"dall-e-3": "gpt-image-2"}],
     )
+    IMAGE_RESPONSE_FORMAT: Literal["b64_json", "url"] = Field(
+        "b64_json", description="Format of responses under /v1 to requests that name none."
+    )
     IMAGE_SIZE: SizeText | None = Field(
         None, description="Default size: WIDTHxHEIGHT in pixels, a ratio such as 16:9, 1K, 2K, 4K or auto."
     )

@@ -69,8 +69,10 @@ class _OpenAIFields(BaseModel):
     )
     moderation: Literal["low", "auto"] | None = Field(None, description="If the engine supports it.")
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="If the engine supports it.")
-    response_format: ResponseFormat = Field(
-        "b64_json", description="`b64_json`: base64 in the response. `url`: presigned URLs.", exclude=True
+    response_format: ResponseFormat | None = Field(
+        None,
+        description="`b64_json`: base64 in the response. `url`: presigned URLs. Absent: as configured.",
+        exclude=True,
     )
     stream: Annotated[bool, AfterValidator(_refuse_streaming)] = Field(
         default=False, description="Only false.", exclude=True
