@@ -118,6 +118,19 @@ def test_stored_images_are_restored_in_their_order(worker: WorkerDeployment) -> 
     assert [image.number for image in worker.job(job_id).images] == list(range(10))
 
 
+def test_a_stored_object_that_is_no_image_does_not_stop_the_job(worker: WorkerDeployment) -> None:
+    """Otherwise its messages would fail again and again, and it would be running for ever."""
+    job_id = store_images_without_a_record(worker, n=2).id
+    first, _second = worker.keys("images/")
+    run(worker.gateway.executor._images._bucket.put(first, b"no image", "image/png"))
+
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert (job.status, [image.number for image in job.images]) == ("succeeded", [1])
+    assert "1 of 2 images were not stored" in job.warnings
+
+
 def test_a_job_that_is_given_up_succeeds_with_its_stored_images(worker: WorkerDeployment, openai: SandboxState) -> None:
     """The table was away for so long that the job's message was dead-lettered."""
     job = store_images_without_a_record(worker)

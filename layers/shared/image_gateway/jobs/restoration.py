@@ -1,8 +1,12 @@
 """Completion of a job from its stored images, after its holder died or could not write the job's record."""
 
+import logging
+
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.models.jobs import Job, JobImage
+
+logger = logging.getLogger(__name__)
 
 _WARNING = (
     "The job's record was not written when its images were stored. The job was completed from the stored images: their "
@@ -24,20 +28,25 @@ async def restore_from_images(job: Job, images: ImageStore) -> bool:
         StorageUnavailable: the bucket does not respond.
     """
     # One after the other: the jobs of an invocation share its memory.
-    restored = [await _read(key, images) for key in await images.find(job.id)]
+    found = [await _read(key, images) for key in await images.find(job.id)]
+    restored = [image for image in found if image]
     if not restored:
         return False
     job.images, job.error, job.status = restored, None, "succeeded"
     job.warnings = [_WARNING]
-    requested = job.request.get("n") or 1
+    requested = max(job.request.get("n") or 1, len(found))
     if len(restored) < requested:
         job.warnings = [*job.warnings, f"{requested - len(restored)} of {requested} images were not stored"]
     return True
 
 
-async def _read(key: str, images: ImageStore) -> JobImage:
+async def _read(key: str, images: ImageStore) -> JobImage | None:
     data = await images.get(key)
-    image_type = sniff(data)
+    try:
+        image_type = sniff(data)
+    except ValueError as reason:
+        logger.warning("a stored object is not an image", extra={"key": key, "reason": str(reason)})
+        return None
     return JobImage(
         key=key,
         content_type=image_type.content_type,
