@@ -188,7 +188,7 @@ INVALID_FIELDS: list[tuple[str, Any]] = [
     ("prompt", ""),
     ("n", 0),
     ("n", 11),
-    ("seed", -1),
+    ("seed", -2),
     ("background", 7),
 ]
 
