@@ -19,6 +19,7 @@ from image_gateway.models.jobs import Job
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import SandboxState
 from tests.polling import DEADLINE_SECONDS
+from tests.silent_server import FACTOR, seconds_until_done, silent_server
 from tests.unit.jobs.submission_fakes import FakeEvents, FakeQueue
 
 if TYPE_CHECKING:
@@ -156,6 +157,33 @@ async def test_the_worker_gets_a_canceled_line_of_a_request_file(
 
     assert queue.sent == ([job.id] if batch else [])
     assert queue.owners == ({"event:s3"} if batch else set())
+
+
+async def test_a_line_is_canceled_even_if_the_queue_fails(
+    cancellation: Cancellation, jobs: JobStore, queue: FakeQueue
+) -> None:
+    """The line's own message completes the file later. An error would report that the line was not canceled."""
+    job = Job(id=new_job_id(), kind="generation", owner="event:s3", batch="a-file", line=1)
+    await jobs.create(job)
+    queue.fails = True
+
+    assert (await cancellation.cancel(job)).status == "canceled"
+
+
+async def test_a_silent_parameter_store_delays_a_cancellation_no_longer_than_an_engine(
+    cancellation: Cancellation, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is canceled before its engine is called."""
+    job = await create_job(jobs, running=True)
+    async with silent_server() as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
+        monkeypatch.delenv(FACTOR, raising=False)
+        seconds = await seconds_until_done(cancellation.cancel(job))
+
+    assert seconds < 4
+    stored = await jobs.get(job.id)
+    assert stored
+    assert stored.status == "canceled"
 
 
 @pytest.mark.parametrize("case", ["error", "hangs", "cannot"])

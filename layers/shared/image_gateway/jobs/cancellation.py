@@ -4,14 +4,18 @@ Where an engine can tell one job's run from others, `Cancellation` stops the run
 reads the cancellation in the job's record, and stops what it does itself: see `worker.cancel_watch`.
 """
 
+import logging
+
 from image_gateway.config.store import ConfigStore
-from image_gateway.errors import Busy, Canceled, Conflict
+from image_gateway.errors import Busy, Canceled, Conflict, StorageUnavailable
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.engine_cancellation import CANCEL_TIMEOUT_SECONDS, EngineCanceler
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
+
+logger = logging.getLogger(__name__)
 
 _TRIES = 5
 _OUTCOMES = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
@@ -60,8 +64,15 @@ class Cancellation:
         if before.attempts:
             await self._engine_canceler.cancel(before)
         if canceled.batch:
-            await self._queue.send(canceled.id, owner=canceled.owner)
+            await self._send_to_worker(canceled)
         return canceled
+
+    async def _send_to_worker(self, job: Job) -> None:
+        """Let the worker record the end of a line in its request file now. The line's own message does that later."""
+        try:
+            await self._queue.send(job.id, owner=job.owner)
+        except StorageUnavailable:
+            logger.exception("the end of a line was not sent to the worker", extra={"job_id": job.id})
 
     async def _record_cancellation(self, job: Job) -> tuple[Job, Job]:
         """Return the job as it was before, and as it is now."""

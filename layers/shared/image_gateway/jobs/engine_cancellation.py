@@ -37,7 +37,7 @@ class EngineCanceler:
         if job.engine not in REGISTRY:
             return
         try:
-            config = (await self._configs.read()).config
+            config = (await self._configs.read(lambda: self._timeout_seconds)).config
             engine = self._engine(job.engine, config, edit=job.kind == "edit")
             if isinstance(engine, Cancelable):
                 async with asyncio.timeout(self._timeout_seconds):
