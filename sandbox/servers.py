@@ -13,6 +13,10 @@ from starlette.types import ASGIApp
 from sandbox.errors import SandboxError
 
 
+_IDLE_SECONDS = 3600
+"""How long a connection without requests stays open. Lambda's longest invocation takes 900 s."""
+
+
 def listening_socket(port: int = 0) -> socket.socket:
     """Return a socket that listens on 127.0.0.1, for an event loop to accept its connections.
 
@@ -64,7 +68,13 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         options = uvicorn.Config(
-            app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            app,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            # Clients that send a request at the moment when an idle connection is closed would lose it.
+            timeout_keep_alive=_IDLE_SECONDS,
         )
         self._server = _Server(options)
         self._task: asyncio.Task[None] | None = None

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from sandbox.errors import SandboxError
 from sandbox.servers import HttpServer, listening_socket
+from tests.loop_time import controlled_time
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,26 @@ async def test_connections_of_a_listening_socket_have_tcp_nodelay() -> None:
         writer.close()
 
     assert nodelay == [True]
+
+
+async def test_an_idle_connection_stays_open() -> None:
+    """The runtime client posts the response of a long invocation on the connection on which it got the event."""
+    server = HttpServer(Starlette(routes=[Route("/", lambda _request: Response())]))
+    request = b"GET / HTTP/1.1\r\nHost: sandbox\r\n\r\n"
+    with controlled_time(asyncio.get_running_loop()) as time:
+        async with server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(request)
+            await reader.readuntil(b"\r\n\r\n")
+            time.advance(900)
+            # Two turns of the loop, in which the server could close the connection.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            writer.write(request)
+            second_response = await reader.read(12)
+            writer.close()
+
+    assert second_response == b"HTTP/1.1 200"
 
 
 @pytest.mark.parametrize("port", [70_000, -1])
