@@ -51,7 +51,6 @@ async def findings(
     return await asyncio.to_thread(
         lambda: Findings(
             paid=meter.images(),
-            runs=meter.runs,
             sent=source.sent,
             jobs=[parse_item(item) for item in items(sandbox, "job#")],
             stored={key: digest(data) for key, data in _objects(sandbox, "images/")},

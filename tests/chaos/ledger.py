@@ -1,7 +1,7 @@
 """The ledger: what engines were paid for against what was delivered, and every promise that was not kept."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ class Findings:
 
     Attributes:
         paid: the images that engines made.
-        runs: how often each run of ComfyUI was submitted.
         sent: the requests.
         jobs: all jobs.
         stored: the digest of each image in the bucket, by its key.
@@ -34,7 +33,6 @@ class Findings:
     """
 
     paid: list[PaidImage]
-    runs: Mapping[str, int]
     sent: list[Sent]
     jobs: list[Job]
     stored: dict[str, str]
@@ -127,9 +125,6 @@ class Ledger:
             if paid[request.marker] > request.n:
                 jobs = _list(self._jobs[request.marker])
                 yield f"{request.marker}: {paid[request.marker]} images instead of {request.n}: {jobs}"
-        yield from (
-            f"the run {name} was submitted {times} times" for name, times in self._found.runs.items() if times > 1
-        )
 
     def _stuck(self) -> Iterator[str]:
         yield from (_describe(job) for job in self._found.jobs if not job.ended)

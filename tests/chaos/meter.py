@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import struct
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,21 +34,18 @@ class PaidImage:
 
 
 class Meter:
-    """Wraps the sandbox's engines and records their images.
-
-    Attributes:
-        runs: how often each run was submitted to ComfyUI, by its id. Its images are in the server's history.
-    """
+    """Wraps the sandbox's engines and records their images."""
 
     def __init__(self) -> None:
         self._images: list[PaidImage] = []
         self._run_queues: list[Any] = []
-        self.runs: Counter[str] = Counter()
 
     def wrap(self, engine: str, app: Any) -> ASGIApp:
         """Return an application that does the same as an engine's, and records the images in its responses."""
         if engine == "comfyui":
+            # Its runs do not belong to one request and response. They are in its history.
             self._run_queues.append(app.state.run_queue)
+            return app  # type: ignore[no-any-return]  # it is one
 
         async def metered(scope: Scope, receive: Receive, send: Send) -> None:
             sent, received = bytearray(), bytearray()
@@ -76,9 +72,6 @@ class Meter:
         return [*self._images, *(image for queue in self._run_queues for image in _images_of_runs(queue))]
 
     def _record(self, engine: str, request: bytes, response: bytes) -> None:
-        if engine == "comfyui":
-            self.runs.update(_submitted_runs(response))
-            return
         texts = list(_encoded_images(engine, response))
         marker = marker_in(request.decode(errors="replace")) if texts else ""
         self._images += [PaidImage(engine, marker, digest(base64.b64decode(text))) for text in texts]
@@ -110,11 +103,6 @@ def _parsed(response: bytes) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _submitted_runs(response: bytes) -> list[str]:
-    body = _parsed(response)
-    return [body["prompt_id"]] if "number" in body else []
-
-
 def _encoded_images(engine: str, response: bytes) -> Iterator[str]:
     """Yield the images of a response as base64."""
     body = _parsed(response)
@@ -128,10 +116,14 @@ def _encoded_images(engine: str, response: bytes) -> Iterator[str]:
 
 
 def _images_of_runs(queue: Any) -> Iterator[PaidImage]:
+    """Yield all images of a ComfyUI server. The marker is empty for those of a run that was repeated under its id."""
+    made = {digest(data) for (kind, _, _), data in queue.files.items() if kind == "output"}
     for entry in queue.history.values():
         marker = marker_in(json.dumps(entry["prompt"]))
         for output in entry["outputs"].values():
             for file in output.get("images", ()):
                 if file["type"] == "output":
-                    data = queue.files[file["type"], file["subfolder"], file["filename"]]
-                    yield PaidImage("comfyui", marker, digest(data))
+                    image = digest(queue.files[file["type"], file["subfolder"], file["filename"]])
+                    made.discard(image)
+                    yield PaidImage("comfyui", marker, image)
+    yield from (PaidImage("comfyui", "", image) for image in made)

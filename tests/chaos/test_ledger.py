@@ -35,7 +35,6 @@ def findings(*jobs: Job, **fields: Any) -> Findings:
     found = list(jobs) or [job()]
     defaults: dict[str, Any] = {
         "paid": [PAID],
-        "runs": {},
         "sent": [Sent("chaos-1", "sqs", "generation", accepted=True)],
         "jobs": found,
         "stored": {KEY: PAID.digest},
@@ -99,7 +98,9 @@ def test_an_image_is_accounted_for_if_the_job_says_that_it_was_not_stored() -> N
         ),
         pytest.param(findings(stored={KEY: "another image"}), {"lost": 1}, id="another image is stored"),
         pytest.param(findings(paid=[PAID, PAID]), {"paid twice": 1}, id="two images for one"),
-        pytest.param(findings(runs={"run": 2}), {"paid twice": 1}, id="one run submitted twice"),
+        pytest.param(
+            findings(paid=[PAID, PaidImage("comfyui", "", "digest-2")]), {"lost": 1}, id="an image for no request"
+        ),
         pytest.param(findings(job("queued"), paid=[]), {"stuck": 1}, id="queued for ever"),
         pytest.param(findings(queued=["a message"]), {"stuck": 1}, id="a message is left"),
         pytest.param(findings(events=[]), {"unannounced": 1}, id="no event"),
