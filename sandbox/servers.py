@@ -12,7 +12,6 @@ from starlette.types import ASGIApp
 
 from sandbox.errors import SandboxError
 
-
 _IDLE_SECONDS = 3600
 """How long a connection without requests stays open. Lambda's longest invocation takes 900 s."""
 

@@ -1,11 +1,14 @@
 """Jobs whose holder died, or that another holder has a lease of."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
+from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
@@ -80,6 +83,32 @@ def test_a_crashed_job_whose_next_holder_dies_too_is_interrupted(
     assert job.error
     assert (job.status, job.error.code) == ("failed", "interrupted")
     assert count_requests(comfyui, "/prompt") == 0
+
+
+def test_a_job_runs_on_the_engine_and_model_of_its_lease(
+    worker: WorkerDeployment,
+    openai_deployment: "Deployment",
+    openai: SandboxState,
+    serve: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A configuration that changes before the engine is called is for the next job: this one has its slot already."""
+    openai_deployment.configure(IMAGE_GENERATION_MODEL="sandbox-single")
+    (job_id,) = enqueue_jobs(worker)
+    inputs = worker.gateway._job_inputs
+    load = inputs.load
+
+    async def change_and_load(job: Job) -> Any:
+        config = ImagesConfig.model_validate({"IMAGE_GENERATION_ENGINE": "gemini", "IMAGE_GENERATION_MODEL": "other"})
+        await worker.gateway.configs.update(config)
+        return await load(job)
+
+    monkeypatch.setattr(inputs, "load", change_and_load)
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert (job.status, job.engine, job.model) == ("succeeded", "openai", "sandbox-single")
+    assert [request.json["model"] for request in openai.record] == ["sandbox-single"]
 
 
 def test_a_crashed_inline_edit_is_interrupted(worker: WorkerDeployment) -> None:

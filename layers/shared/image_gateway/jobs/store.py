@@ -125,7 +125,14 @@ class JobStore:
         return None if item is None else parse_item(item)
 
     async def lease(
-        self, job_id: str, holder: str, seconds: float, engine: str = "", *, spare: Remaining | None = None
+        self,
+        job_id: str,
+        holder: str,
+        seconds: float,
+        engine: str = "",
+        *,
+        model: str | None = None,
+        spare: Remaining | None = None,
     ) -> Lease | None:
         """Lease a job that is queued, or that is running under a lease that has expired.
 
@@ -134,6 +141,7 @@ class JobStore:
             holder: identifies the new holder.
             seconds: the duration of the lease.
             engine: the engine of the new attempt.
+            model: the model of the new attempt; None: that of the job.
             spare: returns the seconds in which the write is tried again if it is not known whether the table has it.
                 By default it is not tried again.
 
@@ -157,7 +165,7 @@ class JobStore:
         if previous_status == "running":
             condition += " AND lease_until < :now"
             values[":now"] = {"N": str(int(self._clock()))}
-        job.engine = engine
+        job.engine, job.model = engine, job.model if model is None else model
         job.status, job.attempts, job.started_at = "running", job.attempts + 1, utc_now()
         put = {
             "Item": self._item(job) | lease_attributes(holder, self._clock() + seconds),

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from image_gateway.aws import Remaining
-from image_gateway.config.engine_choice import engine_for_job
+from image_gateway.config.engine_choice import EngineChoice, choice_for_job
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
 from image_gateway.engines import REGISTRY
@@ -106,7 +106,8 @@ class Worker:
             return True
         # Without the configuration this invocation can do nothing else, so it waits for it.
         config = (await self._configs.read(lambda: remaining() - _COMPLETION_SECONDS)).config
-        engine = engine_for_job(job, config)
+        choice = choice_for_job(job, job.request.get("model"), config)
+        engine = choice.engine
         required = max_engine_seconds(config) + MARGIN_SECONDS
         if problem := _unknown_to_this_version(job, engine):
             return await self._completion.fail(job, NotConfigured(problem), remaining)
@@ -122,9 +123,9 @@ class Worker:
             except Busy as busy:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, engine, remaining, lambda: remaining() - required)
+            return await self._run(job.id, choice, remaining, lambda: remaining() - required)
 
-    async def _run(self, job_id: str, engine: str, remaining: Remaining, spare: Remaining) -> bool:
+    async def _run(self, job_id: str, choice: EngineChoice, remaining: Remaining, spare: Remaining) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
@@ -132,7 +133,8 @@ class Worker:
             job_id,
             holder,
             remaining() + GRACE_SECONDS,
-            engine,
+            choice.engine,
+            model=choice.model or "",
             spare=lambda: min(spare(), remaining() - leasing_ends),
         )
         if lease is None:
@@ -141,10 +143,10 @@ class Worker:
         if is_lost(lease):
             return await self._completion.complete_lost(lease, holder, remaining)
         error = await self._attempts.run(job, lambda: remaining() - _COMPLETION_SECONDS)
-        retryable = error is not None and is_retryable(error, engine)
+        retryable = error is not None and is_retryable(error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             # What another engine makes would be paid for a second time.
-            job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, engine)
+            job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, job.engine)
             await self._put_back(job, holder, error, remaining)
             return True
         processed = await self._completion.complete(job, holder, remaining)
