@@ -94,4 +94,4 @@ def test_models_are_listed_by_the_engine(openai_deployment: "Deployment") -> Non
 
     assert response.status == 200
     assert "gpt-image-2" in [model["id"] for model in response.json]
-    assert all(set(model) == {"id", "name"} for model in response.json)
+    assert all({"id", "name"} <= set(model) <= {"id", "name", "ends_on"} for model in response.json)
