@@ -29,6 +29,8 @@ def main() -> None:
     with given.log.open("wb") as log:
         result = asyncio.run(Run(Options(seed=seed, kills=given.kills, outage=given.outage), log, report).run())
     report(f"ends of jobs: {result.ledger.ends()}; {result.ledger.repeats()} repeated events")
+    for text in result.ledger.failures():
+        print(f"for example: {text}")
     for name, lines in (*result.ledger.problems.items(), ("held", result.ledger.held)):
         for line in lines:
             print(f"{name}: {line}")

@@ -9,8 +9,6 @@ from image_gateway.models.jobs import Job
 from tests.chaos.meter import PaidImage
 from tests.chaos.requests import Sent
 
-_AFTER_A_KILL = ("interrupted", "engine_timeout")
-
 
 @dataclass
 class Findings:
@@ -93,6 +91,11 @@ class Ledger:
         ends = Counter(job.error.code if job.error else job.status for job in self._found.jobs)
         return ", ".join(f"{number} {name}" for name, number in ends.most_common())
 
+    def failures(self) -> list[str]:
+        """Return one failed job for each error code, with its error text: it may be worth a look."""
+        failed = {job.error.code: f"{_describe(job)}: {job.error.detail}" for job in self._found.jobs if job.error}
+        return [text for code, text in failed.items() if code != "canceled"]
+
     def repeats(self) -> int:
         """Return how many events announced an end that had been announced before."""
         return len(self._found.events) - len({(event["id"], event["status"]) for event in self._found.events})
@@ -112,10 +115,13 @@ class Ledger:
     def _accounts_for_images(self, job: Job) -> bool:
         if job.status == "canceled":
             return True
-        if job.id not in self._found.interrupted:
-            return False
+        killed = job.id in self._found.interrupted
         if job.error:
-            return job.error.code in _AFTER_A_KILL and job.error.may_have_cost
+            # An engine that is too slow, because the computer is busy, is not AWS's fault.
+            expected = job.error.code == "engine_timeout" or (killed and job.error.code == "interrupted")
+            return expected and job.error.may_have_cost
+        if not killed:
+            return False
         # Completed from the images that were stored before the process died.
         return any("were not stored" in warning for warning in job.warnings)
 

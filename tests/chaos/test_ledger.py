@@ -59,10 +59,10 @@ def test_a_delivered_image_balances_the_ledger() -> None:
     )
 
 
-@pytest.mark.parametrize("code", ["interrupted", "engine_timeout"])
-def test_an_image_is_accounted_for_after_a_kill(code: str) -> None:
-    """The job's process was killed, and the job says that it may have cost."""
-    ledger = Ledger(findings(job("failed", error=error(code)), interrupted={"job-1"}))
+@pytest.mark.parametrize(("code", "interrupted"), [("interrupted", {"job-1"}), ("engine_timeout", set())])
+def test_an_image_of_a_job_that_may_have_cost_is_accounted_for(code: str, interrupted: set[str]) -> None:
+    """The job's process was killed, or the engine was too slow, and the job says that it may have cost."""
+    ledger = Ledger(findings(job("failed", error=error(code)), interrupted=interrupted))
 
     assert (ledger.delivered, ledger.accounted, ledger.balanced) == (0, 1, True)
 
