@@ -112,8 +112,11 @@ class JobExecutor:
                 job.warnings = [*job.warnings, *result.warnings]
                 if config.IMAGE_PROVENANCE != "off":
                     job.warnings = [*job.warnings, *lost_mark_warnings(result.images, converted)]
+                # An original is freed when its marked copy replaces it: all of both would take twice the memory.
+                result.images = []
                 if config.IMAGE_PROVENANCE == "mark":
-                    converted = [_marked(job, image) for image in converted]
+                    for number, image in enumerate(converted):
+                        converted[number] = _marked(job, image)
                 await self._store(job, metrics, converted, contents, remaining)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             metrics.succeeded()
