@@ -25,10 +25,10 @@ HANDLERS = '''
 import json, os, pathlib, signal, time, uuid
 
 def record(event):
-    """Write the event into the folder."""
-    folder = pathlib.Path(os.environ["FOLDER"])
-    (folder / "new").write_text(json.dumps(event))
-    (folder / "new").rename(folder / f"{time.monotonic_ns()}-{uuid.uuid4().hex}.json")
+    """Write the event into the folder. Other processes of the function do so at the same time."""
+    file = pathlib.Path(os.environ["FOLDER"]) / f"{time.monotonic_ns()}-{uuid.uuid4().hex}.new"
+    file.write_text(json.dumps(event))
+    file.rename(file.with_suffix(".json"))
 
 def succeed(event, context):
     record(event)
