@@ -209,13 +209,13 @@ async def kill_while_jobs_run(sandbox: Sandbox, gate: Gate) -> Outcome:
     await deliveries.redeliver()
     outcome.while_leased = [(await read_job(sandbox, job_id))["status"] for job_id in ids.values()]
     expire_leases(sandbox, ids.values())
+    expire_slots(sandbox)
     await deliveries.redeliver()
 
     outcome.jobs = {name: await finished_job(sandbox, job_id) for name, job_id in ids.items()}
     outcome.keys = {name: [key for key in stored_images(sandbox) if job_id in key] for name, job_id in ids.items()}
     events = [event["detail"] for event in await sandbox.events()]
     outcome.reported = {name: [event["status"] for event in events if event["id"] == ids[name]] for name in ids}
-    expire_slots(sandbox)
     await sandbox.configure(IMAGE_GENERATION_ENGINE="automatic1111")
     outcome.next = await finished_job(sandbox, await submit(sandbox, "generations", prompt="an elk", size="64x64"))
     outcome.requested = {
