@@ -108,7 +108,7 @@ async def demo(prompt: str, engine: str, size: str, photo: Path | None, out: Pat
                 await make_image(sandbox, prompt, out, engine=engine, size=size, photo=input_photo)
         except SandboxError:
             raise
-        except Exception:
+        except Exception:  # any failure: the functions' log explains it
             log.seek(0)
             sys.stderr.write(log.read().decode(errors="replace"))
             raise

@@ -98,7 +98,7 @@ class Graph:
             return (
                 declared.run(**values) if declared.run else save_outputs(node_class, self._prompt, values, self._files)
             )
-        except Exception as error:
+        except Exception as error:  # whatever a node raises is a failed run, as in ComfyUI
             raise ExecutionError(node_id, error) from error
 
 
