@@ -114,9 +114,11 @@ class JobExecutor:
                     job.warnings = [*job.warnings, *lost_mark_warnings(result.images, converted)]
                 # An original is freed when its marked copy replaces it: all of both would take twice the memory.
                 result.images = []
+                # Until its next iteration, the event loop refers to the future that the engine waited for last, and so
+                # to that future's result: images, or parts of `result` with their images.
+                await asyncio.sleep(0)
                 if config.IMAGE_PROVENANCE == "mark":
-                    for number, image in enumerate(converted):
-                        converted[number] = _marked(job, image)
+                    _mark(job, converted)
                 await self._store(job, metrics, converted, contents, remaining)
             job.warnings = [*dict.fromkeys([*job.warnings, *_size_warnings(job, request)])]
             metrics.succeeded()
@@ -197,6 +199,12 @@ class JobExecutor:
         if contents is not None:
             contents[key] = image.data
         return stored
+
+
+def _mark(job: Job, images: list[EngineImage]) -> None:
+    """Replace the images, one by one, by those with the mark that AI made them."""
+    for number, image in enumerate(images):
+        images[number] = _marked(job, image)
 
 
 def _marked(job: Job, image: EngineImage) -> EngineImage:
