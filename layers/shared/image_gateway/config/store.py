@@ -12,7 +12,6 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from image_gateway.aws import Aws, AwsError, Bucket, Remaining, storage_errors, time_limit, unavailable
@@ -23,6 +22,7 @@ from image_gateway.config.merge import merge
 from image_gateway.config.response_size import check_response_size
 from image_gateway.config.stored_values import UnusedFields, usable_config
 from image_gateway.config.timeouts import timeout_problem
+from image_gateway.config.versioned import VersionedConfig
 from image_gateway.config.workflow_checks import check_node_maps
 from image_gateway.errors import InvalidRequest, PreconditionFailed, StorageUnavailable
 from image_gateway.models.config import ImagesConfig
@@ -44,26 +44,6 @@ _RETRY_SECONDS = 5.0
 """How long, on average, a configuration is used after its refresh failed, so that not every read tries it again."""
 _LIFETIME_JITTER = 0.2
 """By how much of it a lifetime may be shorter, so that processes that started together do not read together."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionedConfig:
-    """A configuration.
-
-    Attributes:
-        config: the configuration.
-        version: the version of its parameter; 0 if none has been stored yet.
-        unused: the stored fields that this version cannot use.
-    """
-
-    config: ImagesConfig
-    version: int
-    unused: UnusedFields = field(default_factory=UnusedFields)
-
-    @property
-    def etag(self) -> str:
-        """The version as a strong HTTP entity tag."""
-        return f'"{self.version}"'
 
 
 class _DamagedConfiguration(StorageUnavailable):

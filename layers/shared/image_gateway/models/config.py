@@ -34,7 +34,12 @@ SECRETS: Mapping[str, str] = MappingProxyType(
 """Name of each secret field → name of the field with the URL that the secret is sent to."""
 
 
-def _header_safe(value: str) -> str:
+def header_safe(value: str) -> str:
+    """Return a secret without spaces around it.
+
+    Raises:
+        PydanticCustomError: it cannot be sent in a header.
+    """
     if not value.isascii() or not value.isprintable():
         raise PydanticCustomError("secret", "must be printable ASCII, because it is sent in a header")
     return value.strip()
@@ -66,7 +71,7 @@ def _basic_auth(value: dict[str, Any] | str | None) -> dict[str, Any] | str | No
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _CREDENTIALS = re.compile(r"auth|cookie|key|token|secret|password", re.IGNORECASE)
 
-Key = Annotated[str, Field(max_length=MAX_SECRET_LENGTH, repr=False), AfterValidator(_header_safe)]
+Key = Annotated[str, Field(max_length=MAX_SECRET_LENGTH, repr=False), AfterValidator(header_safe)]
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 BasicAuth = Annotated[
     dict[str, Any] | Annotated[str, Field(max_length=MAX_SECRET_LENGTH)] | None,

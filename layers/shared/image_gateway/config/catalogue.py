@@ -1,0 +1,115 @@
+"""The catalogue: connections without their secrets, routes, and the hashes of workflows.
+
+A catalogue is one object in the bucket whose key is the SHA-256 of its content. It never changes, so a job that
+remembers the hash is done by the routes as they were when it was accepted. The parameter of the configuration names the
+current one.
+
+An entry is validated when it is used. What this version cannot use, because a newer version has stored it before a
+rollback, stays as it is, and a request that needs it fails: no other engine is used, and paid, in its place.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from image_gateway.errors import NotConfigured, StorageUnavailable
+from image_gateway.models.connections import StoredConnection
+from image_gateway.models.routes import Route
+
+logger = logging.getLogger(__name__)
+
+_Entry = TypeVar("_Entry", bound=BaseModel)
+
+SECTIONS: Final = ("connections", "routes", "workflows")
+"""The sections of a catalogue that this version knows: name → entry."""
+
+
+class Catalogue:
+    """The connections, routes and workflows of one moment. It never changes.
+
+    Args:
+        document: the content of the object; other sections than `SECTIONS` are a newer version's.
+        digest: the SHA-256 of the object in hexadecimal; empty for an empty catalogue that is not stored.
+        lost: whether the object cannot be read, so that nobody knows what is in it.
+    """
+
+    __slots__ = ("_entries", "digest", "document", "lost")
+
+    def __init__(self, document: Mapping[str, Any] | None = None, digest: str = "", *, lost: bool = False) -> None:
+        self.document: Mapping[str, Any] = document or {}
+        self.digest = digest
+        self.lost = lost
+        self._entries: dict[tuple[str, str], BaseModel] = {}
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self.digest or 'empty'}{', lost' if self.lost else ''})"
+
+    def names(self, section: str) -> list[str]:
+        """Return the names in a section, sorted.
+
+        Raises:
+            StorageUnavailable: the catalogue is lost.
+        """
+        return sorted(self._section(section))
+
+    def connection(self, name: str) -> StoredConnection | None:
+        """Return the connection with this name, or None. Those of the configuration's fields are not in the catalogue.
+
+        Raises:
+            NotConfigured: this version cannot use the connection.
+            StorageUnavailable: the catalogue is lost.
+        """
+        return self._entry("connections", name, StoredConnection)
+
+    def route(self, name: str) -> Route | None:
+        """Return the route with this name, or None.
+
+        Raises:
+            NotConfigured: this version cannot use the route.
+            StorageUnavailable: the catalogue is lost.
+        """
+        return self._entry("routes", name, Route)
+
+    def workflow(self, name: str) -> str | None:
+        """Return the hash of the workflow with this name, or None. The configuration's are not in the catalogue.
+
+        Raises:
+            NotConfigured: this version cannot use the entry.
+            StorageUnavailable: the catalogue is lost.
+        """
+        digest = self._section("workflows").get(name)
+        if digest is not None and not isinstance(digest, str):
+            raise _unusable("workflows", name)
+        return digest
+
+    def _entry(self, section: str, name: str, model: type[_Entry]) -> _Entry | None:
+        if entry := self._entries.get((section, name)):
+            return cast("_Entry", entry)
+        if (value := self._section(section).get(name)) is None:
+            return None
+        try:
+            validated = model.model_validate(value)
+        except ValidationError:
+            raise _unusable(section, name) from None
+        self._entries[section, name] = validated
+        return validated
+
+    def _section(self, section: str) -> Mapping[str, Any]:
+        if self.lost:
+            raise StorageUnavailable(
+                "The stored connections, routes and workflows cannot be read: restore the object "
+                f"config/catalogue/{self.digest}.json in the bucket, or store them again"
+            )
+        entries = self.document.get(section)
+        return entries if isinstance(entries, dict) else {}
+
+
+def _unusable(section: str, name: str) -> NotConfigured:
+    kind = section.removesuffix("s")
+    return NotConfigured(f"The {kind} {name} was stored by a newer version: store it again, or deploy that version")
+
+
+EMPTY: Final = Catalogue()
+"""The catalogue of a deployment in which none has been stored yet."""
