@@ -17,7 +17,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_gateway.aws import Aws
-from image_gateway.config.store import VersionedConfig
+from image_gateway.config.versioned import VersionedConfig
 from image_gateway.engines import Connection, create_engine, create_prompt_writer
 from image_gateway.errors import PrivateAddress
 from image_gateway.images.store import ImageStore

@@ -96,12 +96,20 @@ class Catalogue:
         self._entries[section, name] = validated
         return validated
 
-    def _section(self, section: str) -> Mapping[str, Any]:
+    def require(self) -> None:
+        """Check that the catalogue is not lost.
+
+        Raises:
+            StorageUnavailable: it is.
+        """
         if self.lost:
             raise StorageUnavailable(
                 "The stored connections, routes and workflows cannot be read: restore the object "
-                f"config/catalogue/{self.digest}.json in the bucket, or store them again"
+                f"config/catalogue/{self.digest}.json in the bucket, or an earlier version of the parameter"
             )
+
+    def _section(self, section: str) -> Mapping[str, Any]:
+        self.require()
         entries = self.document.get(section)
         return entries if isinstance(entries, dict) else {}
 

@@ -12,15 +12,21 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
-from image_gateway.aws import Aws, AwsError, Bucket, Remaining, storage_errors, time_limit, unavailable
+from image_gateway.aws import Aws, Bucket, Remaining, storage_errors, time_limit
 from image_gateway.aws.locks import Locks
+from image_gateway.config import catalogue_store
+from image_gateway.config.catalogue import Catalogue
+from image_gateway.config.catalogue_draft import CatalogueDraft
+from image_gateway.config.catalogue_store import CatalogueStore
 from image_gateway.config.document import ConfigDocument, DamagedDocumentError
 from image_gateway.config.fallbacks import environment_values
 from image_gateway.config.merge import merge
+from image_gateway.config.parameter import NOT_READ, ConfigParameter
 from image_gateway.config.response_size import check_response_size
-from image_gateway.config.stored_values import UnusedFields, usable_config
+from image_gateway.config.stored_values import usable_config
 from image_gateway.config.timeouts import timeout_problem
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.config.workflow_checks import check_node_maps
@@ -30,8 +36,9 @@ from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _TIMEOUT_FIELD = "IMAGE_ENGINE_TIMEOUT"
-_NOT_READ = "The configuration cannot be read"
 _MAX_REFRESH_SECONDS = 2.0
 """How long a request waits for a newer configuration, if this process has one already."""
 _FIRST_READ_SECONDS = 15.0
@@ -82,8 +89,10 @@ class ConfigStore:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._aws = aws
-        self._document = ConfigDocument(Bucket(aws, settings.bucket), settings.bucket)
+        bucket = Bucket(aws, settings.bucket)
+        self._parameter = ConfigParameter(aws, settings)
+        self._document = ConfigDocument(bucket, settings.bucket)
+        self._catalogues = CatalogueStore(bucket)
         self._settings = settings
         self._locks = locks
         self._environ = environ
@@ -119,7 +128,7 @@ class ConfigStore:
     async def _first_read(self, remaining: Remaining) -> VersionedConfig:
         """Read the configuration, and again after pauses with jitter while that fails temporarily and time is left."""
         longest_pause = _FIRST_PAUSE_SECONDS
-        async with time_limit(max(remaining(), _MIN_READ_SECONDS), _NOT_READ), self._reading:
+        async with time_limit(max(remaining(), _MIN_READ_SECONDS), NOT_READ), self._reading:
             # Several jobs of a worker start at once: one of them reads.
             while self._cached is None:
                 try:
@@ -138,7 +147,7 @@ class ConfigStore:
         """Read the configuration once, or keep the cached one for some seconds if that fails."""
         reads = self._reads
         try:
-            async with time_limit(_MAX_REFRESH_SECONDS, _NOT_READ), self._reading:
+            async with time_limit(_MAX_REFRESH_SECONDS, NOT_READ), self._reading:
                 # Another job of a worker has just done this.
                 if self._reads != reads:
                     return self._cached or cached
@@ -175,10 +184,7 @@ class ConfigStore:
         """
         async with self._locks.hold("config"):
             current = await self._load_or_defaults()
-            if if_match is not None and current.version not in if_match:
-                raise PreconditionFailed(
-                    f"The configuration is now at version {current.version}: read it again and repeat the change"
-                )
+            _check_version(current, if_match)
             config = merge(current.config, changes)
             self._check_timeout(config, changes)
             check_node_maps(current.config, config)
@@ -186,7 +192,49 @@ class ConfigStore:
             unused = current.unused.after(changes, current.config, config)
             if (config, unused) == (current.config, current.unused):
                 return self._cache(current)
-            return self._cache(await self._save(config, unused, current.version))
+            return self._cache(await self._save(replace(current, config=config, unused=unused)))
+
+    async def update_catalogue(
+        self, change: Callable[[CatalogueDraft], T], *, if_match: frozenset[int] | None = None
+    ) -> tuple[VersionedConfig, T]:
+        """Change connections, routes and workflows, and keep the fields. Nothing is written if nothing changes.
+
+        The object of the new catalogue is stored first. If the parameter is not stored after that, nobody refers to it.
+
+        Args:
+            change: changes the draft; what it raises is raised, and then nothing is stored.
+            if_match: the versions of which one must be current; None for any.
+
+        Returns:
+            The new configuration, and what `change` has returned.
+
+        Raises:
+            PreconditionFailed: another version is current.
+            Busy: the lock was not free in time.
+            TooLarge: the catalogue is too large, or the keys do not fit into the parameter.
+            StorageUnavailable: the configuration could not be read or written, or its catalogue is lost.
+        """
+        async with self._locks.hold("config"):
+            current = await self._load_or_defaults()
+            _check_version(current, if_match)
+            # A catalogue that cannot be read now is not replaced: it may be readable again later.
+            current.catalogue.require()
+            draft = CatalogueDraft(current, self._settings.worker_timeout_seconds)
+            result = change(draft)
+            with storage_errors("The configuration was not stored"):
+                catalogue = await self._catalogues.write(draft.document)
+            if (catalogue.digest, draft.keys) == (current.catalogue.digest, current.keys):
+                return self._cache(current), result
+            return self._cache(await self._save(replace(current, catalogue=catalogue, keys=draft.keys))), result
+
+    async def catalogue(self, digest: str) -> Catalogue:
+        """Return an earlier catalogue by its hash, such as the one that a job was accepted with.
+
+        Raises:
+            StorageUnavailable: the bucket does not respond.
+        """
+        with storage_errors(NOT_READ):
+            return await self._catalogues.read(digest)
 
     def _check_timeout(self, config: ImagesConfig, changes: ImagesConfig) -> None:
         worker_seconds = self._settings.worker_timeout_seconds
@@ -210,24 +258,15 @@ class ConfigStore:
             return self._defaults(error.version)
 
     async def _load(self, *, retry_throttling: bool = True) -> VersionedConfig:
-        try:
-            response = await self._aws.call(
-                "ssm",
-                "GetParameter",
-                retry_throttling=retry_throttling,
-                Name=self._settings.config_parameter,
-                WithDecryption=True,
-            )
-        except AwsError as error:
-            if error.code == "ParameterNotFound":
-                return self._defaults(0)
-            raise unavailable(_NOT_READ, error) from error
-        return await self._decode(response["Parameter"]["Value"], response["Parameter"]["Version"])
+        stored = await self._parameter.get(retry_throttling=retry_throttling)
+        return await self._decode(*stored) if stored else self._defaults(0)
 
     async def _decode(self, text: str, version: int) -> VersionedConfig:
         try:
-            with storage_errors(_NOT_READ):
+            with storage_errors(NOT_READ):
                 document, values = await self._document.decode(text)
+                digest, keys = catalogue_store.take_fields(document)
+                catalogue = await self._catalogues.read(digest)
         except DamagedDocumentError:
             logger.error("the stored configuration is not a JSON object", extra={"config_version": version})  # noqa: TRY400 - a trace says no more
             raise _DamagedConfiguration(version) from None
@@ -236,35 +275,29 @@ class ConfigStore:
             extra = {"config_version": version, "fields": sorted(unused.document)}
             logger.warning("stored configuration fields cannot be used, and are kept", extra=extra)
             self._logged_version = version
-        return VersionedConfig(config, version, unused)
+        return VersionedConfig(config, version, unused, catalogue, keys)
 
-    async def _save(self, config: ImagesConfig, unused: UnusedFields, current_version: int) -> VersionedConfig:
+    async def _save(self, changed: VersionedConfig) -> VersionedConfig:
+        """Store what has changed of the configuration with this version, and return it with its new version."""
+        config, unused = changed.config, changed.unused
         defaults = self._defaults(0).config.model_dump()
         values = {
             name: value
             for name, value in config.model_dump().items()
             if value != defaults[name] and name not in unused.names
         }
+        kept = {**unused.document, **catalogue_store.fields(changed.catalogue, changed.keys)}
         with storage_errors("The configuration was not stored"):
-            text = await self._document.encode(values, unused.document)
-            options: dict[str, Any] = {"KeyId": self._settings.kms_key_id} if self._settings.kms_key_id else {}
-            response = await self._aws.call(
-                "ssm",
-                "PutParameter",
-                Name=self._settings.config_parameter,
-                Value=text,
-                Type="SecureString",
-                Tier="Intelligent-Tiering",
-                Overwrite=True,
-                **options,
-            )
-        if response["Version"] != current_version + 1:
-            # Only a write without the lock, for example from the console, can come between.
-            logger.warning(
-                "the configuration was also written from outside the gateway",
-                extra={"config_version": response["Version"], "expected_version": current_version + 1},
-            )
+            text = await self._document.encode(values, kept)
+            version = await self._parameter.put(text, changed.version + 1)
         if not unused.names:
-            return VersionedConfig(config, response["Version"])
+            return replace(changed, version=version)
         # A field that was not used may be usable now, because the one it depends on has changed.
-        return await self._decode(text, response["Version"])
+        return await self._decode(text, version)
+
+
+def _check_version(current: VersionedConfig, if_match: frozenset[int] | None) -> None:
+    if if_match is not None and current.version not in if_match:
+        raise PreconditionFailed(
+            f"The configuration is now at version {current.version}: read it again and repeat the change"
+        )

@@ -64,7 +64,8 @@ def problem(field: str, text: str) -> PydanticCustomError:
 class ConnectionFields(BaseModel):
     """What the forms of a connection have in common. The key is no part of it."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # Most invocations need none, so a cold start does not build it.
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     engine: EngineName = Field(description="The kind of server.")
     base_url: HttpUrlText = Field(
@@ -148,10 +149,14 @@ class ConnectionForm(ConnectionFields):
             return self
         if self.auth == "none":
             raise problem("key", "is not sent with auth none: leave it out, or choose how it is sent")
-        is_pair = self.auth == "basic" or (self.auth == "auto" and self.engine == "automatic1111")
-        if is_pair and ":" not in self.key:
+        if self.sends_pair and ":" not in self.key:
             raise problem("key", "must be username:password, or an object with username and password")
         return self
+
+    @property
+    def sends_pair(self) -> bool:
+        """Whether the key is a user name and a password, for HTTP Basic."""
+        return self.auth == "basic" or (self.auth == "auto" and self.engine == "automatic1111")
 
     def stored(self) -> dict[str, Any]:
         """Return the connection as JSON for the catalogue, without its key and without defaults."""
@@ -161,7 +166,7 @@ class ConnectionForm(ConnectionFields):
 class StoredConnection(ConnectionFields):
     """A connection of the catalogue. Fields that a newer version has stored are ignored."""
 
-    model_config = ConfigDict(extra="ignore", frozen=False)
+    model_config = ConfigDict(extra="ignore")
 
 
 class ConnectionInfo(ConnectionFields):
@@ -186,6 +191,8 @@ class ConnectionInfo(ConnectionFields):
 
 class ConnectionList(BaseModel):
     """All connections, by name: those of the configuration's fields first."""
+
+    model_config = ConfigDict(defer_build=True)
 
     connections: list[ConnectionInfo]
 

@@ -38,7 +38,7 @@ Failures = Annotated[
 class Target(BaseModel):
     """One way to do a route's work: a connection with a model or a workflow, and parameters."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     connection: ConnectionName = Field(description="The connection; `openai` and the like are the configuration's.")
     model: ModelName | None = Field(None, description="The model's name there; null: the connection's default.")
@@ -58,7 +58,8 @@ class Target(BaseModel):
 class RouteFields(BaseModel):
     """What the forms of a route have in common. The targets are no part of it."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # Most invocations need none, so a cold start does not build it.
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     description: str = Field("", max_length=500, description="For people.")
     operations: Operations = Field(["generation", "edit"], description="What the route may be used for.")
@@ -132,5 +133,7 @@ class RouteInfo(RouteFields):
 
 class RouteList(BaseModel):
     """All routes, by name."""
+
+    model_config = ConfigDict(defer_build=True)
 
     routes: list[RouteInfo]

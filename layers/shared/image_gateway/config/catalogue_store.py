@@ -1,0 +1,118 @@
+"""Storage of catalogues in the bucket, and what the configuration's document holds of them.
+
+The document has two fields beside those of the configuration: the hash of the current catalogue, and the keys of its
+connections. No route returns them, and updates of the configuration keep them.
+"""
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from image_gateway.aws import TOO_LARGE, AwsError, Bucket
+from image_gateway.config.catalogue import EMPTY, Catalogue
+from image_gateway.errors import TooLarge
+
+logger = logging.getLogger(__name__)
+
+CATALOGUE_FIELD: Final = "_catalogue"
+KEYS_FIELD: Final = "_connection_keys"
+
+MAX_CATALOGUE_BYTES: Final = 1_000_000
+"""Largest catalogue. It is read by every new process after a change."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MAX_CACHED: Final = 8
+"""How many catalogues a process keeps: the current one, and those that its jobs were accepted with."""
+
+
+class CatalogueStore:
+    """The catalogues of a deployment.
+
+    Args:
+        bucket: the bucket for the configuration's long values.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        # An object with a given hash never changes, so it is read once.
+        self._cached: dict[str, Catalogue] = {}
+
+    async def read(self, digest: str) -> Catalogue:
+        """Return the catalogue with this hash. It is `lost` if its object is gone or damaged, which is logged.
+
+        Raises:
+            AwsError: the bucket does not respond.
+        """
+        if not digest:
+            return EMPTY
+        if digest not in self._cached:
+            document = await self._document(digest)
+            if document is None:
+                logger.error("the catalogue of connections and routes is lost", extra={"object": object_key(digest)})
+                return Catalogue(digest=digest, lost=True)
+            self._cache(Catalogue(document, digest))
+        return self._cached[digest]
+
+    async def write(self, document: Mapping[str, Any]) -> Catalogue:
+        """Store a catalogue, if it has any entries, and return it.
+
+        Raises:
+            TooLarge: it has more than `MAX_CATALOGUE_BYTES`.
+            AwsError: the bucket does not accept it.
+        """
+        document = {section: entries for section, entries in document.items() if entries}
+        if not document:
+            return EMPTY
+        body = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+        if len(body) > MAX_CATALOGUE_BYTES:
+            raise TooLarge(
+                f"Connections, routes and workflows would take {len(body):,} bytes of the {MAX_CATALOGUE_BYTES:,} "
+                "that they may have: delete some, or shorten their parameters"
+            )
+        digest = hashlib.sha256(body).hexdigest()
+        if digest not in self._cached:
+            await self._bucket.put(object_key(digest), body, "application/json")
+            self._cache(Catalogue(document, digest))
+        return self._cached[digest]
+
+    def _cache(self, catalogue: Catalogue) -> None:
+        while len(self._cached) >= _MAX_CACHED:
+            del self._cached[next(iter(self._cached))]
+        self._cached[catalogue.digest] = catalogue
+
+    async def _document(self, digest: str) -> dict[str, Any] | None:
+        if not _DIGEST.fullmatch(digest):
+            return None
+        try:
+            body = await self._bucket.get(object_key(digest), max_bytes=MAX_CATALOGUE_BYTES)
+        except AwsError as error:
+            if error.gone or error.code == TOO_LARGE:
+                return None
+            raise
+        if hashlib.sha256(body).hexdigest() != digest:
+            return None
+        document: dict[str, Any] = json.loads(body)
+        return document
+
+
+def object_key(digest: str) -> str:
+    """Return the key of the object with the catalogue of this hash."""
+    return f"config/catalogue/{digest}.json"
+
+
+def take_fields(document: dict[str, Any]) -> tuple[str, dict[str, str]]:
+    """Remove the fields of the catalogue from a document, and return the hash of the catalogue and the keys.
+
+    Values that this version cannot read count as a lost catalogue, and as no keys.
+    """
+    digest, keys = document.pop(CATALOGUE_FIELD, ""), document.pop(KEYS_FIELD, None)
+    keys = keys if isinstance(keys, dict) else {}
+    return str(digest), {name: key for name, key in keys.items() if isinstance(key, str)}
+
+
+def fields(catalogue: Catalogue, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a document for a catalogue and the keys of its connections."""
+    names = {CATALOGUE_FIELD: catalogue.digest, KEYS_FIELD: dict(keys)}
+    return {name: value for name, value in names.items() if value}
