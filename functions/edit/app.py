@@ -72,7 +72,7 @@ async def openai_edits(
 @access(Access.USER)
 async def upload(form: UploadForm, gateway: GatewayDep, principal: PrincipalDep) -> Upload:
     """Create a presigned POST for an input that is too large for the API. Its `id` is then an input for its owner."""
-    await gateway.executor.require_enabled(edit=True)
+    await gateway.router.require_enabled(edit=True)
     return gateway.library.upload(form, principal)
 
 

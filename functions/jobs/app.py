@@ -70,8 +70,8 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     """Cancel a job that has not ended. It will have no images. Its run at the engine is stopped if that is possible."""
     cancellation = Cancellation(
         jobs=gateway.jobs,
-        configs=gateway.configs,
-        engine=gateway.engine,
+        router=gateway.router,
+        engine=gateway.engine_at,
         announcements=gateway.announcements,
         queue=gateway.queue,
     )

@@ -23,6 +23,8 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
 from image_gateway.models.config import ImagesConfig
 from image_gateway.net.transport import Transport, no_cookies
+from image_gateway.routing.destination import Destination
+from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class Gateway:
             jobs=self.jobs,
             queue=self.queue,
             images=self.images,
+            router=self.router,
             executor=self.executor,
             announcements=self.announcements,
         )
@@ -120,16 +123,16 @@ class Gateway:
         from image_gateway.worker.slots import Slots
         from image_gateway.worker.worker import Worker
 
-        cancel_watch = CancelWatch(self.jobs, EngineCanceler(self.configs, self.engine))
+        cancel_watch = CancelWatch(self.jobs, EngineCanceler(self.router, self.engine_at))
         server_slots = ProcessSlots(SlotStore(self.aws, self.settings))
         return Worker(
             max_invocation_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
             queue=self.queue,
-            configs=self.configs,
+            router=self.router,
             attempts=AttemptRunner(self._job_inputs, self.executor, cancel_watch),
             completion=self.completion,
-            slots=Slots(server_slots, self.settings.aws_lambda_function_memory_size, self.engine),
+            slots=Slots(server_slots, self.settings.aws_lambda_function_memory_size, self.engine_at),
         )
 
     @cached_property
@@ -216,9 +219,18 @@ class Gateway:
         return Locks(self.aws, self.settings)
 
     @cached_property
+    def router(self) -> Router:
+        """Decides where requests and jobs go."""
+        return Router(self.configs)
+
+    @cached_property
     def executor(self) -> JobExecutor:
         """Runs jobs on their engines and stores the images."""
-        return JobExecutor(self.configs, self.images, self.engine, self.prompt_writer)
+        return JobExecutor(self.images, self.engine_at, self.prompt_writer)
+
+    def engine_at(self, destination: Destination) -> Engine:
+        """Create the engine of a destination for one request."""
+        return self.engine(destination.engine, destination.config, edit=destination.edit)
 
     def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
         """Create an engine for one request.

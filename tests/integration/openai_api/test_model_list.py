@@ -16,9 +16,9 @@ from image_gateway.access.principals import Principal, Role
 from image_gateway.api import WARNINGS_HEADER
 from image_gateway.engines.protocol import Engine
 from image_gateway.event_loop import run
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 from image_gateway.openai_api.model_list import ModelList
+from image_gateway.routing.destination import Destination
 from sandbox.engines.state import Fault, SandboxState
 from tests.loop_time import LoopTime
 from tests.polling import meanwhile, wait_until
@@ -134,8 +134,8 @@ def test_a_hanging_engines_models_are_missing_after_the_time_limit(
         hanging.set()
         await never.wait()
 
-    def make_engine(name: str, config: ImagesConfig, *, edit: bool = False) -> Any:
-        return _ListedEngine(two_engines.gateway.engine(name, config, edit=edit), name, listed)
+    def make_engine(destination: Destination) -> Any:
+        return _ListedEngine(two_engines.gateway.engine_at(destination), destination.engine, listed)
 
     def advance_time() -> None:
         wait_until(lambda: hanging.is_set() and listed == {"openai", "gemini"})

@@ -10,8 +10,8 @@ async def cancel(worker: WorkerDeployment, job_id: str) -> None:
     gateway = Gateway(worker.gateway.settings, worker.gateway.aws)
     cancellation = Cancellation(
         jobs=gateway.jobs,
-        configs=gateway.configs,
-        engine=gateway.engine,
+        router=gateway.router,
+        engine=gateway.engine_at,
         announcements=gateway.announcements,
         queue=gateway.queue,
     )

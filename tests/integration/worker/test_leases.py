@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from image_gateway.config.engine_choice import engine_for_job
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from image_gateway.models.config import ImagesConfig
@@ -42,7 +41,8 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     orphaned = run(worker.gateway.jobs.get(job_id))
     assert orphaned
     form = run(worker.gateway._job_inputs.load(orphaned))[0]
-    run(worker.gateway.executor.execute(orphaned, form, remaining=lambda: 60.0))
+    destination = run(worker.gateway.router.of_job(orphaned))
+    run(worker.gateway.executor.execute(orphaned, destination, form, remaining=lambda: 60.0))
     assert count_requests(comfyui, "/prompt") == 1
 
     worker.process_queue()
@@ -74,7 +74,7 @@ def test_a_crashed_job_whose_next_holder_dies_too_is_interrupted(
     """The engine that may have been paid is remembered, although the configuration names another one by now."""
     job_id = orphaned_job(worker, "openai")
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
-    engine = engine_for_job(worker.job(job_id), run(worker.gateway.configs.read()).config)
+    engine = run(worker.gateway.router.of_job(worker.job(job_id))).engine
     assert run(worker.gateway.jobs.lease(job_id, "another dead holder", -10, engine))
 
     worker.process_queue()

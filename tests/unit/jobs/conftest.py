@@ -9,11 +9,20 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
+from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 from tests.unit.jobs.job_records import Clock
-from tests.unit.jobs.submission_fakes import FakeEvents, FakeExecutor, FakeQueue, FakeTime, MakeSubmission
+from tests.unit.jobs.submission_fakes import (
+    FakeConfigs,
+    FakeEvents,
+    FakeExecutor,
+    FakeQueue,
+    FakeTime,
+    MakeSubmission,
+)
 
 if TYPE_CHECKING:
+    from image_gateway.config.store import ConfigStore
     from image_gateway.jobs.events import JobEvents
     from image_gateway.jobs.execution import JobExecutor
     from image_gateway.jobs.job_queue import JobQueue
@@ -33,6 +42,11 @@ def store(settings: Settings, aws: Aws, clock: Clock) -> JobStore:
 @pytest.fixture
 def jobs(settings: Settings, aws: Aws) -> JobStore:
     return JobStore(aws, settings)
+
+
+@pytest.fixture
+def configs() -> FakeConfigs:
+    return FakeConfigs()
 
 
 @pytest.fixture
@@ -60,6 +74,7 @@ def make_submission(
     settings: Settings,
     aws: Aws,
     jobs: JobStore,
+    configs: FakeConfigs,
     executor: FakeExecutor,
     queue: FakeQueue,
     events: FakeEvents,
@@ -77,6 +92,7 @@ def make_submission(
             jobs=jobs,
             queue=cast("JobQueue", queue),
             images=ImageStore(aws, changed),
+            router=Router(cast("ConfigStore", configs)),
             executor=cast("JobExecutor", executor),
             announcements=Announcements(jobs, cast("JobEvents", events)),
             sleep=time.sleep,

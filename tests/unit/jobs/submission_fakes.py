@@ -1,17 +1,19 @@
-"""What a submission needs beside the table: an executor, a queue, events and a clock that the test controls."""
+"""What a submission needs beside the table, controlled by the test: a configuration, an executor, a queue, a clock."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.aws import Remaining
+from image_gateway.config.versioned import VersionedConfig
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import Disabled, StorageUnavailable
+from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import LoadInputs, Submission
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job, JobImage
+from image_gateway.routing.destination import Destination
 
 OWNER = Principal("1", "owner", Role.USER)
 FORM = CreateImageForm(prompt="a fox")
@@ -20,28 +22,30 @@ IMAGE = JobImage(key="images/2026/11/22/x/0.png", content_type="image/png")
 MakeSubmission = Callable[..., Submission]
 
 
-class FakeExecutor:
-    """Executes jobs with the function `execution`. With `disabled`, generation is switched off.
-
-    `reading` is called when the configuration is read.
-    """
+class FakeConfigs:
+    """Has a configuration with everything enabled. `reading` is called when it is read."""
 
     def __init__(self) -> None:
-        self.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
+        self.fields: dict[str, Any] = {"IMAGE_ENGINE_TIMEOUT": 10}
         self.disabled = False
-        self.executed: list[tuple[Any, ...]] = []
-        self.execution: Callable[[Job], Awaitable[None]] = succeed
         self.reading: Callable[[Remaining], Awaitable[None]] | None = None
 
-    async def require_enabled(self, *, edit: bool = False, remaining: Remaining | None = None) -> ImagesConfig:
+    async def read(self, remaining: Remaining | None = None) -> VersionedConfig:
         if self.reading and remaining:
             await self.reading(remaining)
-        if self.disabled:
-            raise Disabled(f"edit={edit}")
-        return self.config
+        enabled = dict.fromkeys(("ENABLE_IMAGE_GENERATION", "ENABLE_IMAGE_EDIT"), not self.disabled)
+        return VersionedConfig(ImagesConfig.model_validate({**enabled, **self.fields}), 1)
 
-    async def execute(self, job: Job, *arguments: Any, remaining: Remaining) -> None:  # noqa: ARG002 - as JobExecutor
-        self.executed.append(arguments)
+
+class FakeExecutor:
+    """Executes jobs with the function `execution`."""
+
+    def __init__(self) -> None:
+        self.executed: list[tuple[Any, ...]] = []
+        self.execution: Callable[[Job], Awaitable[None]] = succeed
+
+    async def execute(self, job: Job, _destination: Destination, *arguments: Any, **options: Any) -> None:
+        self.executed.append((*arguments, options["mask"]))
         await self.execution(job)
 
 

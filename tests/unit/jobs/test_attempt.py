@@ -8,8 +8,10 @@ import pytest
 
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.attempt import run_attempt
+from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 
 if TYPE_CHECKING:
     from image_gateway.jobs.execution import JobExecutor
@@ -40,7 +42,11 @@ async def test_a_failed_attempt_releases_its_images_at_once() -> None:
     gc.disable()
     try:
         error = await run_attempt(
-            cast("JobExecutor", executor), job, CreateImageForm(prompt="a fox"), remaining=lambda: 9.0
+            cast("JobExecutor", executor),
+            job,
+            Destination(engine="openai", model=None, config=ImagesConfig()),
+            CreateImageForm(prompt="a fox"),
+            remaining=lambda: 9.0,
         )
         image = executor.image()
     finally:

@@ -16,6 +16,7 @@ from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import SandboxState
 from tests.polling import DEADLINE_SECONDS
@@ -53,8 +54,8 @@ class FakeEngineFactory:
         self.engine: object = FakeEngine()
         self.calls: list[tuple[str, bool]] = []
 
-    def __call__(self, name: str, _config: Any, *, edit: bool = False) -> object:
-        self.calls.append((name, edit))
+    def __call__(self, destination: Destination) -> object:
+        self.calls.append((destination.engine, destination.edit))
         return self.engine
 
 
@@ -69,7 +70,7 @@ def cancellation(
 ) -> Cancellation:
     return Cancellation(
         jobs=jobs,
-        configs=gateway.configs,
+        router=gateway.router,
         engine=cast("EngineFactory", engines),
         announcements=Announcements(jobs, cast("JobEvents", events)),
         queue=cast("JobQueue", queue),

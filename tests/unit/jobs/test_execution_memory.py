@@ -10,27 +10,24 @@ import zlib
 from base64 import b64encode
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from image_gateway.aws import Aws
-from image_gateway.config.versioned import VersionedConfig
 from image_gateway.engines import Connection, create_engine, create_prompt_writer
 from image_gateway.errors import PrivateAddress
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm
+from image_gateway.routing.destination import configured_destination
 from image_gateway.settings import Settings
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
 from tests.unit.jobs.job_records import new_job
-
-if TYPE_CHECKING:
-    from image_gateway.config.store import ConfigStore
 
 COUNT = 4
 CHUNK_BYTES = 65_536
@@ -84,16 +81,6 @@ def _with_large_images(app: ASGIApp) -> ASGIApp:
     return respond
 
 
-class _Configs:
-    """A stored configuration."""
-
-    def __init__(self, config: ImagesConfig) -> None:
-        self._config = config
-
-    async def read(self, _remaining: object = None) -> VersionedConfig:
-        return VersionedConfig(self._config, 1)
-
-
 async def _refuse(url: str) -> bytes:
     raise PrivateAddress(f"{url} is not a public address")
 
@@ -142,17 +129,17 @@ async def test_images_are_held_once_when_they_are_stored(
     async with httpx.AsyncClient(trust_env=False, verify=tls) as client:
         connection = Connection(client, _refuse, 30.0)
         executor = JobExecutor(
-            cast("ConfigStore", _Configs(config)),
             _EmptyStore(Aws(), settings),
-            lambda name, config, *, edit=False: create_engine(name, config, connection, edit=edit),
+            lambda destination: create_engine(destination.engine, destination.config, connection),
             lambda name, config: create_prompt_writer(name, config, connection),
         )
         form = CreateImageForm(prompt="a fox", n=COUNT)
         job = new_job()
+        destination = configured_destination(config, edit=False)
         tracemalloc.start()
         try:
             # As the gateway runs it, in a task of its own.
-            await asyncio.create_task(executor.execute(job, form, remaining=lambda: 60.0))
+            await asyncio.create_task(executor.execute(job, destination, form, remaining=lambda: 60.0))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -23,6 +23,7 @@ from image_gateway.settings import Settings
 from tests.unit.jobs.submission_fakes import (
     FORM,
     OWNER,
+    FakeConfigs,
     FakeExecutor,
     FakeQueue,
     MakeSubmission,
@@ -132,11 +133,11 @@ async def test_a_repeated_request_reads_no_inputs(make_submission: MakeSubmissio
 
 
 async def test_a_repeated_request_gets_its_job_when_generation_is_disabled(
-    make_submission: MakeSubmission, executor: FakeExecutor
+    make_submission: MakeSubmission, configs: FakeConfigs
 ) -> None:
     """The configuration may have changed since the first request."""
     first = await make_submission().submit(FORM, OWNER, claim=CLAIM)
-    executor.disabled = True
+    configs.disabled = True
 
     assert await make_submission().submit(FORM, OWNER, claim=CLAIM) == first
 

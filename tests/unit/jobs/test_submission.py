@@ -9,12 +9,12 @@ from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.settings import Settings
 from tests.unit.jobs.submission_fakes import (
     FORM,
     OWNER,
+    FakeConfigs,
     FakeExecutor,
     FakeQueue,
     FakeTime,
@@ -39,7 +39,7 @@ async def test_a_job_has_its_request_without_images(make_submission: MakeSubmiss
 
     assert job.kind == "edit"
     assert job.request == {"prompt": "a hat", "n": 2, "size": None, "zoom": None}
-    assert executor.executed == [(form, (INPUT,), MASK, None)]
+    assert executor.executed == [(form, (INPUT,), MASK)]
 
 
 async def test_a_jobs_request_validates_to_the_same_form(make_submission: MakeSubmission) -> None:
@@ -66,12 +66,12 @@ async def test_without_a_record_no_engine_is_called(
 
 @pytest.mark.parametrize("queue_url", ["", "a queue"])
 async def test_a_disabled_request_has_neither_a_job_nor_a_message(
-    make_submission: MakeSubmission, jobs: JobStore, executor: FakeExecutor, queue: FakeQueue, queue_url: str
+    make_submission: MakeSubmission, jobs: JobStore, configs: FakeConfigs, queue: FakeQueue, queue_url: str
 ) -> None:
     """It is rejected before anything is written."""
-    executor.disabled = True
+    configs.disabled = True
 
-    with pytest.raises(Disabled, match="edit=True"):
+    with pytest.raises(Disabled, match="ENABLE_IMAGE_EDIT"):
         await make_submission(queue_url=queue_url).submit(EditImageForm(prompt="a hat", image="x"), OWNER)
 
     assert await list_jobs(jobs) == []
@@ -90,6 +90,7 @@ async def test_a_disabled_request_has_neither_a_job_nor_a_message(
 )
 async def test_jobs_that_do_not_fit_inline_are_queued(
     make_submission: MakeSubmission,
+    configs: FakeConfigs,
     executor: FakeExecutor,
     queue: FakeQueue,
     queue_url: str,
@@ -99,7 +100,7 @@ async def test_jobs_that_do_not_fit_inline_are_queued(
     is_queued: bool,
 ) -> None:
     """Jobs are also queued on request. Without a queue, every job runs inline."""
-    executor.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=engine_timeout)
+    configs.fields = {"IMAGE_ENGINE_TIMEOUT": engine_timeout}
 
     job = await make_submission(queue_url=queue_url, inline_seconds=24).submit(FORM, OWNER, queue=queue_requested)
 
@@ -125,7 +126,7 @@ REWRITING = {"ENABLE_IMAGE_PROMPT_GENERATION": True, "IMAGE_PROMPT_GENERATION_MO
 )
 async def test_the_whole_duration_of_a_job_decides_whether_it_is_queued(
     make_submission: MakeSubmission,
-    executor: FakeExecutor,
+    configs: FakeConfigs,
     config: dict[str, Any],
     n: int,
     spent: float,
@@ -133,7 +134,7 @@ async def test_the_whole_duration_of_a_job_decides_whether_it_is_queued(
     is_queued: bool,
 ) -> None:
     """API Gateway's limit of 30 s includes earlier work, rewriting of the prompt, and the engine's own queue."""
-    executor.config = ImagesConfig.model_validate(config)
+    configs.fields = config
     form = CreateImageForm(prompt="a fox", n=n)
 
     job = await make_submission(queue_url="a queue", inline_seconds=24).submit(form, OWNER, spent=lambda: spent)
@@ -142,10 +143,9 @@ async def test_the_whole_duration_of_a_job_decides_whether_it_is_queued(
 
 
 async def test_a_job_whose_request_waited_for_the_configuration_is_queued(
-    make_submission: MakeSubmission, executor: FakeExecutor, time: FakeTime
+    make_submission: MakeSubmission, configs: FakeConfigs, time: FakeTime
 ) -> None:
     """The wait for Parameter Store is earlier work too. It ends early enough for the job to be queued."""
-    executor.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10)
     left: list[float] = []
 
     async def wait_for_configuration(remaining: Remaining) -> None:
@@ -153,7 +153,7 @@ async def test_a_job_whose_request_waited_for_the_configuration_is_queued(
         await time.sleep(20)
         left.append(remaining())
 
-    executor.reading = wait_for_configuration
+    configs.reading = wait_for_configuration
 
     job = await make_submission(queue_url="a queue").submit(
         FORM, OWNER, spent=lambda: time.seconds, remaining=lambda: 28 - time.seconds
@@ -164,10 +164,10 @@ async def test_a_job_whose_request_waited_for_the_configuration_is_queued(
 
 
 async def test_jobs_for_an_engine_with_slots_are_queued(
-    make_submission: MakeSubmission, executor: FakeExecutor, queue: FakeQueue
+    make_submission: MakeSubmission, configs: FakeConfigs, executor: FakeExecutor, queue: FakeQueue
 ) -> None:
     """Even if the engine is fast: only the worker knows whether a slot is free."""
-    executor.config = ImagesConfig(IMAGE_ENGINE_TIMEOUT=10, IMAGE_GENERATION_ENGINE="automatic1111")
+    configs.fields["IMAGE_GENERATION_ENGINE"] = "automatic1111"
 
     job = await make_submission(queue_url="q").submit(FORM, OWNER)
 

@@ -9,6 +9,7 @@ from image_gateway.container import Gateway
 from image_gateway.errors import Busy, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, Holder
 from image_gateway.slots.process import ProcessSlots
 from image_gateway.slots.store import SlotStore
@@ -31,6 +32,10 @@ def edit_job(number: int, **fields: object) -> Job:
     return Job.model_validate({"id": str(number), "kind": "edit", "owner": "token:1", **fields})
 
 
+def destination(engine: str) -> Destination:
+    return Destination(engine=engine, model=None, config=CONFIG, edit=True)
+
+
 class EngineServer:
     """An engine that is busy for some of the questions whether it is. `asked` counts them; `when_asked` is called."""
 
@@ -39,7 +44,7 @@ class EngineServer:
         self.asked = 0
         self.when_asked: Callable[[], None] = lambda: None
 
-    def __call__(self, _name: str, _config: ImagesConfig, *, edit: bool = False) -> Any:  # noqa: ARG002 - as an engine factory
+    def __call__(self, _destination: Destination) -> Any:
         if self.busy < 0:
             raise NotConfigured("no URL", field="AUTOMATIC1111_BASE_URL")
         return self
@@ -81,7 +86,7 @@ class ConcurrencyCounter:
         self._running = self.max_running = self.finished = 0
 
     async def run(self, job: Job) -> None:
-        async with self._slots.hold(job, self._engine, CONFIG, max_wait_seconds=DEADLINE_SECONDS):
+        async with self._slots.hold(job, destination(self._engine), max_wait_seconds=DEADLINE_SECONDS):
             self._running += 1
             self.max_running = max(self.max_running, self._running)
             await asyncio.sleep(0.01)
@@ -119,14 +124,14 @@ async def test_a_job_that_needs_more_than_all_memory_runs_alone(gateway: Gateway
 async def test_waiting_ends_after_the_maximum_wait(gateway: Gateway, engine: str) -> None:
     """A job without memory or a slot fails as busy, and says when to try again."""
     slots = Process(gateway, memory=64).slots
-    async with slots.hold(edit_job(1, input_bytes=10**9), engine, CONFIG, max_wait_seconds=1):
+    async with slots.hold(edit_job(1, input_bytes=10**9), destination(engine), max_wait_seconds=1):
         with pytest.raises(Busy) as refused:
-            async with slots.hold(edit_job(2), engine, CONFIG, max_wait_seconds=0):
+            async with slots.hold(edit_job(2), destination(engine), max_wait_seconds=0):
                 raise AssertionError("unreachable")
 
     assert refused.value.retry_after
     assert 5 <= refused.value.retry_after <= 12
-    async with slots.hold(edit_job(3), engine, CONFIG, max_wait_seconds=1):
+    async with slots.hold(edit_job(3), destination(engine), max_wait_seconds=1):
         pass
 
 
@@ -142,9 +147,9 @@ async def test_a_slot_passes_to_the_next_job_of_the_process(gateway: Gateway) ->
 async def test_workers_share_the_slot_of_an_engine(gateway: Gateway) -> None:
     """A second process does not get the slot that the first one holds, and does not wait for it."""
     first, second = Process(gateway).slots, Process(gateway).slots
-    async with first.hold(edit_job(1), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
+    async with first.hold(edit_job(1), destination("automatic1111"), max_wait_seconds=DEADLINE_SECONDS):
         with pytest.raises(Busy):
-            async with second.hold(edit_job(2), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
+            async with second.hold(edit_job(2), destination("automatic1111"), max_wait_seconds=DEADLINE_SECONDS):
                 raise AssertionError("unreachable")
 
 
@@ -155,7 +160,9 @@ async def leave_dead_holder(gateway: Gateway, clock: SlotClock) -> None:
     await SlotStore(gateway.aws, gateway.settings, now=clock.now).take(server, 1, dead)
     clock.seconds += LEASE_SECONDS + 1
     with pytest.raises(Busy):
-        async with Process(gateway, clock=clock).slots.hold(edit_job(1), "automatic1111", CONFIG, max_wait_seconds=0):
+        async with Process(gateway, clock=clock).slots.hold(
+            edit_job(1), destination("automatic1111"), max_wait_seconds=0
+        ):
             raise AssertionError("unreachable")
     clock.seconds += PROBATION_SECONDS
 
@@ -170,7 +177,9 @@ async def test_a_job_waits_until_the_server_has_ended_a_dead_holders_work(
     process = Process(gateway, clock=clock, busy=busy)
 
     async def run(number: int) -> None:
-        async with process.slots.hold(edit_job(number), "automatic1111", CONFIG, max_wait_seconds=DEADLINE_SECONDS):
+        async with process.slots.hold(
+            edit_job(number), destination("automatic1111"), max_wait_seconds=DEADLINE_SECONDS
+        ):
             pass
 
     await asyncio.gather(run(2), run(3))
@@ -186,7 +195,7 @@ async def test_a_server_that_stays_busy_delays_a_job_for_the_timeout_of_an_engin
 
     with controlled_time(asyncio.get_running_loop()) as loop_time:
         process.engine.when_asked = lambda: loop_time.advance(25)
-        async with process.slots.hold(edit_job(2), "automatic1111", CONFIG, max_wait_seconds=600):
+        async with process.slots.hold(edit_job(2), destination("automatic1111"), max_wait_seconds=600):
             pass
 
     assert 3 <= process.engine.asked <= 5

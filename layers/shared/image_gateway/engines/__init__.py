@@ -8,6 +8,7 @@ from image_gateway.engines.registry import (
     EngineEntry,
     create_engine,
     create_prompt_writer,
+    default_connection,
     field_for,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "PromptWriter",
     "create_engine",
     "create_prompt_writer",
+    "default_connection",
     "field_for",
 ]

@@ -72,6 +72,16 @@ def field_for(name: str, *, edit: bool) -> str:
     return for_edits if edit and for_edits in ImagesConfig.model_fields else name
 
 
+def default_connection(engine: str, *, edit: bool) -> str:
+    """Return the name of the connection that an engine's configuration fields are, for generation or for edits.
+
+    An engine without fields for edits edits with the connection that generates.
+    """
+    entry = REGISTRY.get(engine)
+    has_own_server = entry is not None and field_for(entry.url_field, edit=True) != entry.url_field
+    return f"{engine}-edit" if edit and has_own_server else engine
+
+
 def create_engine(name: str, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> Engine:
     """Create the engine `name` for this configuration; with `edit`, from the fields for edits where there are any."""
     entry = REGISTRY[name]

@@ -11,6 +11,7 @@ from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 
 logger = logging.getLogger(__name__)
 
@@ -18,10 +19,11 @@ logger = logging.getLogger(__name__)
 async def run_attempt(
     executor: JobExecutor,
     job: Job,
+    destination: Destination,
     form: CreateImageForm | EditImageForm,
     images: Sequence[InputImage] = (),
-    mask: InputImage | None = None,
     *,
+    mask: InputImage | None = None,
     contents: ImageContents | None = None,
     remaining: Remaining,
 ) -> GatewayError | None:
@@ -35,7 +37,7 @@ async def run_attempt(
     """
     job.images, job.warnings, job.error = [], [], None
     try:
-        await executor.execute(job, form, images, mask, contents, remaining=remaining)
+        await executor.execute(job, destination, form, images, mask=mask, contents=contents, remaining=remaining)
     except GatewayError as error:
         job.fail(error)
         # The traceback's frames refer to images and to the error itself. Without this, the images would stay in memory

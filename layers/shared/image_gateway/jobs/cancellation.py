@@ -6,7 +6,6 @@ reads the cancellation in the job's record, and stops what it does itself: see `
 
 import logging
 
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import Busy, Canceled, Conflict, StorageUnavailable
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.engine_cancellation import CANCEL_TIMEOUT_SECONDS, EngineCanceler
@@ -14,6 +13,7 @@ from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
+from image_gateway.routing.router import Router
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class Cancellation:
 
     Args:
         jobs: the job records.
-        configs: the configuration of the deployment.
+        router: knows where the jobs run.
         engine: creates an engine.
         announcements: publishes the completion.
         queue: reaches the worker that completes a request file whose last line was canceled.
@@ -37,14 +37,14 @@ class Cancellation:
         self,
         *,
         jobs: JobStore,
-        configs: ConfigStore,
+        router: Router,
         engine: EngineFactory,
         announcements: Announcements,
         queue: JobQueue,
         engine_timeout_seconds: float = CANCEL_TIMEOUT_SECONDS,
     ) -> None:
         self._jobs = jobs
-        self._engine_canceler = EngineCanceler(configs, engine, timeout_seconds=engine_timeout_seconds)
+        self._engine_canceler = EngineCanceler(router, engine, timeout_seconds=engine_timeout_seconds)
         self._announcements = announcements
         self._queue = queue
 

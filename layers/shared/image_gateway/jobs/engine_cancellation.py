@@ -3,12 +3,12 @@
 import asyncio
 import logging
 
-from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import Cancelable
 from image_gateway.errors import GatewayError
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.jobs import Job
+from image_gateway.routing.router import Router
 
 logger = logging.getLogger(__name__)
 
@@ -20,15 +20,15 @@ class EngineCanceler:
     """Stops the runs of canceled jobs.
 
     Args:
-        configs: the configuration of the deployment.
+        router: knows where the jobs run.
         engine: creates an engine.
         timeout_seconds: how long an engine may take to stop a run.
     """
 
     def __init__(
-        self, configs: ConfigStore, engine: EngineFactory, *, timeout_seconds: float = CANCEL_TIMEOUT_SECONDS
+        self, router: Router, engine: EngineFactory, *, timeout_seconds: float = CANCEL_TIMEOUT_SECONDS
     ) -> None:
-        self._configs = configs
+        self._router = router
         self._engine = engine
         self._timeout_seconds = timeout_seconds
 
@@ -37,8 +37,7 @@ class EngineCanceler:
         if job.engine not in REGISTRY:
             return
         try:
-            config = (await self._configs.read(lambda: self._timeout_seconds)).config
-            engine = self._engine(job.engine, config, edit=job.kind == "edit")
+            engine = self._engine(await self._router.of_run(job, lambda: self._timeout_seconds))
             if isinstance(engine, Cancelable):
                 async with asyncio.timeout(self._timeout_seconds):
                     await engine.cancel(job.id)

@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 
-from image_gateway.config.engine_choice import EngineChoice
 from image_gateway.engines.protocol import ImageRequest, InputImage
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.sizes import SIZE_CLASSES, has_proportion, wanted_size
+from image_gateway.routing.destination import Destination
 
 
 def build_engine_request(
     form: CreateImageForm | EditImageForm,
-    choice: EngineChoice,
-    config: ImagesConfig,
+    destination: Destination,
     job_id: str,
     images: Sequence[InputImage] = (),
 ) -> ImageRequest:
@@ -21,6 +19,7 @@ def build_engine_request(
 
     Each parameter has the form's value, else the configured value, else it is unset and the engine's default applies.
     """
+    config = destination.config
     if isinstance(form, EditImageForm):
         default_size, default_steps, style, input_fidelity = config.IMAGE_EDIT_SIZE, None, None, form.input_fidelity
     else:
@@ -34,7 +33,7 @@ def build_engine_request(
     return ImageRequest(
         job_id=job_id,
         prompt=form.prompt,
-        model=choice.model,
+        model=destination.model,
         size=wanted.size,
         auto_size=wanted.auto,
         aspect_ratio=wanted.aspect_ratio,

@@ -1,15 +1,13 @@
-"""Execution of a job: from its form to stored images, with the engine and parameters of the configuration."""
+"""Execution of a job at its destination: from its form to stored images."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from image_gateway.aws import Remaining
-from image_gateway.config.engine_choice import choice_for_job
-from image_gateway.config.store import ConfigStore
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.engines.result_limits import limit_result
-from image_gateway.errors import Disabled, EngineUnavailable, GatewayError, Interrupted
+from image_gateway.errors import EngineUnavailable, GatewayError, Interrupted
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.provenance import lost_mark_warnings, marked
 from image_gateway.images.sniff import sniff
@@ -22,6 +20,7 @@ from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobImage
 from image_gateway.models.sizes import has_proportion
+from image_gateway.routing.destination import Destination
 from image_gateway.telemetry import JobMetrics
 
 ImageContents = dict[str, bytes]
@@ -32,53 +31,33 @@ class JobExecutor:
     """Calls engines for jobs, and stores the images.
 
     Args:
-        configs: the configuration of the deployment.
         images: stores the images.
         engine: creates an engine.
         prompt_writer: creates a prompt writer.
     """
 
-    def __init__(
-        self, configs: ConfigStore, images: ImageStore, engine: EngineFactory, prompt_writer: PromptWriterFactory
-    ) -> None:
-        self._configs = configs
+    def __init__(self, images: ImageStore, engine: EngineFactory, prompt_writer: PromptWriterFactory) -> None:
         self._images = images
         self._engine = engine
         self._prompt_writer = prompt_writer
         self._formats = OutputFormats()
 
-    async def require_enabled(self, *, edit: bool = False, remaining: Remaining | None = None) -> ImagesConfig:
-        """Return the configuration, provided that it enables generation or, with `edit`, editing.
-
-        Args:
-            edit: whether editing is required.
-            remaining: returns the seconds that are left for the first read of the configuration.
-
-        Raises:
-            Disabled: generation or editing is switched off.
-            StorageUnavailable: the configuration cannot be read.
-        """
-        config = (await self._configs.read(remaining)).config
-        if edit and not config.ENABLE_IMAGE_EDIT:
-            raise Disabled("Image editing is switched off (ENABLE_IMAGE_EDIT)")
-        if not edit and not config.ENABLE_IMAGE_GENERATION:
-            raise Disabled("Image generation is switched off (ENABLE_IMAGE_GENERATION)")
-        return config
-
     async def execute(
         self,
         job: Job,
+        destination: Destination,
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage] = (),
+        *,
         mask: InputImage | None = None,
         contents: ImageContents | None = None,
-        *,
         remaining: Remaining,
     ) -> None:
         """Execute a job, and set its `engine`, `model`, `images`, `warnings`, `usage` and `reported`.
 
         Args:
             job: the job, running.
+            destination: where it goes.
             form: its request.
             images: the images to edit.
             mask: their mask, of the first image's size.
@@ -91,20 +70,19 @@ class JobExecutor:
             StorageUnavailable: no image could be stored.
         """
         metrics = JobMetrics(job.id, job.kind)
-        edit = isinstance(form, EditImageForm)
+        config = destination.config
         try:
-            config = await self.require_enabled(edit=edit)
-            choice = choice_for_job(job, form.model, config)
-            metrics.engine = job.engine = choice.engine
-            metrics.model = job.model = choice.model or ""
-            engine = self._engine(choice.engine, config, edit=edit)
-            request = build_engine_request(form, choice, config, job.id, images)
+            destination.require_enabled()
+            metrics.engine = job.engine = destination.engine
+            metrics.model = job.model = destination.model or ""
+            engine = self._engine(destination)
+            request = build_engine_request(form, destination, job.id, images)
             request = replace(request, mask=mask)
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
             job.warnings += size_warnings(form)
             with metrics.timed("engine_ms"):
-                result = await (engine.edit(request) if edit else self._generate(engine, request, config))
-            limit_result(result, choice.engine)
+                result = await (engine.edit(request) if destination.edit else self._generate(engine, request, config))
+            limit_result(result, destination.engine)
             job.usage = result.usage
             job.reported = result.reported
             with metrics.timed("store_ms"):

@@ -8,9 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining, may_be_done
-from image_gateway.config.engine_choice import EngineChoice, choose_engine
-from image_gateway.config.timeouts import max_engine_seconds
-from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
@@ -27,9 +24,10 @@ from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried
 from image_gateway.jobs.withdrawal import Withdrawal
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
+from image_gateway.routing.destination import Destination
+from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -53,6 +51,7 @@ class Submission:
         jobs: the job records.
         queue: sends jobs to the worker.
         images: stores the input images of queued jobs.
+        router: decides where requests go.
         executor: executes jobs inline.
         announcements: publishes completions.
         sleep: waits, in seconds.
@@ -66,6 +65,7 @@ class Submission:
         jobs: JobStore,
         queue: JobQueue,
         images: ImageStore,
+        router: Router,
         executor: JobExecutor,
         announcements: Announcements,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -75,6 +75,7 @@ class Submission:
         self._jobs = jobs
         self._queue = queue
         self._images = images
+        self._router = router
         self._executor = executor
         self._announcements = announcements
         self._withdrawal = Withdrawal(jobs, announcements)
@@ -88,8 +89,8 @@ class Submission:
         channel: Channel = "images",
         *,
         remaining: Remaining | None = None,
-    ) -> tuple[ImagesConfig, EngineChoice]:
-        """Return the configuration, and the engine and model that it selects for a request.
+    ) -> Destination:
+        """Return where a request goes, provided that its caller may send it there.
 
         Args:
             form: the request.
@@ -105,14 +106,18 @@ class Submission:
         """
         edit = isinstance(form, EditImageForm)
         left = remaining or self._countdown()
-        config = await self._executor.require_enabled(edit=edit, remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS)
-        # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
-        choice = choose_engine(config, form.model, edit=edit, allow_engine_prefix=channel == "openai")
-        principal.require(choice.engine, choice.model)
-        if channel == "openai" and form.output_format == "gif" and choice.engine != "openai":
-            message = f"output_format: {choice.engine} does not support gif: choose png, jpeg or webp"
+        destination = await self._router.find(
+            form.model,
+            edit=edit,
+            # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
+            allow_engine_prefix=channel == "openai",
+            remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS,
+        )
+        principal.require(destination.engine, destination.model)
+        if channel == "openai" and form.output_format == "gif" and destination.engine != "openai":
+            message = f"output_format: {destination.engine} does not support gif: choose png, jpeg or webp"
             raise InvalidRequest(message, field="output_format")
-        return config, choice
+        return destination
 
     async def submit(
         self,
@@ -168,28 +173,29 @@ class Submission:
         if earlier:
             return earlier
         remaining = remaining or self._countdown()
-        config, choice = await self.admit(form, principal, channel, remaining=remaining)
-        form = with_end_user(form, choice.engine, config, headers or {})
+        destination = await self.admit(form, principal, channel, remaining=remaining)
+        form = with_end_user(form, destination.engine, destination.config, headers or {})
         images, mask = await load_inputs() if load_inputs else ((), None)
         job = Job(
             id=new_job_id(),
             kind="edit" if isinstance(form, EditImageForm) else "generation",
             owner=principal.owner,
             channel=channel,
-            engine=choice.engine,
-            model=choice.model or "",
+            engine=destination.engine,
+            model=destination.model or "",
             # The permissions of a limited token were checked for this engine and model only.
-            pinned=choice.named or principal.engines is not None or principal.models is not None,
-            response_format=response_format or config.IMAGE_RESPONSE_FORMAT,
+            pinned=destination.named or principal.engines is not None or principal.models is not None,
+            response_format=response_format or destination.config.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
-        inline = not queue and self._fits_inline(config, choice.engine, form.n or 1, spent())
+        inline = not queue and self._fits_inline(destination, form.n or 1, spent())
         if inline or not self._settings.queue_url:
             return await self._run_inline(
                 job,
+                destination,
                 form,
                 images,
-                mask,
+                mask=mask,
                 claim=claim,
                 contents=contents,
                 remaining=remaining,
@@ -221,23 +227,24 @@ class Submission:
         end = self._clock() + self._settings.function_timeout_seconds
         return lambda: end - self._clock()
 
-    def _fits_inline(self, config: ImagesConfig, engine: str, n: int, spent: float) -> bool:
+    def _fits_inline(self, destination: Destination, n: int, spent: float) -> bool:
         """Whether a job ends within the request, even if its engine takes as long as its timeout allows."""
-        entry = REGISTRY[engine]
-        # An engine with limited concurrency has slots, which only the worker assigns.
-        if entry.max_concurrent is not None:
+        # A server with limited concurrency has slots, which only the worker assigns.
+        if destination.max_concurrent is not None:
             return False
-        seconds = max_engine_seconds(config) + (config.IMAGE_ENGINE_TIMEOUT * n if entry.has_own_queue else 0)
+        waiting = destination.config.IMAGE_ENGINE_TIMEOUT * n if destination.entry.has_own_queue else 0
+        seconds = destination.max_seconds + waiting
         limit = self._settings.inline_seconds
         return seconds <= limit and seconds + spent <= limit + _START_TOLERANCE_SECONDS
 
     async def _run_inline(
         self,
         job: Job,
+        destination: Destination,
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage],
-        mask: InputImage | None,
         *,
+        mask: InputImage | None,
         claim: Claim | None,
         contents: ImageContents | None,
         remaining: Remaining,
@@ -262,9 +269,10 @@ class Submission:
         await run_attempt(
             self._executor,
             job,
+            destination,
             form,
             images,
-            mask,
+            mask=mask,
             contents=contents,
             remaining=lambda: storing() - _RECORD_SECONDS,
         )

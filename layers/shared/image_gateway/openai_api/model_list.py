@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterator
 
 from image_gateway.access.principals import Principal
-from image_gateway.config.engine_choice import EngineChoice, choose_engine, configured_engine, server_url
 from image_gateway.config.store import ConfigStore
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import EngineTimeout, Forbidden, GatewayError, NotFound
@@ -16,6 +15,8 @@ from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.openai import OpenAIModel
+from image_gateway.routing.destination import Destination, configured_engine, server_url
+from image_gateway.routing.names import find_destination
 
 TIMEOUT_SECONDS = 8.0
 """Seconds that an engine may take to list its models."""
@@ -63,9 +64,9 @@ class ModelList:
         if failed and len(failed) == len(servers):
             raise failed[0]
         for name in config.IMAGE_MODEL_ALIASES:
-            choice = choose_engine(config, name, edit=False, allow_engine_prefix=True)
-            if _may_use(principal, choice):
-                listed.setdefault(name, OpenAIModel(id=name, owned_by=choice.engine))
+            destination = find_destination(config, name, edit=False, allow_engine_prefix=True)
+            if _may_use(principal, destination):
+                listed.setdefault(name, OpenAIModel(id=name, owned_by=destination.engine))
         return list(listed.values()), warnings
 
     async def get(self, name: str, principal: Principal) -> OpenAIModel:
@@ -76,20 +77,21 @@ class ModelList:
             GatewayError: a server of the engine failed, and no other one has the model.
         """
         config = (await self._configs.read()).config
-        choices = {edit: choose_engine(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)}
+        destinations = [find_destination(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)]
         failed: dict[tuple[str, str], GatewayError] = {}
-        for edit, choice in choices.items():
+        for destination in destinations:
             # Edits may have a server of their own, and generations or edits may have none.
-            url = server_url(config, choice.engine, edit=edit)
-            if url is None or (choice.engine, url) in failed or not _may_use(principal, choice):
+            engine = destination.engine
+            url = server_url(config, engine, edit=destination.edit)
+            if url is None or (engine, url) in failed or not _may_use(principal, destination):
                 continue
             try:
-                models = await self._models(config, choice.engine, edit)
+                models = await self._models(config, engine, destination.edit)
             except GatewayError as error:
-                failed[choice.engine, url] = error
+                failed[engine, url] = error
                 continue
-            if found := next((model for model in models if model.id == choice.model), None):
-                return OpenAIModel(id=name, owned_by=choice.engine, ends_on=found.ends_on)
+            if found := next((model for model in models if model.id == destination.model), None):
+                return OpenAIModel(id=name, owned_by=engine, ends_on=found.ends_on)
         if failed:
             # A server that failed may have the model.
             raise next(iter(failed.values()))
@@ -98,7 +100,7 @@ class ModelList:
     async def _models(self, config: ImagesConfig, engine: str, edit: bool) -> list[ModelInfo]:
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._engine(engine, config, edit=edit).models()
+                return await self._engine(Destination(engine=engine, model=None, config=config, edit=edit)).models()
         except TimeoutError:
             raise EngineTimeout(f"{engine} did not list its models within {self._timeout:g} s") from None
 
@@ -117,17 +119,17 @@ def _list_entries(
     config: ImagesConfig, engine: str, models: list[ModelInfo], principal: Principal, *, edit: bool
 ) -> Iterator[OpenAIModel]:
     for model in models:
-        if not _may_use(principal, EngineChoice(engine, model.id)):
+        if not _may_use(principal, Destination(engine=engine, model=model.id, config=config, edit=edit)):
             continue
         yield OpenAIModel(id=f"{engine}/{model.id}", owned_by=engine, ends_on=model.ends_on)
-        bare = choose_engine(config, model.id, edit=edit, allow_engine_prefix=True)
+        bare = find_destination(config, model.id, edit=edit, allow_engine_prefix=True)
         if (bare.engine, bare.model) == (engine, model.id):
             yield OpenAIModel(id=model.id, owned_by=engine, ends_on=model.ends_on)
 
 
-def _may_use(principal: Principal, choice: EngineChoice) -> bool:
+def _may_use(principal: Principal, destination: Destination) -> bool:
     try:
-        principal.require(choice.engine, choice.model)
+        principal.require(destination.engine, destination.model)
     except Forbidden:
         return False
     return True

@@ -4,12 +4,12 @@ import asyncio
 import logging
 
 from image_gateway.aws import Remaining
-from image_gateway.engines import REGISTRY
 from image_gateway.errors import EngineTimeout, GatewayError
 from image_gateway.jobs.attempt import run_attempt
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 from image_gateway.worker.cancel_watch import CancelWatch
 
 logger = logging.getLogger(__name__)
@@ -34,11 +34,12 @@ class AttemptRunner:
         self._executor = executor
         self._cancel_watch = cancel_watch
 
-    async def run(self, job: Job, remaining: Remaining) -> GatewayError | None:
+    async def run(self, job: Job, destination: Destination, remaining: Remaining) -> GatewayError | None:
         """Run a leased job once, and set its status to `succeeded` or `failed`. Nothing is stored in its record.
 
         Args:
             job: the job.
+            destination: where it goes.
             remaining: returns the seconds that are left for the attempt and for storing its images.
 
         Returns:
@@ -48,7 +49,7 @@ class AttemptRunner:
         try:
             # The outer timeout limits the time that stopping the engine's run may take.
             async with asyncio.timeout(seconds + _STOP_SECONDS), asyncio.timeout(seconds):
-                return await self._run(job, lambda: remaining() - _STORING_MARGIN_SECONDS)
+                return await self._run(job, destination, lambda: remaining() - _STORING_MARGIN_SECONDS)
         except GatewayError as error:
             job.fail(error)
             return error
@@ -56,7 +57,7 @@ class AttemptRunner:
             # Nothing is lost on an engine that can resume the run.
             timeout = EngineTimeout(
                 "The engine and its queue took longer than the time that the worker had left",
-                may_have_cost=not REGISTRY[job.engine].resumes_runs,
+                may_have_cost=not destination.entry.resumes_runs,
             )
             job.fail(timeout)
             return timeout
@@ -66,10 +67,10 @@ class AttemptRunner:
             job.fail(defect)
             return defect
 
-    async def _run(self, job: Job, remaining: Remaining) -> GatewayError | None:
+    async def _run(self, job: Job, destination: Destination, remaining: Remaining) -> GatewayError | None:
         async with self._cancel_watch.watch(job):
             form, images, mask = await self._inputs.load(job)
             # The job may have been canceled while its images were loaded.
-            if images or REGISTRY[job.engine].can_stop:
+            if images or destination.entry.can_stop:
                 await self._cancel_watch.check(job)
-            return await run_attempt(self._executor, job, form, images, mask, remaining=remaining)
+            return await run_attempt(self._executor, job, destination, form, images, mask=mask, remaining=remaining)

@@ -5,14 +5,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from image_gateway.config.timeouts import max_engine_seconds
-from image_gateway.engines import REGISTRY, EngineEntry
+from image_gateway.engines import EngineEntry
 from image_gateway.engines.protocol import Observable
 from image_gateway.errors import Busy, GatewayError
 from image_gateway.images.inputs import MAX_TOTAL_BYTES
 from image_gateway.jobs.engine_factory import EngineFactory
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination
 from image_gateway.slots.process import ProcessSlots
 
 _IMAGE_BYTES = 16 * 2**20
@@ -51,34 +50,30 @@ class Slots:
         self._memory_freed = asyncio.Event()
 
     @asynccontextmanager
-    async def hold(
-        self, job: Job, engine: str, config: ImagesConfig, *, max_wait_seconds: float
-    ) -> AsyncIterator[None]:
+    async def hold(self, job: Job, destination: Destination, *, max_wait_seconds: float) -> AsyncIterator[None]:
         """Hold the job's slot and memory while the block runs.
 
         Args:
             job: the job.
-            engine: the engine that will run it.
-            config: has the URL of the engine's server.
+            destination: where it goes.
             max_wait_seconds: how long to wait for other jobs of this process.
 
         Raises:
             Busy: there is no slot, or no memory; `retry_after` says after how many seconds to try again.
             StorageUnavailable: the table does not respond.
         """
-        entry = REGISTRY[engine]
+        limit = destination.max_concurrent
         deadline = asyncio.get_running_loop().time() + max_wait_seconds
         async with AsyncExitStack() as held:
-            if entry.max_concurrent is not None:
-                server = f"{engine}#{getattr(config, entry.url_field)}"
+            if limit is not None:
                 slots = self._server_slots.hold(
-                    server, entry.max_concurrent, job.id, job.owner, max_wait_seconds=max_wait_seconds
+                    destination.server, limit, job.id, job.owner, max_wait_seconds=max_wait_seconds
                 )
                 slot = await held.enter_async_context(slots)
-                if slot.replaces_dead and entry.max_concurrent == 1:
-                    await self._wait_until_idle(engine, config, deadline)
+                if slot.replaces_dead and limit == 1:
+                    await self._wait_until_idle(destination, deadline)
             # A job that needs more than there is runs alone.
-            size = min(_required_memory(job, entry), self._total_memory)
+            size = min(_required_memory(job, destination.entry), self._total_memory)
             await self._reserve_memory(size, deadline)
             try:
                 yield
@@ -86,15 +81,15 @@ class Slots:
                 self._free_memory += size
                 self._memory_freed.set()
 
-    async def _wait_until_idle(self, name: str, config: ImagesConfig, deadline: float) -> None:
+    async def _wait_until_idle(self, destination: Destination, deadline: float) -> None:
         """Wait until a server has ended what a dead holder left there, for as long as that may take.
 
         The work is not interrupted: a holder that only could not reach the table would lose images.
         """
-        deadline = min(deadline, asyncio.get_running_loop().time() + max_engine_seconds(config))
+        deadline = min(deadline, asyncio.get_running_loop().time() + destination.max_seconds)
         # The job's attempt reports what is wrong with the configuration.
         with suppress(GatewayError, TimeoutError):
-            engine = self._engine(name, config)
+            engine = self._engine(destination)
             async with asyncio.timeout_at(deadline):
                 while isinstance(engine, Observable) and await engine.is_busy():
                     await self._sleep(_BUSY_PAUSE_SECONDS)

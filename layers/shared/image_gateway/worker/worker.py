@@ -11,14 +11,14 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from image_gateway.aws import Remaining
-from image_gateway.config.engine_choice import EngineChoice, choice_for_job
-from image_gateway.config.store import ConfigStore
-from image_gateway.config.timeouts import max_engine_seconds, timeout_problem
+from image_gateway.config.timeouts import timeout_problem
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, EngineError, GatewayError, NotConfigured
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import KINDS, Job, utc_now
+from image_gateway.routing.destination import Destination
+from image_gateway.routing.router import Router
 from image_gateway.worker.attempt_runner import AttemptRunner
 from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
 from image_gateway.worker.retry_policy import (
@@ -45,7 +45,7 @@ class Worker:
         max_invocation_seconds: the function's timeout.
         jobs: where jobs are stored.
         queue: where jobs that must wait are queued.
-        configs: the deployment's configuration.
+        router: decides where jobs go.
         attempts: runs the attempts.
         completion: completes jobs.
         slots: limits the jobs that run concurrently.
@@ -57,7 +57,7 @@ class Worker:
         max_invocation_seconds: float,
         jobs: JobStore,
         queue: JobQueue,
-        configs: ConfigStore,
+        router: Router,
         attempts: AttemptRunner,
         completion: JobCompletion,
         slots: Slots,
@@ -65,7 +65,7 @@ class Worker:
         self._max_invocation_seconds = max_invocation_seconds
         self._jobs = jobs
         self._queue = queue
-        self._configs = configs
+        self._router = router
         self._attempts = attempts
         self._completion = completion
         self._slots = slots
@@ -105,13 +105,11 @@ class Worker:
             await self._queue.send(job.id, owner=job.owner, delay_seconds=early)
             return True
         # Without the configuration this invocation can do nothing else, so it waits for it.
-        config = (await self._configs.read(lambda: remaining() - _COMPLETION_SECONDS)).config
-        choice = choice_for_job(job, job.request.get("model"), config)
-        engine = choice.engine
-        required = max_engine_seconds(config) + MARGIN_SECONDS
-        if problem := _unknown_to_this_version(job, engine):
+        destination = await self._router.of_job(job, lambda: remaining() - _COMPLETION_SECONDS)
+        required = destination.max_seconds + MARGIN_SECONDS
+        if problem := _unknown_to_this_version(job, destination.engine):
             return await self._completion.fail(job, NotConfigured(problem), remaining)
-        if problem := timeout_problem(config, self._max_invocation_seconds):
+        if problem := timeout_problem(destination.config, self._max_invocation_seconds):
             return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"), remaining)
         if remaining() < required:
             await self._queue.send(job.id, owner=job.owner)
@@ -119,13 +117,13 @@ class Worker:
         async with AsyncExitStack() as held:
             try:
                 max_wait = remaining() - required
-                await held.enter_async_context(self._slots.hold(job, engine, config, max_wait_seconds=max_wait))
+                await held.enter_async_context(self._slots.hold(job, destination, max_wait_seconds=max_wait))
             except Busy as busy:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, choice, remaining, lambda: remaining() - required)
+            return await self._run(job.id, destination, remaining, lambda: remaining() - required)
 
-    async def _run(self, job_id: str, choice: EngineChoice, remaining: Remaining, spare: Remaining) -> bool:
+    async def _run(self, job_id: str, destination: Destination, remaining: Remaining, spare: Remaining) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
@@ -133,8 +131,8 @@ class Worker:
             job_id,
             holder,
             remaining() + GRACE_SECONDS,
-            choice.engine,
-            model=choice.model or "",
+            destination.engine,
+            model=destination.model or "",
             spare=lambda: min(spare(), remaining() - leasing_ends),
         )
         if lease is None:
@@ -142,7 +140,7 @@ class Worker:
         job = lease.job
         if is_lost(lease):
             return await self._completion.complete_lost(lease, holder, remaining)
-        error = await self._attempts.run(job, lambda: remaining() - _COMPLETION_SECONDS)
+        error = await self._attempts.run(job, destination, lambda: remaining() - _COMPLETION_SECONDS)
         retryable = error is not None and is_retryable(error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             # What another engine makes would be paid for a second time.

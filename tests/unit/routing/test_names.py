@@ -1,12 +1,13 @@
-"""Choice of the engine and the model of a request."""
+"""Names of models in requests, and where they lead."""
 
 from typing import Any
 
 import pytest
 
-from image_gateway.config.engine_choice import EngineChoice, choice_for_job, choose_engine, engine_for_job, server_url
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import Destination, server_url
+from image_gateway.routing.names import destination_of_job, find_destination
 
 TWO_ENGINES = {
     "IMAGE_GENERATION_ENGINE": "openai",
@@ -18,41 +19,51 @@ TWO_ENGINES = {
 OFFICIAL_GEMINI = "https://generativelanguage.googleapis.com/v1beta"
 
 
+Chosen = tuple[str, str | None, bool]
+"""An engine, a model, and whether the request named them."""
+
+
+def chosen(destination: Destination) -> Chosen:
+    return destination.engine, destination.model, destination.named
+
+
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
-        (None, EngineChoice("openai", "gpt-image-2")),
-        ("", EngineChoice("openai", "gpt-image-2")),
-        ("flux", EngineChoice("openai", "flux")),
-        ("comfyui/flux-dev", EngineChoice("comfyui", "flux-dev", named=True)),
-        ("comfyui/models/flux.safetensors", EngineChoice("comfyui", "models/flux.safetensors", named=True)),
-        ("comfyui/", EngineChoice("comfyui", None, named=True)),
-        ("comfyui", EngineChoice("openai", "comfyui")),
-        ("openai/gpt-image-2", EngineChoice("openai", "gpt-image-2", named=True)),
-        ("openai/openai/gpt-image-2", EngineChoice("openai", "openai/gpt-image-2", named=True)),
-        ("black-forest-labs/flux", EngineChoice("openai", "black-forest-labs/flux")),
-        ("gemini/gemini-3-pro-image", EngineChoice("openai", "gemini/gemini-3-pro-image")),
-        ("ComfyUI/flux-dev", EngineChoice("openai", "ComfyUI/flux-dev")),
+        (None, ("openai", "gpt-image-2", False)),
+        ("", ("openai", "gpt-image-2", False)),
+        ("flux", ("openai", "flux", False)),
+        ("comfyui/flux-dev", ("comfyui", "flux-dev", True)),
+        ("comfyui/models/flux.safetensors", ("comfyui", "models/flux.safetensors", True)),
+        ("comfyui/", ("comfyui", None, True)),
+        ("comfyui", ("openai", "comfyui", False)),
+        ("openai/gpt-image-2", ("openai", "gpt-image-2", True)),
+        ("openai/openai/gpt-image-2", ("openai", "openai/gpt-image-2", True)),
+        ("black-forest-labs/flux", ("openai", "black-forest-labs/flux", False)),
+        ("gemini/gemini-3-pro-image", ("openai", "gemini/gemini-3-pro-image", False)),
+        ("ComfyUI/flux-dev", ("openai", "ComfyUI/flux-dev", False)),
     ],
 )
-def test_a_model_can_have_the_prefix_of_a_configured_engine(model: str | None, expected: EngineChoice) -> None:
+def test_a_model_can_have_the_prefix_of_a_configured_engine(model: str | None, expected: Chosen) -> None:
     """Any other name is a model of the engine that is configured for generation."""
-    assert choose_engine(ImagesConfig(**TWO_ENGINES), model, edit=False, allow_engine_prefix=True) == expected
+    config = ImagesConfig(**TWO_ENGINES)
+
+    assert chosen(find_destination(config, model, edit=False, allow_engine_prefix=True)) == expected
 
 
 def test_a_prefix_is_part_of_the_models_name_on_other_channels() -> None:
     """There, names come from the engine's own list."""
-    chosen = choose_engine(ImagesConfig(**TWO_ENGINES), "comfyui/flux-dev", edit=False)
+    destination = find_destination(ImagesConfig(**TWO_ENGINES), "comfyui/flux-dev", edit=False)
 
-    assert chosen == EngineChoice("openai", "comfyui/flux-dev")
+    assert chosen(destination) == ("openai", "comfyui/flux-dev", False)
 
 
 def test_the_configured_model_is_only_used_with_the_configured_engine() -> None:
     """Another engine uses its own default."""
     config = ImagesConfig(**TWO_ENGINES)
 
-    assert choose_engine(config, "comfyui/", edit=False, allow_engine_prefix=True).model is None
-    assert choose_engine(config, None, edit=False).model == "gpt-image-2"
+    assert find_destination(config, "comfyui/", edit=False, allow_engine_prefix=True).model is None
+    assert find_destination(config, None, edit=False).model == "gpt-image-2"
 
 
 @pytest.mark.parametrize(
@@ -90,10 +101,7 @@ def test_a_pinned_job_keeps_its_engine_and_model() -> None:
     """A later change of the configuration does not change them."""
     job = Job(id="1", kind="generation", owner="token:1", engine="comfyui", model="flux", pinned=True)
 
-    assert engine_for_job(job, ImagesConfig(**TWO_ENGINES)) == "comfyui"
-    assert choice_for_job(job, "comfyui/other", ImagesConfig(**TWO_ENGINES)) == EngineChoice(
-        "comfyui", "flux", named=True
-    )
+    assert chosen(destination_of_job(job, ImagesConfig(**TWO_ENGINES))) == ("comfyui", "flux", True)
 
 
 def test_a_job_that_is_not_pinned_follows_the_configuration() -> None:
@@ -101,8 +109,7 @@ def test_a_job_that_is_not_pinned_follows_the_configuration() -> None:
     job = Job(id="1", kind="edit", owner="token:1", engine="comfyui", model="flux")
     config = ImagesConfig(IMAGE_EDIT_ENGINE="gemini", IMAGE_EDIT_MODEL="gemini-3-pro-image")
 
-    assert engine_for_job(job, config) == "gemini"
-    assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")
+    assert chosen(destination_of_job(job, config)) == ("gemini", "gemini-3-pro-image", False)
 
 
 def test_a_running_job_stays_on_its_engine() -> None:
@@ -110,8 +117,7 @@ def test_a_running_job_stays_on_its_engine() -> None:
     job = Job(id="1", kind="generation", owner="token:1", engine="comfyui", model="flux", status="running")
     config = ImagesConfig(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-3-pro-image")
 
-    assert engine_for_job(job, config) == "comfyui"
-    assert choice_for_job(job, None, config) == EngineChoice("comfyui", "flux", named=True)
+    assert chosen(destination_of_job(job, config)) == ("comfyui", "flux", True)
 
 
 def test_a_running_job_takes_the_model_of_the_configuration() -> None:
@@ -119,30 +125,30 @@ def test_a_running_job_takes_the_model_of_the_configuration() -> None:
     job = Job(id="1", kind="generation", owner="token:1", engine="gemini", status="running")
     config = ImagesConfig(IMAGE_GENERATION_ENGINE="gemini", IMAGE_GENERATION_MODEL="gemini-3-pro-image")
 
-    assert choice_for_job(job, None, config) == EngineChoice("gemini", "gemini-3-pro-image")
+    assert chosen(destination_of_job(job, config)) == ("gemini", "gemini-3-pro-image", False)
 
 
 @pytest.mark.parametrize(
     ("alias", "target", "expected"),
     [
-        ("dall-e-3", "gpt-image-2", EngineChoice("openai", "gpt-image-2")),
-        ("dall-e-3", "comfyui/flux-dev", EngineChoice("comfyui", "flux-dev", named=True)),
-        ("team/draft", "openai/flux", EngineChoice("openai", "flux", named=True)),
-        ("a", "b", EngineChoice("openai", "b")),
+        ("dall-e-3", "gpt-image-2", ("openai", "gpt-image-2", False)),
+        ("dall-e-3", "comfyui/flux-dev", ("comfyui", "flux-dev", True)),
+        ("team/draft", "openai/flux", ("openai", "flux", True)),
+        ("a", "b", ("openai", "b", False)),
     ],
 )
 @pytest.mark.parametrize("prefixes", [True, False])
 def test_an_alias_stands_for_a_model_or_an_engine_and_a_model(
-    alias: str, target: str, expected: EngineChoice, *, prefixes: bool
+    alias: str, target: str, expected: Chosen, *, prefixes: bool
 ) -> None:
     """On every channel, because the operator chose it. It is resolved once."""
     config = ImagesConfig.model_validate({**TWO_ENGINES, "IMAGE_MODEL_ALIASES": {alias: target, "b": "c"}})
 
-    assert choose_engine(config, alias, edit=False, allow_engine_prefix=prefixes) == expected
+    assert chosen(find_destination(config, alias, edit=False, allow_engine_prefix=prefixes)) == expected
 
 
 def test_the_configured_model_is_no_alias() -> None:
     """The operator can name the model itself."""
     config = ImagesConfig.model_validate({**TWO_ENGINES, "IMAGE_MODEL_ALIASES": {"gpt-image-2": "flux"}})
 
-    assert choose_engine(config, None, edit=False) == EngineChoice("openai", "gpt-image-2")
+    assert chosen(find_destination(config, None, edit=False)) == ("openai", "gpt-image-2", False)

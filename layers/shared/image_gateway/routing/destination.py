@@ -1,0 +1,104 @@
+"""A destination: the server, engine and model that a job goes to, with the configuration that is valid there."""
+
+from dataclasses import dataclass, field
+
+from image_gateway.config.fallbacks import with_edit_fallbacks
+from image_gateway.config.timeouts import max_engine_seconds
+from image_gateway.engines import REGISTRY, EngineEntry, default_connection, field_for
+from image_gateway.errors import Disabled
+from image_gateway.models.config import ImagesConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where a job goes.
+
+    Attributes:
+        engine: the name of the engine.
+        model: the name that the model has at the engine; None for the engine's default.
+        config: the configuration that is valid there.
+        edit: whether the job is an edit.
+        named: whether the request named the engine. If so, a later change of the configuration does not change it.
+    """
+
+    engine: str
+    model: str | None
+    config: ImagesConfig = field(repr=False)
+    edit: bool = False
+    named: bool = False
+
+    @property
+    def connection(self) -> str:
+        """The name of the server's connection."""
+        return default_connection(self.engine, edit=self.edit)
+
+    @property
+    def entry(self) -> EngineEntry:
+        """The engine's entry in the registry.
+
+        Raises:
+            KeyError: this version does not know the engine.
+        """
+        return REGISTRY[self.engine]
+
+    @property
+    def max_concurrent(self) -> int | None:
+        """How many jobs the server runs at once; None: no limit."""
+        return self.entry.max_concurrent
+
+    @property
+    def server(self) -> str:
+        """The server's identity for its slots: all connections to the same server share them."""
+        config = with_edit_fallbacks(self.config) if self.edit else self.config
+        return f"{self.engine}#{getattr(config, field_for(self.entry.url_field, edit=self.edit))}"
+
+    @property
+    def max_seconds(self) -> float:
+        """How long a job may take there, in seconds, including the rewriting of its prompt."""
+        return max_engine_seconds(self.config)
+
+    def require_enabled(self) -> None:
+        """Check that the configuration enables the operation.
+
+        Raises:
+            Disabled: generation or editing is switched off.
+        """
+        require_enabled(self.config, edit=self.edit)
+
+
+def configured_engine(config: ImagesConfig, *, edit: bool) -> str:
+    """Return the configured engine for generation or for edits."""
+    return config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE
+
+
+def configured_destination(config: ImagesConfig, *, edit: bool) -> Destination:
+    """Return where requests go that name no model."""
+    default = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
+    return Destination(engine=configured_engine(config, edit=edit), model=default or None, config=config, edit=edit)
+
+
+def server_url(config: ImagesConfig, engine: str, *, edit: bool) -> str | None:
+    """Return the base URL of the engine's server for generation or for edits; None if the engine is not configured.
+
+    An engine is configured if its URL is set. If the URL is the default, which is the provider's own, the key must be
+    set too.
+    """
+    entry = REGISTRY[engine]
+    if edit:
+        config = with_edit_fallbacks(config)
+    url_field, key_field = (field_for(name, edit=edit) for name in (entry.url_field, entry.key_field))
+    url: str = getattr(config, url_field)
+    needs_key = url == ImagesConfig.model_fields[url_field].default
+    return url if url and (getattr(config, key_field) or not needs_key) else None
+
+
+def require_enabled(config: ImagesConfig, *, edit: bool) -> None:
+    """Check that a configuration enables generation or, with `edit`, editing.
+
+    Raises:
+        Disabled: it is switched off.
+    """
+    if edit and not config.ENABLE_IMAGE_EDIT:
+        raise Disabled("Image editing is switched off (ENABLE_IMAGE_EDIT)")
+    if not edit and not config.ENABLE_IMAGE_GENERATION:
+        raise Disabled("Image generation is switched off (ENABLE_IMAGE_GENERATION)")
