@@ -1,0 +1,151 @@
+"""Inspects a workflow: proposes its node map, and reports its problems."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from image_gateway.engines.comfyui.inspection.canvas import canvas_inputs, trace_canvas
+from image_gateway.engines.comfyui.inspection.findings import Finding, Inspection, Option, Problem, Spot, proposals
+from image_gateway.engines.comfyui.inspection.graph import MAX_STEPS, Graph, TooComplexError
+from image_gateway.engines.comfyui.inspection.loaders import ImageFinder, find_model
+from image_gateway.engines.comfyui.inspection.numbers import NumberFinder, Numbers, NumberType
+from image_gateway.engines.comfyui.inspection.outputs import Outputs, find_outputs, output_finding, output_problems
+from image_gateway.engines.comfyui.inspection.prompts import Blocked, PromptFinder
+from image_gateway.engines.comfyui.inspection.reading import read_workflow
+from image_gateway.engines.comfyui.inspection.samplers import Makers, find_makers
+from image_gateway.engines.comfyui.inspection.sizes import SizeFinder
+from image_gateway.engines.comfyui.inspection.walk import Walk
+
+_MAX_PROBLEMS = 20
+"""How many problems of one kind are reported."""
+
+_ORDER = ("model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask", "output")
+
+
+def inspect_workflow(given: str | dict[str, Any], *, max_steps: int = MAX_STEPS) -> Inspection:
+    """Inspect a workflow, as text or as an object. Anything may be given: what is wrong with it is in the result."""
+    reading = read_workflow(given)
+    if reading.workflow is None:
+        return Inspection(problems=reading.problems)
+    inspection = inspect_graph(Graph(reading.workflow, max_steps))
+    return Inspection(inspection.nodes, (*reading.problems, *inspection.problems))
+
+
+def inspect_graph(graph: Graph) -> Inspection:
+    """Inspect a workflow that could be read."""
+    problems = list(_structure_problems(graph))
+    try:
+        findings, found = _Inspection(graph).run()
+    except TooComplexError:
+        detail = "The workflow has too many links to follow all of them: write its node map by hand."
+        return Inspection(problems=(*problems, Problem("too_complex", detail)))
+    findings.sort(key=lambda finding: _ORDER.index(finding.type))
+    return Inspection(proposals(_checked(graph, findings)), (*problems, *found))
+
+
+class _Inspection:
+    """One inspection of a workflow."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._walk = Walk(graph)
+        self._numbers = NumberFinder(self._walk)
+        self._blocked: dict[Blocked, None] = {}
+
+    def run(self) -> tuple[list[Finding], list[Problem]]:
+        """Return what was found, and the problems."""
+        outputs = find_outputs(self._walk)
+        reach = self._graph.before(outputs.all) if outputs.all else set(self._graph.classes)
+        makers = find_makers(self._walk, reach)
+        canvas = trace_canvas(self._walk, self._canvas_start(outputs, makers))
+        prompts = PromptFinder(self._walk, makers)
+        sizes = SizeFinder(self._walk, canvas, self._numbers, reach)
+        images = ImageFinder(self._walk, reach, canvas)
+        texts, measures = prompts.find(), sizes.find()
+        found = [find_model(self._walk, makers), self._steps(makers), self._seed(makers)]
+        found += [*texts, *measures, *self._generated(makers), *images.find(), output_finding(self._walk, outputs)]
+        self._blocked |= prompts.blocked | sizes.blocked
+        problems = [*output_problems(self._walk, outputs), *self._linked_inputs(), *images.problems]
+        if not any(finding.type == "prompt" for finding in texts):
+            detail = "No input for a prompt was found: every request would get the same image."
+            problems.append(Problem("no_prompt", detail))
+        return [finding for finding in found if finding], problems
+
+    def _canvas_start(self, outputs: Outputs, makers: Makers) -> list[Any]:
+        nodes = outputs.all or makers.samplers
+        return [link for node_id in nodes for link in canvas_inputs(self._walk, node_id)]
+
+    def _steps(self, makers: Makers) -> Finding | None:
+        finding = self._number("steps", makers.samplers, "the samplers work in so many steps")
+        if finding is None or len(finding.spots) == 1:
+            return finding
+        values = {self._graph.literals[spot.node_id][spot.key] for spot in finding.spots}
+        parts = [node_id for node_id in makers.samplers if "end_at_step" in self._inputs(node_id)]
+        if len(values) > 1 or parts:
+            finding.sure = False
+            reason = "the samplers share the steps" if parts else "the samplers work in different numbers of steps"
+            finding.why = f"{finding.why}; {reason}"
+            finding.options.append(Option((finding.spots[0],), "only the first sampler"))
+        return finding
+
+    def _seed(self, makers: Makers) -> Finding | None:
+        samplers = [*makers.samplers, *makers.detailers]
+        return self._number("seed", samplers, "the samplers start from this noise")
+
+    def _number(self, type_: NumberType, nodes: list[str], why: str) -> Finding | None:
+        numbers = Numbers()
+        for node_id in nodes:
+            numbers.add(self._numbers.of_sampler(node_id, type_))
+        self._blocked.update(dict.fromkeys(numbers.blocked))
+        if not numbers.spots:
+            return None
+        why = f"{why}; {numbers.unsure}" if numbers.unsure else why
+        return Finding(type_, numbers.spots, not numbers.unsure, why)
+
+    def _generated(self, makers: Makers) -> list[Finding]:
+        """Return the numbers of nodes that make an image by themselves, where no sampler does."""
+        if makers.samplers:
+            return []
+        findings = []
+        types: tuple[NumberType, ...] = ("width", "height", "n", "steps", "seed")
+        for type_ in types:
+            nodes = [node_id for node_id in makers.generators if type_ in self._walk.known(node_id).inputs]
+            if finding := self._number(type_, nodes, "the node that makes the image takes it"):
+                finding.sure = finding.sure and (type_ == "seed" or len(finding.spots) == 1)
+                findings.append(finding)
+        return findings
+
+    def _inputs(self, node_id: str) -> set[str]:
+        return self._graph.literals[node_id].keys() | self._graph.links[node_id].keys()
+
+    def _linked_inputs(self) -> Iterable[Problem]:
+        for node_id, name, source in list(self._blocked)[:_MAX_PROBLEMS]:
+            detail = (
+                f"The input {name} of {self._graph.label(node_id)} is linked to {self._graph.label(source)}, which "
+                "makes the value itself: if requests are to set it, remove the link in the editor and export again."
+            )
+            yield Problem("linked_input", detail, node_id)
+
+
+def _structure_problems(graph: Graph) -> Iterable[Problem]:
+    for node_id, name, missing in graph.dangling[:_MAX_PROBLEMS]:
+        detail = f"The input {name} of {graph.label(node_id)} is linked to node {missing}, which the workflow lacks."
+        yield Problem("missing_input", detail, node_id)
+    if graph.in_cycle is not None:
+        detail = f"{graph.label(graph.in_cycle)} depends on its own output, so ComfyUI cannot run the workflow."
+        yield Problem("cycle", detail, graph.in_cycle)
+
+
+def _checked(graph: Graph, findings: list[Finding]) -> list[Finding]:
+    """Keep what a node map can name: inputs that nodes have and that are not linked. No input has two meanings."""
+    taken: dict[Spot, Finding] = {}
+    for finding in findings:
+        finding.spots = [
+            spot for spot in finding.spots if finding.type == "output" or spot.key in graph.literals[spot.node_id]
+        ]
+        for spot in finding.spots:
+            if finding.type != "output" and (other := taken.setdefault(spot, finding)) is not finding:
+                for doubtful in (finding, other):
+                    doubtful.sure, doubtful.why = False, f"{doubtful.why}; the same input is also {other.type}"
+        if graph.in_cycle is not None:
+            finding.sure = False
+    return [finding for finding in findings if finding.spots]
