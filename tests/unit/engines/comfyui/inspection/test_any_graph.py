@@ -46,10 +46,10 @@ def test_any_graph_gives_a_map_that_its_workflow_can_take(workflow: Workflow) ->
 @given(st.recursive(_VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=9))
 def test_any_json_gives_an_answer(value: Any) -> None:
     """What is no workflow has a problem, and no proposals."""
-    for given_value in [json.dumps(value), *([value] if isinstance(value, dict) else [])]:
-        inspection = inspect_workflow(given_value)
-        assert inspection.problems
-        assert not inspection.nodes
+    inspection = inspect_workflow(json.dumps(value))
+
+    assert inspection.problems
+    assert not inspection.nodes
 
 
 @given(st.text(max_size=30))
@@ -67,7 +67,7 @@ def test_long_chains_take_a_number_of_steps_in_proportion(nodes: int) -> None:
     inspection = inspect_graph(graph)
 
     assert [node.node_ids for node in inspection.nodes if node.type == "prompt"] == [("text",)]
-    assert graph.steps < 60 * nodes
+    assert graph.steps < 10 * nodes
 
 
 def test_dense_graphs_stop_at_the_limit() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from image_gateway.models.workflow import Workflow
 from image_gateway.models.workflow_outputs import is_link
 
-MAX_STEPS = 400_000
+MAX_STEPS = 200_000
 """How many inputs all walks of one inspection may look at: about a second of CPU."""
 
 

@@ -13,10 +13,13 @@ from image_gateway.engines.comfyui.inspection.prompts import Blocked, PromptFind
 from image_gateway.engines.comfyui.inspection.reading import read_workflow
 from image_gateway.engines.comfyui.inspection.samplers import Makers, find_makers
 from image_gateway.engines.comfyui.inspection.sizes import SizeFinder
-from image_gateway.engines.comfyui.inspection.walk import Walk
+from image_gateway.engines.comfyui.inspection.walk import Walk, is_number
 
 _MAX_PROBLEMS = 20
 """How many problems of one kind are reported."""
+
+_ALL_STEPS = 1000
+"""An `end_at_step` of so many or more is the end: nobody samples in so many steps."""
 
 _ORDER = ("model", "prompt", "negative_prompt", "width", "height", "n", "steps", "seed", "image", "mask", "output")
 
@@ -60,9 +63,10 @@ class _Inspection:
         prompts = PromptFinder(self._walk, makers)
         sizes = SizeFinder(self._walk, canvas, self._numbers, reach)
         images = ImageFinder(self._walk, reach, canvas)
-        texts, measures = prompts.find(), sizes.find()
+        texts = prompts.find()
+        measures = sizes.find() if makers.samplers or not makers.generators else self._of_generators(makers)
         found = [find_model(self._walk, makers), self._steps(makers), self._seed(makers)]
-        found += [*texts, *measures, *self._generated(makers), *images.find(), output_finding(self._walk, outputs)]
+        found += [*texts, *measures, *images.find(), output_finding(self._walk, outputs)]
         self._blocked |= prompts.blocked | sizes.blocked
         problems = [*output_problems(self._walk, outputs), *self._linked_inputs(), *images.problems]
         if not any(finding.type == "prompt" for finding in texts):
@@ -76,14 +80,15 @@ class _Inspection:
 
     def _steps(self, makers: Makers) -> Finding | None:
         finding = self._number("steps", makers.samplers, "the samplers work in so many steps")
-        if finding is None or len(finding.spots) == 1:
-            return finding
+        if finding is None:
+            return None
         values = {self._graph.literals[spot.node_id][spot.key] for spot in finding.spots}
-        parts = [node_id for node_id in makers.samplers if "end_at_step" in self._inputs(node_id)]
+        parts = any(map(self._has_part_of_the_steps, makers.samplers))
         if len(values) > 1 or parts:
             finding.sure = False
             reason = "the samplers share the steps" if parts else "the samplers work in different numbers of steps"
             finding.why = f"{finding.why}; {reason}"
+        if len(finding.spots) > 1 and not finding.sure:
             finding.options.append(Option((finding.spots[0],), "only the first sampler"))
         return finding
 
@@ -101,10 +106,8 @@ class _Inspection:
         why = f"{why}; {numbers.unsure}" if numbers.unsure else why
         return Finding(type_, numbers.spots, not numbers.unsure, why)
 
-    def _generated(self, makers: Makers) -> list[Finding]:
-        """Return the numbers of nodes that make an image by themselves, where no sampler does."""
-        if makers.samplers:
-            return []
+    def _of_generators(self, makers: Makers) -> list[Finding]:
+        """Return the numbers of nodes that make an image by themselves."""
         findings = []
         types: tuple[NumberType, ...] = ("width", "height", "n", "steps", "seed")
         for type_ in types:
@@ -114,8 +117,12 @@ class _Inspection:
                 findings.append(finding)
         return findings
 
-    def _inputs(self, node_id: str) -> set[str]:
-        return self._graph.literals[node_id].keys() | self._graph.links[node_id].keys()
+    def _has_part_of_the_steps(self, node_id: str) -> bool:
+        """Return whether a sampler works from one step to another, which stand in the workflow too."""
+        literals, links = self._graph.literals[node_id], self._graph.links[node_id]
+        first, last = literals.get("start_at_step", 0), literals.get("end_at_step", _ALL_STEPS)
+        linked = not links.keys().isdisjoint(("start_at_step", "end_at_step"))
+        return linked or first != 0 or (is_number(last) and last < _ALL_STEPS)
 
     def _linked_inputs(self) -> Iterable[Problem]:
         for node_id, name, source in list(self._blocked)[:_MAX_PROBLEMS]:

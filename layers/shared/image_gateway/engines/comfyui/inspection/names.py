@@ -17,9 +17,9 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
     ),
 }
 _OTHER: dict[Kind, re.Pattern[str]] = {
-    "conditioning": re.compile(r"style|image|control_net|text$"),
+    "conditioning": re.compile(r"style|image|control_net|text$|empty"),
     "latent": re.compile(r"model|noise_mask"),
-    "image": re.compile(r"model|vision|mask|embeds$|output|proj|(^|_)ref(_|erence)"),
+    "image": re.compile(r"model|vision|mask|output|proj|(^|_)ref(_|erence)"),
     "model": re.compile(
         r"upscale|vision|control|style|vae|clip|bbox|segm|sam|caption|llm|patch|audio|face|pulid|insight|ipadapter|name"
     ),
@@ -29,6 +29,7 @@ _OTHER: dict[Kind, re.Pattern[str]] = {
     ),
 }
 _HELPERS = re.compile(r"(^|_)(pipe|ctx|context|tuple|guider|config|settings|conds)(_|\d|$)|(text|prompt)_embeds")
+_PASSING = re.compile(r"^$|^\*$|any|^value|^input|^source$|^in$|^data$|^int$|^number$")
 _POSITIVE, _NEGATIVE = re.compile(r"(^|_)(positive|pos)"), re.compile(r"(^|_)(negative|neg)")
 
 ENCODER_TEXTS = frozenset(
@@ -56,6 +57,11 @@ def carries(name: str, kind: Kind) -> bool:
     """Return whether an input of this name takes a value of this kind."""
     name = name.lower()
     return bool(_PATTERNS[kind].search(name)) and not _OTHER[kind].search(name)
+
+
+def passes_on(name: str) -> bool:
+    """Return whether the only input of a node may be what the node passes on: the name says nothing of the value."""
+    return bool(_PASSING.search(name.lower()))
 
 
 def carries_all(name: str) -> bool:

@@ -14,7 +14,7 @@ NumberType = Literal["seed", "steps", "width", "height", "n"]
 _HELPERS: dict[str, tuple[str, ...]] = {"seed": ("noise",), "steps": ("sigmas",)}
 """Inputs of samplers whose nodes hold a number in their place, as RandomNoise and BasicScheduler do."""
 
-_PRESETS = ("ratio", "preset", "resolution", "dimensions", "size_preset", "mode")
+_PRESETS = ("ratio", "preset", "resolution", "dimensions")
 
 
 @dataclass(slots=True)
@@ -122,8 +122,9 @@ class NumberFinder:
         """Return why a node may not use the number that it holds."""
         if type_ not in ("width", "height"):
             return ""
-        texts = [name for name, value in self._graph.literals[node_id].items() if isinstance(value, str)]
-        presets = any(word in name.lower() for name in texts for word in _PRESETS)
+        texts = {name: value for name, value in self._graph.literals[node_id].items() if isinstance(value, str)}
+        chosen = [name for name, value in texts.items() if "custom" not in value.lower()]
+        presets = any(word in name.lower() for name in chosen for word in _PRESETS)
         if self._walk.known(node_id).role == "has_presets" or presets:
             return f"{self._graph.label(node_id)} may take the size from a preset"
         return ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from image_gateway.engines.comfyui.inspection.findings import Finding, Option, Spot
-from image_gateway.engines.comfyui.inspection.names import Role
+from image_gateway.engines.comfyui.inspection.names import ENCODER_TEXTS, Role, role_of
 from image_gateway.engines.comfyui.inspection.samplers import Makers
 from image_gateway.engines.comfyui.inspection.texts import TextFinder, Texts
 from image_gateway.engines.comfyui.inspection.walk import Walk
@@ -48,7 +48,10 @@ class PromptFinder:
         readings, doubts = [], []
         for sampler in self._makers.samplers:
             found, doubt = self._readings(sampler, role)
-            readings += [reading for reading in found if not set(reading.texts.spots) & set(others)]
+            found = [reading for reading in found if not set(reading.texts.spots) & set(others)]
+            if len({tuple(reading.texts.spots) for reading in found}) > 1:
+                doubt.append(f"{self._graph.label(sampler)} combines several texts")
+            readings += found
             doubts += doubt
         distinct = list({tuple(reading.texts.spots): reading for reading in readings[::-1]}.values())[::-1]
         if not distinct:
@@ -56,6 +59,8 @@ class PromptFinder:
         finding = self._combined(_TYPES[role], distinct)
         if doubts:
             finding.sure, finding.why = False, f"{finding.why}; {doubts[0]}"
+            finding.spots, more = self._choice(distinct[0])[0], distinct[1:]
+            finding.options = finding.options or [Option(tuple(other.texts.spots), self._why(other)) for other in more]
         if finding.sure:
             self._add_detailers(finding, role, others)
         return finding
@@ -141,8 +146,8 @@ class PromptFinder:
         spots = [
             Spot(node_id, name)
             for node_id in self._graph.classes
-            for name in self._walk.known(node_id).texts_at(0) or ()
-            if name in self._walk.literal_texts(node_id) and not self._graph.classes[node_id].startswith("Primitive")
+            for name in self._walk.literal_texts(node_id)
+            if name in ENCODER_TEXTS or role_of(name) == "positive"
         ][:10]
         if not spots:
             return []

@@ -60,8 +60,9 @@ def _samples(graph: Graph, node_id: str) -> bool:
         return latent or "sigmas" in links
     conditioned = any(carries(name, "conditioning") for name in links)
     both = {"positive", "negative"} <= {role_of(name) for name in links}
-    if conditioned and ((latent and (numbers or "sigmas" in links)) or (both and "steps" in names)):
+    modeled = any(carries(name, "model") for name in links)
+    if conditioned and ((latent and (numbers or "sigmas" in links)) or (both and modeled and "steps" in names)):
         return True
     if "sampler" not in graph.classes[node_id].lower() or not numbers:
         return False
-    return "model" in links or any(carries_all(name) for name in links)
+    return modeled or any(carries_all(name) for name in links)

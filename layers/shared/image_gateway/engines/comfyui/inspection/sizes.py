@@ -79,8 +79,10 @@ class SizeFinder:
 
     def _count(self) -> Finding | None:
         canvas = self._canvas
-        repeats, batches = self._of(canvas.repeaters, "n"), self._of(canvas.starts, "n")
-        numbers, nodes = (repeats, canvas.repeaters) if repeats.spots else (batches, canvas.starts)
+        repeats, batches = self._of(canvas.repeaters, "n"), self._of(canvas.starts + canvas.loaders, "n")
+        numbers, nodes = (
+            (repeats, canvas.repeaters) if repeats.spots else (batches, [spot.node_id for spot in batches.spots])
+        )
         if not numbers.spots:
             self.blocked.update(dict.fromkeys(numbers.blocked))
             return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from image_gateway.engines.comfyui.inspection.graph import Graph, Link
 from image_gateway.engines.comfyui.inspection.known_classes import UNKNOWN, NodeClass, known_classes
-from image_gateway.engines.comfyui.inspection.names import Kind, Role, carries, carries_all, of_role, role_of
+from image_gateway.engines.comfyui.inspection.names import Kind, Role, carries, carries_all, of_role, passes_on, role_of
 
 
 @dataclass(slots=True)
@@ -80,7 +80,8 @@ class Walk:
     def passed_on(self, node_id: str) -> Link | None:
         """Return the only input of a node that does nothing but pass it on, as a Reroute does."""
         links = self.graph.links[node_id]
-        return next(iter(links.values())) if len(links) == 1 and not self.graph.literals[node_id] else None
+        is_alone = len(links) == 1 and not self.graph.literals[node_id]
+        return next((link for name, link in links.items() if passes_on(name)), None) if is_alone else None
 
     def texts_in(self, node_id: str, names: Iterable[str]) -> list[str]:
         """Return those of `names` that take a text in this node, as a value or by a link."""
