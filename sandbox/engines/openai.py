@@ -212,13 +212,13 @@ class _ImageEndpoints:
                     checked.prompt,
                     width,
                     height,
-                    seed=next(self._seeds) if checked.seed is None else checked.seed,
+                    seed=next(self._seeds) if checked.seed is None else checked.seed + number,
                     format=checked.output_format.upper(),
                     transparent=checked.background == "transparent",
                     inputs=inputs.images,
                     mask=inputs.mask,
                 )
-                for _ in range(checked.n)
+                for number in range(checked.n)
             )
         )
         if checked.model.returns_url:

@@ -3,9 +3,13 @@
 The models here are not in the sandbox's list of models. `sandbox-answer-…` return images under other names.
 `sandbox-refuses-…` refuse every field except the prompt, the model and the number of images, in other words than
 OpenAI. `sandbox-diffusion` takes the fields of diffusion models, makes one image per call, and the same one for the
-same seed.
+same seed. `sandbox-sd-cpp` is stable-diffusion.cpp's server: it ignores every field that it does not know, has one seed
+by default, and reads further arguments from the prompt.
 """
 
+import json
+import re
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +44,11 @@ FIXED_SIZES = {"gpt-image-1.5": ("1024x1024", "1536x1024", "1024x1536", "auto")}
 DIFFUSION_MODELS = ("sandbox-diffusion",)
 DIFFUSION_FIELDS = frozenset({"seed", "num_inference_steps", "negative_prompt", "aspect_ratio"})
 
+PROMPT_ARGUMENT_MODELS = ("sandbox-sd-cpp",)
+_SD_CPP_FIELDS = ("prompt", "model", "n", "size", "output_format", "output_compression")
+_SD_CPP_SEED = 42
+_PROMPT_ARGUMENTS = re.compile(r"<sd_cpp_extra_args>(.*?)</sd_cpp_extra_args>")
+
 _BASIC_FIELDS = ("prompt", "model", "n")
 _DOCUMENTATION = "To drop these, set `litellm.drop_params=True`."
 
@@ -61,6 +70,23 @@ def refusal_message(model: str, fields: dict[str, Any]) -> str:
     """Return why a model refuses the fields of a request; empty if it does not refuse them."""
     extra = {name: value for name, value in fields.items() if name not in _BASIC_FIELDS}
     return REFUSALS[model](extra) if extra and model in REFUSALS else ""
+
+
+def prompt_arguments(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields as stable-diffusion.cpp's server reads them: of its own arguments, those of the first block.
+
+    Raises:
+        ValueError: the arguments are not a JSON object.
+    """
+    known = {name: value for name, value in fields.items() if name in _SD_CPP_FIELDS}
+    prompt = str(fields.get("prompt", ""))
+    block = _PROMPT_ARGUMENTS.search(prompt)
+    arguments = json.loads(block[1]) if block else {}
+    if not isinstance(arguments, dict):
+        raise ValueError("the arguments are not an object")
+    seed = arguments.get("seed", _SD_CPP_SEED)
+    known["seed"] = seed if isinstance(seed, int) and seed >= 0 else secrets.randbelow(2**31)
+    return known | {"prompt": _PROMPT_ARGUMENTS.sub("", prompt)}
 
 
 def _renamed(item: Item, name: str) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from sandbox.engines.openai_compatible import (
     DIFFUSION_FIELDS,
     DIFFUSION_MODELS,
     FIXED_SIZES,
+    PROMPT_ARGUMENT_MODELS,
     REFUSALS,
+    prompt_arguments,
     refusal_message,
 )
 
@@ -85,6 +87,7 @@ MODELS = {
         *(Model(name, returns_url=True, listed=False) for name in ANSWERS),
         *(Model(name, listed=False) for name in REFUSALS),
         *(Model(name, max_n=1, listed=False) for name in DIFFUSION_MODELS),
+        *(Model(name, listed=False) for name in PROMPT_ARGUMENT_MODELS),
     )
 }
 
@@ -119,12 +122,13 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
         Refusal: OpenAI would refuse the request.
     """
     model = image_model(_text(fields, "model") or DEFAULT_MODEL)
+    fields = _read_prompt_arguments(model, fields)
     if message := refusal_message(model.id, fields):
         raise Refusal(message, code=None)
     supported = _URL_FIELDS if model.returns_url else _GPT_FIELDS
     if model.id in FIXED_SIZES:
         _choice(fields, "size", FIXED_SIZES[model.id], "auto")
-    if model.id in DIFFUSION_MODELS:
+    if model.id in (*DIFFUSION_MODELS, *PROMPT_ARGUMENT_MODELS):
         supported |= DIFFUSION_FIELDS
     for name in fields:
         if name not in supported:
@@ -164,6 +168,13 @@ def check_fields(fields: dict[str, Any]) -> CheckedRequest:
         input_tokens=len(prompt) // 4 + 1,
         seed=fields.get("seed"),
     )
+
+
+def _read_prompt_arguments(model: Model, fields: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return prompt_arguments(fields) if model.id in PROMPT_ARGUMENT_MODELS else fields
+    except ValueError:
+        raise Refusal("invalid sd_cpp_extra_args", code=None) from None
 
 
 def image_model(name: str) -> Model:

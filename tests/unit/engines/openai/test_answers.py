@@ -62,6 +62,16 @@ async def test_an_image_under_another_name_is_returned(
         {"data": [], "images": [{"url": "{url}"}]},
         {"data": [{"b64_json": None, "url": "{url}"}]},
         {"data": [{"b64_json": "{url}"}]},
+        {"data": [{"imageURL": "{url}", "cost": 0.01}]},
+        {"picture": "{b64}"},
+        {"image_urls": ["{url}"]},
+        {"result": {"sample": "{url}", "prompt": "a fox"}},
+        {"generated_images": [{"content": {"encoded": "{b64}", "mime": "image/png"}}]},
+        {"output": {"choices": [{"message": {"content": [{"image": "{url}"}]}}]}},
+        {"choices": [{"message": {"images": [{"image_url": {"url": "data:image/png;base64,{b64}"}}]}}]},
+        {"download_url": "{url}", "public_url": "{url}?signed=1"},
+        {"input": {"image": "{b64} and another"}, "files": [{"link": "{url}"}]},
+        {"data": [{"thumbnail_url": "https://images.example/small.png", "fileUrl": "{url}"}]},
     ],
 )
 async def test_names_of_known_servers(
@@ -165,6 +175,9 @@ async def test_a_task_is_named_as_such(openai_engine: MakeEngine, make_request: 
     ("body", "text"),
     [
         ({"created": 1, "picture": "x"}, "the keys of the answer are created, picture"),
+        ({"id": "1", "docs_url": "https://docs.example/image.png"}, "the keys of the answer are id, docs_url"),
+        ({"id": "1", "status": "starting", "urls": {"get": "https://a.example/v1/1"}}, "It started a task"),
+        ({"input": {"image_url": "https://a.example/a.png"}, "eta": 3}, "the keys of the answer are input, eta"),
         ({"data": [{"revised_prompt": "a fox", "seed": 1}]}, "the keys of the image are revised_prompt, seed"),
         ({"data": [{"sk-secret": 1}]}, "the keys of the image are ***"),
         ({str(number): 1 for number in range(50)}, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …"),
@@ -186,6 +199,16 @@ async def test_what_cannot_be_read_is_named_by_its_keys(
 
     assert text in error.value.detail
     assert error.value.may_have_cost
+
+
+def test_the_search_for_unnamed_images_is_bounded() -> None:
+    """A response may have millions of values, nested to any depth."""
+    deep: Any = {"picture": "data:image/png;base64," + "A" * 64}
+    for _ in range(200):
+        deep = {"more": deep}
+
+    assert find_images(deep) == []
+    assert find_images({"list": [{"a": 1}] * 20_000 + [deep]}) == []
 
 
 def filled(body: Any, image: bytes) -> Any:

@@ -64,6 +64,20 @@ BODY: dict[str, Any] = {
         ("property style should not exist", ["style"]),
         ("invalid output_format, must be one of [png, jpeg]", ["output_format", "output_compression"]),
         ("Invalid value: 'webp'. Use 'png'. (output_format)", ["output_format", "output_compression"]),
+        ("This model does not support the style parameter.", ["style"]),
+        ("Model flux does not support quality.", ["quality"]),
+        ("we don't support background for this model", ["background"]),
+        ("flux doesn\u2019t support quality and style", ["quality", "style"]),
+        ("background isn't supported", ["background"]),
+        ("'style' is not an allowed parameter", ["style"]),
+        ("style: field not permitted", ["style"]),
+        ("style cannot be used with this model", ["style"]),
+        ("No such parameter: style", ["style"]),
+        ("Unpermitted parameter: style", ["style"]),
+        ("unsupported_parameter: style", ["style"]),
+        ('{"errors": {"style": ["Unknown field."]}}', ["style"]),
+        ("output_format: Input should be 'png' or 'jpeg'", ["output_format", "output_compression"]),
+        ("unsupported output format: webp", ["output_format", "output_compression"]),
     ],
 )  # fmt: skip
 def test_the_refused_fields_are_recognized(message: str, names: list[str]) -> None:
@@ -89,6 +103,10 @@ def test_the_refused_fields_are_recognized(message: str, names: list[str]) -> No
         "size is not valid",
         "A size is required",
         "Your style is not our style: try another user",
+        "User is not permitted to access this model",
+        "background cannot be set to transparent",
+        "Prompt not supported: the style of a living artist",
+        "Model does not support quality high",
     ],
 )
 def test_other_refusals_are_the_callers(message: str) -> None:
@@ -112,6 +130,13 @@ def test_the_field_may_be_named_beside_the_message(message: str, code: str | Non
     error = EngineRejected(f"openai answered 400: {message}", engine_code=code, param="style")
 
     assert refused_fields(error, BODY) == names
+
+
+def test_what_a_format_does_not_support_is_not_the_format() -> None:
+    """The error names the field that is wrong."""
+    message = "openai answered 400: Transparent background is not supported for JPEG output format."
+
+    assert refused_fields(EngineRejected(message, param="background"), BODY) == []
 
 
 def test_one_image_needs_no_count() -> None:

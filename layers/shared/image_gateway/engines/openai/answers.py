@@ -2,13 +2,16 @@
 
 OpenAI's own form is `{"data": [{"b64_json": …}]}` or `url`. Others, as users of such servers report them: `images`,
 `image`, `output`, `artifacts` and `predictions` instead of `data`, a bare list, a bare URL, and several names for
-base64. An image that was paid for must not be lost for its name.
+base64. An image that was paid for must not be lost for its name. So if none of these has one, everything that is
+recognizable as an image is taken, wherever it is: see `openai.unnamed_images`.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from image_gateway.engines.openai.unnamed_images import unnamed_images
 
 _BASE64_NAMES = ("b64_json", "b64", "base64", "b64_image", "image_base64", "image_b64", "bytesBase64Encoded")
 _URL_NAMES = ("url", "image_url", "uri")
@@ -50,17 +53,24 @@ class AnsweredImage:
     keys: tuple[str, ...] = ()
 
 
-def find_images(body: Any, depth: int = 0) -> list[AnsweredImage]:
+def find_images(body: Any) -> list[AnsweredImage]:
     """Return the images of a response, in order. Entries of a list that cannot be read are among them."""
+    images = _named_images(body, 0)
+    if any(image.content for image in images):
+        return images
+    return [AnsweredImage(content, is_url=_is_url(content)) for content in unnamed_images(body)] or images
+
+
+def _named_images(body: Any, depth: int) -> list[AnsweredImage]:
     if isinstance(body, str | bytes):
         return [AnsweredImage(body, is_url=_is_url(body))] if _is_image(body) else []
     if depth > _MAX_DEPTH:
         return []
     if isinstance(body, list):
-        return [image for item in body for image in find_images(item, depth + 1) or [AnsweredImage(keys=_keys(item))]]
+        return [image for item in body for image in _named_images(item, depth + 1) or [AnsweredImage(keys=_keys(item))]]
     if not isinstance(body, dict):
         return []
-    images = _own_image(body) or _first_readable(find_images(body.get(name), depth + 1) for name in _CONTAINERS)
+    images = _own_image(body) or _first_readable(_named_images(body.get(name), depth + 1) for name in _CONTAINERS)
     revised = body.get("revised_prompt")
     if isinstance(revised, str) and len(images) == 1 and images[0].revised_prompt is None:
         images[0].revised_prompt = revised

@@ -6,52 +6,32 @@ return a URL. Nothing here depends on a list of models.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.model_ends import end_warnings, model_end
-from image_gateway.engines.openai.answers import AnsweredImage, describe_keys, find_images, list_keys
-from image_gateway.engines.openai.dalle_words import translated
+from image_gateway.engines.openai.calls import EncodeBody, ImagesCall, count_of
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
-from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
+from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS
 from image_gateway.engines.openai.request_body import form, options
-from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, overlay, unsupported_warnings
-from image_gateway.engines.result_limits import MAX_IMAGES, first_images
+from image_gateway.engines.protocol import EngineResult, ImageRequest, overlay, unsupported_warnings
+from image_gateway.engines.result_limits import MAX_IMAGES
 from image_gateway.engines.server import EngineServer
-from image_gateway.engines.usage import TokenCounts, token_counts
-from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailable, NotConfigured
+from image_gateway.errors import EngineRejected, EngineUnavailable, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
 from image_gateway.models.images import ModelInfo
-
-EncodeBody = Callable[[dict[str, Any]], dict[str, Any]]
-"""Converts body fields to the arguments of an HTTP request: JSON or multipart."""
 
 _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
-_MORE_IMAGES = 10
-"""How many images more than `n` are kept: some compatible servers make a fixed number."""
 _DIFFUSION_FIELDS = ("steps", "negative_prompt", "seed")
 _AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
-
-
-@dataclass(frozen=True, slots=True)
-class _CallResult:
-    """The body that one call was finally sent with, and its response."""
-
-    body: dict[str, Any]
-    items: list[AnsweredImage]
-    usage: TokenCounts | None
-    warnings: list[str]
-    reported: dict[str, str]
 
 
 class OpenAIEngine:
@@ -160,19 +140,28 @@ class OpenAIEngine:
         params = self._params
         if params and params.get("output_format") == "jpg":
             params = {**params, "output_format": "jpeg"}
+        calculated_size = body.get("size")
         warnings = overlay(body, params, request, {name: field for field, name in self._extra.items()})
-        count = min(_count(body.get("n")), MAX_IMAGES)
-        server = self._server.with_operation_deadline()
+        count = min(count_of(body), MAX_IMAGES)
+        call = ImagesCall(
+            server=self._server.with_operation_deadline(),
+            path=path,
+            encode=encode,
+            # A size of the operator's parameters is not approximate.
+            approximate_size=request.approximate_size and body.get("size") == calculated_size,
+            aspect_ratio=request.aspect_ratio,
+        )
 
         async def request_one(body: dict[str, Any], number: int) -> EngineResult:
             body = {**body, "n": 1}
-            if isinstance(seed := body.get(self._extra.get("seed", "seed")), int):
-                # The same seed again would make, and cost, the same image.
-                body[self._extra.get("seed", "seed")] = seed + number
-            return await _read(server, await _call(server, body, encode, path))
+            seed_name = self._extra.get("seed", "seed")
+            # The same seed again would make, and cost, the same image. A negative one is random.
+            if isinstance(seed := body.get(seed_name), int) and seed >= 0:
+                body[seed_name] = seed + number
+            return await call.read(await call.make(body))
 
         try:
-            first = await _call(server, body, encode, path)
+            first = await call.make(body)
         except EngineRejected as error:
             if count == 1 or not refuses_n(error):
                 raise
@@ -180,67 +169,11 @@ class OpenAIEngine:
         else:
             # Images that were returned but cannot be read are paid for, so they are not requested again.
             missing = range(len(first.items), count)
-            result = await gather_results([_read(server, first), *(request_one(first.body, i) for i in missing)])
+            result = await gather_results([call.read(first), *(request_one(first.body, i) for i in missing)])
         model = body.get("model") or self._deployment
         result.warnings[:0] = [*warnings, *end_warnings(model if isinstance(model, str) else None, self._provider)]
         result.handled = frozenset(self._params or ()) & frozenset(OUTPUT_FIELDS) | result.handled
         return result
-
-
-async def _call(server: EngineServer, body: dict[str, Any], encode: EncodeBody, path: str) -> _CallResult:
-    """Make one call. If the server does not support a field or a value of DALL·E, call again without it."""
-    warnings: list[str] = []
-    while True:
-        try:
-            response = await server.answer("POST", path, **encode(body))
-        except EngineRejected as error:
-            refused = refused_fields(error, body)
-            if not refused and (instead := translated(error, body)):
-                body, warning = instead
-                warnings.append(warning)
-                continue
-            if not refused:
-                raise
-            body = {name: value for name, value in body.items() if name not in refused}
-            warnings += [
-                f"{name} is not supported by this model and was left out"
-                for name in refused
-                if name not in OUTPUT_FIELDS
-            ]
-        else:
-            break
-    items = find_images(response)
-    fields = response if isinstance(response, dict) else {}
-    if not items:
-        if reason := blocked_reason(response):
-            raise ContentBlocked(f"openai blocked the content: {server.message(reason)}")
-        reason = f"{server.message(response) or 'no explanation'}{server.safe_line(describe_keys(response))}"
-        raise EngineUnavailable(f"openai answered without images: {reason}", may_have_cost=True)
-    limit = min(_count(body.get("n")) + _MORE_IMAGES, MAX_IMAGES)
-    items, too_many = first_images(items, limit, "openai")
-    reported = {name: fields[name] for name in ("quality", "background") if isinstance(fields.get(name), str)}
-    return _CallResult(body, items, token_counts(fields.get("usage")), [*warnings, *too_many], reported)
-
-
-async def _read(server: EngineServer, call: _CallResult) -> EngineResult:
-    result = await gather_results(_image(server, item) for item in call.items)
-    result.usage, result.reported = call.usage, call.reported
-    result.warnings += call.warnings
-    result.handled = frozenset({"output_compression"} & call.body.keys())
-    return result
-
-
-async def _image(server: EngineServer, item: AnsweredImage) -> EngineResult:
-    # Removed from the item, so that only one image at a time is held twice.
-    content, item.content = item.content, None
-    if not content:
-        keys = f"; the keys of the image are {server.safe_line(list_keys(item.keys))}" if item.keys else ""
-        raise EngineUnavailable(f"openai returned an image with neither b64_json nor url{keys}", may_have_cost=True)
-    if item.is_url and isinstance(content, str):
-        data = await server.download(content.strip())
-    else:
-        data = decode_base64(content, "openai")
-    return EngineResult([EngineImage(data, revised_prompt=item.revised_prompt)])
 
 
 def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
@@ -259,7 +192,3 @@ def _url_hint(connection: Connection, base_url: str) -> str:
 def _makes_images(entry: dict[str, Any]) -> bool:
     kind = (entry.get("mode"), entry.get("type"), entry.get("task"))
     return any(isinstance(word, str) and "image" in word for word in kind) or bool(_MAKES_IMAGES.search(entry["id"]))
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 1

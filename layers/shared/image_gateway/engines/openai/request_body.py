@@ -4,11 +4,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from image_gateway.engines.openai.prompt_arguments import is_argument
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.models.sizes import fitting
 
 _MAX_LONG, _MAX_SHORT = 3840, 2160
 """Longest sides of OpenAI's models in pixels. A 4K image is reduced to this size, unless pixels were requested."""
+
+_RANDOM_SEED = -1
+"""What makes stable-diffusion.cpp choose a seed."""
 
 
 def options(request: ImageRequest, extra: Mapping[str, str]) -> dict[str, Any]:
@@ -40,6 +44,10 @@ def options(request: ImageRequest, extra: Mapping[str, str]) -> dict[str, Any]:
     if request.aspect_ratio and "aspect_ratio" in extra:
         fields["size"] = None
     fields |= {name: getattr(request, field) for field, name in extra.items()}
+    seed = extra.get("seed", "")
+    if is_argument(seed) and request.seed is None:
+        # The server's own default is the same seed for every image.
+        fields[seed] = _RANDOM_SEED
     return {name: value for name, value in fields.items() if value is not None}
 
 
