@@ -135,7 +135,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadListedJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
         "ListAllJobs": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
-        "CancelJobs": (["dynamodb:PutItem"], TABLE, items("job")),
+        "CancelJobsAndRememberRetries": (["dynamodb:PutItem"], TABLE, items("job", "retry#job")),
     },
     "WorkerFunction": {
         **READS_CONFIGURATION,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.errors import EngineUnavailable
+from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable
 from image_gateway.jobs.unmarked_repetitions import is_retry_of
 from image_gateway.models.jobs import Job, utc_now
 from tests.unit.jobs.job_records import new_job
@@ -13,7 +13,7 @@ from tests.unit.jobs.job_records import new_job
 NOW = utc_now()
 
 
-def job(*, age: float, ended: float | None = None, error: EngineUnavailable | None = None) -> Job:
+def job(*, age: float, ended: float | None = None, error: EngineError | None = None) -> Job:
     """Return a job that was created `age` seconds ago, and that ended `ended` seconds ago."""
     fields: dict[str, Any] = {"created_at": NOW - timedelta(seconds=age), "status": "running"}
     if ended is not None:
@@ -25,6 +25,7 @@ def job(*, age: float, ended: float | None = None, error: EngineUnavailable | No
 
 
 COSTLY, FREE = EngineUnavailable("broke off", may_have_cost=True), EngineUnavailable("refused")
+REFUSED = EngineRejected("no image was saved", may_have_cost=True)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ COSTLY, FREE = EngineUnavailable("broke off", may_have_cost=True), EngineUnavail
         (job(age=9, ended=2, error=COSTLY), True),
         (job(age=60, ended=31, error=COSTLY), False),
         (job(age=9, ended=2, error=FREE), False),
+        (job(age=9, ended=2, error=REFUSED), False),
         (job(age=9), False),
         (job(age=230), False),
         (job(age=251), True),
@@ -44,6 +46,7 @@ COSTLY, FREE = EngineUnavailable("broke off", may_have_cost=True), EngineUnavail
         "just failed",
         "failed a while ago",
         "failed at no cost",
+        "refused with a 4xx, which no client repeats by itself",
         "at work",
         "its caller still waits",
         "its caller got a 504",

@@ -53,6 +53,7 @@ class OpenAISubmission:
         except StorageUnavailable as error:
             # The images are paid for, and the same request would make others.
             error.may_have_cost = True
+            await self._submission.expect_retry_of_unanswered(job)
             raise
         response.headers.update(self._response.headers)
         return response

@@ -12,6 +12,7 @@ from image_gateway.api.openai_responses import OPENAI_RESPONSES, OpenAIResponder
 from image_gateway.api.owned_resources import JobDep
 from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, access
 from image_gateway.api.waiting import MAX_REDIRECTS, WAIT_RESPONSES, WaitingDep
+from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.views import image_infos
 from image_gateway.models.images import ImageInfo
 from image_gateway.models.jobs import ResponseFormat
@@ -51,6 +52,7 @@ def result_router(*, documented: bool = False) -> APIRouter:
     async def openai_result(
         *,
         job: JobDep,
+        gateway: GatewayDep,
         waiting: WaitingDep,
         responder: OpenAIResponderDep,
         wait: Wait = None,
@@ -62,7 +64,12 @@ def result_router(*, documented: bool = False) -> APIRouter:
         """Wait for a job of any channel, and return its images or its error in the format of the OpenAI API."""
         job = await waiting.wait(job, wait)
         if job.ended:
-            return await responder.respond(job, response_format)
+            try:
+                return await responder.respond(job, response_format)
+            except StorageUnavailable:
+                # A client that followed a redirect repeats the request, not the reading of its result.
+                await gateway.submission.expect_retry_of_unanswered(job)
+                raise
         query = {"response_format": response_format} if response_format else {}
         return waiting.redirect(job, "", redirects + 1, query=query)
 

@@ -10,7 +10,7 @@ from image_gateway.api.preferences import Preferences
 from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
 from image_gateway.jobs.execution import ImageContents
-from image_gateway.jobs.idempotency import claim_for, unmarked_claim
+from image_gateway.jobs.idempotency import Claim, claim_for, unmarked_claim
 from image_gateway.jobs.submission import LoadInputs
 from image_gateway.jobs.views import image_infos, job_info
 from image_gateway.models.forms import CreateImageForm, EditImageForm
@@ -79,6 +79,7 @@ class HttpSubmission:
         self._principal = principal
         self._waiting = waiting
         self._response = response
+        self._unmarked: Claim | None = None
 
     async def submit(
         self, form: CreateImageForm | EditImageForm, load_inputs: LoadInputs | None = None
@@ -108,7 +109,7 @@ class HttpSubmission:
         prefer = self._prefer
         owner, headers = self._principal.owner, self._headers
         claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count)
-        unmarked = unmarked_claim(owner, form) if claim is None else None
+        self._unmarked = unmarked_claim(owner, form) if claim is None else None
         job = await self._gateway.submission.submit(
             form,
             self._principal,
@@ -123,13 +124,13 @@ class HttpSubmission:
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim,
-            unmarked=unmarked,
+            unmarked=self._unmarked,
         )
         if prefer.respond_async and prefer.wait is None:
             return self._accepted(job)
         job = await self._waiting.wait(job, prefer.wait)
         if not prefer.respond_async:
-            await self._gateway.submission.expect_retry(job, unmarked)
+            await self._gateway.submission.expect_retry(job, self._unmarked)
         if job.ended:
             self._response.headers.update(self._preference_applied())
             return job
@@ -138,6 +139,10 @@ class HttpSubmission:
         response = self._waiting.redirect(job, f"jobs/{job.id}/", 1)
         response.headers.update(self._preference_applied())
         return response
+
+    async def expect_retry_of_unanswered(self, job: Job) -> None:
+        """Remember that the images of a job could not be returned, so that a retry of the request gets them."""
+        await self._gateway.submission.expect_retry_of_unanswered(job, self._unmarked)
 
     def _accepted(self, job: Job) -> Response:
         info = job_info(job, self._gateway.images, self._principal)

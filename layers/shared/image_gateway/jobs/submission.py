@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from image_gateway.access.principals import Principal
-from image_gateway.aws import Remaining, may_be_done
+from image_gateway.aws import Remaining, may_be_done, time_limit
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
@@ -22,7 +22,7 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
-from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried
+from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried, remember_unanswered
 from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
@@ -41,6 +41,8 @@ _ADMISSION_MARGIN_SECONDS = 6.0
 """Seconds of a request's time that the first read of the configuration must leave: the job is queued after it."""
 _RECORD_SECONDS = 1.0
 """Seconds of the time for storing an inline job that are reserved for its record."""
+_REMEMBERING_SECONDS = 2.0
+"""How long a response may wait until its request is remembered for retries."""
 
 
 class Submission:
@@ -210,10 +212,24 @@ class Submission:
             job: the request's job, as it is answered.
             unmarked: as of `submit`.
         """
-        if unmarked is None or not may_be_retried(job):
-            return
+        if unmarked is not None and may_be_retried(job):
+            await self._remember(job, self._jobs.set_claim(unmarked, job.id))
+
+    async def expect_retry_of_unanswered(self, job: Job, unmarked: Claim | None = None) -> None:
+        """Remember that a succeeded job could not be answered: its client may retry, and the retry would be paid again.
+
+        Args:
+            job: the job.
+            unmarked: as of `submit`; None if the request was remembered before.
+        """
+        await self._remember(job, remember_unanswered(self._jobs, job))
+        if unmarked is not None:
+            await self._remember(job, self._jobs.set_claim(unmarked, job.id))
+
+    async def _remember(self, job: Job, write: Awaitable[None]) -> None:
         try:
-            await self._jobs.set_claim(unmarked, job.id)
+            async with time_limit(_REMEMBERING_SECONDS, "The table does not respond"):
+                await write
         except StorageUnavailable:
             # The response is worth more than the protection against a retry.
             logger.exception("a request was not remembered for retries", extra={"job_id": job.id})

@@ -1,7 +1,8 @@
 """Retries of clients that do not mark them: identical requests soon after an error whose retry would be paid again.
 
 Vercel's AI SDK repeats any 5xx twice, whatever the response says. Whether such a request is a retry or a person's wish
-for another image can only be told from what the earlier request was answered.
+for another image can only be told from what the earlier request was answered. No client repeats a 4xx by itself, and a
+person may have changed the configuration since.
 """
 
 from datetime import datetime, timedelta
@@ -16,6 +17,10 @@ _WAITED = timedelta(seconds=240)
 """After about this time, ten waits of 25 s, the caller of a job that has not ended gets a 504."""
 
 
+_SERVER_ERROR = 500
+"""The lowest status that clients repeat by themselves."""
+
+
 def is_retry_of(job: Job, now: datetime) -> bool:
     """Return whether an identical request at `now` is a retry of the request of `job`.
 
@@ -26,7 +31,7 @@ def is_retry_of(job: Job, now: datetime) -> bool:
     if job.ended and (end is None or now - end > _RETRY_SOON):
         return False
     if job.status == "failed":
-        return job.to_error().may_have_cost
+        return _would_be_repeated(job)
     return (end or now) - job.created_at >= _WAITED
 
 
@@ -42,9 +47,31 @@ async def find_unmarked_retry(jobs: JobStore, claim: Claim | None) -> Job | None
     """
     earlier_id = await jobs.claiming_job_id(claim) if claim else None
     earlier = await jobs.get(earlier_id) if earlier_id else None
-    return earlier if earlier and is_retry_of(earlier, utc_now()) else None
+    if earlier is None or is_retry_of(earlier, utc_now()):
+        return earlier
+    was_unanswered = earlier.status == "succeeded" and await jobs.claiming_job_id(_unanswered_claim(earlier))
+    return earlier if was_unanswered else None
+
+
+async def remember_unanswered(jobs: JobStore, job: Job) -> None:
+    """Remember that a succeeded job could not be answered: for some seconds, an identical request is its repetition.
+
+    Raises:
+        StorageUnavailable: the table does not respond.
+    """
+    await jobs.set_claim(_unanswered_claim(job), job.id)
 
 
 def may_be_retried(job: Job) -> bool:
     """Return whether a client may retry the request of a job as it is answered now, and would pay again."""
-    return not job.ended or (job.status == "failed" and job.to_error().may_have_cost)
+    return not job.ended or (job.status == "failed" and _would_be_repeated(job))
+
+
+def _would_be_repeated(job: Job) -> bool:
+    error = job.to_error()
+    return error.may_have_cost and error.status >= _SERVER_ERROR
+
+
+def _unanswered_claim(job: Job) -> Claim:
+    """Return the claim that says that a job could not be answered. No owner is called `job`."""
+    return Claim(f"retry#job#{job.id}", "", int(_RETRY_SOON.total_seconds()), replaces=True)
