@@ -16,6 +16,7 @@ from image_gateway.api import (
     lambda_handler,
 )
 from image_gateway.config.merge import with_credentials
+from image_gateway.config.secret_checks import secret_warnings
 from image_gateway.config.workflow_checks import workflow_warnings
 from image_gateway.engines import REGISTRY, field_for
 from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
@@ -54,7 +55,7 @@ async def update_config(
     stored = await gateway.configs.update(changes, if_match=_versions(if_match))
     response.headers["ETag"] = stored.etag
     return UpdatedConfig.model_construct(
-        **dict(stored.config.masked()), warnings=workflow_warnings(stored.config, changes)
+        **dict(stored.config.masked()), warnings=[*workflow_warnings(stored.config, changes), *secret_warnings(changes)]
     )
 
 

@@ -211,3 +211,34 @@ def test_other_engines_are_not_called_for_a_limited_token(
 def test_a_token_for_an_unconfigured_engine_has_an_empty_list(two_engines: "Deployment") -> None:
     """There is no error."""
     assert listed_models(two_engines, limited_role(two_engines, engines=["comfyui"])) == []
+
+
+def test_an_alias_of_a_model_that_is_not_listed_is_a_model(two_engines: "Deployment", openai: SandboxState) -> None:
+    """Many servers take models that they do not list, and an alias is in the list in any case."""
+    two_engines.configure(IMAGE_MODEL_ALIASES={"dall-e-2": "sandbox-url-2", "ending": "gpt-image-1.5"})
+
+    found = two_engines.call("GET", "/v1/models/dall-e-2", role="user")
+    openai.knobs.faults = [Fault(500, times=-1)]
+    while_down = two_engines.call("GET", "/v1/models/dall-e-2", role="user")
+
+    assert (found.status, found.json["owned_by"]) == (200, "openai")
+    assert while_down.status == 200
+
+
+def test_an_alias_has_the_end_of_its_model(two_engines: "Deployment") -> None:
+    """Its requests get the warning too."""
+    two_engines.configure(IMAGE_MODEL_ALIASES={"ending": "gpt-image-1.5"})
+
+    listed = {model["id"]: model for model in two_engines.call("GET", "/v1/models", role="user").json["data"]}
+
+    assert listed["ending"]["ends_on"] == listed["gpt-image-1.5"]["ends_on"] == "2026-12-01"
+    assert two_engines.call("GET", "/v1/models/ending", role="user").json == listed["ending"]
+
+
+def test_a_limited_token_does_not_see_an_alias_of_another_model(two_engines: "Deployment") -> None:
+    """An alias gives no more rights than the model that it stands for."""
+    two_engines.configure(IMAGE_MODEL_ALIASES={"mine": "gpt-image-1.5"})
+    role = limited_role(two_engines, models=["gpt-image-2"])
+
+    assert two_engines.call("GET", "/v1/models/mine", role=role).status == 404
+    assert "mine" not in listed_models(two_engines, role)

@@ -51,6 +51,27 @@ def test_a_map_that_matches_its_workflow_passes(prefix: str, workflow: Any, node
     assert workflow_warnings(config, config) == []
 
 
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize(
+    ("node_ids", "warning"),
+    [
+        (["3"], "chooses no node that saves an image: node 3 (KSampler) makes no file"),
+        (
+            ["3", "8"],
+            "chooses no node that saves an image: node 3 (KSampler) makes no file, node 8 (VAEDecode) makes no file",
+        ),
+        (["3", "9"], None),
+        ([], None),
+    ],
+)
+def test_a_choice_of_nodes_that_save_no_image_gets_a_warning(prefix: str, node_ids: list[str], warning: str) -> None:
+    """Otherwise the first caller pays for a run whose images nobody gets."""
+    nodes = [*CHECKPOINT.nodes, {"type": "image", "node_ids": ["9"], "key": "images"}]
+    config = fields(prefix, CHECKPOINT.workflow, [*nodes, {"type": "output", "node_ids": node_ids}])
+
+    assert workflow_warnings(config, config) == ([f"{prefix}_WORKFLOW_NODES {warning}"] if warning else [])
+
+
 def test_an_output_entry_names_no_input() -> None:
     """It chooses nodes whose images are the answer."""
     config = fields("COMFYUI", CHECKPOINT.workflow, [*CHECKPOINT.nodes, {"type": "output", "node_ids": ["9"]}])

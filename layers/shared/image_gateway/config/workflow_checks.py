@@ -3,7 +3,7 @@
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.workflow import missing_input, parse_workflow
-from image_gateway.models.workflow_outputs import other_outputs, output_problem
+from image_gateway.models.workflow_outputs import choice_problem, other_outputs, output_problem
 
 _PREFIXES = ("COMFYUI", "IMAGES_EDIT_COMFYUI")
 
@@ -40,6 +40,9 @@ def _warnings(config: ImagesConfig, workflow_field: str, nodes_field: str) -> li
     else:
         left_out = "which is no image and is left out"
         warnings = [f"{workflow_field}: {other}, {left_out}" for other in other_outputs(workflow)]
+    chosen = [id_ for node in getattr(config, nodes_field) if node.type == "output" for id_ in node.node_ids]
+    if problem := choice_problem(workflow, chosen):
+        warnings.append(f"{nodes_field} {problem}")
     taken = {node.type for node in getattr(config, nodes_field) if node.node_ids}
     if "prompt" not in taken:
         warnings.append(f"{nodes_field} names no node of type prompt: every prompt will be ignored")

@@ -16,6 +16,15 @@ _SHORT_CHARS = 8
 """A shorter secret may be part of any word, so only whole words are secret. Servers without keys often get such a one.
 """
 
+
+def is_plain(secret: str) -> bool:
+    """Whether a secret is a short word or number, such as `k`, `key`, `none` or `1`. It may be in any text.
+
+    Replacing it would garble messages, and it is no secret. So it is never redacted.
+    """
+    return len(secret) < _SHORT_CHARS and (secret.isalpha() or secret.isdecimal())
+
+
 _WORD_BEGINS = r"(?:(?<![\\\w-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 """Where a word begins: also after an escaped character."""
 
@@ -23,10 +32,12 @@ _WORD_BEGINS = r"(?:(?<![\\\w-])|(?<=\\[nrt])|(?<=%[0-9A-Fa-f]{2}))"
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Replace each secret with `***`, whether as it is or escaped as in JSON, Python or URLs.
 
-    Secrets of fewer than eight characters are replaced only where they are whole words.
+    Secrets of fewer than eight characters are replaced only where they are whole words, and not if they are plain.
     """
     escaped = "\\" in text or "%" in text
     for secret in secrets:
+        if is_plain(secret):
+            continue
         if len(secret) < _SHORT_CHARS:
             text = _word(secret).sub("***", text)
             continue

@@ -55,6 +55,18 @@ def output_problem(workflow: Workflow) -> str | None:
     return f"saves no image: {', '.join(others)}"
 
 
+def choice_problem(workflow: Workflow, chosen: Collection[str]) -> str | None:
+    """Return what is wrong with the nodes that a node map chooses, if it is known that none of them saves an image."""
+    nodes = [(node_id, workflow[node_id]) for node_id in chosen if node_id in workflow]
+    made = [_made(node) or ("no file" if node["class_type"] in _NOT_OUTPUT_NODES else None) for _, node in nodes]
+    if not nodes or None in made:
+        return None
+    texts = (
+        f"node {node_id} ({node['class_type']}) makes {what}" for (node_id, node), what in zip(nodes, made, strict=True)
+    )
+    return f"chooses no node that saves an image: {', '.join(texts)}"
+
+
 def other_outputs(workflow: Workflow) -> list[str]:
     """Return one text for each last node that saves something that is no image: `node 9 (SaveWEBM) makes a video`."""
     return [

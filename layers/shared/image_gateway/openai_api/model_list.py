@@ -5,7 +5,7 @@ under their bare names, unless such a name would select another engine.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from image_gateway.access.principals import Principal
 from image_gateway.config.store import ConfigStore
@@ -66,17 +66,21 @@ class ModelList:
         for name in config.IMAGE_MODEL_ALIASES:
             destination = find_destination(config, name, edit=False, allow_engine_prefix=True)
             if _may_use(principal, destination):
-                listed.setdefault(name, OpenAIModel(id=name, owned_by=destination.engine))
+                listed.setdefault(name, _alias_entry(name, destination, listed.values()))
         return list(listed.values()), warnings
 
     async def get(self, name: str, principal: Principal) -> OpenAIModel:
         """Return the model with this name. Only the model's own engine is requested.
+
+        An alias is a model whether or not its engine lists the model that it stands for.
 
         Raises:
             NotFound: the engine has no such model, or the caller may not use it.
             GatewayError: a server of the engine failed, and no other one has the model.
         """
         config = (await self._configs.read()).config
+        if not name:
+            raise NotFound("A model has a name: GET /v1/models lists them", field="model")
         destinations = [find_destination(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)]
         failed: dict[tuple[str, str], GatewayError] = {}
         for destination in destinations:
@@ -92,6 +96,8 @@ class ModelList:
                 continue
             if found := next((model for model in models if model.id == destination.model), None):
                 return OpenAIModel(id=name, owned_by=engine, ends_on=found.ends_on)
+        if name in config.IMAGE_MODEL_ALIASES and _may_use(principal, destinations[0]):
+            return _alias_entry(name, destinations[0], ())
         if failed:
             # A server that failed may have the model.
             raise next(iter(failed.values()))
@@ -113,6 +119,13 @@ def _servers(config: ImagesConfig) -> Iterator[tuple[str, bool]]:
             yield engine, False
         if editing and editing != generating:
             yield engine, True
+
+
+def _alias_entry(name: str, destination: Destination, listed: Iterable[OpenAIModel]) -> OpenAIModel:
+    """Return the entry of an alias, with the end of the model that it stands for, if that is listed."""
+    full_name = f"{destination.engine}/{destination.model}"
+    ends_on = next((model.ends_on for model in listed if model.id == full_name), None)
+    return OpenAIModel(id=name, owned_by=destination.engine, ends_on=ends_on)
 
 
 def _list_entries(

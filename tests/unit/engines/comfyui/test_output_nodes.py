@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.errors import EngineRejected
+from image_gateway.errors import EngineRejected, NotConfigured
 from sandbox.engines.comfyui_workflows import Sample
 from sandbox.engines.state import SandboxState
 from tests.unit.engines.comfyui.requests_and_workflows import (
@@ -55,10 +55,31 @@ async def test_a_chosen_preview_is_returned_beside_saved_images(make_engine: Mak
     assert not any("saved" in warning for warning in result.warnings)
 
 
+async def test_a_chosen_node_that_saves_no_image_is_refused_before_the_run(
+    make_engine: MakeEngine, state: SandboxState
+) -> None:
+    """The run would be paid for, and nobody would get its images."""
+    video = {"class_type": "SaveWEBM", "inputs": {"images": ["5", 0], "filename_prefix": "v"}}
+    sample = Sample(
+        workflow_without_sampling(**SCALED, **{"8": video}).workflow, [{"type": "output", "node_ids": ["8", "5"]}]
+    )
+
+    with pytest.raises(
+        NotConfigured, match=r"node 5 \(ImageScale\) makes no file, node 8 \(SaveWEBM\) makes a video"
+    ) as error:
+        await make_engine(sample).generate(image_request())
+
+    assert error.value.field == "COMFYUI_WORKFLOW_NODES"
+    assert submitted(state) == []
+
+
 async def test_a_chosen_node_without_images_is_named(make_engine: MakeEngine) -> None:
-    """The workflow ran, and the error says which field to correct."""
-    with pytest.raises(EngineRejected, match=r"returned no image: node 3 of COMFYUI_WORKFLOW_NODES has to"):
-        await make_engine(choosing("3")).generate(image_request())
+    """Of most classes it is not known what they save. The workflow ran, and the error says which field to correct."""
+    noise = {"class_type": "RandomNoise", "inputs": {"noise_seed": 1}}
+    workflow = {**choosing().workflow, "9": noise}
+
+    with pytest.raises(EngineRejected, match=r"returned no image: node 9 of COMFYUI_WORKFLOW_NODES has to"):
+        await make_engine(Sample(workflow, choosing("9").nodes)).generate(image_request())
 
 
 async def test_a_map_without_a_model_node_lists_no_models(make_engine: MakeEngine, state: SandboxState) -> None:

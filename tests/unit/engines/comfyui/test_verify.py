@@ -52,9 +52,15 @@ async def test_the_configured_model_replaces_that_of_the_workflow(make_engine: M
     """What is compared is what a request without a model would send."""
     sample = changed(CHECKPOINT, "4", ckpt_name="flux9.safetensors")
 
-    await make_engine(sample, IMAGE_GENERATION_MODEL="sd_xl_base_1.0.safetensors").verify()
+    fields = {"IMAGE_GENERATION_ENGINE": "comfyui"}
+    await make_engine(sample, **fields, IMAGE_GENERATION_MODEL="sd_xl_base_1.0.safetensors").verify()
     with pytest.raises(EngineRejected, match=r"ckpt_name 'nothing'"):
-        await make_engine(CHECKPOINT, IMAGE_GENERATION_MODEL="nothing").verify()
+        await make_engine(CHECKPOINT, **fields, IMAGE_GENERATION_MODEL="nothing").verify()
+
+
+async def test_the_model_of_another_engine_is_not_compared(make_engine: MakeEngine) -> None:
+    """An operator verifies ComfyUI before switching to it, while the configured model is one of OpenAI's."""
+    await make_engine(CHECKPOINT, IMAGE_GENERATION_ENGINE="openai", IMAGE_GENERATION_MODEL="gpt-image-2").verify()
 
 
 async def test_a_missing_required_input_is_named(make_engine: MakeEngine) -> None:

@@ -129,11 +129,17 @@ class ComfyUIEngine:
         template = WorkflowTemplate.load(self._config, self._prefix)
         classes = {node["class_type"] for node in template.workflow.values()}
         infos = await asyncio.gather(*(self._server.node_info(name) for name in classes))
-        model = self._config.IMAGE_EDIT_MODEL if self._is_edit else self._config.IMAGE_GENERATION_MODEL
-        workflow = template.fill({"model": model or None})
+        workflow = template.fill({"model": self._default_model()})
         problems = workflow_problems(workflow, dict(zip(classes, infos, strict=True)), template.filled_inputs())
         if text := self._server.safe_line("; ".join(problems)):
             raise EngineRejected(f"comfyui cannot run {field}: {text}", field=field)
+
+    def _default_model(self) -> str | None:
+        """Return the model of requests that name none; None for the workflow's own, or if they go to another engine."""
+        config = self._config
+        engine = config.IMAGE_EDIT_ENGINE if self._is_edit else config.IMAGE_GENERATION_ENGINE
+        model = config.IMAGE_EDIT_MODEL if self._is_edit else config.IMAGE_GENERATION_MODEL
+        return (model or None) if engine == "comfyui" else None
 
     async def cancel(self, job_id: str) -> None:
         """Remove every run of a job from the server's queue and interrupt the one that runs."""

@@ -1,7 +1,8 @@
 """Input images on a ComfyUI server.
 
 No route of ComfyUI deletes an uploaded file. So a file is named by its content, and the same image is one file however
-often it is sent: the server keeps a file of the same name and content as it is (seen on 0.3.64 and 0.33.0).
+often it is sent: the server keeps a file of the same name and content as it is (recorded of 0.3.64; 0.33.0 is reported
+to do the same).
 """
 
 import asyncio

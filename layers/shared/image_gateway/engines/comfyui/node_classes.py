@@ -1,7 +1,7 @@
 """What a ComfyUI server declares about its node classes, and where a workflow does not match it.
 
-Facts: recorded `/object_info` of ComfyUI 0.3.64 and 0.33.0. A choice is `[[…], {}]`, or `["COMBO", {"options": […]}]`
-on newer servers; a number has `min` and `max`.
+Facts: recorded `/object_info` of ComfyUI 0.3.64: a choice is `[[…], {}]`, and a number has `min` and `max`. Newer
+servers are reported to have choices as `["COMBO", {"options": […]}]`.
 """
 
 from collections.abc import Collection, Iterator, Mapping

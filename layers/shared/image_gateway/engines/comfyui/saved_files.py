@@ -1,7 +1,8 @@
 """The files that a run has saved, as the server's history lists them.
 
-Facts: recorded traffic of ComfyUI 0.3.64 and 0.33.0. `SaveVideo` and `SaveWEBM` list videos under `images`, and
-`VideoHelperSuite` lists any file under `gifs`. An animation is one file, and its node says `animated: [true]`.
+Facts: recorded traffic of ComfyUI 0.3.64 for images; for other files reports on 0.3.64 and 0.33.0, without recordings.
+`SaveVideo` and `SaveWEBM` list videos under `images`, `VideoHelperSuite` any file under `gifs`. An animation is one
+file, and its node says `animated: [true]`.
 """
 
 from collections.abc import Collection, Iterator

@@ -10,7 +10,7 @@ from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.workflow import Workflow, WorkflowNode, missing_input, parse_workflow
-from image_gateway.models.workflow_outputs import output_problem
+from image_gateway.models.workflow_outputs import choice_problem, output_problem
 
 MAX_SEED = 2**64 - 1
 _FRESH_SEED_COUNT = 2**31
@@ -55,7 +55,8 @@ class WorkflowTemplate:
             for node_id in node.node_ids:
                 if node_id not in self.workflow:
                     raise NotConfigured(f"{field} names node {node_id}, which {self.field} does not have", field=field)
-        if problem := missing_input(self.workflow, self.nodes):
+        problem = missing_input(self.workflow, self.nodes) or choice_problem(self.workflow, sorted(self.output_nodes()))
+        if problem:
             raise NotConfigured(f"{field} {problem}", field=field)
 
     def has(self, kind: str) -> bool:
