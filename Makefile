@@ -1,7 +1,7 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format build bench token openapi clean
+.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format vendor screenshots build bench token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -104,6 +104,13 @@ $(BENCH_ENV)/.ready: $(UV) uv.lock pyproject.toml
 	@UV_PROJECT_ENVIRONMENT=$(BENCH_ENV) $(UV) sync --quiet --locked --only-group bench --python $(PYTHON)
 	@touch $@
 
+# What checks the console's scripts. Without Node.js, these checks are skipped and say so.
+CONSOLE_ENV := .ci/console/node_modules
+$(CONSOLE_ENV)/.ready: .ci/console/package.json .ci/console/package-lock.json
+	@echo "Setting up: TypeScript and Biome, for the console …" >&2
+	@npm ci --prefix .ci/console --ignore-scripts --silent && touch $@ || \
+		echo "The checks of the console cannot be installed: they need Node.js 20 with npm" >&2
+
 LAYERS := layers/shared/requirements.txt layers/imaging/requirements.txt
 
 layers/shared/requirements.txt: $(UV) uv.lock
@@ -114,7 +121,8 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
 # Everything that `make check` and `make test` set up. `make -j environments` sets it up at the same time.
-environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)/.ready $(BENCH_ENV)/.ready $(LAYERS)
+environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)/.ready $(BENCH_ENV)/.ready \
+	$(CONSOLE_ENV)/.ready $(LAYERS)
 
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
@@ -129,7 +137,7 @@ PARAMETERS = $(foreach name,$(given),$(if $(call has_lower_case,$(name)),"$(name
 run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS= and template parameters)
 	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
-test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
+test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report term
 
@@ -146,13 +154,18 @@ chaos: .venv/.dev ## Kill processes and let AWS fail, and account for every paid
 scale: .venv/.dev ## Start 300 processes at once while Parameter Store throttles (SCALE_ARGS=)
 	@$(PY) -m tests.scale $(SCALE_ARGS)
 
-check: .venv/.dev $(SAM_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
+check: .venv/.dev $(SAM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	$(PY) -m sandbox.openapi --check
 	$(PY) -m sandbox.envelope_schema --check
+	$(PY) .ci/console/vendor.py --check
+	@if [ -e $(CONSOLE_ENV)/.ready ]; then set -x; \
+		$(CONSOLE_ENV)/.bin/tsc --project .ci/console/tsconfig.json && \
+		$(CONSOLE_ENV)/.bin/biome ci --error-on-warnings --config-path=.ci/console/biome.json functions/console/static; \
+	else echo "The console's scripts are not checked: that needs Node.js 20 with npm"; fi
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
 	@$(MAKE) --no-print-directory scan audit
@@ -170,9 +183,17 @@ audit: $(SECURITY_ENV)/.ready ## Check the locked packages for known vulnerabili
 	@$(SECURITY_ENV)/bin/python .ci/security/audit.py $(SECURITY_ENV)/bin/pip-audit \
 		.build/audit/layer.txt .build/audit/development.txt .build/audit/template.txt
 
-format: .venv/.dev ## Format the code
+format: .venv/.dev $(CONSOLE_ENV)/.ready ## Format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	@if [ -e $(CONSOLE_ENV)/.ready ]; then set -x; \
+		$(CONSOLE_ENV)/.bin/biome check --write --config-path=.ci/console/biome.json functions/console/static; fi
+
+vendor: .venv/.dev $(CONSOLE_ENV)/.ready ## Copy the console's libraries from npm, at the versions of .ci/console
+	$(PY) .ci/console/vendor.py
+
+screenshots: .venv/.dev ## Make the manual's screenshots of the console again
+	@$(PY) -m tests.browser.screenshots
 
 openapi: .venv/.dev ## Write the OpenAPI document and the envelope schema
 	$(PY) -m sandbox.openapi
@@ -216,5 +237,5 @@ token: .venv/.sandbox ## Create a token of a deployment (STACK= ROLE=admin|user 
 	@$(PY) -m image_gateway.access.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(LAYERS) \
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(CONSOLE_ENV) $(LAYERS) \
 		.aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png

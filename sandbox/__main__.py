@@ -76,6 +76,7 @@ async def run(
         print(f"gateway      {sandbox.url}")
         print(f"admin token  {sandbox.admin_token}")
         print(f"user token   {sandbox.user_token}")
+        print(f"console      {sandbox.url}/console/  (sign in with a token)")
         print(f"docs         {sandbox.url}/docs")
         print("try it       " + _curl(sandbox))
         for name, url in sandbox.engine_urls.items():

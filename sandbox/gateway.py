@@ -46,13 +46,13 @@ WITHOUT_EFFECT = frozenset(
         *("Architecture", "LogRetentionDays", "OldestMessageSeconds", "AlarmTopicArn"),
         *("FunctionUrl", "FunctionUrlWaitSeconds"),
         *("VpcSubnetIds", "VpcSecurityGroupIds", "ApiRateLimit", "ApiBurstLimit"),
-        *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency"),
+        *("ConfigConcurrency", "GenerateConcurrency", "EditConcurrency", "JobsConcurrency", "ConsoleConcurrency"),
         "ReserveWorkerConcurrency",
     }
 )
 """Template parameters of what only AWS has. The sandbox checks their values, and nothing else happens."""
 
-WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction")
+WARM = ("ConfigFunction", "GenerateFunction", "EditFunction", "JobsFunction", "ConsoleFunction", "WorkerFunction")
 """Functions that are started with the sandbox, so that no first request waits for a cold start."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi.openapi.utils import get_openapi
 
+from image_gateway import __version__
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.openai import ImageEditParams
 from sandbox.template import ROOT, Template
@@ -41,9 +42,11 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI document, with the routes of every function in the template's order."""
     http_functions = [function for function in Template().functions() if function.routes]
     modules = [import_module(function.handler.rpartition(".")[0]) for function in http_functions]
+    # The console's function has no application: it serves files, which are no part of the API.
+    modules = [module for module in modules if hasattr(module, "app")]
     openapi = get_openapi(
         title="image-gateway",
-        version="0.1.0",
+        version=__version__,
         description=_DESCRIPTION,
         routes=[route for module in modules for route in module.app.routes],
     )

@@ -24,9 +24,13 @@ class Route:
     function: str
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the path parameters if `path` matches this route, otherwise None."""
+        """Return the path parameters if `path` matches this route, otherwise None.
+
+        A greedy parameter may be empty, so `/console/` is a path of `/console/{path+}`. AWS's documentation does
+        not say so; it was observed on AWS: https://github.com/storacha/w3infra/pull/166.
+        """
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
-        pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", pattern)
+        pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.*)", pattern)
         match = re.fullmatch(pattern, path, re.DOTALL)
         return match.groupdict() if match else None
 

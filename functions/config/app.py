@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import Header, Response
 
-from functions.config import docs, openai_models, tokens
+from functions.config import account, docs, openai_models, tokens
 from image_gateway.api import (
     ENGINE_ERRORS,
     Access,
@@ -27,7 +27,7 @@ from image_gateway.models.images import Health, ModelInfo
 VERIFY_SECONDS = 20.0
 """Seconds that an engine may take to respond: API Gateway responds in the gateway's place after 30 s."""
 
-app = create_app(tokens.router, openai_models.router, docs.router)
+app = create_app(account.router, tokens.router, openai_models.router, docs.router)
 
 
 @app.get("/api/v1/images/config", tags=["configuration"], responses=error_responses(NotConfigured))

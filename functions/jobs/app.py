@@ -1,4 +1,4 @@
-"""The jobs function: jobs and their results, and images at URLs that do not expire."""
+"""The jobs function: jobs and their results, images at URLs that do not expire, and the health of the queues."""
 
 from typing import Annotated
 
@@ -6,12 +6,13 @@ from fastapi import Query, Response
 from fastapi.responses import RedirectResponse
 from pydantic import StringConstraints
 
+from functions.jobs import health
 from image_gateway.access.principals import Role
 from image_gateway.api import (
     DOCUMENTED_LOCATION,
     Access,
     GatewayDep,
-    ImageUrlDep,
+    ImageKeyDep,
     JobDep,
     PrincipalDep,
     access,
@@ -23,13 +24,13 @@ from image_gateway.api import (
 from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
 from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.views import job_info, job_page
-from image_gateway.models.images import JobInfo, JobPage
+from image_gateway.models.images import ImageDownload, JobInfo, JobPage
 from image_gateway.models.jobs import Status
 
 # The function's policy allows no queries for other owners.
 Owner = Annotated[str, StringConstraints(pattern="^(token|event):", max_length=256)]
 
-app = create_app(result_router(documented=True))
+app = create_app(result_router(documented=True), health.router)
 
 
 @app.get("/api/v1/images/jobs", tags=["jobs"], response_model_exclude_none=True)
@@ -86,9 +87,18 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     responses={302: {"description": "`Location` is a presigned URL of the image.", "headers": DOCUMENTED_LOCATION}},
 )
 @access(Access.USER)
-async def image(url: ImageUrlDep) -> Response:
+async def image(key: ImageKeyDep, gateway: GatewayDep) -> Response:
     """Redirect to a fresh presigned URL of an image. This route's own URL does not expire."""
-    return RedirectResponse(url, 302)
+    return RedirectResponse(gateway.images.url(key)[0], 302)
+
+
+@app.get("/api/v1/images/{id}/download", tags=["images"])
+@access(Access.USER)
+async def download(key: ImageKeyDep, gateway: GatewayDep) -> ImageDownload:
+    """Return a presigned URL from which a browser saves an image as a file, for pages that cannot follow a redirect."""
+    # The name is that of the image's document: its id and its extension.
+    url, expires_at = gateway.images.url(key, file_name="-".join(key.split("/")[-2:]))
+    return ImageDownload(url=url, expires_at=expires_at)
 
 
 handler = lambda_handler(app)

@@ -13,6 +13,7 @@ from image_gateway.batches.request_file import RequestFile
 from image_gateway.container import Gateway, from_environment
 from image_gateway.errors import Interrupted
 from image_gateway.event_loop import run
+from image_gateway.jobs.backlog import DEAD_LETTERS_PREFIX
 from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.job_queue import REASON_ATTRIBUTE
 from image_gateway.telemetry import quiet_httpx
@@ -20,8 +21,6 @@ from image_gateway.worker.messages import JobMessage, Message, RecoveryMessage, 
 
 logger = logging.getLogger(__name__)
 
-DEAD_LETTERS_PREFIX = "dead-letters/"
-"""Key prefix of messages that belong to no job."""
 _REASON_ATTRIBUTES = (REASON_ATTRIBUTE, "ERROR_MESSAGE")  # EventBridge sets the second on events it cannot deliver
 _JOB_GIVEN_UP = "The worker could not complete this job, although its message was delivered several times"
 

@@ -136,7 +136,14 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
         "ListAllJobs": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "CancelJobsAndRememberRetries": (["dynamodb:PutItem"], TABLE, items("job", "retry#job")),
+        "CountMessages": (["sqs:GetQueueAttributes"], [JOB_QUEUE, DEAD_LETTERS], None),
+        "CountDeadLetters": (
+            ["s3:ListBucket"],
+            {"Fn::GetAtt": ["Bucket", "Arn"]},
+            {"StringEquals": {"s3:prefix": "dead-letters/"}},
+        ),
     },
+    "ConsoleFunction": {},
     "WorkerFunction": {
         **READS_CONFIGURATION,
         **PUBLISHES_EVENTS,

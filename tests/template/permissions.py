@@ -24,6 +24,7 @@ OPTIONS: Final[dict[str, dict[str, str]]] = {
         "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:alarms",
         "ConfigConcurrency": "5",
         "JobsConcurrency": "5",
+        "ConsoleConcurrency": "5",
         "ReserveWorkerConcurrency": "true",
     },
 }

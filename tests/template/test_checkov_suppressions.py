@@ -8,8 +8,8 @@ SUPPRESSED = {
     "CKV_AWS_18": 1,  # access logs of the bucket
     "CKV_AWS_21": 1,  # versioning of the bucket
     "CKV_AWS_115": 2,  # reserved concurrency of the functions that read queues
-    "CKV_AWS_116": 6,  # dead letters of asynchronous invocations, for every function
-    "CKV_AWS_117": 1,  # a VPC for the dead-letter function
+    "CKV_AWS_116": 7,  # dead letters of asynchronous invocations, for every function
+    "CKV_AWS_117": 2,  # a VPC for the dead-letter function and the console's
 }
 
 

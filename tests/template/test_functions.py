@@ -39,6 +39,8 @@ def test_handlers_are_short(function: str) -> None:
 def test_the_environment_has_only_variables_of_the_settings(function: str) -> None:
     """A function gets only variables that the settings read, and all that have no default."""
     given = {name.lower() for name in FUNCTIONS[function].environment}
+    # The console's function reads no settings, so that it need not import them.
+    given -= {"bucket_origins"} if function == "ConsoleFunction" else set()
     required = {name for name, field in Settings.model_fields.items() if field.is_required()}
 
     assert given <= set(Settings.model_fields)
@@ -73,7 +75,7 @@ def test_logs_are_json_and_expire(function: str) -> None:
     assert RESOURCES[group]["DeletionPolicy"] == "Delete"
 
 
-@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"DeadLetterFunction"}))
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"ConsoleFunction", "DeadLetterFunction"}))
 def test_functions_that_call_engines_can_join_a_vpc(function: str) -> None:
     """A function that calls engines joins the VPC of the given subnets, and no VPC without subnets."""
     (condition, network, otherwise) = RESOURCES[function]["Properties"]["VpcConfig"]["Fn::If"]
@@ -95,6 +97,18 @@ def test_layers_have_the_runtime_and_architecture_of_the_functions(name: str) ->
     assert TEMPLATE.values["Architecture"] == "arm64"
 
 
+def test_the_console_function_knows_every_address_of_the_bucket() -> None:
+    """Its page may show images from each host that a presigned URL can have, and from no other bucket."""
+    origins = FUNCTIONS["ConsoleFunction"].environment["BUCKET_ORIGINS"].split()
+
+    hosts = {origin.removeprefix(f"https://{TEMPLATE.values['Bucket']}.") for origin in origins}
+    assert hosts == {
+        f"{service}{variant}.eu-central-1.amazonaws.com"
+        for service in ("s3", "s3-fips")
+        for variant in ("", ".dualstack")
+    }
+
+
 def test_functions_are_traced() -> None:
     """X-Ray traces every function."""
     assert GLOBALS["Tracing"] == "Active"
@@ -110,7 +124,7 @@ def test_layers_are_where_they_are_needed() -> None:
     assert own == {**dict.fromkeys(FUNCTIONS), **with_imaging}
 
 
-@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"ConfigFunction"}))
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"ConfigFunction", "ConsoleFunction"}))
 def test_functions_that_run_jobs_know_their_timeout(function: str) -> None:
     """The environment of a function that handles jobs has the function's own timeout."""
     found = FUNCTIONS[function]
@@ -150,8 +164,8 @@ def test_functions_know_the_queues_and_the_event_bus() -> None:
     }
 
     assert knowing["QUEUE_URL"] == {"GenerateFunction", "EditFunction", "JobsFunction", "WorkerFunction"}
-    assert knowing["DEAD_LETTER_QUEUE_URL"] == {"WorkerFunction"}
-    assert knowing["EVENT_BUS"] == set(FUNCTIONS) - {"ConfigFunction"}
+    assert knowing["DEAD_LETTER_QUEUE_URL"] == {"JobsFunction", "WorkerFunction"}
+    assert knowing["EVENT_BUS"] == set(FUNCTIONS) - {"ConfigFunction", "ConsoleFunction"}
 
 
 @pytest.mark.parametrize("name", ["Generate", "Edit"])

@@ -14,13 +14,24 @@ RESOURCES: dict[str, dict[str, Any]] = TEMPLATE.document["Resources"]
 FUNCTIONS = {function.name: function for function in TEMPLATE.functions() if function.routes}
 
 
+def module_of(function: str) -> Any:
+    return import_module(FUNCTIONS[function].handler.rpartition(".")[0])
+
+
 def app_of(function: str) -> FastAPI:
-    module = import_module(FUNCTIONS[function].handler.rpartition(".")[0])
-    app: FastAPI = module.app
+    app: FastAPI = module_of(function).app
     return app
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+def test_routes_of_the_console_are_those_that_it_handles() -> None:
+    """Its function has no application; it knows the keys of its routes, all of which read only."""
+    routes = {f"{route.method} {route.path}" for route in FUNCTIONS["ConsoleFunction"].routes}
+
+    assert routes == module_of("ConsoleFunction").ROUTES
+    assert all(route.startswith("GET ") for route in routes)
+
+
+@pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"ConsoleFunction"}))
 def test_routes_are_those_of_the_application(function: str) -> None:
     """The API routes to a function what its application handles; job results, which several handle, to one."""
     handled = {

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from image_gateway.batches.tracking import BatchTracker
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
+    from image_gateway.jobs.backlog import Backlog
     from image_gateway.jobs.input_loading import JobInputs
     from image_gateway.net.public_fetch import PublicFetcher
     from image_gateway.worker.completion import JobCompletion
@@ -203,6 +204,13 @@ class Gateway:
     def queue(self) -> JobQueue:
         """The queue of jobs that do not run inside the API function."""
         return JobQueue(self.aws, self.settings)
+
+    @cached_property
+    def backlog(self) -> "Backlog":
+        """Reads what waits in the queues."""
+        from image_gateway.jobs.backlog import Backlog
+
+        return Backlog(self.aws, self.settings, self.jobs)
 
     @cached_property
     def events(self) -> JobEvents:

@@ -78,6 +78,11 @@ class Settings(BaseModel):
         frozenset(), description="Hosts without a public address that images may be fetched from."
     )
 
+    @property
+    def deployment(self) -> str:
+        """The name of the deployment, which is its stack's: the parameter is `/image-gateway/{stack}/config`."""
+        return self.config_parameter.removesuffix("/config").rpartition("/")[2]
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read the settings; an empty variable counts as absent.

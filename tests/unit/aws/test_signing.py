@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from base64 import b64decode
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import botocore.auth
 import botocore.credentials
@@ -118,6 +118,18 @@ def test_presigned_urls_equal_botocores(address: str, key: str, token: str | Non
     sign_as_botocore(S3SigV4QueryAuth, token, "s3", request, expires=3600)
 
     assert signer(token, "s3").presigned_url(url, 3600) == request.url
+
+
+def test_presigned_urls_with_response_headers_have_botocores_signature(token: str | None) -> None:
+    """Parameters that change the headers of S3's response are part of the signature, wherever they are in the query."""
+    url = "https://b.s3.eu-central-1.amazonaws.com/images/0.png"
+    disposition = 'attachment; filename="job-0.png"'
+    request = AWSRequest("GET", f"{url}?response-content-disposition={quote(disposition, safe='')}")
+    sign_as_botocore(S3SigV4QueryAuth, token, "s3", request, expires=3600)
+
+    signed = signer(token, "s3").presigned_url(url, 3600, {"response-content-disposition": disposition})
+
+    assert dict(parse_qsl(urlsplit(signed).query)) == dict(parse_qsl(urlsplit(request.url).query))
 
 
 def test_presigned_posts_equal_botocores(token: str | None) -> None:

@@ -200,6 +200,7 @@ def test_a_number_is_resolved_to_text(small: Path) -> None:
         ("/jobs/{id}", "/jobs/\nü", {"id": "\nü"}),
         ("/a/{b}/{c}", "/a/1/2", {"b": "1", "c": "2"}),
         ("/models/{id+}", "/models/engine/model\n", {"id": "engine/model\n"}),
+        ("/models/{id+}", "/models/", {"id": ""}),
         ("/openapi.json", "/openapi.json", {}),
     ],
 )

@@ -12,7 +12,7 @@ from image_gateway.api.openai_responses import (
     format_warnings,
 )
 from image_gateway.api.openai_submission import OpenAISubmissionDep
-from image_gateway.api.owned_resources import ImageUrlDep, JobDep, OwnHostDep
+from image_gateway.api.owned_resources import ImageKeyDep, JobDep, OwnHostDep
 from image_gateway.api.result_routes import result_router
 from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
 from image_gateway.api.submission import SUBMISSION_RESPONSES, SubmissionDep
@@ -28,7 +28,7 @@ __all__ = [
     "Access",
     "GatewayDep",
     "GuardedRoute",
-    "ImageUrlDep",
+    "ImageKeyDep",
     "JobDep",
     "OpenAISubmissionDep",
     "OwnHostDep",

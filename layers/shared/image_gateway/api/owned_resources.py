@@ -26,7 +26,7 @@ async def _job(
     return job
 
 
-async def _image_url(
+async def _image_key(
     image_id: Annotated[str, Path(alias="id", description="The image's id.")],
     gateway: GatewayDep,
     principal: PrincipalDep,
@@ -34,7 +34,7 @@ async def _image_url(
     key = await gateway.library.key(image_id, principal) if IMAGE_ID.fullmatch(image_id) else None
     if key is None:
         raise NotFound("There is no such image")
-    return gateway.images.url(key)[0]
+    return key
 
 
 async def _own_host(request: Request) -> str | None:
@@ -44,8 +44,8 @@ async def _own_host(request: Request) -> str | None:
 JobDep = Annotated[Job, Depends(_job)]
 """The job in the path. Another owner's job is not found."""
 
-ImageUrlDep = Annotated[str, Depends(_image_url)]
-"""A fresh presigned URL of the image in the path. Another owner's image is not found."""
+ImageKeyDep = Annotated[str, Depends(_image_key)]
+"""The key in the bucket of the image in the path. Another owner's image is not found."""
 
 OwnHostDep = Annotated[str | None, Depends(_own_host)]
 """The host that the request was sent to. Addresses of images on it are those of this gateway."""

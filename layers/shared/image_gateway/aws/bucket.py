@@ -11,6 +11,7 @@ from image_gateway.aws import environment
 from image_gateway.aws.client import Aws
 
 _KEY = re.compile("<Key>([^<]*)</Key>")
+_MODIFIED = re.compile("<LastModified>([^<]*)</LastModified>")
 
 
 class Bucket:
@@ -77,13 +78,23 @@ class Bucket:
         Raises:
             AwsError: S3 did not list them.
         """
-        url = f"{self.base_url}?list-type=2&prefix={quote(prefix, safe='')}"
-        content = await self._aws.send("s3", "GET", url, headers={})
-        return [html.unescape(key) for key in _KEY.findall(content.decode())]
+        return [html.unescape(key) for key in _KEY.findall(await self._listing(prefix))]
 
-    def presigned_url(self, key: str, seconds: int) -> str:
-        """Return a URL with which anybody may read the object for `seconds`. This sends no request."""
-        return self._aws.signer("s3").presigned_url(self._url(key), seconds)
+    async def times(self, prefix: str) -> list[datetime]:
+        """Return when the objects whose keys begin with a prefix were stored: of at most 1,000 objects.
+
+        Raises:
+            AwsError: S3 did not list them.
+        """
+        return [datetime.fromisoformat(time) for time in _MODIFIED.findall(await self._listing(prefix))]
+
+    def presigned_url(self, key: str, seconds: int, *, file_name: str = "") -> str:
+        """Return a URL with which anybody may read the object for `seconds`. This sends no request.
+
+        With `file_name`, a browser saves the object under this name instead of showing it. The name needs no quoting.
+        """
+        disposition = {"response-content-disposition": f'attachment; filename="{file_name}"'} if file_name else {}
+        return self._aws.signer("s3").presigned_url(self._url(key), seconds, disposition)
 
     def presigned_post(
         self, key: str, fields: Mapping[str, str], conditions: list[Any], seconds: int
@@ -99,6 +110,10 @@ class Bucket:
         expiration = datetime.now(UTC) + timedelta(seconds=seconds)
         target = [{"bucket": self._name}, {"key": key}]
         return self._aws.signer("s3").presigned_post(expiration, {**fields, "key": key}, [*conditions, *target])
+
+    async def _listing(self, prefix: str) -> str:
+        url = f"{self.base_url}?list-type=2&prefix={quote(prefix, safe='')}"
+        return (await self._aws.send("s3", "GET", url, headers={})).decode()
 
     def _url(self, key: str) -> str:
         return self.base_url + quote(key, safe="/-_.~")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -58,8 +59,12 @@ class Signer:
         )
         return signed
 
-    def presigned_url(self, url: str, seconds: int) -> str:
-        """Return a presigned URL, with which anybody may GET the S3 object at `url` for `seconds`."""
+    def presigned_url(self, url: str, seconds: int, response_headers: Mapping[str, str] = MappingProxyType({})) -> str:
+        """Return a presigned URL, with which anybody may GET the S3 object at `url` for `seconds`.
+
+        `response_headers` are headers that S3 sends with the object, by S3's names of their parameters, such as
+        `response-content-disposition`.
+        """
         parts = urlsplit(url)
         query = {
             "X-Amz-Algorithm": ALGORITHM,
@@ -68,6 +73,7 @@ class Signer:
             "X-Amz-Expires": str(seconds),
             "X-Amz-SignedHeaders": "host",
             **self._token("X-Amz-Security-Token"),
+            **response_headers,
         }
         pairs = [f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in query.items()]
         canonical = _canonical("GET", parts.path, "&".join(sorted(pairs)), {"host": parts.netloc}, "UNSIGNED-PAYLOAD")

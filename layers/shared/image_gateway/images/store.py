@@ -116,9 +116,12 @@ class ImageStore:
         with storage_errors(f"{key} cannot be read"):
             return await self._bucket.get(key)
 
-    def url(self, key: str) -> tuple[str, datetime]:
-        """Return a presigned URL and the time of its expiry (UTC), without a request to S3."""
-        url = self._bucket.presigned_url(key, self._url_seconds)
+    def url(self, key: str, *, file_name: str = "") -> tuple[str, datetime]:
+        """Return a presigned URL and the time of its expiry (UTC), without a request to S3.
+
+        With `file_name`, a browser saves the image under this name instead of showing it.
+        """
+        url = self._bucket.presigned_url(key, self._url_seconds, file_name=file_name)
         return url, datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self._url_seconds)
 
 

@@ -50,6 +50,13 @@ class ImageInfo(BaseModel):
     warnings: list[str] | None = Field(None, repr=False, description="What was not done as requested.")
 
 
+class ImageDownload(BaseModel):
+    """Where a browser saves an image from."""
+
+    url: str = Field(repr=False, description="Presigned URL. The image comes as a file with a name.")
+    expires_at: datetime = Field(description="When `url` expires, UTC.")
+
+
 class Upload(BaseModel):
     """Where to upload an input image: a form POST of `fields`, followed by the file as the part `file`."""
 

@@ -1,0 +1,39 @@
+"""The route of the caller's account."""
+
+from fastapi import APIRouter
+
+from image_gateway import __version__
+from image_gateway.access.principals import Role
+from image_gateway.api import Access, GatewayDep, GuardedRoute, PrincipalDep, access
+from image_gateway.config.engine_choice import configured_engine
+from image_gateway.models.account import Account, Defaults
+
+router = APIRouter(prefix="/api/v1/images/account", tags=["tokens"], route_class=GuardedRoute)
+
+
+@router.get("")
+@access(Access.USER)
+async def account(gateway: GatewayDep, principal: PrincipalDep) -> Account:
+    """Return who the token belongs to, what it may use, and the defaults of requests that name nothing."""
+    config = (await gateway.configs.read()).config
+    return Account(
+        owner=principal.owner,
+        name=principal.name,
+        role="admin" if principal.role >= Role.ADMIN else "user",
+        engines=None if principal.engines is None else sorted(principal.engines),
+        models=None if principal.models is None else sorted(principal.models),
+        deployment=gateway.settings.deployment,
+        version=__version__,
+        generation=Defaults(
+            enabled=config.ENABLE_IMAGE_GENERATION,
+            engine=configured_engine(config, edit=False),
+            model=config.IMAGE_GENERATION_MODEL,
+            size=config.IMAGE_SIZE,
+        ),
+        edit=Defaults(
+            enabled=config.ENABLE_IMAGE_EDIT,
+            engine=configured_engine(config, edit=True),
+            model=config.IMAGE_EDIT_MODEL,
+            size=config.IMAGE_EDIT_SIZE,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The console: the gateway's web page for people."""

@@ -1,0 +1,206 @@
+/** The jobs that this tab has sent or watches. They go on while other pages are shown. */
+
+import { get, IMAGES, idempotencyKey, Problem, post, request, token } from "./api.js";
+import { createStore } from "./store.js";
+
+/**
+ * @typedef {object} Image
+ * @property {string} url
+ * @property {string} id
+ * @property {string} name
+ * @property {string} content_type
+ * @property {number} [width]
+ * @property {number} [height]
+ * @property {string} expires_at
+ * @property {number} [seed]
+ * @property {string} [revised_prompt]
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {"generation" | "edit"} kind
+ * @property {"queued" | "running" | "succeeded" | "failed" | "canceled"} status
+ * @property {string} [owner]
+ * @property {string} [engine]
+ * @property {string} [model]
+ * @property {string} [connection]
+ * @property {string} [route]
+ * @property {string} created_at
+ * @property {string} [started_at]
+ * @property {string} [finished_at]
+ * @property {number} attempts
+ * @property {any} [request]
+ * @property {Image[]} images
+ * @property {string[]} warnings
+ * @property {{code: string, title: string, status: number, detail: string}} [error]
+ *
+ * @typedef {object} Entry what is shown of a job, from the moment it is sent
+ * @property {string} key
+ * @property {"generation" | "edit"} kind
+ * @property {any} body the request
+ * @property {number} ratio width by height of the box in which its images appear
+ * @property {number} sentAt milliseconds since 1970
+ * @property {Job | null} job null until the gateway has accepted the request
+ * @property {Problem | null} problem why it was not accepted, or what became of canceling it
+ * @property {string} [original] address of the image that is edited, while this tab has it
+ */
+
+/** The newest come first. */
+export const entries = createStore(/** @type {Entry[]} */ ([]));
+
+token.listen(() => {
+  if (!token.get()) entries.set([]);
+});
+
+const DELAYS_MS = [500, 700, 1000, 1000, 1500, 2000, 3000, 4000];
+const HIDDEN_MS = 10_000;
+/** The routes that take models of all engines, not only of the configured one. */
+const PATHS = { generation: "v1/images/generations", edit: "v1/images/edits" };
+
+/** @param {Job} job */
+export const hasEnded = (job) => !["queued", "running"].includes(job.status);
+
+/**
+ * @param {string} key
+ * @param {Partial<Entry>} changes
+ */
+function change(key, changes) {
+  entries.set(entries.get().map((entry) => (entry.key === key ? { ...entry, ...changes } : entry)));
+}
+
+/** @param {number} ms */
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/**
+ * Send a request as a job, and watch it until it has ended.
+ *
+ * @param {"generation" | "edit"} kind
+ * @param {any} body
+ * @param {{ratio?: number, original?: string}} [shown]
+ */
+export async function submit(kind, body, { ratio = 1, original } = {}) {
+  const key = idempotencyKey();
+  entries.set([{ key, kind, body, ratio, original, sentAt: Date.now(), job: null, problem: null }, ...entries.get()]);
+  try {
+    const job = await sendOnce(PATHS[kind], body, key);
+    change(key, { job });
+    await watch(key, job);
+  } catch (problem) {
+    change(key, { problem: /** @type {Problem} */ (problem) });
+  }
+}
+
+/**
+ * Send the request until there is a response. With one key it is one job, however often it arrives.
+ *
+ * @param {string} path
+ * @param {any} body
+ * @param {string} key
+ */
+async function sendOnce(path, body, key) {
+  const headers = { Prefer: "respond-async", "Idempotency-Key": key };
+  for (const wait of [1000, 3000, 0]) {
+    try {
+      return await post(path, body, { headers });
+    } catch (problem) {
+      const mayHelp = problem instanceof Problem && (problem.status === 0 || problem.code === "http_503");
+      if (!mayHelp || !wait) throw problem;
+      await pause(wait);
+    }
+  }
+}
+
+/**
+ * @param {string} key
+ * @param {Job} job
+ */
+async function watch(key, job) {
+  for (let turn = 0; !hasEnded(job); turn += 1) {
+    await pause(document.hidden ? HIDDEN_MS : DELAYS_MS[Math.min(turn, DELAYS_MS.length - 1)]);
+    const entry = entries.get().find((found) => found.key === key);
+    if (!entry || (entry.job && hasEnded(entry.job))) return;
+    try {
+      job = await get(`${IMAGES}/jobs/${job.id}`);
+      change(key, { job });
+    } catch (problem) {
+      // The job goes on without this tab. Only a job that is gone is not asked for again.
+      if (problem instanceof Problem && [401, 404].includes(problem.status)) throw problem;
+    }
+  }
+}
+
+/**
+ * Cancel the job of an entry.
+ *
+ * @param {Entry} entry
+ */
+export async function cancel(entry) {
+  if (!entry.job) return;
+  try {
+    const { data } = await request("DELETE", `${IMAGES}/jobs/${entry.job.id}`);
+    change(entry.key, { job: data });
+  } catch (problem) {
+    // A conflict: it had ended before, and the next look shows how.
+    if (!(problem instanceof Problem) || problem.status !== 409)
+      change(entry.key, { problem: /** @type {any} */ (problem) });
+  }
+}
+
+/** @param {string} key */
+export const dismiss = (key) => entries.set(entries.get().filter((entry) => entry.key !== key));
+
+/**
+ * Watch the jobs of the account that were sent before this page was loaded and have not ended.
+ *
+ * @param {import("./session.js").Account} account
+ */
+export async function resume(account) {
+  const owner = encodeURIComponent(account.owner);
+  const { jobs } = await get(`${IMAGES}/jobs?limit=20&owner=${owner}`);
+  const known = new Set(entries.get().map((entry) => entry.job?.id));
+  const open = jobs.filter((/** @type {Job} */ job) => !hasEnded(job) && !known.has(job.id));
+  entries.set([...entries.get(), ...open.map(entryOf)]);
+  for (const job of open) watch(job.id, job).catch((problem) => change(job.id, { problem }));
+}
+
+/**
+ * @param {Job} job
+ * @returns {Entry}
+ */
+export function entryOf(job) {
+  const body = job.request ?? {};
+  const sentAt = new Date(job.created_at).getTime();
+  return {
+    key: job.id,
+    kind: job.kind,
+    body,
+    ratio: ratioOf(body.size, body.aspect_ratio) ?? 1,
+    sentAt,
+    job,
+    problem: null,
+  };
+}
+
+/**
+ * Return width by height of a size or a ratio as requests have it; null if it says nothing of the shape.
+ *
+ * @param {string | null} [size]
+ * @param {string | null} [ratio]
+ */
+export function ratioOf(size, ratio) {
+  const match = /^(\d+)[x*:](\d+)$/.exec(size ?? "") ?? /^(\d+):(\d+)$/.exec(ratio ?? "");
+  return match && Number(match[2]) ? Number(match[1]) / Number(match[2]) : null;
+}
+
+/**
+ * Have the browser save an image, by a presigned URL that says so.
+ *
+ * @param {Image} image
+ */
+export async function download(image) {
+  const { url } = await get(`${IMAGES}/${image.id}/download`);
+  const anchor = document.createElement("a");
+  anchor.href = url;
+  anchor.rel = "noreferrer";
+  anchor.download = image.name;
+  anchor.click();
+}

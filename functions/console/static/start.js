@@ -1,0 +1,36 @@
+/**
+ * Loads the console's modules a few at a time, then starts it.
+ *
+ * A browser would request all of them at once, and each request is an execution of the function. A new AWS account may
+ * have only ten at a time. What is loaded here stays in the browser's cache, from which the imports then take it.
+ */
+
+const AT_ONCE = 4;
+const TRIES = 4;
+
+/** @param {URL} url */
+async function load(url) {
+  for (let tried = 1; ; tried += 1) {
+    const response = await fetch(url).catch(() => null);
+    if (response?.ok) return response.arrayBuffer();
+    if (tried === TRIES) throw new Error(`${url.pathname} could not be loaded`);
+    await new Promise((done) => setTimeout(done, 300 * 2 ** tried));
+  }
+}
+
+function explain() {
+  const note = document.querySelector(".starting");
+  if (note) note.textContent = "The console could not be loaded. Check your connection, then load this page again.";
+}
+
+async function start() {
+  const script = /** @type {HTMLElement} */ (document.getElementById("start"));
+  const waiting = (script.dataset.files ?? "").split(" ").map((name) => new URL(name, import.meta.url));
+  const loader = async () => {
+    for (let url = waiting.shift(); url; url = waiting.shift()) await load(url);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, loader));
+  await import("./main.js");
+}
+
+start().catch(explain);

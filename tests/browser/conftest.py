@@ -1,0 +1,67 @@
+"""One sandbox and one browser for all flows, because both take seconds to start."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import BrowserContext, sync_playwright
+
+from tests.browser.console import SECONDS, TOKENS, Console, Gateway
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all flows in one process, and skip them where there is no browser."""
+    for item in items:
+        if item.path.parent.name == "browser":
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if CHROMIUM is None:
+                item.add_marker(pytest.mark.skip("Chromium is not installed: apt install chromium (Debian)"))
+
+
+@pytest.fixture(scope="session")
+def running_gateway() -> Iterator[Gateway]:
+    """A sandbox on a free port."""
+    with tempfile.TemporaryFile() as log, httpx.Client(trust_env=False, timeout=SECONDS) as http:
+        process = start(log, "run", "--port", "0", ADMIN_TOKEN=TOKENS["admin"], USER_TOKEN=TOKENS["user"])
+        try:
+            sandbox = SandboxProcess(process)
+            engines = dict(line.split()[1:3] for line in sandbox.lines if line.startswith("engine "))
+            yield Gateway(sandbox.printed("gateway"), engines, http)
+        finally:
+            process.terminate()
+            process.communicate(timeout=MAX_WAIT_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[BrowserContext]:
+    """A window of Debian's Chromium, whose cache all flows share. What a session stores is each tab's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", locale="en-US")
+        browser.close()
+
+
+@pytest.fixture
+def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
+    """The sandbox; its engines and its configuration are restored afterwards."""
+    config = running_gateway.request("GET", "config")
+    running_gateway.reset()
+    yield running_gateway
+    # Masked secrets keep their values.
+    running_gateway.configure(**config)
+    running_gateway.reset()
+
+
+@pytest.fixture
+def console(window: BrowserContext, gateway: Gateway) -> Iterator[Console]:
+    """A console in a tab of its own. In the end, nothing unexpected may have gone wrong in it."""
+    console = Console(window.new_page(), gateway)
+    yield console
+    console.page.close()
+    assert console.unexpected() == []

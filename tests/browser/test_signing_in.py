@@ -1,0 +1,58 @@
+"""Signing in and out, and what a token may not do."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.console import TOKENS, Console
+
+UNAUTHORIZED = "401 \\(Unauthorized\\)"
+
+
+def test_a_wrong_token_is_refused(console: Console) -> None:
+    """The page says what is wrong and what to do, and keeps nothing."""
+    console.expected.append(UNAUTHORIZED)
+    console.open(role="")
+    console.page.get_by_label("Token").fill("igw_wrong")
+    console.page.get_by_role("button", name="Sign in").click()
+
+    expect(console.page.get_by_role("alert")).to_contain_text("This token is not valid")
+    assert console.page.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
+
+
+def test_signing_out_forgets_the_token(console: Console) -> None:
+    """The token is in this tab's session storage only, in no URL, and gone after signing out."""
+    console.open(role="")
+    console.page.get_by_label("Token").fill(TOKENS["user"])
+    console.page.get_by_role("button", name="Sign in").click()
+    expect(console.page.get_by_role("navigation")).to_be_visible()
+    assert TOKENS["user"] not in console.page.url
+
+    console.page.get_by_role("button", name="Sign out").click()
+
+    expect(console.page.get_by_label("Token")).to_have_value("")
+    assert console.page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_token_that_was_revoked_ends_the_session(console: Console) -> None:
+    """The next request is refused; the page says why it asks for a token again."""
+    console.expected.append(UNAUTHORIZED)
+    made = console.gateway.request("POST", "tokens", json={"name": "short", "role": "user"})
+    console.open(role="")
+    console.page.get_by_label("Token").fill(made["token"])
+    console.page.get_by_role("button", name="Sign in").click()
+    expect(console.page.get_by_role("navigation")).to_be_visible()
+    console.page.evaluate("sessionStorage.setItem('image-gateway-token', 'igw_revoked')")
+
+    console.page.reload()
+
+    expect(console.page.get_by_role("alert")).to_contain_text("expired or was revoked")
+
+
+@pytest.mark.parametrize("page", ["setup", "tokens", "health"])
+def test_a_user_sees_no_page_of_administrators(console: Console, page: str) -> None:
+    """There are no links to them, and their addresses lead to the first page; nothing was requested in vain."""
+    console.open(page, role="user")
+
+    links = console.page.get_by_role("navigation").get_by_role("link")
+    expect(links).to_have_text(["Create", "Edit", "Gallery"])
+    expect(console.page.get_by_label("What the image should show")).to_be_visible()

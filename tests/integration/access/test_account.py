@@ -1,0 +1,42 @@
+"""The account of a token: who it belongs to, and what the configuration has for its requests."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import Deployment
+
+ACCOUNT = "/api/v1/images/account"
+
+
+def test_the_account_names_the_token_and_its_limits(deployment: "Deployment") -> None:
+    """A limited token's account has its name, role and limits, and the owner of its jobs."""
+    deployment.tokens["limited"] = deployment.token("the newsroom", engines={"openai"}, models={"b", "a"})
+    (token,) = [
+        token
+        for token in deployment.call("GET", "/api/v1/images/tokens").json["tokens"]
+        if token["name"] == "the newsroom"
+    ]
+
+    account = deployment.call("GET", ACCOUNT, role="limited").json
+
+    assert (account["name"], account["role"], account["owner"]) == ("the newsroom", "user", f"token:{token['id']}")
+    assert (account["engines"], account["models"]) == (["openai"], ["a", "b"])
+
+
+def test_the_account_has_the_defaults_of_requests(openai_deployment: "Deployment") -> None:
+    """What is switched on, and engine, model and size of a request that names none, are those of the configuration."""
+    openai_deployment.configure(IMAGE_SIZE="16:9", ENABLE_IMAGE_EDIT=False, IMAGE_EDIT_ENGINE="gemini")
+
+    account = openai_deployment.call("GET", ACCOUNT, role="user").json
+
+    model = openai_deployment.call("GET", "/api/v1/images/config").json["IMAGE_GENERATION_MODEL"]
+    assert account["generation"] == {"enabled": True, "engine": "openai", "model": model, "size": "16:9"}
+    assert account["edit"] == {"enabled": False, "engine": "gemini", "model": "", "size": None}
+
+
+def test_an_administrators_account_has_no_limits_and_names_the_deployment(deployment: "Deployment") -> None:
+    """The deployment's name is that of its stack, which is a part of the configuration parameter's name."""
+    account = deployment.call("GET", ACCOUNT).json
+
+    assert (account["role"], account["engines"], account["models"]) == ("admin", None, None)
+    assert deployment.gateway.settings.config_parameter == f"/image-gateway/{account['deployment']}/config"
