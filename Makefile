@@ -106,10 +106,9 @@ $(BENCH_ENV)/.ready: $(UV) uv.lock pyproject.toml
 
 # What checks the console's scripts. Without Node.js, these checks are skipped and say so.
 CONSOLE_ENV := .ci/console/node_modules
-$(CONSOLE_ENV)/.ready: .ci/console/package.json .ci/console/package-lock.json
+$(CONSOLE_ENV)/.ready: .ci/console/package.json .ci/console/package-lock.json | .venv/.dev
 	@echo "Setting up: TypeScript and Biome, for the console …" >&2
-	@npm ci --prefix .ci/console --ignore-scripts --silent && touch $@ || \
-		echo "The checks of the console cannot be installed: they need Node.js 20 with npm" >&2
+	@$(PY) .ci/console/tools.py install
 
 LAYERS := layers/shared/requirements.txt layers/imaging/requirements.txt
 
@@ -162,10 +161,7 @@ check: .venv/.dev $(SAM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Check for
 	$(PY) -m sandbox.openapi --check
 	$(PY) -m sandbox.envelope_schema --check
 	$(PY) .ci/console/vendor.py --check
-	@if [ -e $(CONSOLE_ENV)/.ready ]; then set -x; \
-		$(CONSOLE_ENV)/.bin/tsc --project .ci/console/tsconfig.json && \
-		$(CONSOLE_ENV)/.bin/biome ci --error-on-warnings --config-path=.ci/console/biome.json functions/console/static; \
-	else echo "The console's scripts are not checked: that needs Node.js 20 with npm"; fi
+	$(PY) .ci/console/tools.py check
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
 	@$(MAKE) --no-print-directory scan audit
@@ -186,8 +182,7 @@ audit: $(SECURITY_ENV)/.ready ## Check the locked packages for known vulnerabili
 format: .venv/.dev $(CONSOLE_ENV)/.ready ## Format the code
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
-	@if [ -e $(CONSOLE_ENV)/.ready ]; then set -x; \
-		$(CONSOLE_ENV)/.bin/biome check --write --config-path=.ci/console/biome.json functions/console/static; fi
+	$(PY) .ci/console/tools.py format
 
 vendor: .venv/.dev $(CONSOLE_ENV)/.ready ## Copy the console's libraries from npm, at the versions of .ci/console
 	$(PY) .ci/console/vendor.py
