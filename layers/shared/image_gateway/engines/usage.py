@@ -5,7 +5,9 @@ from typing import Any
 
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 _DETAILS = ("input_tokens_details", "output_tokens_details")
-_DETAIL_COUNTS = ("text_tokens", "image_tokens")
+_DETAIL_COUNTS = ("text_tokens", "image_tokens", "cached_tokens")
+_CACHED_DETAILS = "cached_tokens_details"
+"""Which of the `cached_tokens` are text, and which images."""
 _MAX_COUNT = 2**53
 """Above this, JSON's numbers are not exact everywhere."""
 
@@ -20,7 +22,10 @@ def token_counts(reported: Any) -> TokenCounts | None:
     """
     counts: TokenCounts = _known_counts(reported, _COUNTS)
     for name in _DETAILS:
-        details = _known_counts(reported.get(name), _DETAIL_COUNTS) if isinstance(reported, Mapping) else None
+        found = reported.get(name) if isinstance(reported, Mapping) else None
+        details: TokenCounts = _known_counts(found, _DETAIL_COUNTS)
+        if isinstance(found, Mapping) and (cached := _known_counts(found.get(_CACHED_DETAILS), _DETAIL_COUNTS)):
+            details[_CACHED_DETAILS] = cached
         if details:
             counts[name] = details
     return counts or None

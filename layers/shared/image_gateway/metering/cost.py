@@ -1,0 +1,122 @@
+"""The cost of a job, from a price and what the engine made and reported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from image_gateway.models.money import to_millionths
+from image_gateway.models.prices import Basis, PriceRow, TokenPrices
+
+_MILLION = Decimal(1_000_000)
+_ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What an engine did for a job.
+
+    Attributes:
+        images: how many images it made.
+        seconds: how long it worked.
+        usage: its token counts, under the names of `engines.usage`; None if it reports none.
+    """
+
+    images: int
+    seconds: float = 0.0
+    usage: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job cost, in US dollars to a millionth; 0 where it is unknown."""
+
+    usd: Decimal
+    basis: Basis
+
+
+UNKNOWN = Cost(_ZERO, "unknown")
+
+
+def cost_of(row: PriceRow | None, consumption: Consumption) -> Cost:
+    """Return the cost of what was consumed.
+
+    Token counts come before a price for an image, because providers charge by them. The parts of a row for images and
+    for seconds add up.
+
+    Args:
+        row: the price; None if there is none.
+        consumption: what the engine did.
+    """
+    if row is None:
+        return UNKNOWN
+    if row.usd_per_million and (usd := _cost_of_tokens(row.usd_per_million, consumption.usage)) is not None:
+        return Cost(to_millionths(usd), "usage")
+    if row.usd_per_image is None and row.usd_per_second is None:
+        return UNKNOWN
+    seconds = Decimal(str(round(consumption.seconds, 3)))
+    usd = (row.usd_per_image or _ZERO) * consumption.images + (row.usd_per_second or _ZERO) * seconds
+    return Cost(to_millionths(usd), "price")
+
+
+def reservation_for(row: PriceRow | None, images: int) -> Decimal | None:
+    """Return what is held for a job of so many images before its cost is known; None if nothing is known of it.
+
+    With a price for an image it is the cost itself. With other prices it is what the operator's row says.
+    """
+    if row is None:
+        return None
+    held = row.usd_per_image if row.reserve_usd is None else row.reserve_usd
+    return None if held is None else to_millionths(held * images)
+
+
+def _cost_of_tokens(prices: TokenPrices, usage: Mapping[str, Any] | None) -> Decimal | None:
+    """Return the cost of the tokens, or None if they are not counted, or of a kind without a price."""
+    if not usage or "output_tokens" not in usage:
+        return None
+    counts = _input_counts(usage) | _output_counts(usage)
+    listed = {
+        "text_in": prices.text_in,
+        "image_in": prices.image_in,
+        "cached_text_in": prices.text_in if prices.cached_text_in is None else prices.cached_text_in,
+        "cached_image_in": prices.image_in if prices.cached_image_in is None else prices.cached_image_in,
+        "text_out": prices.text_out,
+        "image_out": prices.image_out,
+    }
+    total = _ZERO
+    for kind, count in counts.items():
+        price = listed[kind]
+        if price is None and count:
+            return None
+        total += (price or _ZERO) * count
+    return total / _MILLION
+
+
+def _input_counts(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Return the input tokens by kind. Tokens that no detail explains are text."""
+    details = usage.get("input_tokens_details") or {}
+    images = details.get("image_tokens", 0)
+    text = max(details.get("text_tokens", 0), usage.get("input_tokens", 0) - images)
+    cached_details = details.get("cached_tokens_details") or {}
+    cached_images = min(cached_details.get("image_tokens", 0), images)
+    cached = details.get("cached_tokens", 0) - cached_images
+    cached_text = min(max(cached_details.get("text_tokens", 0), cached), text)
+    return {
+        "text_in": text - cached_text,
+        "image_in": images - cached_images,
+        "cached_text_in": cached_text,
+        "cached_image_in": cached_images,
+    }
+
+
+def _output_counts(usage: Mapping[str, Any]) -> dict[str, int]:
+    """Return the output tokens by kind. Without details, all of them are the images'.
+
+    Gemini counts the tokens of its thoughts only in the total; they are charged as text.
+    """
+    output = usage["output_tokens"]
+    details = usage.get("output_tokens_details") or {}
+    text = details.get("text_tokens", 0)
+    images = max(details.get("image_tokens", 0), output - text)
+    thoughts = max(0, usage.get("total_tokens", 0) - output - usage.get("input_tokens", 0))
+    return {"image_out": images, "text_out": text + thoughts}

@@ -1,0 +1,90 @@
+"""Which price applies to a request: the operator's, else the gateway's own table.
+
+The table is data, `price_table.json`, with the day for which it was checked and the source of each row. Its facts are
+those of LiteLLM 1.110's public map of models (MIT), which names the providers' pages. In two points it differs:
+
+- The map gives 0.045 for `gemini-3.1-flash-image` at the Gemini API and 0.0672 on Vertex AI. By its own price for a
+  token, 0.0672 is an image of 1K (1,120 tokens) and 0.045 one of 512 pixels.
+- Models that have ended are left out, and so are rows of price zero that only mean that the map has no price.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from image_gateway.models.prices import ANY_MODEL, PriceRow
+
+_FIELDS: Final = ("usd_per_image", "usd_per_second", "usd_per_million", "reserve_usd")
+_CONDITIONS: Final = ("connection", "model", "size", "quality")
+
+
+def find_price(
+    operator_rows: Sequence[PriceRow],
+    *,
+    connection: str,
+    provider: str,
+    model: str,
+    size: str | None = None,
+    quality: str | None = None,
+) -> PriceRow | None:
+    """Return the price of an image, or None if there is none.
+
+    Rows with more conditions come before others, for each kind of price: a row for one size may have the price of an
+    image, and one for all sizes the price of tokens. As soon as the operator has a row, the gateway's own do not count.
+
+    Args:
+        operator_rows: the rows that the operator has set.
+        connection: the name of the connection.
+        provider: `openai`, `azure`, `xai`, `gemini`, `comfyui` or `automatic1111`; any other has no prices of the
+            gateway.
+        model: the model's name at the engine; empty for the engine's default. A proxy may put a provider in front:
+            `azure/gpt-image-2`.
+        size: the size of an image, in pixels or as a class such as `2K`.
+        quality: the quality of an image.
+    """
+    wanted = {"connection": connection, "model": model, "size": size, "quality": quality}
+    if row := _merged(operator_rows, wanted):
+        return row
+    prefix, slash, name = model.rpartition("/")
+    prefix = prefix.rpartition("/")[2]
+    if slash and prefix in _table():
+        provider, wanted["model"] = prefix, name
+    return _merged(_table().get(provider, ()), wanted)
+
+
+def built_in_rows() -> Iterable[tuple[str, PriceRow]]:
+    """Return the gateway's own rows, each with its provider."""
+    return [(provider, row) for provider, rows in _table().items() for row in rows]
+
+
+def _merged(rows: Iterable[PriceRow], wanted: dict[str, str | None]) -> PriceRow | None:
+    """Return one row with each price from the row with the most conditions that has it; None if no row matches."""
+    matching = sorted((row for row in rows if _matches(row, wanted)), key=_specificity)
+    if not matching:
+        return None
+    prices = {name: value for row in matching for name in _FIELDS if (value := getattr(row, name)) is not None}
+    return PriceRow(model=matching[-1].model, **prices)
+
+
+def _matches(row: PriceRow, wanted: dict[str, str | None]) -> bool:
+    return all(
+        getattr(row, name) in (None, wanted[name]) or (name, row.model) == ("model", ANY_MODEL) for name in _CONDITIONS
+    )
+
+
+def _specificity(row: PriceRow) -> tuple[bool, bool, int]:
+    """Order rows: a connection counts most, then a model, then size and quality."""
+    return row.connection is not None, row.model != ANY_MODEL, (row.size is not None) + (row.quality is not None)
+
+
+@cache
+def _table() -> dict[str, list[PriceRow]]:
+    table = json.loads(Path(__file__).with_name("price_table.json").read_text())
+    return {
+        provider: [
+            PriceRow.model_validate({name: value for name, value in row.items() if name != "source"}) for row in rows
+        ]
+        for provider, rows in table["providers"].items()
+    }
