@@ -18,6 +18,8 @@
     ├── Conflict                409 conflict
     ├── Canceled                409 canceled
     ├── NotQueued               409 not_queued
+    ├── LimitExceeded           429 rate_limited
+    │   └── BudgetExceeded      429 budget_exceeded
     ├── Busy                    503 busy
     ├── StorageUnavailable      503 storage_unavailable
     └── EngineError
@@ -180,6 +182,18 @@ class NotQueued(GatewayError):
     """A line of a request file was not queued, because the file could not be read to its end; nothing was charged."""
 
     status, code, title = 409, "not_queued", "Not queued"
+
+
+class LimitExceeded(GatewayError):
+    """The caller or the deployment has as many requests in this minute, or as many open jobs, as it may."""
+
+    status, code, title = 429, "rate_limited", "Too many requests"
+
+
+class BudgetExceeded(LimitExceeded):
+    """The budget has not enough left for the request; nothing was charged."""
+
+    code, title = "budget_exceeded", "The budget is used up"
 
 
 class Busy(GatewayError):

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from image_gateway.access.principals import Role
 from image_gateway.access.tokens import TOKEN_PATTERN, listing_key, lookup_key
-from image_gateway.aws import CONDITION_FAILED, Aws, Table
+from image_gateway.aws import CONDITION_FAILED, Aws, Reason, Table
 from image_gateway.errors import Busy, Conflict, NotFound
 from image_gateway.ids import uuid7
 from image_gateway.models.tokens import NewToken, TokenInfo, TokenPage
@@ -197,7 +197,7 @@ class TokenRegistry:
         key = {"TableName": self._table.name, "Key": _ADMIN_COUNT_KEY, "UpdateExpression": "ADD lasting :change"}
         return {"Update": {**update, **key, "ExpressionAttributeValues": values}}
 
-    async def _transact(self, writes: list[dict[str, Any]]) -> tuple[str, ...]:
+    async def _transact(self, writes: list[dict[str, Any]]) -> tuple[Reason, ...]:
         contended = Busy("Other requests are changing tokens: nothing was changed", retry_after=1)
         return await self._table.transact(writes, "The token was not changed", contended=contended)
 

@@ -5,7 +5,7 @@ from image_gateway.aws.client import Aws, create_transport
 from image_gateway.aws.deadlines import time_limit
 from image_gateway.aws.errors import TOO_LARGE, AwsError, may_be_done, storage_errors, unavailable
 from image_gateway.aws.persistence import Remaining, persist
-from image_gateway.aws.table import CONDITION_FAILED, ConditionFailed, Item, Table
+from image_gateway.aws.table import CONDITION_FAILED, ConditionFailed, Item, Reason, Table
 
 __all__ = [
     "CONDITION_FAILED",
@@ -15,6 +15,7 @@ __all__ = [
     "Bucket",
     "ConditionFailed",
     "Item",
+    "Reason",
     "Remaining",
     "Table",
     "create_transport",

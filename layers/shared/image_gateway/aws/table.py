@@ -4,7 +4,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from image_gateway.aws.client import Aws
 from image_gateway.aws.deadlines import time_limit_factor
@@ -41,6 +41,22 @@ class ConditionFailed(Exception):
     def __init__(self, item: Item | None) -> None:
         super().__init__("the condition does not hold")
         self.item = item
+
+
+class Reason(str):  # noqa: SLOT000 - a transaction has few of them
+    """Why a transaction was not executed, for one of its writes: DynamoDB's code, `None` for a write that is fine.
+
+    Attributes:
+        item: the stored item, if the write requested it with `ReturnValuesOnConditionCheckFailure`.
+    """
+
+    item: Item | None
+
+    def __new__(cls, code: str, item: Item | None = None) -> Self:
+        """Create the reason with this code."""
+        reason = super().__new__(cls, code)
+        reason.item = item
+        return reason
 
 
 class Table:
@@ -132,7 +148,7 @@ class Table:
         *,
         max_attempts: int = _MAX_ATTEMPTS,
         contended: GatewayError | None = None,
-    ) -> tuple[str, ...]:
+    ) -> tuple[Reason, ...]:
         """Execute all writes, or none.
 
         After a conflict with another transaction, or throttling, the transaction is sent again, with exponential
@@ -161,7 +177,10 @@ class Table:
                     "dynamodb", "TransactWriteItems", TransactItems=list(writes), ClientRequestToken=token
                 )
             except AwsError as error:
-                reasons = tuple(str(reason.get("Code")) for reason in error.response.get("CancellationReasons", ()))
+                reasons = tuple(
+                    Reason(str(reason.get("Code")), reason.get("Item"))
+                    for reason in error.response.get("CancellationReasons", ())
+                )
                 if CONDITION_FAILED in reasons:
                     return reasons
                 first_pause = max((_FIRST_PAUSE_SECONDS.get(reason, 0.0) for reason in reasons), default=0.0)
