@@ -100,18 +100,20 @@ def deployed(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[
     """Create a new, empty deployment with its own bucket and table, for the life of the block."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
-    template.values.update(Bucket=name, Table=name)
+    template.values.update(Bucket=name, Table=name, UsageTable=f"{name}-usage")
     embedded_aws.deploy(template, "AWS::S3::Bucket", "AWS::DynamoDB::Table")
     yield Settings(
         config_parameter=f"/image-gateway/{name}/config",
         bucket=name,
         table=name,
+        usage_table=f"{name}-usage",
         config_ttl_seconds=0,
         token_ttl_seconds=0,
     )
     # moto copies every existing table for each transaction.
-    with suppress(dynamodb.exceptions.ResourceNotFoundException):
-        dynamodb.delete_table(TableName=name)
+    for table in (name, f"{name}-usage"):
+        with suppress(dynamodb.exceptions.ResourceNotFoundException):
+            dynamodb.delete_table(TableName=table)
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,7 @@ class Settings(BaseModel):
     config_parameter: str = Field(description="Name of the SecureString with the configuration.")
     bucket: str = Field(description="The bucket for images, input images and long configuration values.")
     table: str = Field(description="The gateway's DynamoDB table.")
+    usage_table: str = Field("", description="The DynamoDB table of usage by day; empty: usage is not recorded.")
     kms_key_id: str = Field("", description="KMS key of the SecureString; empty: the account's default key.")
     config_ttl_seconds: float = Field(30, ge=0, description="How long a configuration is cached after it was read.")
     url_expiry_seconds: Whole = Field(3600, ge=1, le=604_800, description="Lifetime of a presigned URL.")

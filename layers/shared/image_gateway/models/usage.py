@@ -1,0 +1,34 @@
+"""Usage: what was requested, made and spent."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from image_gateway.models.money import Usd
+
+GroupBy = Literal["day", "token", "connection", "model", "end_user"]
+
+
+class UsageRow(BaseModel):
+    """Usage of one group. The fields that it is not grouped by are absent."""
+
+    day: date | None = Field(None, description="The day in UTC on which the jobs were accepted.")
+    token: str | None = Field(None, description="The id of the token; for requests by event, their owner.")
+    token_name: str | None = Field(None, description="The token's name; absent if it was revoked.")
+    connection: str | None = Field(None, description="The connection that answered; empty: none did.")
+    model: str | None = Field(None, description="The model's name at the engine.")
+    end_user: str | None = Field(None, description="Whom a chat front end said that the job was for.")
+    requests: int = Field(0, description="Jobs that were accepted, and have ended.")
+    images: int = Field(0, description="Images that were made and stored.")
+    failures: int = Field(0, description="Jobs that failed or were canceled.")
+    usd: Usd = Field(description="What the jobs cost.")
+    uncertain_usd: Usd = Field(description="What failed jobs may have cost in addition.")
+
+
+class Usage(BaseModel):
+    """Usage of a range of days."""
+
+    first: date = Field(alias="from", description="The first day, in UTC.")
+    last: date = Field(alias="to", description="The last day, in UTC.")
+    rows: list[UsageRow]
