@@ -19,8 +19,10 @@ from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.job_queue import JobQueue
+from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
+from image_gateway.metering.usage import UsageTable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.net.transport import Transport, no_cookies
 from image_gateway.routing.destination import Destination
@@ -220,7 +222,8 @@ class Gateway:
     @cached_property
     def announcements(self) -> Announcements:
         """Announces the ends of jobs."""
-        return Announcements(self.jobs, self.events)
+        usage = UsageTable(self.aws, self.settings) if self.settings.usage_table else None
+        return Announcements(self.jobs, self.events, Settlement(self.jobs, usage))
 
     @cached_property
     def _locks(self) -> Locks:

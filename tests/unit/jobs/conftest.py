@@ -7,6 +7,7 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
+from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
 from image_gateway.routing.router import Router
@@ -94,7 +95,7 @@ def make_submission(
             images=ImageStore(aws, changed),
             router=Router(cast("ConfigStore", configs)),
             executor=cast("JobExecutor", executor),
-            announcements=Announcements(jobs, cast("JobEvents", events)),
+            announcements=Announcements(jobs, cast("JobEvents", events), Settlement(jobs, None)),
             sleep=time.sleep,
             clock=time,
         )

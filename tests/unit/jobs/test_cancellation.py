@@ -13,6 +13,7 @@ from image_gateway.errors import Busy, Conflict, EngineUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.cancellation import Cancellation
+from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
@@ -72,7 +73,7 @@ def cancellation(
         jobs=jobs,
         router=gateway.router,
         engine=cast("EngineFactory", engines),
-        announcements=Announcements(jobs, cast("JobEvents", events)),
+        announcements=Announcements(jobs, cast("JobEvents", events), Settlement(jobs, None)),
         queue=cast("JobQueue", queue),
         engine_timeout_seconds=0.05,
     )

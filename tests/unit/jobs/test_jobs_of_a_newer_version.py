@@ -17,7 +17,7 @@ NEWER: dict[str, Any] = {
     "kind": "variation",
     "channel": "carrier-pigeon",
     "response_format": "stream",
-    "cost": {"dollars": "0.04"},
+    "postage": {"stamps": "2"},
 }
 
 
@@ -76,7 +76,7 @@ async def test_a_job_with_an_unknown_status_is_not_leased(store: JobStore, setti
 
 def test_an_unknown_error_is_shown_as_it_was_recorded() -> None:
     """Its class does not exist in this version; its status, code and title are in the job."""
-    error = {"status": 402, "code": "budget_exceeded", "title": "Over budget", "detail": "No money is left"}
+    error = {"status": 402, "code": "out_of_paper", "title": "Out of paper", "detail": "Nothing can be printed"}
     job = new_job(status="failed", error=error)
 
     shown = job.to_error()

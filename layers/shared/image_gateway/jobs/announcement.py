@@ -9,12 +9,16 @@ Publishing cannot be part of the write that ends a job. So something that lasts 
   becomes true after the event was published: one small write for each of these jobs. Where it stays false, the next
   message of the job announces the end. An inline job's message comes when its function must be dead, and the recovery
   sends one for every other job.
+
+Settlement (see `jobs.settlement`) is part of it: it must happen after every end too, as surely and as lately. It is one
+write with the record of the announcement, and a job counts as announced only when it is settled.
 """
 
 import logging
 
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.events import JobEvents
+from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 
@@ -27,37 +31,42 @@ class Announcements:
     Args:
         jobs: records what was announced.
         events: publishes the events.
+        settlement: charges jobs and counts their usage.
     """
 
-    def __init__(self, jobs: JobStore, events: JobEvents) -> None:
+    def __init__(self, jobs: JobStore, events: JobEvents, settlement: Settlement) -> None:
         self._jobs = jobs
         self._events = events
+        self._settlement = settlement
 
     def expect(self, job: Job) -> None:
         """Mark a job as not announced, before its end is stored. Do this if no message guarantees its event."""
-        if self._events.enabled:
+        if self._events.enabled or self._settlement.is_due(job):
             job.announced = False
 
     async def announce(self, job: Job) -> bool:
-        """Publish the event about a job's end, and record whether that was possible. A failed record is logged.
+        """Publish the event about a job's end, settle the job, and record both. A failed record is logged.
 
         Returns:
-            False if EventBridge did not accept the event.
+            False if EventBridge did not accept the event, or if the job could not be settled.
         """
         published = await self._events.publish_completion(job)
-        if self._events.enabled and published is not job.announced:
+        if self._settlement.is_due(job) and not await self._settlement.settle(job, announced=published):
+            return False
+        if published is not job.announced and (self._events.enabled or job.announced is not None):
             await self._record(job, announced=published)
         return published
 
     async def announce_by_message(self, job: Job) -> bool:
-        """Publish the event about a job whose message is redelivered if this returns False. A success is not recorded.
+        """Announce and settle a job whose message is redelivered if this returns False. A success is not recorded.
 
         A refusal is recorded for the recovery, because the message may be delivered too often.
         """
         published = await self._events.publish_completion(job)
-        if not published:
+        settled = not self._settlement.is_due(job) or await self._settlement.settle(job, announced=None)
+        if not (published and settled):
             await self._record(job, announced=False)
-        return published
+        return published and settled
 
     async def announce_if_needed(self, job: Job, *, redelivered: bool) -> bool:
         """Announce the end of a job, unless that is done. Returns as `announce`.
@@ -67,7 +76,8 @@ class Announcements:
             redelivered: whether the job's message was received before. Its receiver may have died before it published
                 the event.
         """
-        if job.announced is False or (redelivered and job.announced is None):
+        unsettled = self._settlement.is_due(job) and (redelivered or job.announced is None)
+        if job.announced is False or (redelivered and job.announced is None) or unsettled:
             return await self.announce(job)
         return True
 

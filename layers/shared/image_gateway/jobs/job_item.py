@@ -2,7 +2,7 @@
 
 The attributes are `pk` with the id, `status`, `owner`, `listed` (the partition key of an index over all jobs),
 `attempts`, the lease (`lease_holder`, and `lease_until` in seconds since 1970) and `expires_at`, after which DynamoDB
-removes the item. An ended job may have `announced`: see `jobs.announcement`.
+removes the item. An ended job may have `announced` (see `jobs.announcement`) and `settled` (see `jobs.settlement`).
 
 A write costs one unit for each kilobyte, and the last one is of the whole job. So nothing is stored twice, and neither
 what equals its default nor what an ended job no longer needs: the item of a usual ended job has some 600 bytes.
@@ -74,7 +74,8 @@ def parse_item(item: Any) -> Job:
         content["images"] = [_unpacked_image(image, folder) for image in content["images"]]
     fields = {"id": job_id, "owner": item["owner"]["S"], "status": item["status"]["S"]}
     announced = item["announced"]["BOOL"] if "announced" in item else None
-    return Job.model_validate({**content, **fields, "attempts": int(item["attempts"]["N"]), "announced": announced})
+    states = {"announced": announced, "settled": item.get("settled") == {"BOOL": True}}
+    return Job.model_validate({**content, **fields, "attempts": int(item["attempts"]["N"]), **states})
 
 
 def parse_items(items: Iterable[Any]) -> Iterator[Job]:

@@ -5,6 +5,9 @@ or if it has been removed after its time to live. Then the request becomes a new
 earlier job's id: of several such requests, one creates the job, and the others get it.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from image_gateway.jobs.idempotency import Claim, should_be_retried
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
@@ -35,7 +38,13 @@ async def find_earlier_job(jobs: JobStore, claim: Claim | None, *, own_id: str |
 
 
 async def create_job(
-    jobs: JobStore, job: Job, claim: Claim | None, *, lease_seconds: float | None = None, holder: str = ""
+    jobs: JobStore,
+    job: Job,
+    claim: Claim | None,
+    *,
+    lease_seconds: float | None = None,
+    holder: str = "",
+    scopes: Sequence[str] = (),
 ) -> Job | None:
     """Store a new job, or return the job of the earlier request with this claim.
 
@@ -48,12 +57,16 @@ async def create_job(
         claim: identifies repetitions of the request, if any.
         lease_seconds: as of `JobStore.create`.
         holder: as of `JobStore.create`.
+        scopes: as of `JobStore.create`.
 
     Raises:
         InvalidRequest: the claim's key was used for another request.
+        BudgetExceeded, LimitExceeded: a limit refuses the job.
+        Busy: other requests keep changing the same limits.
         StorageUnavailable: the table does not respond.
     """
-    while earlier_id := await jobs.create(job, lease_seconds=lease_seconds, holder=holder, claim=claim):
+    lease: dict[str, Any] = {"lease_seconds": lease_seconds, "holder": holder}
+    while earlier_id := await jobs.create(job, claim=claim, scopes=scopes, **lease):
         if claim is None or earlier_id == job.id:
             return None
         if earlier := await _job_that_counts(jobs, earlier_id):

@@ -7,7 +7,7 @@ first one has been stored. `JobStore` recognizes its own item, and counts such a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from image_gateway.jobs.claim_item import claim_key, claim_put, claiming_job_id
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes, parse_item, parse_items
 from image_gateway.jobs.record_size import truncate_to_fit
+from image_gateway.metering.ledger import Ledger, Reservation, Write
 from image_gateway.models.jobs import OPEN_STATUSES, Job, Status, utc_now
 from image_gateway.settings import Settings
 
@@ -61,13 +62,27 @@ class JobStore:
 
     def __init__(self, aws: Aws, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         self._table = Table(aws, settings.table)
+        self.ledger = Ledger(aws, settings, now=clock)
         self._retention_seconds = settings.job_retention_days * 86_400
         self._clock = clock
 
     async def create(
-        self, job: Job, *, lease_seconds: float | None = None, holder: str = "", claim: Claim | None = None
+        self,
+        job: Job,
+        *,
+        lease_seconds: float | None = None,
+        holder: str = "",
+        claim: Claim | None = None,
+        scopes: Sequence[str] = (),
     ) -> str | None:
         """Store a new job; with a lease, it is running from the start.
+
+        Args:
+            job: the job. What it may cost is in `reserved`.
+            lease_seconds: the duration of its lease, if it is running from the start.
+            holder: who holds that lease.
+            claim: identifies repetitions of the request.
+            scopes: whose limits count. What the job may cost is held there in the same transaction.
 
         Returns:
             None if the job was stored; else the id of the job that already has this id or this claim, which is
@@ -75,28 +90,72 @@ class JobStore:
 
         Raises:
             InvalidRequest: the claim's key was used for another request.
+            BudgetExceeded, LimitExceeded: a limit refuses the job.
+            Busy: other requests keep changing the same limits.
             StorageUnavailable: the table does not respond, or other requests keep writing the same claim.
         """
         if lease_seconds is not None:
             job.status, job.started_at, job.attempts = "running", utc_now(), 1
-        item = self._item(job)
-        if lease_seconds is not None:
-            item |= lease_attributes(holder, self._clock() + lease_seconds)
-        put = {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
-        if claim is None:
-            return None if await self._write(put) else job.id
-        return await self._create_claimed(job, put, claim)
+        lease = {} if lease_seconds is None else lease_attributes(holder, self._clock() + lease_seconds)
+        if claim is None and not scopes:
+            return None if await self._write(self._new(job, lease)) else job.id
+        return await self._create_by_transaction(job, lease, claim, scopes)
 
-    async def _create_claimed(self, job: Job, put: dict[str, Any], claim: Claim) -> str | None:
-        """Store the job and its claim in one transaction, or return the id of the job that has the claim."""
-        claimed = claim_put(claim, job.id, self._clock())
-        writes = [{"Put": {"TableName": self._table.name, **write}} for write in (put, claimed)]
+    def _new(self, job: Job, lease: "dict[str, AttributeValueTypeDef]") -> dict[str, Any]:
+        return {"Item": self._item(job) | lease, "ConditionExpression": "attribute_not_exists(pk)"}
+
+    async def _create_by_transaction(
+        self, job: Job, lease: "dict[str, AttributeValueTypeDef]", claim: Claim | None, scopes: Sequence[str]
+    ) -> str | None:
+        """Store a job with its claim and its reservation, or return the id of the job that is there already."""
+        claimed = [claim_put(claim, job.id, self._clock())] if claim else []
+
+        def writes(reservation: Reservation) -> list[Write]:
+            job.periods = dict(reservation.periods)
+            return [{"Put": {"TableName": self._table.name, **put}} for put in (self._new(job, lease), *claimed)]
+
         for _ in range(_MAX_CLAIM_TRIES):
-            if not await self._table.transact(writes, _NOT_STORED):
+            reservation, _ = await self.ledger.reserve(scopes, job.reserved, writes)
+            if reservation is not None:
                 return None
+            job.periods = {}
+            if claim is None:
+                return job.id
             if claiming_id := await self.claiming_job_id(claim):
                 return claiming_id
         raise StorageUnavailable(f"{_NOT_STORED}: other requests write the same claim", retry_after=1)
+
+    async def settle(self, job: Job, charged: int, usage: Sequence[Write], *, announced: bool | None) -> bool:
+        """Charge an ended job and count its usage, once, and store whether its event was published.
+
+        Args:
+            job: the job. It is marked as settled.
+            charged: what it cost and may have cost, in millionths of a dollar.
+            usage: the writes that count its usage.
+            announced: as `Job.announced`; None leaves it as it is.
+
+        Returns:
+            False if that was done before.
+
+        Raises:
+            Busy: other requests keep changing the same limits.
+            StorageUnavailable: the table does not respond.
+        """
+        states = {"settled": True, **({} if announced is None else {"announced": announced})}
+        mark = {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": queries.item_key(job.id),
+                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in states),
+                "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(settled)",
+                "ExpressionAttributeValues": {f":{name}": {"BOOL": value} for name, value in states.items()},
+            }
+        }
+        settled = await self.ledger.settle(Reservation(job.reserved, job.periods), charged, mark, usage)
+        job.settled = True
+        if settled and announced is not None:
+            job.announced = announced
+        return settled
 
     async def claiming_job_id(self, claim: Claim) -> str | None:
         """Return the id of the job that has this claim, or None.

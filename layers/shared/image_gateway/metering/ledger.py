@@ -81,7 +81,9 @@ class Ledger:
             reservation = Reservation(micros, {scope: item.at(now).period for scope, item in limits.items()})
             others = create(reservation)
             holds = [self._hold(scope, item, micros, now) for scope, item in limits.items()]
-            reasons = await self._table.transact([*others, *holds], "The job was not stored", contended=contended)
+            reasons = await self._table.transact(
+                [*others, *holds], "The job was not stored", contended=contended if limits else None
+            )
             if not reasons:
                 self._known |= {scope: item.at(now) for scope, item in limits.items()}
                 return reservation, ()

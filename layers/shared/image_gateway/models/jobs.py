@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.errors import GatewayError
+from image_gateway.models.fields import one_of
+from image_gateway.models.money import Usd
+from image_gateway.models.prices import Basis
 
 Kind = Literal["generation", "edit"]
 Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
@@ -55,6 +58,15 @@ class JobError(BaseModel):
     permanent: bool = False
 
 
+class JobCost(BaseModel):
+    """What a job cost."""
+
+    usd: Usd = Field(description="US dollars, with six decimals; 0 where it is unknown.")
+    basis: Annotated[str, one_of(Basis)] = Field(
+        description="`usage`: from the tokens that the engine reported; `price`: from a price; `unknown`."
+    )
+
+
 class Job(BaseModel):
     """One request and its outcome.
 
@@ -77,6 +89,12 @@ class Job(BaseModel):
         response_format: likewise a `ResponseFormat`, of the OpenAI channel's response.
         attempts: number of attempts that have started.
         not_before: no worker starts the queued job before this time.
+        cost: what it cost; None as long as it is not known.
+        uncertain_usd: what a failed job may have cost.
+        reserved: millionths of a dollar that are held for it, and that it may cost if its outcome is not known.
+        periods: the period that is charged, by the name of each scope that has limits.
+        end_user: whom a chat front end said that the job is for.
+        settled: whether the costs were charged and the usage was counted.
         announced: whether the event about the end was published; None where only the job's message guarantees it.
         reported: what the engine reported about all images: `quality` and `background`.
     """
@@ -108,6 +126,12 @@ class Job(BaseModel):
     usage: dict[str, Any] | None = None
     reported: dict[str, str] = {}
     error: JobError | None = None
+    cost: JobCost | None = None
+    uncertain_usd: Usd | None = None
+    reserved: int = 0
+    periods: dict[str, str] = {}
+    end_user: str = Field("", repr=False)
+    settled: bool = Field(default=False, exclude=True)
     announced: bool | None = Field(None, exclude=True)
 
     def fail(self, error: GatewayError) -> None:

@@ -1,0 +1,61 @@
+"""Settlement of ended jobs: their costs are charged and their usage is counted, once, after their end is stored.
+
+The end itself is written as if there were no budgets, so that a hot counter never loses an image that was paid for.
+"""
+
+import logging
+from datetime import UTC
+
+from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.jobs.store import JobStore
+from image_gateway.metering.limit_item import to_micros
+from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
+from image_gateway.models.jobs import Job
+
+logger = logging.getLogger(__name__)
+
+
+class Settlement:
+    """Settles jobs.
+
+    Args:
+        jobs: the job records, with the ledger.
+        usage: where usage is counted; None if the deployment does not count it.
+    """
+
+    def __init__(self, jobs: JobStore, usage: UsageTable | None) -> None:
+        self._jobs = jobs
+        self._usage = usage
+
+    def is_due(self, job: Job) -> bool:
+        """Whether a job has something to settle that is not."""
+        return not job.settled and (self._usage is not None or bool(job.periods))
+
+    async def settle(self, job: Job, *, announced: bool | None) -> bool:
+        """Settle an ended job if that is due, and store with it whether its event was published.
+
+        Args:
+            job: the ended job.
+            announced: as `Job.announced`; None leaves it as it is.
+
+        Returns:
+            False if the table did not accept it, so that it must be tried again.
+        """
+        uncertain = to_micros(job.uncertain_usd) if job.uncertain_usd else 0
+        charged = to_micros(job.cost.usd) if job.cost else 0
+        counts = UsageCounts(
+            requests=1,
+            images=len(job.images),
+            failures=int(job.status != "succeeded"),
+            micros=charged,
+            uncertain_micros=uncertain,
+        )
+        day = job.created_at.astimezone(UTC).date()
+        key = UsageKey(day, job.owner, job.engine, job.model, end_user=job.end_user)
+        writes = self._usage.writes(key, counts) if self._usage else []
+        try:
+            await self._jobs.settle(job, charged + uncertain, writes, announced=announced)
+        except (Busy, StorageUnavailable):
+            logger.exception("a job was not settled", extra={"job_id": job.id})
+            return False
+        return True
