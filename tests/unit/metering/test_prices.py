@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from image_gateway.metering.prices import built_in_rows, find_price
+from image_gateway.metering.prices import built_in_rows, find_price, size_names
 from image_gateway.models.prices import PriceRow, Prices
 
 ANY = {"connection": "openai", "provider": "openai", "model": "gpt-image-2"}
@@ -36,7 +36,7 @@ def test_the_table_has_prices_by_provider_model_size_and_quality(
     provider: str, model: str, size: str | None, quality: str | None, usd: str
 ) -> None:
     """A proxy's model may have its provider in front; engines of one's own are free."""
-    row = find_price((), connection="c", provider=provider, model=model, size=size, quality=quality)
+    row = find_price((), connection="c", provider=provider, model=model, sizes={size} if size else (), quality=quality)
 
     assert row is not None
     assert row.usd_per_image == Decimal(usd)
@@ -76,26 +76,48 @@ def test_the_row_with_the_most_conditions_decides() -> None:
 
     assert found(model="other") == 1
     assert found() == 2
-    assert found(size="1024x1024", quality="low") == 3
-    assert found(size="1024x1024", quality="high") == 4
-    assert found(connection="azure-eu", size="1024x1024", quality="high") == 5
+    assert found(sizes={"1024x1024"}, quality="low") == 3
+    assert found(sizes={"1024x1024"}, quality="high") == 4
+    assert found(connection="azure-eu", sizes={"1024x1024"}, quality="high") == 5
 
 
 def test_prices_of_tokens_and_of_images_may_come_from_different_rows() -> None:
     """One row has the tokens for all sizes, and others what is held for one size."""
     prices = rows({"usd_per_million": {"image_out": "30"}}, {"size": "2K", "usd_per_image": "0.1"})
 
-    row = find_price(prices, **ANY, size="2K")
+    row = find_price(prices, **ANY, sizes={"2K"})
 
     assert row is not None
     assert row.usd_per_million is not None
     assert row.usd_per_image == Decimal("0.1")
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "names"),
+    [
+        (1024, 1024, {"1024x1024", "1K"}),
+        (1584, 672, {"1584x672", "1K"}),
+        (512, 512, {"512x512", "512"}),
+        (2048, 2048, {"2048x2048", "2K"}),
+        (4096, 4096, {"4096x4096", "4K"}),
+    ],
+)
+def test_a_size_is_named_by_pixels_and_by_class(width: int, height: int, names: set[str]) -> None:
+    """A row of prices may have either."""
+    assert size_names(width, height) == names
+
+
 def test_every_row_of_the_table_can_be_found() -> None:
     """No row hides another."""
     for provider, row in built_in_rows():
-        found = find_price((), connection="c", provider=provider, model=row.model, size=row.size, quality=row.quality)
+        found = find_price(
+            (),
+            connection="c",
+            provider=provider,
+            model=row.model,
+            sizes={row.size} if row.size else (),
+            quality=row.quality,
+        )
         assert found is not None
         for name in ("usd_per_image", "usd_per_million"):
             assert getattr(row, name) in (None, getattr(found, name))

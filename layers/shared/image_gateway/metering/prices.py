@@ -9,15 +9,16 @@ those of LiteLLM 1.110's public map of models (MIT), which names the providers' 
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from image_gateway.models.prices import ANY_MODEL, PriceRow
 
+_CLASSES: Final = (("512", 792), ("1K", 1584), ("2K", 3168))
+"""Gemini's classes of sizes, with the longest side that an image of them has, at the aspect ratio 21:9."""
 _FIELDS: Final = ("usd_per_image", "usd_per_second", "usd_per_million", "reserve_usd")
-_CONDITIONS: Final = ("connection", "model", "size", "quality")
 
 
 def find_price(
@@ -26,7 +27,7 @@ def find_price(
     connection: str,
     provider: str,
     model: str,
-    size: str | None = None,
+    sizes: Collection[str] = (),
     quality: str | None = None,
 ) -> PriceRow | None:
     """Return the price of an image, or None if there is none.
@@ -41,17 +42,27 @@ def find_price(
             gateway.
         model: the model's name at the engine; empty for the engine's default. A proxy may put a provider in front:
             `azure/gpt-image-2`.
-        size: the size of an image, in pixels or as a class such as `2K`.
+        sizes: the names of an image's size: see `size_names`.
         quality: the quality of an image.
     """
-    wanted = {"connection": connection, "model": model, "size": size, "quality": quality}
+    wanted = {"connection": {connection}, "model": {model, ANY_MODEL}, "size": {*sizes}, "quality": {quality}}
     if row := _merged(operator_rows, wanted):
         return row
     prefix, slash, name = model.rpartition("/")
     prefix = prefix.rpartition("/")[2]
     if slash and prefix in _table():
-        provider, wanted["model"] = prefix, name
+        provider, wanted["model"] = prefix, {name, ANY_MODEL}
     return _merged(_table().get(provider, ()), wanted)
+
+
+def size_names(width: int, height: int) -> frozenset[str]:
+    """Return the names that price lists have for a size: in pixels, and Gemini's class by the longer side.
+
+    The classes' longest sides are those of the Gemini API's table of sizes for its widest aspect ratios.
+    """
+    longest = max(width, height)
+    size_class = next((name for name, limit in _CLASSES if longest <= limit), "4K")
+    return frozenset({f"{width}x{height}", size_class})
 
 
 def built_in_rows() -> Iterable[tuple[str, PriceRow]]:
@@ -59,7 +70,7 @@ def built_in_rows() -> Iterable[tuple[str, PriceRow]]:
     return [(provider, row) for provider, rows in _table().items() for row in rows]
 
 
-def _merged(rows: Iterable[PriceRow], wanted: dict[str, str | None]) -> PriceRow | None:
+def _merged(rows: Iterable[PriceRow], wanted: Mapping[str, Collection[str | None]]) -> PriceRow | None:
     """Return one row with each price from the row with the most conditions that has it; None if no row matches."""
     matching = sorted((row for row in rows if _matches(row, wanted)), key=_specificity)
     if not matching:
@@ -68,10 +79,8 @@ def _merged(rows: Iterable[PriceRow], wanted: dict[str, str | None]) -> PriceRow
     return PriceRow(model=matching[-1].model, **prices)
 
 
-def _matches(row: PriceRow, wanted: dict[str, str | None]) -> bool:
-    return all(
-        getattr(row, name) in (None, wanted[name]) or (name, row.model) == ("model", ANY_MODEL) for name in _CONDITIONS
-    )
+def _matches(row: PriceRow, wanted: Mapping[str, Collection[str | None]]) -> bool:
+    return all((value := getattr(row, name)) is None or value in names for name, names in wanted.items())
 
 
 def _specificity(row: PriceRow) -> tuple[bool, bool, int]:
