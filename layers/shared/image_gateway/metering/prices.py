@@ -45,7 +45,12 @@ def find_price(
         sizes: the names of an image's size: see `size_names`.
         quality: the quality of an image.
     """
-    wanted = {"connection": {connection}, "model": {model, ANY_MODEL}, "size": {*sizes}, "quality": {quality}}
+    wanted: dict[str, Collection[str | None]] = {
+        "connection": {connection},
+        "model": {model, ANY_MODEL},
+        "size": {*sizes},
+        "quality": {quality},
+    }
     if row := _merged(operator_rows, wanted):
         return row
     prefix, slash, name = model.rpartition("/")
