@@ -10,6 +10,7 @@ CONFIG_PARAMETER: Final = {
     "parameter/image-gateway/${AWS::StackName}/config"
 }
 TABLE: Final = {"Fn::GetAtt": ["Table", "Arn"]}
+USAGE_TABLE: Final = {"Fn::GetAtt": ["UsageTable", "Arn"]}
 INDEX_OF_ALL: Final = {"Fn::Sub": "${Table.Arn}/index/listed"}
 INDEX_BY_OWNER: Final = {"Fn::Sub": "${Table.Arn}/index/by-owner"}
 JOB_QUEUE: Final = {"Fn::GetAtt": ["JobQueue", "Arn"]}
@@ -68,11 +69,13 @@ PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
         TABLE,
         {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["job#*"]},
-            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced"]},
-            "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced", "settled"]},
+            "StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"},
             "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
         },
     ),
+    "ChargeLimits": (["dynamodb:UpdateItem"], TABLE, items("limits")),
+    "CountUsage": (["dynamodb:UpdateItem"], USAGE_TABLE, None),
 }
 RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
     "RecordTokenUse": (
@@ -90,7 +93,7 @@ SUBMITS_JOBS: Final[dict[str, Statement]] = {
     **QUEUES_JOBS,
     "StoreAndSignImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
     "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
-    "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry")),
+    "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "idempotency", "retry", "limits")),
     "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
 }
 
@@ -152,7 +155,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),
-        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch")),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "limits")),
         "ReadManyJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 NAMESPACE = "ImageGateway"
 _UNITS = {"engine_ms": "Milliseconds", "store_ms": "Milliseconds", "total_ms": "Milliseconds", "images": "Count",
-          "bytes": "Bytes"}  # fmt: skip
+          "bytes": "Bytes", "usd": "None"}  # fmt: skip
 
 
 def quiet_httpx() -> None:
@@ -25,7 +25,7 @@ def quiet_httpx() -> None:
 
 @dataclass(slots=True)
 class JobMetrics:
-    """Durations, sizes and the outcome of one job. Times are in milliseconds, sizes in bytes."""
+    """Durations, sizes and the outcome of one job. Times are in milliseconds, sizes in bytes, costs in US dollars."""
 
     job_id: str
     kind: str
@@ -38,6 +38,7 @@ class JobMetrics:
     total_ms: float = 0.0
     images: int = 0
     bytes: int = 0
+    usd: float = 0.0
     _started: float = field(default_factory=time.perf_counter, repr=False)
 
     @contextmanager

@@ -141,7 +141,7 @@ def test_a_second_deployment_updates_queues_and_rules(embedded_aws: EmbeddedAws)
     name = f"embedded-{uuid.uuid4().hex[:12]}"
     for number, visibility in enumerate(("7", "9")):
         template = Template(parameters={"QueueVisibilitySeconds": visibility}, stack=name)
-        template.values.update(Bucket=f"{name}-{number}", Table=f"{name}-{number}")
+        template.values.update(Bucket=f"{name}-{number}", Table=f"{name}-{number}", UsageTable=f"{name}-{number}-usage")
         embedded_aws.deploy(template)
 
     queue = boto3.client("sqs").get_queue_attributes(

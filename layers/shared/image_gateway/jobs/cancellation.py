@@ -80,7 +80,8 @@ class Cancellation:
             if job.ended:
                 raise Conflict(f"The job {job.id} has ended: it {_OUTCOMES[job.status]}")
             canceled = job.model_copy()
-            canceled.fail(Canceled(f"The job {job.id} was canceled"))
+            # What a running job's engine does may be charged, although nobody gets it.
+            canceled.fail(Canceled(f"The job {job.id} was canceled", may_have_cost=job.status == "running"))
             canceled.status = "canceled"
             self._announcements.expect(canceled)
             if await self._jobs.end(canceled, expected_status=job.status):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from image_gateway.aws import Aws, AwsError
 from image_gateway.models.jobs import Job
+from image_gateway.models.money import format_usd
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def _detail(job: Job, bucket: str) -> str:
             **{name: value for name, value in fields.items() if value not in (None, "")},
             "bucket": bucket,
             "keys": [image.key for image in job.images],
+            "cost": job.cost.model_dump(mode="json") if job.cost else None,
+            "uncertain_usd": format_usd(job.uncertain_usd) if job.uncertain_usd else None,
             "error": {"code": job.error.code, "status": job.error.status} if job.error else None,
         }
     )

@@ -14,6 +14,7 @@ from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.engine_request import build_engine_request, size_warnings
+from image_gateway.jobs.pricing import actual_cost
 from image_gateway.jobs.prompt_rewriting import PromptWriterFactory, rewrite_prompt
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -85,6 +86,9 @@ class JobExecutor:
             limit_result(result, destination.engine)
             job.usage = result.usage
             job.reported = result.reported
+            seconds = metrics.engine_ms / 1000
+            job.cost = actual_cost(job, destination, request, len(result.images), seconds)
+            metrics.usd = float(job.cost.usd)
             with metrics.timed("store_ms"):
                 converted = await self._formats.apply(request, result)
                 job.warnings = [*job.warnings, *result.warnings]

@@ -8,9 +8,9 @@ from datetime import UTC
 
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.jobs.store import JobStore
-from image_gateway.metering.limit_item import to_micros
 from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
 from image_gateway.models.jobs import Job
+from image_gateway.models.money import to_micros
 
 logger = logging.getLogger(__name__)
 

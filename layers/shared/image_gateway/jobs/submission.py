@@ -20,6 +20,7 @@ from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
+from image_gateway.jobs.pricing import expected_micros
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried, remember_unanswered
@@ -189,6 +190,7 @@ class Submission:
             pinned=destination.named or principal.engines is not None or principal.models is not None,
             response_format=response_format or destination.config.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
+            reserved=expected_micros(destination, form) or 0,
         )
         inline = not queue and self._fits_inline(destination, form.n or 1, spent())
         if inline or not self._settings.queue_url:

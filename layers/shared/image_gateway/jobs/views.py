@@ -57,6 +57,8 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
         request=job.request if job.owner == principal.owner else None,
         images=_image_infos(job, images) if job.status == "succeeded" else [],
         warnings=job.warnings,
+        cost=job.cost,
+        uncertain_usd=job.uncertain_usd,
         error=JobProblem(code=error.code, title=error.title, status=error.status, detail=error.detail)
         if error
         else None,

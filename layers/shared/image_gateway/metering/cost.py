@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from image_gateway.models.money import to_millionths
-from image_gateway.models.prices import Basis, PriceRow, TokenPrices
+from image_gateway.models.money import Basis, to_millionths
+from image_gateway.models.prices import PriceRow, TokenPrices
 
 _MILLION = Decimal(1_000_000)
 _ZERO = Decimal(0)

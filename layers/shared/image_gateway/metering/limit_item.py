@@ -6,12 +6,11 @@ millionths of a dollar. A limit that does not exist is a number that is never re
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, cast
 
 from image_gateway.metering.periods import TOTAL, minute_of, period_name
 from image_gateway.models.limits import Budget, Limits, LimitState, Period
-from image_gateway.models.money import MILLIONTH, to_millionths
+from image_gateway.models.money import from_micros, to_micros
 
 UNLIMITED: Final = 10**15
 """More than any budget, in millionths, and than any count."""
@@ -25,16 +24,6 @@ def limits_key(scope: str) -> dict[str, Any]:
 def to_values(values: Mapping[str, str | int]) -> dict[str, Any]:
     """Return texts and whole numbers as DynamoDB's JSON."""
     return {name: {"S" if isinstance(value, str) else "N": str(value)} for name, value in values.items()}
-
-
-def to_micros(usd: Decimal) -> int:
-    """Return an amount in whole millionths of a dollar."""
-    return int(to_millionths(usd) / MILLIONTH)
-
-
-def from_micros(micros: int) -> Decimal:
-    """Return an amount in dollars."""
-    return micros * MILLIONTH
 
 
 @dataclass(frozen=True, slots=True)

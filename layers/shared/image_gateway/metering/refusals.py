@@ -3,9 +3,9 @@
 import math
 
 from image_gateway.errors import BudgetExceeded, LimitExceeded
-from image_gateway.metering.limit_item import LimitItem, from_micros
+from image_gateway.metering.limit_item import LimitItem
 from image_gateway.metering.periods import period_end
-from image_gateway.models.money import format_usd
+from image_gateway.models.money import format_usd, from_micros
 
 _MINUTE_SECONDS = 60
 _SECONDS_UNTIL_A_JOB_ENDS = 5.0

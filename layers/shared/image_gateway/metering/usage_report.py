@@ -5,8 +5,8 @@ import io
 from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
-from image_gateway.metering.limit_item import from_micros
 from image_gateway.metering.usage import UsageCounts, UsageKey
+from image_gateway.models.money import from_micros
 from image_gateway.models.usage import GroupBy, UsageRow
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

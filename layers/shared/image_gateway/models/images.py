@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.models.fields import one_of
-from image_gateway.models.jobs import Kind, Status
+from image_gateway.models.jobs import JobCost, Kind, Status
+from image_gateway.models.money import Usd
 
 
 class ModelInfo(BaseModel):
@@ -124,6 +125,8 @@ class JobInfo(BaseModel):
     )
     images: list[ImageInfo] = []
     warnings: list[str] = Field([], repr=False)
+    cost: JobCost | None = Field(None, description="What the job cost; absent as long as it is not known.")
+    uncertain_usd: Usd | None = Field(None, description="US dollars that a job without images may have cost.")
     error: JobProblem | None = None
 
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.errors import GatewayError
 from image_gateway.models.fields import one_of
-from image_gateway.models.money import Usd
-from image_gateway.models.prices import Basis
+from image_gateway.models.money import Basis, Usd, from_micros
 
 Kind = Literal["generation", "edit"]
 Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
@@ -147,6 +146,8 @@ class Job(BaseModel):
             may_have_cost=error.may_have_cost,
             permanent=error.permanent,
         )
+        self.cost = None
+        self.uncertain_usd = from_micros(self.reserved) if error.may_have_cost and self.reserved else None
 
     def to_error(self) -> GatewayError:
         """Return the recorded error of a failed or canceled job, as an instance of the class with its code.

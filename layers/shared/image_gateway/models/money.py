@@ -1,7 +1,7 @@
 """Amounts of US dollars: exact decimal numbers, which JSON carries as text. Never a float, which cannot hold 0.10."""
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -17,6 +17,16 @@ _REMEDY = 'must be an amount of US dollars from 0 to 1000000000 as text, for exa
 def to_millionths(amount: Decimal) -> Decimal:
     """Return an amount rounded to a millionth of a dollar, half of one up."""
     return amount.quantize(MILLIONTH, ROUND_HALF_UP)
+
+
+def to_micros(usd: Decimal) -> int:
+    """Return an amount in whole millionths of a dollar."""
+    return int(to_millionths(usd) / MILLIONTH)
+
+
+def from_micros(micros: int) -> Decimal:
+    """Return an amount in dollars."""
+    return micros * MILLIONTH
 
 
 def format_usd(amount: Decimal) -> str:
@@ -61,3 +71,6 @@ Usd = Annotated[
 """An amount that was or may be spent, to a millionth. Written with six decimals."""
 Price = Annotated[Decimal, BeforeValidator(_parse), PlainSerializer(_plain, return_type=str), WithJsonSchema(_SCHEMA)]
 """A price, as exact as it was given, up to twelve decimals."""
+
+Basis = Literal["usage", "price", "unknown"]
+"""How a cost is known: from the tokens that the engine reported, from a price for an image or a second, or not."""

@@ -1,6 +1,6 @@
 """Prices of images: the rows that an operator sets, and those that the gateway brings."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -76,7 +76,3 @@ class Prices(BaseModel):
                 )
             seen.add(key)
         return self
-
-
-Basis = Literal["usage", "price", "unknown"]
-"""How a cost is known: from the tokens that the engine reported, from a price for an image or a second, or not."""

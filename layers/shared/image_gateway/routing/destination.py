@@ -1,5 +1,6 @@
 """A destination: the server, engine and model that a job goes to, with the configuration that is valid there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from image_gateway.config.fallbacks import with_edit_fallbacks
@@ -7,6 +8,7 @@ from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY, EngineEntry, default_connection, field_for
 from image_gateway.errors import Disabled
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.prices import PriceRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,7 @@ class Destination:
         config: the configuration that is valid there.
         edit: whether the job is an edit.
         named: whether the request named the engine. If so, a later change of the configuration does not change it.
+        price_rows: the operator's prices.
     """
 
     engine: str
@@ -26,6 +29,7 @@ class Destination:
     config: ImagesConfig = field(repr=False)
     edit: bool = False
     named: bool = False
+    price_rows: Sequence[PriceRow] = ()
 
     @property
     def connection(self) -> str:
@@ -49,8 +53,13 @@ class Destination:
     @property
     def server(self) -> str:
         """The server's identity for its slots: all connections to the same server share them."""
+        return f"{self.engine}#{self.url}"
+
+    @property
+    def url(self) -> str:
+        """The base URL of the server."""
         config = with_edit_fallbacks(self.config) if self.edit else self.config
-        return f"{self.engine}#{getattr(config, field_for(self.entry.url_field, edit=self.edit))}"
+        return f"{getattr(config, field_for(self.entry.url_field, edit=self.edit))}"
 
     @property
     def max_seconds(self) -> float:

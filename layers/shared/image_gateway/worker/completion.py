@@ -14,6 +14,7 @@ from image_gateway.errors import GatewayError, Interrupted
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries
+from image_gateway.jobs.pricing import cost_from_reservation
 from image_gateway.jobs.restoration import restore_from_images
 from image_gateway.jobs.store import JobStore, Lease
 from image_gateway.models.jobs import Job
@@ -98,7 +99,9 @@ class JobCompletion:
 
     async def _restore_or_fail(self, lease: Lease, error: GatewayError) -> None:
         was_running = lease.interrupted_engine is not None
-        if not (was_running and await restore_from_images(lease.job, self._images)):
+        if was_running and await restore_from_images(lease.job, self._images):
+            lease.job.cost = cost_from_reservation(lease.job)
+        else:
             lease.job.fail(error)
 
     async def give_up(

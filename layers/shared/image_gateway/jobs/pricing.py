@@ -1,0 +1,66 @@
+"""What a job may cost, before it runs, and what it has cost."""
+
+from decimal import Decimal
+
+from image_gateway.engines.protocol import ImageRequest
+from image_gateway.metering.cost import Consumption, cost_of, reservation_for
+from image_gateway.metering.prices import find_price, size_names
+from image_gateway.metering.providers import provider_of
+from image_gateway.models.fields import Size
+from image_gateway.models.forms import CreateImageForm, EditImageForm
+from image_gateway.models.jobs import Job, JobCost
+from image_gateway.models.money import from_micros, to_micros
+from image_gateway.models.prices import PriceRow
+from image_gateway.routing.destination import Destination
+
+
+def expected_micros(destination: Destination, form: CreateImageForm | EditImageForm) -> int | None:
+    """Return what is held for a request, in millionths of a dollar; None if it has no price.
+
+    Args:
+        destination: where the request goes.
+        form: the request.
+    """
+    size = form.size or (destination.config.IMAGE_EDIT_SIZE if destination.edit else destination.config.IMAGE_SIZE)
+    row = _price(destination, size or "", form.quality)
+    held = reservation_for(row, form.n or 1)
+    return None if held is None else to_micros(held)
+
+
+def actual_cost(job: Job, destination: Destination, request: ImageRequest, images: int, seconds: float) -> JobCost:
+    """Return what a job cost whose engine has answered.
+
+    Args:
+        job: the job, with what the engine reported.
+        destination: where it went.
+        request: what the engine was asked for.
+        images: how many images it made.
+        seconds: how long it took.
+    """
+    size = str(request.size) if request.size else ""
+    row = _price(destination, size, job.reported.get("quality") or request.quality)
+    cost = cost_of(row, Consumption(images=images, seconds=seconds, usage=job.usage))
+    return JobCost(usd=cost.usd, basis=cost.basis)
+
+
+def cost_from_reservation(job: Job) -> JobCost:
+    """Return the cost of a job of which only the images are known: what was held for it."""
+    held = from_micros(job.reserved)
+    return JobCost(usd=held, basis="price" if job.reserved else "unknown")
+
+
+def spent(job: Job) -> Decimal:
+    """Return what an ended job cost and may have cost."""
+    return (job.cost.usd if job.cost else Decimal(0)) + (job.uncertain_usd or Decimal(0))
+
+
+def _price(destination: Destination, size: str, quality: str | None) -> PriceRow | None:
+    parsed = Size.parse(size)
+    return find_price(
+        destination.price_rows,
+        connection=destination.connection,
+        provider=provider_of(destination.engine, destination.url),
+        model=destination.model or "",
+        sizes=size_names(parsed.width, parsed.height) if parsed else {size},
+        quality=quality,
+    )
