@@ -181,11 +181,12 @@ def test_a_refused_event_of_an_invalid_request_is_sent_by_its_message(
     assert kinds(worker) == ["Image Job Failed"]
 
 
-def test_without_a_bus_nothing_more_is_written(openai_deployment: "Deployment") -> None:
-    """There is no event to be sent later."""
+def test_without_a_bus_an_end_is_recorded_as_announced_when_it_is_settled(openai_deployment: "Deployment") -> None:
+    """There is no event to be sent later, and nothing is left for the recovery."""
     assert generate(openai_deployment).status == 200
 
-    assert openai_deployment.jobs()[0].announced is None
+    (job,) = openai_deployment.jobs()
+    assert (job.announced, job.settled) == (True, True)
 
 
 def recover(worker: WorkerDeployment) -> None:

@@ -36,11 +36,11 @@ def meter(worker: WorkerDeployment, openai_deployment: "Deployment") -> Metering
 @pytest.mark.parametrize(
     ("path", "headers", "table", "indexes"),
     [
-        (IMAGES, {}, 3, 2),
-        (OPENAI, {}, 3, 2),
-        (OPENAI, KEY, 6, 2),
-        (IMAGES, ASYNC, 3, 2),
-        (IMAGES, ASYNC | KEY, 6, 2),
+        (IMAGES, {}, 4, 2),
+        (OPENAI, {}, 4, 2),
+        (OPENAI, KEY, 7, 2),
+        (IMAGES, ASYNC, 5, 2),
+        (IMAGES, ASYNC | KEY, 8, 2),
     ],
     ids=["inline", "inline OpenAI", "inline with a key", "respond-async", "respond-async with a key"],
 )
@@ -53,7 +53,7 @@ def test_the_write_units_of_a_request(
     table: int,
     indexes: int,
 ) -> None:
-    """Inline: the job, its end, and that the end was announced. Queued: the job, its lease and its end."""
+    """Inline: the job and its end. Queued: the job, its lease and its end. Both: a transaction that settles it."""
     response = openai_deployment.call("POST", path, FORM, role="user", headers=headers)
     assert response.status in (200, 202), response.text
     worker.process_queue()
@@ -77,15 +77,15 @@ def test_the_write_units_of_an_inline_edit(
     assert openai_deployment.edit(prompt=PROMPT).status == 200
 
     assert worker.jobs()[0].status == "succeeded"
-    assert (meter.table_units, meter.index_units) == (3, 2)
+    assert (meter.table_units, meter.index_units) == (4, 2)
     assert max(meter.sizes) < 1_024 - 200
 
 
-@pytest.mark.parametrize(("message_id", "table"), [(None, 3), ("order-1", 6)], ids=["without id", "with id"])
+@pytest.mark.parametrize(("message_id", "table"), [(None, 5), ("order-1", 8)], ids=["without id", "with id"])
 def test_the_write_units_of_a_message(
     worker: WorkerDeployment, meter: MeteringAws, message_id: str | None, table: int
 ) -> None:
-    """The job, its lease and its end."""
+    """The job, its lease, its end and its settlement."""
     envelope = {"kind": "generation", "request": FORM, **({"id": message_id} if message_id else {})}
 
     assert worker.deliver(record(envelope)) == []
@@ -102,7 +102,7 @@ def test_the_write_units_of_a_line_of_a_request_file(worker: WorkerDeployment, m
     worker.process_queue()
 
     assert [job.status for job in worker.jobs()] == ["succeeded"] * 5
-    assert (meter.table_units, meter.index_units) == (15, 10)
+    assert (meter.table_units, meter.index_units) == (25, 10)
     assert max(meter.sizes) < 1_024 - 200
 
 
@@ -117,5 +117,5 @@ def test_the_write_units_of_a_job_on_comfyui(
     worker.process_queue()
 
     assert worker.jobs()[0].status == "succeeded"
-    assert (meter.table_units, meter.index_units) == (3, 2)
+    assert (meter.table_units, meter.index_units) == (5, 2)
     assert max(meter.sizes) < 1_024 - 200

@@ -76,8 +76,7 @@ class Announcements:
             redelivered: whether the job's message was received before. Its receiver may have died before it published
                 the event.
         """
-        unsettled = self._settlement.is_due(job) and (redelivered or job.announced is None)
-        if job.announced is False or (redelivered and job.announced is None) or unsettled:
+        if job.announced is False or (redelivered and job.announced is None):
             return await self.announce(job)
         return True
 
