@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.cors import Cors
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, FunctionError
-from sandbox.template import Route
+from sandbox.template import DEFAULT_PATH, Route
 
 MAX_BODY_BYTES = 10 * 2**20
 """API Gateway's limit for a request body, in bytes (10 MB)."""
@@ -107,7 +107,7 @@ def create_front(routes: list[Route], functions: Functions, cors: Cors | None = 
             return JSONResponse({"message": "Not Found"}, 404)
         route, parameters = match
         body = await request.body()
-        event = http_event(request, body, parameters, f"{route.method} {route.path}")
+        event = http_event(request, body, parameters, route.key)
         if len(body) > MAX_BODY_BYTES or len(event.get("body", "").encode()) > MAX_PAYLOAD_BYTES:
             return JSONResponse({"message": "Request Entity Too Large"}, 413)
         try:
@@ -133,8 +133,8 @@ def create_front(routes: list[Route], functions: Functions, cors: Cors | None = 
 def _most_specific(routes: list[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
     """Return the route that API Gateway selects, with its path parameters.
 
-    A path that ends with a greedy parameter comes last, and of several the longest wins. Else the one with the fewest
-    parameters does. Source: "Create routes for HTTP APIs" in API Gateway's developer guide.
+    A path that ends with a greedy parameter comes later, and of several the longest wins. Else the one with the fewest
+    parameters does. `$default` comes last. Source: "Create routes for HTTP APIs" in API Gateway's developer guide.
     """
     matches = [
         (route, parameters)
@@ -144,9 +144,10 @@ def _most_specific(routes: list[Route], method: str, path: str) -> tuple[Route, 
     return min(matches, key=lambda match: _generality(match[0], len(match[1])), default=None)
 
 
-def _generality(route: Route, parameters: int) -> tuple[bool, int, int, bool]:
+def _generality(route: Route, parameters: int) -> tuple[bool, bool, int, int, bool]:
     is_greedy = route.path.endswith("+}")
-    return is_greedy, -len(route.path) if is_greedy else 0, parameters, route.method == "ANY"
+    is_default = route.path == DEFAULT_PATH
+    return is_default, is_greedy, -len(route.path) if is_greedy else 0, parameters, route.method == "ANY"
 
 
 def _response(output: dict[str, Any]) -> Response:

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STACK = "sandbox"
 REGION: Final = "eu-central-1"
 ACCOUNT: Final = "123456789012"
+DEFAULT_PATH: Final = "$default"
+"""The path of the route that gets what no other route matches."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,19 @@ class Route:
     path: str
     function: str
 
+    @property
+    def key(self) -> str:
+        """The route's key, as events have it."""
+        return self.path if self.path == DEFAULT_PATH else f"{self.method} {self.path}"
+
     def match(self, path: str) -> dict[str, str] | None:
         """Return the path parameters if `path` matches this route, otherwise None.
 
         A greedy parameter may be empty, so `/console/` is a path of `/console/{path+}`. AWS's documentation does
         not say so; it was observed on AWS: https://github.com/storacha/w3infra/pull/166.
         """
+        if self.path == DEFAULT_PATH:
+            return {}
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(self.path))
         pattern = re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.*)", pattern)
         match = re.fullmatch(pattern, path, re.DOTALL)

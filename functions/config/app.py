@@ -1,14 +1,16 @@
 """The config function: configuration, tokens, models, health and documentation."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Header, Response
+from fastapi import Response
 
-from functions.config import account, docs, openai_models, tokens
+from functions.config import account, connections, docs, openai_models, routes, tokens
+from functions.config.connections import VERIFY_SECONDS
 from image_gateway.api import (
     ENGINE_ERRORS,
     Access,
     GatewayDep,
+    IfMatchDep,
     PrincipalDep,
     access,
     create_app,
@@ -24,10 +26,7 @@ from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 
-VERIFY_SECONDS = 20.0
-"""Seconds that an engine may take to respond: API Gateway responds in the gateway's place after 30 s."""
-
-app = create_app(account.router, tokens.router, openai_models.router, docs.router)
+app = create_app(account.router, tokens.router, connections.router, routes.router, openai_models.router, docs.router)
 
 
 @app.get("/api/v1/images/config", tags=["configuration"], responses=error_responses(NotConfigured))
@@ -49,10 +48,10 @@ async def update_config(
     changes: ImagesConfig,
     gateway: GatewayDep,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag that was read; a 412 if it is not current.")] = None,
+    if_match: IfMatchDep,
 ) -> UpdatedConfig:
     """Set fields. Fields that are left out, and secrets that are sent masked, keep their values."""
-    stored = await gateway.configs.update(changes, if_match=_versions(if_match))
+    stored = await gateway.configs.update(changes, if_match=if_match)
     response.headers["ETag"] = stored.etag
     return UpdatedConfig.model_construct(
         **dict(stored.config.masked()), warnings=[*workflow_warnings(stored.config, changes), *secret_warnings(changes)]
@@ -95,17 +94,6 @@ async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo
 async def health() -> Health:
     """Report that the gateway responds. Neither AWS nor an engine is called."""
     return Health()
-
-
-def _versions(if_match: str | None) -> frozenset[int] | None:
-    """Parse the versions of an `If-Match` header; None if any version matches."""
-    if if_match is None or if_match.strip() == "*":
-        return None
-    tags = [tag.strip().strip('"') for tag in if_match.split(",")]
-    # No version has more than 18 digits, and long numbers are slow to parse.
-    if not all(tag.isascii() and tag.isdigit() and len(tag) <= 18 for tag in tags):
-        raise PreconditionFailed("If-Match must be the ETag that GET config returned", field="If-Match")
-    return frozenset(int(tag) for tag in tags)
 
 
 handler = lambda_handler(app)

@@ -53,9 +53,14 @@ class SandboxProcess:
         self.config, self._etag = response.json(), response.headers["ETag"]
 
     def restore_config(self) -> None:
-        """Make the configuration what it was, if anything changed it."""
+        """Make the configuration what it was, if anything changed it. It had no routes and no connections."""
         if self.request("GET", _CONFIG).headers["ETag"] == self._etag:
             return
+        # What refers to others first.
+        for kind in ("routes", "connections"):
+            for item in self.request("GET", f"/api/v1/images/{kind}").json()[kind]:
+                if item.get("managed_by") != "config":
+                    self.http.delete(f"{self.url}/api/v1/images/{kind}/{item['name']}").raise_for_status()
         keys = {name: ENGINE_KEY for name in SECRETS if self.config[name] == MASK}
         response = self.request("POST", f"{_CONFIG}/update", json=self.config | keys)
         assert response.json() == self.config

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from sandbox.template import Template
+from sandbox.template import DEFAULT_PATH, Template
 
 TEMPLATE = Template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE.document["Resources"]
@@ -40,7 +40,7 @@ def test_routes_are_those_of_the_application(function: str) -> None:
         if isinstance(route, APIRoute)
         for method in (["ANY"] if "OPTIONS" in (route.methods or ()) else route.methods or ())
     }
-    routed = {(route.method, route.path) for route in FUNCTIONS[function].routes}
+    routed = {(route.method, route.path) for route in FUNCTIONS[function].routes if route.path != DEFAULT_PATH}
     results = {("GET", f"{prefix}/images/jobs/{{id}}/result") for prefix in ("/api/v1", "/v1")}
 
     assert routed - handled == set()
@@ -54,3 +54,10 @@ def test_a_route_has_one_function() -> None:
 
     assert len(routes) == len(set(routes))
     assert all(event["Properties"]["ApiId"] == {"Ref": "Api"} for event in events)
+
+
+def test_paths_without_a_route_belong_to_the_function_with_most_routes() -> None:
+    """One function has `$default`. SAM then gives API Gateway one permission for all its routes."""
+    default = [name for name, function in FUNCTIONS.items() for route in function.routes if route.path == DEFAULT_PATH]
+
+    assert default == [max(FUNCTIONS, key=lambda name: len(FUNCTIONS[name].routes))]

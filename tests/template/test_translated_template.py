@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.template import DEFAULT_PATH
 from tests.template.build_artifact import FUNCTIONS, TEMPLATE
 from tests.template.expected_statements import EXPECTED
 from tests.template.permissions import COMBINATIONS, OPTIONS, effective_permissions, statements, with_options
@@ -66,7 +67,10 @@ def test_only_the_config_function_can_write_the_configuration(translated_resourc
 
 
 def test_functions_can_be_invoked_only_through_their_routes(translated_resources: dict[str, Any]) -> None:
-    """API Gateway may invoke each function for its own routes; anyone may use a function URL, if it is deployed."""
+    """API Gateway may invoke each function for its own routes; anyone may use a function URL, if it is deployed.
+
+    The function with all other paths has one permission, because its policy has no space for one of each route.
+    """
     permissions = {
         name: resource
         for name, resource in translated_resources.items()
@@ -76,6 +80,7 @@ def test_functions_can_be_invoked_only_through_their_routes(translated_resources
         f"/{route.method.replace('ANY', '*')}" + re.sub(r"\{\w+\}", "*", route.path)
         for function in TEMPLATE.functions()
         for route in function.routes
+        if DEFAULT_PATH not in {route.path for route in function.routes}
     }
     by_api = {
         resource["Properties"]["SourceArn"]["Fn::Sub"][0].partition("${__Stage__}")[2]
@@ -84,11 +89,24 @@ def test_functions_can_be_invoked_only_through_their_routes(translated_resources
     }
     by_anyone = {name for name, resource in permissions.items() if resource["Properties"]["Principal"] == "*"}
 
-    assert by_api == routes
+    assert by_api == routes | {"/*"}
     assert by_anyone == {
         f"{name}{part}" for name in ("Generate", "Edit") for part in ("UrlPermission", "UrlInvokePermission")
     }
     assert {translated_resources[name]["Condition"] for name in by_anyone} == {"HasFunctionUrl"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_permissions_of_a_function_fit_into_its_policy(translated_resources: dict[str, Any], function: str) -> None:
+    """A function's policy may have 20 KB (Lambda's quota), and a statement takes up to 600 bytes."""
+    statements = [
+        resource
+        for resource in translated_resources.values()
+        if resource["Type"] == "AWS::Lambda::Permission"
+        and resource["Properties"]["FunctionName"] in ({"Ref": function}, {"Fn::GetAtt": [function, "Arn"]})
+    ]
+
+    assert len(statements) * 600 < 20_480
 
 
 def test_the_translated_api_has_cors_only_for_named_origins(translated_resources: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ async def run_and_collect(log: Path) -> RunOutput:
         async with Sandbox(log=file, admin_token=ADMIN_TOKEN, user_token=USER_TOKEN) as sandbox:
             run = _Run(sandbox, output)
             await run.configure()
+            await run.store_connections()
             for engine in ENGINES:
                 await run.engine(engine)
             await run.send_refused_requests()
@@ -128,6 +129,26 @@ class _Run:
             base = {"openai": f"{url}/v1", "gemini": f"{url}/v1beta"}.get(engine, url)
             form = {"engine": engine, "url": base, "key": f"wrong:{WRONG_KEY}"}
             await self._send(f"a wrong key of {engine}", "POST", f"{API}/verify", json=form)
+
+    async def store_connections(self) -> None:
+        """Store connections with each engine's secret and verify them, with invalid and refused ones among them."""
+        connections = f"{API}/connections"
+        bases = {"openai": "/v1", "gemini": "/v1beta"}
+        for engine, url in self._sandbox.engine_urls.items():
+            form = {"engine": engine, "base_url": f"{url}{bases.get(engine, '')}", "key": KEYS.get(engine, AUTH)}
+            path = f"{connections}/my-{engine}"
+            await self._send(f"a connection of {engine}", "PUT", path, json=form)
+            await self._send(f"a connection of {engine}, verified", "POST", f"{path}/verify")
+            await self._send(f"a connection of {engine}, its models", "GET", f"{path}/models")
+            moved = {**form, "base_url": "http://127.0.0.1:9", "key": None}
+            await self._send(f"a connection of {engine}, moved", "PUT", path, json=moved)
+            invalid = {**form, "timeout_seconds": 0, "params": {"api_key": WRONG_KEY}}
+            await self._send(f"a connection of {engine}, invalid", "PUT", path, json=invalid)
+            wrong, path = {**form, "key": f"wrong:{WRONG_KEY}"}, f"{connections}/wrong-{engine}"
+            await self._send(f"a wrong connection of {engine}", "PUT", path, json=wrong)
+            await self._send(f"a wrong connection of {engine}, verified", "POST", f"{path}/verify")
+            await self._send(f"a wrong connection of {engine}, deleted", "DELETE", path)
+        await self._send("the connections", "GET", connections)
 
     async def engine(self, engine: str) -> None:
         """Generate and edit, successfully and with each failure in which the engine's response contains secrets."""

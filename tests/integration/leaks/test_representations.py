@@ -8,29 +8,31 @@ import pytest
 
 from image_gateway.api.multipart import Part
 from image_gateway.aws.signing import Credentials
+from image_gateway.config.catalogue_draft import CatalogueDraft
+from image_gateway.config.versioned import VersionedConfig
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.engines.response import EngineResponse
 from image_gateway.engines.server import EngineServer
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo
 from image_gateway.models.envelopes import ENVELOPE
 from image_gateway.models.forms import CreateImageForm, EditImageForm, VerifyForm
 from image_gateway.models.images import ImageInfo, JobInfo, JobProblem, Problem, Upload
 from image_gateway.models.jobs import Job, JobError, JobImage
 from image_gateway.models.openai import ImageEditParams, ImageGenerateParams, OpenAIImage
+from image_gateway.models.servers import ServerAccess
 from image_gateway.models.tokens import NewToken
 from image_gateway.worker.messages import Message
 from tests.integration.leaks.planted_values import (
     AUTH,
     ENGINE_SECRETS,
     KEYS,
-    PASSWORD,
     PRESIGNED,
     PROMPT,
     SIGNATURE,
     TOKENS,
     USER_TOKEN,
-    USERNAME,
     WRONG_KEY,
 )
 from tests.integration.leaks.search import find_planted
@@ -141,8 +143,17 @@ CONNECTION = Connection(
             "http://engine.example",
             headers={"authorization": KEYS["openai"]},
             params={"key": KEYS["gemini"]},
-            auth=(USERNAME, PASSWORD),
         ),
+        ConnectionForm.model_validate(
+            {"engine": "comfyui", "base_url": "http://gpu-1:8188", "auth": "basic", "key": AUTH}
+        ),
+        ConnectionInfo(engine="openai", name="azure-eu", key=KEYS["openai"]),
+        VersionedConfig(
+            ImagesConfig().with_access(ServerAccess("azure-eu"), {"IMAGES_OPENAI_API_KEY": KEYS["openai"]}),
+            1,
+            keys={"azure-eu": KEYS["openai"]},
+        ),
+        CatalogueDraft(VersionedConfig(ImagesConfig(), 1, keys={"azure-eu": KEYS["openai"]})),
     ],
     ids=lambda model: type(model).__name__,
 )

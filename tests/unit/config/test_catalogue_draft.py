@@ -9,9 +9,9 @@ from image_gateway.config.catalogue_draft import MAX_ENTRIES, CatalogueDraft
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import Conflict, GatewayError, InvalidRequest, NotFound, TooLarge
 from image_gateway.models.config import MASK, ImagesConfig
-from image_gateway.models.connections import ConnectionForm
+from image_gateway.models.connection_forms import ConnectionForm
 from image_gateway.models.names import RESERVED_CONNECTIONS
-from image_gateway.models.routes import RouteForm
+from image_gateway.models.route_forms import RouteForm
 
 DOCUMENT: dict[str, Any] = {
     "connections": {

@@ -14,8 +14,8 @@ from image_gateway.config.catalogue_draft import CatalogueDraft
 from image_gateway.config.store import ConfigStore
 from image_gateway.errors import PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.models.config import MASK, ImagesConfig
-from image_gateway.models.connections import ConnectionForm
-from image_gateway.models.routes import RouteForm
+from image_gateway.models.connection_forms import ConnectionForm
+from image_gateway.models.route_forms import RouteForm
 from image_gateway.settings import Settings
 from tests.unit.config.parameter import MakeStore, stored_document, stored_versions
 

@@ -9,8 +9,8 @@ from image_gateway.config.projection import engine_of, for_connection, with_targ
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import NotConfigured, StorageUnavailable
 from image_gateway.models.config import ImagesConfig
-from image_gateway.models.connections import ConnectionConfig
-from image_gateway.models.routes import Target
+from image_gateway.models.route_forms import Target
+from image_gateway.models.servers import ServerAccess
 
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "azure-eu": {
@@ -51,8 +51,7 @@ def test_openai_connection_fills_the_fields_for_generations_and_edits() -> None:
     """An openai connection's URL, key and version take the place of the fields, for edits too."""
     config = for_connection(_versioned(), "azure-eu")
 
-    assert isinstance(config, ConnectionConfig)
-    assert (config.connection, config.auth, config.dialect) == ("azure-eu", "api-key", "azure")
+    assert config.access == ServerAccess("azure-eu", "api-key", "azure")
     for prefix in ("IMAGES_OPENAI_API", "IMAGES_EDIT_OPENAI_API"):
         values = [getattr(config, f"{prefix}_{name}") for name in ("BASE_URL", "KEY", "VERSION")]
         assert values == ["https://eu.openai.azure.com/openai", "azure-key", "2025-04-01-preview"]
@@ -135,4 +134,4 @@ def test_target_has_the_last_word() -> None:
     assert (config.IMAGE_GENERATION_MODEL, config.IMAGE_EDIT_MODEL) == ("gpt-image-2", "gpt-image-2")
     assert (config.IMAGE_SIZE, config.IMAGE_EDIT_SIZE, config.IMAGE_STEPS) == ("16:9", "16:9", 9)
     assert config.IMAGES_OPENAI_API_PARAMS == {"quality": "high"}
-    assert isinstance(config, ConnectionConfig)
+    assert config.access == ServerAccess("azure-eu", "api-key", "azure")

@@ -183,9 +183,7 @@ def test_a_secret_with_spaces_is_redacted(error_text: Callable[..., str]) -> Non
 
 def test_secrets_are_not_in_a_repr(connect: Callable[..., Connection]) -> None:
     """A server or connection can be logged without secrets."""
-    server = EngineServer(
-        connect(secrets=("pw",)), "engine", "http://engine.example", headers={"k": "pw"}, auth=("me", "pw")
-    )
+    server = EngineServer(connect(secrets=("pw",)), "engine", "http://engine.example", headers={"k": "pw"})
 
     assert "pw" not in repr(server)
 

@@ -83,13 +83,6 @@ async def test_a_certificate_that_is_not_trusted_is_permanent(connect: Callable[
     assert sleeps == []
 
 
-async def test_basic_auth_is_sent(server: EngineServer, state: SandboxState) -> None:
-    """User name and password are sent as HTTP Basic."""
-    await replace(server, auth=("me", "pw")).send("GET", "/a")
-
-    assert state.record[0].headers["authorization"] == "Basic bWU6cHc="
-
-
 @pytest.mark.parametrize(
     ("method", "status", "requests"),
     [

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from image_gateway.models.config import MASK
-from image_gateway.models.connections import ConnectionConfig, ConnectionForm, ConnectionInfo, StoredConnection
+from image_gateway.models.config import MASK, ImagesConfig
+from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo
+from image_gateway.models.connections import StoredConnection
+from image_gateway.models.servers import ServerAccess
 
 AZURE: dict[str, Any] = {
     "engine": "openai",
@@ -139,6 +141,7 @@ def test_stored_connection_of_a_newer_version_is_read() -> None:
 
 def test_pair_for_basic_is_secret_in_every_form() -> None:
     """Of a key for HTTP Basic, the password and the base64 of the header are removed from messages too."""
-    config = ConnectionConfig.model_construct(COMFYUI_API_KEY="user:password-1", auth="basic")
+    access = ServerAccess("gpu-1", auth="basic")
+    config = ImagesConfig().with_access(access, {"COMFYUI_API_KEY": "user:password-1"})
 
     assert {"user:password-1", "password-1", "dXNlcjpwYXNzd29yZC0x"} <= set(config.secrets())

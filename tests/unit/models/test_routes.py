@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from image_gateway.models.routes import Route, RouteForm
+from image_gateway.models.route_forms import RouteForm
+from image_gateway.models.routes import Route
 
 POSTER: dict[str, Any] = {
     "description": "Large, slow, dear",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from functions.config.app import _versions
 from image_gateway.api import format_warnings
 from image_gateway.api.multipart import Part, read_form
+from image_gateway.api.preconditions import versions
 from image_gateway.api.preferences import Preferences
 from image_gateway.errors import InvalidRequest, PreconditionFailed
 from image_gateway.jobs.idempotency import RETRY_SECONDS, claim_for
@@ -44,9 +44,9 @@ def test_preferences_are_found_between_others(
 
 
 @given(st.frozensets(st.integers(0, 10**18 - 1), min_size=1, max_size=4))
-def test_versions_are_read_back_from_etags(versions: frozenset[int]) -> None:
+def test_versions_are_read_back_from_etags(tags: frozenset[int]) -> None:
     """`If-Match` with the ETags of versions gives these versions."""
-    assert _versions(", ".join(f'"{version}"' for version in versions)) == versions
+    assert versions(", ".join(f'"{tag}"' for tag in tags)) == tags
 
 
 @given(HEADER)
@@ -54,9 +54,9 @@ def test_versions_are_read_back_from_etags(versions: frozenset[int]) -> None:
 def test_any_if_match_header_gives_versions_or_a_412(header: str) -> None:
     """A header without versions is a failed precondition, so that no update is made by mistake."""
     with contextlib.suppress(PreconditionFailed):
-        versions = _versions(header)
-        assert versions is None or all(version >= 0 for version in versions)
-        assert (versions is None) == (header.strip() == "*")
+        tags = versions(header)
+        assert tags is None or all(tag >= 0 for tag in tags)
+        assert (tags is None) == (header.strip() == "*")
 
 
 @given(key=st.none() | HEADER, count=st.none() | HEADER | st.integers().map(str))

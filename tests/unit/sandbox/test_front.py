@@ -343,3 +343,25 @@ async def test_each_cookie_is_a_header(client: Client, functions: Functions) -> 
         response = await http.post("/images")
 
     assert (response.headers.get_list("set-cookie"), response.content) == (["a=1", "b=2"], b"")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("method", "path", "function", "key"),
+    [
+        ("GET", "/images/latest", "Latest", "GET /images/latest"),
+        ("HEAD", "/v1//images", "Rest", "ANY /v1/{path+}"),
+        ("DELETE", "/images/latest", "Default", "$default"),
+        ("GET", "/", "Default", "$default"),
+    ],
+)
+async def test_the_default_route_gets_what_no_other_route_matches(
+    functions: Functions, method: str, path: str, function: str, key: str
+) -> None:
+    """With `$default`, every path and method has a function, and the event names this route."""
+    transport = httpx.ASGITransport(create_front([Route("ANY", "$default", "Default"), *ROUTES], functions))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway.example") as http:
+        await http.request(method, path)
+
+    ((name, event),) = functions.invocations
+    assert (name, event["routeKey"]) == (function, key)

@@ -202,6 +202,7 @@ def test_a_number_is_resolved_to_text(small: Path) -> None:
         ("/models/{id+}", "/models/engine/model\n", {"id": "engine/model\n"}),
         ("/models/{id+}", "/models/", {"id": ""}),
         ("/openapi.json", "/openapi.json", {}),
+        ("$default", "/any/path", {}),
     ],
 )
 def test_a_route_matches(template: str, path: str, parameters: dict[str, str]) -> None:

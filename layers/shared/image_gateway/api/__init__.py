@@ -13,6 +13,7 @@ from image_gateway.api.openai_responses import (
 )
 from image_gateway.api.openai_submission import OpenAISubmissionDep
 from image_gateway.api.owned_resources import ImageKeyDep, JobDep, OwnHostDep
+from image_gateway.api.preconditions import IfMatchDep
 from image_gateway.api.result_routes import result_router
 from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
 from image_gateway.api.submission import SUBMISSION_RESPONSES, SubmissionDep
@@ -28,6 +29,7 @@ __all__ = [
     "Access",
     "GatewayDep",
     "GuardedRoute",
+    "IfMatchDep",
     "ImageKeyDep",
     "JobDep",
     "OpenAISubmissionDep",

@@ -8,29 +8,27 @@ An entry is validated when it is used. What this version cannot use, because a n
 rollback, stays as it is, and a request that needs it fails: no other engine is used, and paid, in its place.
 """
 
-import logging
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from image_gateway.errors import NotConfigured, StorageUnavailable
-from image_gateway.models.connections import StoredConnection
-from image_gateway.models.routes import Route
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from image_gateway.models.connections import StoredConnection
+    from image_gateway.models.routes import Route
 
-_Entry = TypeVar("_Entry", bound=BaseModel)
-
-SECTIONS: Final = ("connections", "routes", "workflows")
-"""The sections of a catalogue that this version knows: name → entry."""
+_MODELS: Final = {"connections": "StoredConnection", "routes": "Route"}
+"""Section → the model of its entries, in the module of `models` with the section's name."""
 
 
 class Catalogue:
     """The connections, routes and workflows of one moment. It never changes.
 
     Args:
-        document: the content of the object; other sections than `SECTIONS` are a newer version's.
+        document: the content of the object; `connections`, `routes`, `workflows`, and sections of a newer version.
         digest: the SHA-256 of the object in hexadecimal; empty for an empty catalogue that is not stored.
         lost: whether the object cannot be read, so that nobody knows what is in it.
     """
@@ -54,23 +52,25 @@ class Catalogue:
         """
         return sorted(self._section(section))
 
-    def connection(self, name: str) -> StoredConnection | None:
+    def connection(self, name: str) -> "StoredConnection | None":
         """Return the connection with this name, or None. Those of the configuration's fields are not in the catalogue.
 
         Raises:
             NotConfigured: this version cannot use the connection.
             StorageUnavailable: the catalogue is lost.
         """
-        return self._entry("connections", name, StoredConnection)
+        connection: StoredConnection | None = self._entry("connections", name)
+        return connection
 
-    def route(self, name: str) -> Route | None:
+    def route(self, name: str) -> "Route | None":
         """Return the route with this name, or None.
 
         Raises:
             NotConfigured: this version cannot use the route.
             StorageUnavailable: the catalogue is lost.
         """
-        return self._entry("routes", name, Route)
+        route: Route | None = self._entry("routes", name)
+        return route
 
     def workflow(self, name: str) -> str | None:
         """Return the hash of the workflow with this name, or None. The configuration's are not in the catalogue.
@@ -84,17 +84,17 @@ class Catalogue:
             raise _unusable("workflows", name)
         return digest
 
-    def _entry(self, section: str, name: str, model: type[_Entry]) -> _Entry | None:
-        if entry := self._entries.get((section, name)):
-            return cast("_Entry", entry)
-        if (value := self._section(section).get(name)) is None:
-            return None
-        try:
-            validated = model.model_validate(value)
-        except ValidationError:
-            raise _unusable(section, name) from None
-        self._entries[section, name] = validated
-        return validated
+    def _entry(self, section: str, name: str) -> Any:
+        """Return an entry, validated at its first use; None if there is none."""
+        if (section, name) not in self._entries:
+            value = self._section(section).get(name)
+            if value is None:
+                return None
+            try:
+                self._entries[section, name] = _model(section).model_validate(value)
+            except ValidationError:
+                raise _unusable(section, name) from None
+        return self._entries[section, name]
 
     def require(self) -> None:
         """Check that the catalogue is not lost.
@@ -112,6 +112,12 @@ class Catalogue:
         self.require()
         entries = self.document.get(section)
         return entries if isinstance(entries, dict) else {}
+
+
+def _model(section: str) -> type[BaseModel]:
+    """Return the model of a section's entries. It is imported late: a deployment without entries never needs it."""
+    model: type[BaseModel] = getattr(import_module(f"image_gateway.models.{section}"), _MODELS[section])
+    return model
 
 
 def _unusable(section: str, name: str) -> NotConfigured:

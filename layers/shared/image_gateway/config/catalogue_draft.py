@@ -2,16 +2,18 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from image_gateway.config.timeouts import timeout_problem
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from image_gateway.models.config import MASK
-from image_gateway.models.connections import ConnectionForm
 from image_gateway.models.fields import origin
 from image_gateway.models.names import RESERVED_CONNECTIONS, RESERVED_WORKFLOWS
-from image_gateway.models.routes import RouteForm, Target
+
+if TYPE_CHECKING:
+    from image_gateway.models.connection_forms import ConnectionForm
+    from image_gateway.models.route_forms import RouteForm, Target
 
 MAX_ENTRIES: Final = 500
 """Most entries of each section of a catalogue, so that a list of them fits into a response."""
@@ -36,7 +38,7 @@ class CatalogueDraft:
         self._config = current.config
         self._worker_seconds = worker_seconds
 
-    def put_connection(self, name: str, form: ConnectionForm) -> bool:
+    def put_connection(self, name: str, form: "ConnectionForm") -> bool:
         """Store a connection under a name, in place of the one that has it, and return whether it is new.
 
         Raises:
@@ -69,7 +71,7 @@ class CatalogueDraft:
         self._delete("connections", name, self._routes_with("connection", name))
         self.keys.pop(name, None)
 
-    def put_route(self, name: str, form: RouteForm) -> bool:
+    def put_route(self, name: str, form: "RouteForm") -> bool:
         """Store a route under a name, in place of the one that has it, and return whether it is new.
 
         Raises:
@@ -135,7 +137,7 @@ class CatalogueDraft:
             raise Conflict(f"The stored {section} are a newer version's: deploy that version to change them")
         return entries
 
-    def _key(self, name: str, form: ConnectionForm) -> str:
+    def _key(self, name: str, form: "ConnectionForm") -> str:
         """Return the key that the connection has after the change."""
         if form.key is not None and form.key != MASK:
             return form.key
@@ -164,7 +166,7 @@ class CatalogueDraft:
             field = "timeout_seconds"
             raise InvalidRequest(problem.replace("IMAGE_ENGINE_TIMEOUT", field), field=field)
 
-    def _check_target(self, field: str, target: Target) -> None:
+    def _check_target(self, field: str, target: "Target") -> None:
         engine = self._engine(target.connection)
         if engine is None:
             message = f"There is no connection {target.connection}: store it first"

@@ -3,15 +3,18 @@
 The configuration's fields are connections themselves, under the names of the engines and those with `-edit`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from image_gateway.config.catalogue import Catalogue
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import NotConfigured
 from image_gateway.models.config import SECRETS, ImagesConfig
-from image_gateway.models.connections import ConnectionConfig, StoredConnection
 from image_gateway.models.names import RESERVED_CONNECTIONS
-from image_gateway.models.routes import Target
+from image_gateway.models.servers import ServerAccess
+
+if TYPE_CHECKING:
+    from image_gateway.models.connections import StoredConnection
+    from image_gateway.models.routes import StoredTarget
 
 
 def engine_of(versioned: VersionedConfig, name: str, catalogue: Catalogue | None = None) -> str | None:
@@ -49,20 +52,18 @@ def for_connection(versioned: VersionedConfig, name: str, catalogue: Catalogue |
     connection = (catalogue or versioned.catalogue).connection(name)
     if connection is None:
         raise NotConfigured(f"There is no connection {name}", field="model")
-    fields = _server_fields(connection, versioned.key_of(name, connection))
-    config = {
-        **dict(versioned.config),
-        **fields,
+    fields = {
+        **_server_fields(connection, versioned.key_of(name, connection)),
         "IMAGE_GENERATION_ENGINE": connection.engine,
         "IMAGE_EDIT_ENGINE": connection.engine,
         "IMAGE_GENERATION_MODEL": "",
         "IMAGE_EDIT_MODEL": "",
         "IMAGE_ENGINE_TIMEOUT": connection.timeout_seconds or versioned.config.IMAGE_ENGINE_TIMEOUT,
     }
-    return ConnectionConfig.model_construct(**config, connection=name, auth=connection.auth, dialect=connection.dialect)
+    return versioned.config.with_access(ServerAccess(name, connection.auth, connection.dialect), fields)
 
 
-def with_target(config: ImagesConfig, target: Target) -> ImagesConfig:
+def with_target(config: ImagesConfig, target: "StoredTarget") -> ImagesConfig:
     """Return a connection's configuration with the model, parameters, size and steps of a route's target."""
     changes: dict[str, Any] = {}
     if target.params:
@@ -77,7 +78,7 @@ def with_target(config: ImagesConfig, target: Target) -> ImagesConfig:
     return config.model_copy(update=changes)
 
 
-def _server_fields(connection: StoredConnection, key: str) -> dict[str, Any]:
+def _server_fields(connection: "StoredConnection", key: str) -> dict[str, Any]:
     """Return the configuration's fields of the connection's engine, with the connection's values."""
     engine = connection.engine
     fields: dict[str, Any] = {}

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from image_gateway.config import catalogue
 from image_gateway.config.catalogue import Catalogue
 from image_gateway.config.stored_values import UnusedFields
 from image_gateway.errors import NotConfigured
 from image_gateway.models.config import ImagesConfig
-from image_gateway.models.connections import StoredConnection
 from image_gateway.models.fields import origin
+
+if TYPE_CHECKING:
+    from image_gateway.models.connections import StoredConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class VersionedConfig:
         """The version as a strong HTTP entity tag."""
         return f'"{self.version}"'
 
-    def key_of(self, name: str, connection: StoredConnection) -> str:
+    def key_of(self, name: str, connection: "StoredConnection") -> str:
         """Return the key of a connection, which may be from an older catalogue; empty if it has none.
 
         Raises:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from image_gateway.errors import NotConfigured
+from image_gateway.models.servers import ServerAccess
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -18,6 +21,7 @@ class Connection:
         secrets: strings that must not appear in any message.
         url_field: the configuration field with the server's URL. Messages name the field instead of the address,
             because not every reader of an error may know the address.
+        access: what a named connection says of its server; None for the configuration's own.
         sleep: waits for a number of seconds.
     """
 
@@ -27,3 +31,16 @@ class Connection:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     url_field: str = "the engine's URL"
+    access: ServerAccess | None = None
+
+    def not_set(self, field: str, member: str, more: str = "") -> NotConfigured:
+        """Return the error for a value that the server needs and does not have.
+
+        Args:
+            field: the value's field of the configuration.
+            member: its name in a connection.
+            more: what else to say, with the punctuation before it.
+        """
+        if self.access:
+            return NotConfigured(f"The connection {self.access.connection} has no {member}{more}", field=member)
+        return NotConfigured(f"{field} is not set{more}", field=field)

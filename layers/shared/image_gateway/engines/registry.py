@@ -85,7 +85,10 @@ def default_connection(engine: str, *, edit: bool) -> str:
 def create_engine(name: str, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> Engine:
     """Create the engine `name` for this configuration; with `edit`, from the fields for edits where there are any."""
     entry = REGISTRY[name]
-    connection = replace(connection, url_field=field_for(entry.url_field, edit=edit))
+    url_field = field_for(entry.url_field, edit=edit)
+    if access := config.access:
+        url_field = f"base_url of the connection {access.connection}"
+    connection = replace(connection, url_field=url_field, access=access)
     factory = getattr(import_module(f"image_gateway.engines.{entry.module}.engine"), entry.factory)
     return cast("Engine", factory(config, connection, edit=edit))
 

@@ -63,7 +63,6 @@ class EngineServer:
     base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
-    auth: tuple[str, str] | None = field(default=None, repr=False)
     blocked: Callable[[Any], str | None] = lambda _body: None
     retry_delay: Callable[[Any], float | None] = lambda _body: None
     url_hint: str = "check the engine's URL in the configuration"
@@ -185,7 +184,6 @@ class EngineServer:
             # The client would send the request before the timeout could stop it.
             raise EngineTimeout(self._timeout_text())
         headers = {**self.headers, **(request.pop("headers", None) or {})}
-        auth = httpx.BasicAuth(*self.auth) if self.auth else None
         limits = httpx.Timeout(timeout, connect=min(timeout, _MAX_CONNECT_SECONDS))
         paid = method != "GET"
         try:
@@ -193,7 +191,7 @@ class EngineServer:
             # Closed here, because the frames of an error's traceback would keep the body alive.
             with closing(body):
                 async with asyncio.timeout(timeout):
-                    response = await client.send(built, auth=auth, stream=True, follow_redirects=False)
+                    response = await client.send(built, stream=True, follow_redirects=False)
                     try:
                         await self._read(response, body)
                     finally:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import MAX_SIDE, Engine, ExtraFields, HttpUrlText, Params
+from image_gateway.models.servers import ServerAccess
 from image_gateway.models.sizes import SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
 
@@ -199,6 +200,8 @@ class ImagesConfig(BaseModel):
         [], description="As COMFYUI_WORKFLOW_NODES; nodes of type image take the input images in order."
     )
 
+    _access: ServerAccess | None = PrivateAttr(None)
+
     @model_validator(mode="after")
     def _check_workflow_nodes(self) -> Self:
         for prefix in ("COMFYUI", "IMAGES_EDIT_COMFYUI"):
@@ -207,6 +210,17 @@ class ImagesConfig(BaseModel):
                 field = f"{prefix}_WORKFLOW_NODES"
                 raise PydanticCustomError("workflow_nodes", "{field} {problem}", {"field": field, "problem": problem})
         return self
+
+    @property
+    def access(self) -> ServerAccess | None:
+        """What a connection says of its server, if the fields are those of a connection. Never stored or shown."""
+        return self._access
+
+    def with_access(self, access: ServerAccess, fields: Mapping[str, Any]) -> Self:
+        """Return a copy with a connection's values in the fields of its engine. They are not validated again."""
+        copy = self.model_copy(update=dict(fields))
+        copy._access = access  # noqa: SLF001 - the copy is of this class
+        return copy
 
     def masked(self) -> Self:
         """Return a copy with `MASK` in place of every secret that is set; other secrets stay empty."""
@@ -219,8 +233,10 @@ class ImagesConfig(BaseModel):
         """
         secrets = {getattr(self, name) for name in SECRETS if name != "AUTOMATIC1111_API_AUTH"}
         auth = self.AUTOMATIC1111_API_AUTH
-        if auth:
-            pair = f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth
+        pairs = {f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth} if auth else set()
+        if self._access and self._access.auth == "basic":
+            pairs |= {secret for secret in secrets if ":" in secret}
+        for pair in pairs:
             secrets |= {pair, pair.partition(":")[2], base64.b64encode(pair.encode()).decode()}
         return sorted(secrets - {""}, key=len, reverse=True)
 

@@ -1,12 +1,12 @@
 """Routes: names that callers use as `model`, each with targets that are tried in an order."""
 
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from image_gateway.models.config import ModelName
-from image_gateway.models.names import ConnectionName, RouteName, WorkflowName
+from image_gateway.models.names import ConnectionName, WorkflowName
 from image_gateway.models.secret_names import PublicParams
 from image_gateway.models.sizes import SizeText
 
@@ -17,8 +17,6 @@ FreeFailure = Literal["unreachable", "rate_limited", "unavailable", "refused_key
 CostlyFailure = Literal["rejected", "content_blocked", "failed", "timeout"]
 """Failures after which the next target may be paid for the same image once more."""
 Failure = FreeFailure | CostlyFailure
-
-MAX_TARGETS: Final = 32
 
 
 def _in_order(names: list[Any], order: tuple[str, ...]) -> list[Any]:
@@ -35,10 +33,13 @@ Failures = Annotated[
 ]
 
 
-class Target(BaseModel):
-    """One way to do a route's work: a connection with a model or a workflow, and parameters."""
+class StoredTarget(BaseModel):
+    """One way to do a route's work: a connection with a model or a workflow, and parameters.
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
+    Fields that a newer version has stored are ignored.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
 
     connection: ConnectionName = Field(description="The connection; `openai` and the like are the configuration's.")
     model: ModelName | None = Field(None, description="The model's name there; null: the connection's default.")
@@ -55,8 +56,8 @@ class Target(BaseModel):
     )
 
 
-class RouteFields(BaseModel):
-    """What the forms of a route have in common. The targets are no part of it."""
+class Route(BaseModel):
+    """A route of the catalogue. Fields that a newer version has stored are ignored."""
 
     # Most invocations need none, so a cold start does not build it.
     model_config = ConfigDict(hide_input_in_errors=True, defer_build=True)
@@ -73,67 +74,8 @@ class RouteFields(BaseModel):
         description="The failures after which the next target is tried. By default those after which nothing can have "
         "been paid. With `rejected`, `content_blocked`, `failed` or `timeout`, an image may be paid twice.",
     )
-
-
-class RouteForm(RouteFields):
-    """A route to store."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "description": "Large, slow, dear",
-                    "operations": ["generation"],
-                    "strategy": "ordered",
-                    "targets": [{"connection": "openai", "model": "gpt-image-2", "params": {"quality": "high"}}],
-                }
-            ]
-        },
-    )
-
-    targets: list[Target] = Field(min_length=1, max_length=MAX_TARGETS)
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> Self:
-        if self.strategy == "weighted" and not any(target.weight for target in self.targets):
-            field, text = "targets", "need a weight above 0 for at least one of them"
-            raise PydanticCustomError("route", "{field} {problem}", {"field": field, "problem": text})
-        return self
-
-    def stored(self) -> dict[str, Any]:
-        """Return the route as JSON for the catalogue, without defaults."""
-        return self.model_dump(mode="json", exclude_defaults=True)
-
-
-class StoredTarget(Target):
-    """A target of the catalogue. Fields that a newer version has stored are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class Route(RouteFields):
-    """A route of the catalogue. Fields that a newer version has stored are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    targets: list[StoredTarget] = Field(min_length=1)
+    targets: Sequence[StoredTarget] = Field(min_length=1)
 
     def can(self, *, edit: bool) -> bool:
         """Return whether the route may be used for edits, or for generations."""
         return ("edit" if edit else "generation") in self.operations
-
-
-class RouteInfo(RouteFields):
-    """A route as it is shown."""
-
-    name: RouteName
-    targets: list[StoredTarget]
-
-
-class RouteList(BaseModel):
-    """All routes, by name."""
-
-    model_config = ConfigDict(defer_build=True)
-
-    routes: list[RouteInfo]

@@ -1,10 +1,11 @@
 """The gemini engine: the list of models, verification, keys and configuration."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from image_gateway.engines import create_engine
+from image_gateway.engines import Connection, create_engine
 from image_gateway.engines.gemini.engine import GeminiEngine
 from image_gateway.errors import (
     EngineRejected,
@@ -47,10 +48,10 @@ async def test_the_official_host_needs_a_key(connect: Connect, edit: bool, prefi
     assert caught.value.field == f"{prefix}_API_KEY"
 
 
-def test_a_missing_url_names_its_field() -> None:
+def test_a_missing_url_names_its_field(connect: Callable[..., Connection]) -> None:
     """No request is sent."""
     with pytest.raises(NotConfigured) as caught:
-        GeminiEngine(ImagesConfig(IMAGES_GEMINI_API_BASE_URL=""), None)  # type: ignore[arg-type]
+        GeminiEngine(ImagesConfig(IMAGES_GEMINI_API_BASE_URL=""), connect())
     assert caught.value.field == "IMAGES_GEMINI_API_BASE_URL"
 
 

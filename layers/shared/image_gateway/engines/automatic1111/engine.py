@@ -18,6 +18,7 @@ from image_gateway.engines.automatic1111.sizes import DEFAULT_MAX_PIXELS, reduce
 from image_gateway.engines.automatic1111.stop import interrupt_and_wait, is_busy
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.credentials import basic, credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
@@ -29,7 +30,7 @@ from image_gateway.engines.protocol import (
 )
 from image_gateway.engines.result_limits import MAX_IMAGES
 from image_gateway.engines.server import EngineServer
-from image_gateway.errors import EngineError, EngineUnavailable, InvalidImage, NotConfigured
+from image_gateway.errors import EngineError, EngineUnavailable, InvalidImage
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.images import ModelInfo
@@ -48,12 +49,16 @@ class Automatic1111Engine:
 
     def __init__(self, config: ImagesConfig, connection: Connection, *, edit: bool = False) -> None:  # noqa: ARG002 - edits use the same fields
         if not config.AUTOMATIC1111_BASE_URL:
-            raise NotConfigured("AUTOMATIC1111_BASE_URL is not set", field="AUTOMATIC1111_BASE_URL")
+            raise connection.not_set("AUTOMATIC1111_BASE_URL", "base_url")
+        pair = _pair(config.AUTOMATIC1111_API_AUTH)
         limit = config.IMAGE_EDIT_MAX_PIXELS
         self._max_pixels = DEFAULT_MAX_PIXELS if limit is None else limit
         self._params = _without_nulls(config.AUTOMATIC1111_PARAMS or {})
         self._server = EngineServer(
-            connection, _NAME, config.AUTOMATIC1111_BASE_URL, auth=_credentials(config.AUTOMATIC1111_API_AUTH)
+            connection,
+            _NAME,
+            config.AUTOMATIC1111_BASE_URL,
+            headers=credentials(connection, pair, basic(pair)),
         )
         self._call_lock = asyncio.Lock()
 
@@ -214,13 +219,9 @@ def _checkpoint(body: dict[str, Any]) -> Any:
     return settings.get("sd_model_checkpoint") if isinstance(settings, dict) else None
 
 
-def _credentials(auth: dict[str, Any] | str | None) -> tuple[str, str] | None:
-    if isinstance(auth, dict):
-        return auth["username"], auth["password"]
-    if not auth:
-        return None
-    username, _, password = auth.partition(":")
-    return username, password
+def _pair(auth: dict[str, Any] | str | None) -> str:
+    """Return the user name and the password as `username:password`; empty without them."""
+    return f"{auth['username']}:{auth['password']}" if isinstance(auth, dict) else auth or ""
 
 
 def _without_nulls(fields: dict[str, Any]) -> dict[str, Any]:

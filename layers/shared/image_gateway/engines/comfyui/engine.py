@@ -19,6 +19,7 @@ from image_gateway.engines.comfyui.saved_files import OutputFile
 from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, SeedTooLarge
 from image_gateway.engines.comfyui.workflow import MAX_SEED, WorkflowTemplate, fresh_seed, request_values
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
@@ -54,7 +55,7 @@ class ComfyUIEngine:
         self._prefix = "IMAGES_EDIT_COMFYUI" if edit else "COMFYUI"
         base_url: str = getattr(config, f"{self._prefix}_BASE_URL")
         if not base_url:
-            raise NotConfigured(f"{self._prefix}_BASE_URL is not set", field=f"{self._prefix}_BASE_URL")
+            raise connection.not_set(f"{self._prefix}_BASE_URL", "base_url")
         self._config = config
         self._is_edit = edit
         self._clock = clock
@@ -63,7 +64,7 @@ class ComfyUIEngine:
             connection,
             "comfyui",
             base_url,
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            headers=credentials(connection, self._key, {"Authorization": f"Bearer {self._key}"}),
             workflow_field=f"{self._prefix}_WORKFLOW",
         )
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.gemini.model_features import features_of
 from image_gateway.engines.gemini.responses import (
@@ -62,9 +63,9 @@ class GeminiEngine:
         base_url: str = getattr(config, f"{prefix}_API_BASE_URL")
         key: str = getattr(config, f"{prefix}_API_KEY")
         if not base_url:
-            raise NotConfigured(f"{prefix}_API_BASE_URL is not set", field=f"{prefix}_API_BASE_URL")
+            raise connection.not_set(f"{prefix}_API_BASE_URL", "base_url")
         if not key and origin(base_url) == _OFFICIAL:
-            raise NotConfigured(f"{prefix}_API_KEY is not set: {base_url} needs one", field=f"{prefix}_API_KEY")
+            raise connection.not_set(f"{prefix}_API_KEY", "key", f": {base_url} needs one")
         # Only Gemini's own models can edit.
         self._method = "generateContent" if edit else config.IMAGES_GEMINI_ENDPOINT_METHOD
         self._model_field = "IMAGE_EDIT_MODEL" if edit else "IMAGE_GENERATION_MODEL"
@@ -72,7 +73,7 @@ class GeminiEngine:
             connection,
             _NAME,
             base_url,
-            headers={"x-goog-api-key": key} if key else {},
+            headers=credentials(connection, key, {"x-goog-api-key": key}),
             blocked=blocked,
             retry_delay=retry_delay,
         )

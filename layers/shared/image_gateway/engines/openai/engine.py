@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from image_gateway.engines.connection import Connection
+from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.model_ends import end_warnings, model_end
 from image_gateway.engines.openai.calls import EncodeBody, ImagesCall, count_of
@@ -20,7 +21,7 @@ from image_gateway.engines.openai.request_body import form, options
 from image_gateway.engines.protocol import EngineResult, ImageRequest, overlay, unsupported_warnings
 from image_gateway.engines.result_limits import MAX_IMAGES
 from image_gateway.engines.server import EngineServer
-from image_gateway.errors import EngineRejected, EngineUnavailable, NotConfigured
+from image_gateway.errors import EngineRejected, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
 from image_gateway.models.images import ModelInfo
@@ -43,16 +44,16 @@ class OpenAIEngine:
         key: str = getattr(config, f"{prefix}_API_KEY")
         version: str = getattr(config, f"{prefix}_API_VERSION")
         if not base_url:
-            raise NotConfigured(f"{prefix}_API_BASE_URL is not set", field=f"{prefix}_API_BASE_URL")
+            raise connection.not_set(f"{prefix}_API_BASE_URL", "base_url")
         if not key and origin(base_url) == _OFFICIAL:
-            raise NotConfigured(f"{prefix}_API_KEY is not set: {base_url} needs one", field=f"{prefix}_API_KEY")
+            raise connection.not_set(f"{prefix}_API_KEY", "key", f": {base_url} needs one")
         self._params = config.IMAGES_OPENAI_API_PARAMS
         self._extra = {str(field): name for field, name in config.IMAGES_OPENAI_API_EXTRA_FIELDS.items()}
         self._server = EngineServer(
             connection,
             "openai",
             base_url,
-            headers=_credentials(base_url, key, azure=bool(version)),
+            headers=credentials(connection, key, _own_credentials(base_url, key, azure=bool(version))),
             params={"api-version": version} if version else {},
             blocked=blocked_reason,
             url_hint=_url_hint(connection, base_url),
@@ -176,9 +177,7 @@ class OpenAIEngine:
         return result
 
 
-def _credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
-    if not key:
-        return {}
+def _own_credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
     if azure or origin(base_url)[1].endswith(_AZURE_DOMAINS):
         return {"api-key": key}
     return {"Authorization": f"Bearer {key}"}

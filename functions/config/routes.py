@@ -1,0 +1,64 @@
+"""Routes of routes, for administrators: names that callers use as `model`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from image_gateway.api import Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
+from image_gateway.config.connection_views import list_routes, show_route
+from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
+from image_gateway.models.names import ROUTE_NAME
+from image_gateway.models.route_forms import RouteForm, RouteInfo, RouteList
+
+router = APIRouter(prefix="/api/v1/images/routes", tags=["routes"], route_class=GuardedRoute)
+
+Name = Annotated[str, Path(pattern=ROUTE_NAME, description="The route's name.", examples=["poster"])]
+
+
+@router.get("", responses=error_responses(NotConfigured))
+@access(Access.ADMIN)
+async def read_routes(gateway: GatewayDep, response: Response) -> RouteList:
+    """List all routes. The `ETag` is the configuration's version."""
+    current = await gateway.configs.read()
+    response.headers["ETag"] = current.etag
+    return list_routes(current)
+
+
+@router.get("/{name}", responses=error_responses(NotConfigured))
+@access(Access.ADMIN)
+async def read_route(name: Name, gateway: GatewayDep, response: Response) -> RouteInfo:
+    """Return a route. The `ETag` is the configuration's version."""
+    current = await gateway.configs.read()
+    response.headers["ETag"] = current.etag
+    return show_route(current, name)
+
+
+@router.put(
+    "/{name}",
+    responses={
+        201: {"model": RouteInfo, "description": "The route is new"},
+        **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+    },
+)
+@access(Access.ADMIN)
+async def put_route(
+    name: Name, form: RouteForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
+) -> RouteInfo:
+    """Store a route, in place of the one with this name. Its connections and workflows must exist."""
+    current, created = await gateway.configs.update_catalogue(
+        lambda draft: draft.put_route(name, form), if_match=if_match
+    )
+    response.status_code = 201 if created else 200
+    response.headers["ETag"] = current.etag
+    return show_route(current, name)
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    responses=error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+)
+@access(Access.ADMIN)
+async def delete_route(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:
+    """Delete a route. This is refused while the configuration refers to it. Jobs that were accepted are still done."""
+    await gateway.configs.update_catalogue(lambda draft: draft.delete_route(name), if_match=if_match)
