@@ -17,7 +17,10 @@ from traceback import format_exc
 from types import ModuleType
 from typing import Any, Final
 
-from moto.core.utils import unix_time_millis
+from moto.core import responses
+from moto.core.common_models import BaseModel
+from moto.core.serialize import BaseJSONSerializer
+from moto.core.utils import method_names_from_class, unix_time_millis
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
@@ -30,10 +33,14 @@ from werkzeug.exceptions import InternalServerError
 from werkzeug.test import run_wsgi_app
 
 _LOCK: Final = threading.RLock()
+_JSON_TYPES: Final = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
+"""DynamoDB's types whose values are the same in moto and in JSON, beside maps and lists of them."""
 _call_action: Final = DynamoHandler.call_action
 _update_item: Final = DynamoDBBackend.update_item
 _delete_message: Final = sqs.Queue.delete_message
 _send_to_sqs_queue: Final = Rule._send_to_sqs_queue  # noqa: SLF001 - no extension points, see above
+_serialize_structure: Final = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 - no extension points, see above
+_cached_method_names: Final = cache(method_names_from_class)
 _cached_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
 
 
@@ -51,6 +58,12 @@ def apply() -> None:
         (sqs, "unix_time_millis", _fast_unix_time_millis),
         # moto deletes a message by replacing the queue's list, without the message that is sent meanwhile.
         (sqs.Queue, "delete_message", _delete_message_locked),
+        # moto keeps every item, key and message that it creates for ever.
+        (BaseModel, "__new__", _new_instance),
+        # In each attribute of an item, moto searches for all types that it could have, under several names each.
+        (BaseJSONSerializer, "_serialize_type_structure", _serialize_attribute_as_it_is),
+        # For each request, moto inspects all methods of a service.
+        (responses, "method_names_from_class", _cached_method_names),
         # For each request, moto lists its own folders to find its services, and then closes the connection.
         (DomainDispatcherApplication, "get_backend_for_host", _cached_backend_for_host),
         (threaded_moto_server, "MotoRequestHandler", _KeepAliveHandler),
@@ -83,6 +96,9 @@ class _KeepAliveHandler(MotoRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Log nothing: werkzeug would format a line for each request, which is not printed."""
 
     def run_wsgi(self) -> None:
         if self.headers.get("Expect", "").lower() == "100-continue":
@@ -129,10 +145,7 @@ def _update_item_copy(
 
 
 def _copy_table_sharing_items(table: Table, _memo: dict[int, Any]) -> Table:
-    # Without `Table.__new__`, which `copy.copy` would call: moto keeps every instance that it creates for ever.
-    untyped_table: Any = Table
-    copied: Table = object.__new__(untyped_table)
-    copied.__dict__.update(table.__dict__)
+    copied = copy.copy(table)
     items: Any = table.items
     if table.range_key_attr:
         items = {hash_key: dict(by_range_key) for hash_key, by_range_key in items.items()}
@@ -153,6 +166,33 @@ def _send_to_fair_queue(rule: Rule, name: str, event: dict[str, Any], group_id: 
     time_text = datetime.fromtimestamp(float(event["time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = json.dumps({**event, "time": time_text})
     sqs.sqs_backends[rule.account_id][rule.region_name].send_message(name, body, group_id=group_id)
+
+
+def _new_instance(model: Any, *_arguments: Any, **_options: Any) -> Any:
+    instance = object.__new__(model)
+    # Objects of S3 with an open file: they complain if nobody closes it.
+    if hasattr(model, "dispose"):
+        model.instances_tracked.append(instance)
+    return instance
+
+
+def _serialize_attribute_as_it_is(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    if shape.name == "AttributeValue" and key and _is_serialized(value):
+        serialized[key] = value
+    else:
+        _serialize_structure(serializer, serialized, value, shape, key)
+
+
+def _is_serialized(attribute: Any) -> bool:
+    """Return whether moto holds an attribute of an item as it is in JSON. Binary values may be different."""
+    if type(attribute) is not dict or len(attribute) != 1:
+        return False
+    ((kind, content),) = attribute.items()
+    if kind == "M":
+        return all(map(_is_serialized, content.values()))
+    if kind == "L":
+        return all(map(_is_serialized, content))
+    return kind in _JSON_TYPES
 
 
 def _fast_unix_time_millis(moment: datetime | None = None) -> float:

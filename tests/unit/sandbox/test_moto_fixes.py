@@ -15,6 +15,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 from moto.backends import get_backend
+from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
@@ -91,6 +92,47 @@ def test_a_successful_transaction_writes_everything(table: str) -> None:
 
     assert count(table) == "2"
     assert boto3.client("dynamodb").scan(TableName=table)["Count"] == 2
+
+
+def test_items_are_read_as_they_were_written(table: str) -> None:
+    """Every type of DynamoDB is returned unchanged, also within maps and lists, by every operation that reads items."""
+    item: dict[str, Any] = {
+        **key(table, "all types"),
+        "text": {"S": ""},
+        "number": {"N": "-1.5"},
+        "bytes": {"B": b"\x00\xff"},
+        "true": {"BOOL": True},
+        "null": {"NULL": True},
+        "texts": {"SS": ["a", "b"]},
+        "numbers": {"NS": ["1", "2"]},
+        "list of bytes": {"BS": [b"\x00", b"\xff"]},
+        "map": {"M": {"S": {"S": "a type's name"}, "list": {"L": [{"M": {"n": {"N": "1"}}}, {"BOOL": False}]}}},
+        "map with bytes": {"M": {"list": {"L": [{"B": b"\x00\xff"}, {"S": "a"}]}}},
+        "empty": {"M": {}},
+    }
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.put_item(TableName=table, Item=item)
+    names: Any = {"Key": key(table, "all types"), "TableName": table}
+
+    assert dynamodb.get_item(**names)["Item"] == item
+    assert dynamodb.batch_get_item(RequestItems={table: {"Keys": [names["Key"]]}})["Responses"][table] == [item]
+    assert item in dynamodb.scan(TableName=table)["Items"]
+    assert dynamodb.delete_item(**names, ReturnValues="ALL_OLD")["Attributes"] == item
+
+
+def test_items_that_were_deleted_are_not_kept(table: str) -> None:
+    """Moto keeps no reference to an item that is not in its table any more."""
+
+    def items() -> int:
+        gc.collect()
+        return sum(isinstance(instance, Item) for instance in gc.get_objects())
+
+    dynamodb, before = boto3.client("dynamodb"), items()
+    for number in range(3):
+        dynamodb.put_item(TableName=table, Item=key(table, f"{number}"))
+        dynamodb.delete_item(TableName=table, Key=key(table, f"{number}"))
+
+    assert items() <= before
 
 
 def test_a_transaction_leaves_no_copy_of_its_table(table: str) -> None:
