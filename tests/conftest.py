@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
@@ -27,6 +27,7 @@ from sandbox.servers import listening_socket
 from sandbox.template import Template
 from tests.loop_time import LoopTime, controlled_time
 from tests.polling import DEADLINE_SECONDS
+from tests.resource_copies import copy_resources, remove_resources
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -88,20 +89,28 @@ def embedded_aws() -> Iterator[EmbeddedAws]:
         yield aws
 
 
-@pytest.fixture
-def settings(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
-    """The settings of a new, empty deployment; its configuration and tokens are read without a cache."""
-    with deployed(embedded_aws, dynamodb) as settings:
-        yield settings
-
-
-@contextmanager
-def deployed(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[Settings]:
-    """Create a new, empty deployment with its own bucket and table, for the life of the block."""
+@pytest.fixture(scope="session")
+def empty_resources(embedded_aws: EmbeddedAws) -> str:
+    """The name of the template's bucket and tables, which stay empty: they are what deployments are copied from."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     template = Template()
     template.values.update(Bucket=name, Table=name, UsageTable=f"{name}-usage")
     embedded_aws.deploy(template, "AWS::S3::Bucket", "AWS::DynamoDB::Table")
+    return name
+
+
+@pytest.fixture
+def settings(empty_resources: str) -> Iterator[Settings]:
+    """The settings of a new, empty deployment; its configuration and tokens are read without a cache."""
+    with deployed(empty_resources) as settings:
+        yield settings
+
+
+@contextmanager
+def deployed(empty_resources: str) -> Iterator[Settings]:
+    """Create a new, empty deployment with its own bucket and table, for the life of the block."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    copy_resources(empty_resources, name)
     yield Settings(
         config_parameter=f"/image-gateway/{name}/config",
         bucket=name,
@@ -111,9 +120,7 @@ def deployed(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient") -> Iterator[
         token_ttl_seconds=0,
     )
     # moto copies every existing table for each transaction.
-    for table in (name, f"{name}-usage"):
-        with suppress(dynamodb.exceptions.ResourceNotFoundException):
-            dynamodb.delete_table(TableName=table)
+    remove_resources(name)
 
 
 @pytest.fixture(scope="session")

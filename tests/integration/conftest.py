@@ -3,34 +3,56 @@
 import ssl
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 
 import boto3
 import pytest
 
 from image_gateway.access.principals import Role
+from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
+from tests.conftest import deployed
 from tests.integration.deployment import Deployment
 from tests.integration.image_server import ImageServer
 from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 from tests.integration.worker_thread import WorkerThread
 from tests.loop_time import LoopTime
+from tests.resource_copies import copy_items
 from tests.storage_outage import OutageAws
 
 
+@dataclass(frozen=True)
+class IssuedTokens:
+    """Tokens by the names of who has them, and the table that they are stored in."""
+
+    table: str
+    tokens: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def issued_tokens(empty_resources: str, aws: Aws) -> Iterator[IssuedTokens]:
+    """Tokens of an admin, a user and another user (`stranger`), and an invalid one (`garbage`)."""
+    with deployed(empty_resources) as settings:
+        deployment = Deployment(Gateway(settings, aws))
+        for role in Role:
+            deployment.tokens[role.name.lower()] = deployment.token(f"the {role.name.lower()}", role)
+        deployment.tokens["stranger"] = deployment.token("another user", Role.USER)
+        deployment.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
+        yield IssuedTokens(settings.table, deployment.tokens)
+        run(deployment.gateway.aclose())
+
+
 @pytest.fixture
-def deployment(gateway: Gateway) -> Iterator[Deployment]:
-    """A deployment with tokens of an admin, a user, another user (`stranger`), and an invalid one (`garbage`)."""
-    deployment = Deployment(gateway)
-    for role in Role:
-        deployment.tokens[role.name.lower()] = deployment.token(f"the {role.name.lower()}", role)
-    deployment.tokens["stranger"] = deployment.token("another user", Role.USER)
-    deployment.tokens["garbage"] = f"igw_{uuid.uuid4().hex}"
+def deployment(gateway: Gateway, issued_tokens: IssuedTokens) -> Iterator[Deployment]:
+    """A deployment with the issued tokens."""
+    copy_items(issued_tokens.table, gateway.settings.table)
+    deployment = Deployment(gateway, dict(issued_tokens.tokens))
     yield deployment
     run(deployment.gateway.aclose())
 

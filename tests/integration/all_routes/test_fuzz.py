@@ -12,7 +12,7 @@ JSON schema can express (`positive_data_acceptance`), API Gateway responds with 
 """
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -29,15 +29,11 @@ from image_gateway.aws import Aws
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from sandbox import openapi
-from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
 from tests.conftest import deployed, serving
 from tests.integration.deployment import Deployment
 from tests.integration.in_process_functions import InProcessFunctions
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 # Coverage would take a third of the time, and other tests cover what these requests reach.
 pytestmark = pytest.mark.no_cover
@@ -102,9 +98,9 @@ def engine(serve_for_module: Callable[..., str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(embedded_aws: EmbeddedAws, dynamodb: "DynamoDBClient", aws: Aws) -> Iterator[Gateway]:
+def gateway(empty_resources: str, aws: Aws) -> Iterator[Gateway]:
     """A gateway of a new deployment, for the tests of this module."""
-    with deployed(embedded_aws, dynamodb) as settings:
+    with deployed(empty_resources) as settings:
         gateway = Gateway(settings, aws)
         yield gateway
         run(gateway.aclose())
