@@ -33,9 +33,9 @@ MODELS: tuple[type[BaseModel], ...] = (
 
 def guarded_routes() -> Iterator[GuardedRoute]:
     for function in Template().functions():
-        if not function.routes:
-            continue
-        for route in import_module(function.handler.rpartition(".")[0]).app.routes:
+        # The console's function has no application: it serves files, which are no part of the API.
+        app = getattr(import_module(function.handler.rpartition(".")[0]), "app", None) if function.routes else None
+        for route in app.routes if app else ():
             if isinstance(route, GuardedRoute) and route.include_in_schema:
                 yield route
 
