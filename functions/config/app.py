@@ -4,7 +4,7 @@ from typing import Literal
 
 from fastapi import Response
 
-from functions.config import account, connections, docs, openai_models, routes, tokens
+from functions.config import account, connections, docs, openai_models, routes, tokens, workflows
 from functions.config.connections import VERIFY_SECONDS
 from image_gateway.api import (
     ENGINE_ERRORS,
@@ -26,7 +26,15 @@ from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 
-app = create_app(account.router, tokens.router, connections.router, routes.router, openai_models.router, docs.router)
+app = create_app(
+    account.router,
+    tokens.router,
+    connections.router,
+    routes.router,
+    workflows.router,
+    openai_models.router,
+    docs.router,
+)
 
 
 @app.get("/api/v1/images/config", tags=["configuration"], responses=error_responses(NotConfigured))
@@ -53,9 +61,12 @@ async def update_config(
     """Set fields. Fields that are left out, and secrets that are sent masked, keep their values."""
     stored = await gateway.configs.update(changes, if_match=if_match)
     response.headers["ETag"] = stored.etag
-    return UpdatedConfig.model_construct(
-        **dict(stored.config.masked()), warnings=[*workflow_warnings(stored.config, changes), *secret_warnings(changes)]
-    )
+    warnings = [
+        *workflow_warnings(stored.config, changes),
+        *gateway.workflow_inspector.warnings(stored.config, changes),
+        *secret_warnings(changes),
+    ]
+    return UpdatedConfig.model_construct(**dict(stored.config.masked()), warnings=warnings)
 
 
 @app.post("/api/v1/images/verify", tags=["configuration"], responses=error_responses(*ENGINE_ERRORS))

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from image_gateway.batches.ingestion import RequestFileIngester
     from image_gateway.batches.store import BatchStore
     from image_gateway.batches.tracking import BatchTracker
+    from image_gateway.config.workflow_inspector import WorkflowInspector
+    from image_gateway.engines.comfyui.engine import ComfyUIEngine
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
     from image_gateway.jobs.backlog import Backlog
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from image_gateway.worker.completion import JobCompletion
     from image_gateway.worker.dispatch import Dispatcher
     from image_gateway.worker.worker import Worker
+
+_INSPECTION_SECONDS = 15.0
+"""How long a server may take to declare all node classes of a workflow: API Gateway responds after 30 s."""
 
 
 class Gateway:
@@ -65,6 +70,17 @@ class Gateway:
     def configs(self) -> ConfigStore:
         """The configuration document."""
         return ConfigStore(self.aws, self.settings, self._locks)
+
+    @cached_property
+    def workflow_inspector(self) -> "WorkflowInspector":
+        """Inspects ComfyUI workflows."""
+        from image_gateway.config.workflow_inspector import WorkflowInspector
+        from image_gateway.engines.comfyui.inspection.server_classes import ServerClasses
+
+        def create_server(config: ImagesConfig, edit: bool) -> "ComfyUIEngine":
+            return cast("ComfyUIEngine", self.engine("comfyui", config, edit=edit, timeout=_INSPECTION_SECONDS))
+
+        return WorkflowInspector(create_server, ServerClasses())
 
     @cached_property
     def tokens(self) -> TokenAuthenticator:

@@ -61,6 +61,7 @@ TABLE = {
     ("GET", "/api/v1/images/config"): ADMIN,
     ("POST", "/api/v1/images/config/update"): ADMIN,
     ("POST", "/api/v1/images/verify"): ADMIN,
+    ("POST", "/api/v1/images/workflows/inspect"): ADMIN,
     ("GET", "/api/v1/images/config/url/verify"): ADMIN,
     ("GET", "/api/v1/images/account"): USER,
     ("GET", "/api/v1/images/health"): ADMIN,

@@ -39,6 +39,7 @@ ROUTES = (
     "/api/v1/images/verify",
     "/api/v1/images/config/update",
     "/api/v1/images/tokens",
+    "/api/v1/images/workflows/inspect",
     "/v1/images/generations",
     "/v1/images/edits",
 )

@@ -7,13 +7,13 @@ nodes returns more than `n`.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from image_gateway.engines.comfyui.inputs import upload_inputs
 from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
-from image_gateway.engines.comfyui.node_classes import workflow_problems
+from image_gateway.engines.comfyui.node_classes import NodeInfo, mismatches
 from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
 from image_gateway.engines.comfyui.saved_files import OutputFile
 from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, SeedTooLarge
@@ -36,6 +36,8 @@ from image_gateway.models.images import ModelInfo
 
 _CHECKPOINTS = ("CheckpointLoaderSimple", "ckpt_name")
 _MAX_RUNS = 10
+_MAX_QUESTIONS = 8
+"""How many node classes are asked for at once."""
 
 
 class ComfyUIEngine:
@@ -128,12 +130,33 @@ class ComfyUIEngine:
         if not getattr(self._config, field).strip():
             return
         template = WorkflowTemplate.load(self._config, self._prefix)
-        classes = {node["class_type"] for node in template.workflow.values()}
-        infos = await asyncio.gather(*(self._server.node_info(name) for name in classes))
+        classes = await self.node_classes({node["class_type"] for node in template.workflow.values()})
         workflow = template.fill({"model": self._default_model()})
-        problems = workflow_problems(workflow, dict(zip(classes, infos, strict=True)), template.filled_inputs())
-        if text := self._server.safe_line("; ".join(problems)):
+        problems = mismatches(workflow, classes, template.filled_inputs())
+        if text := self._server.safe_line("; ".join(problem.text for problem in problems)):
             raise EngineRejected(f"comfyui cannot run {field}: {text}", field=field)
+
+    @property
+    def server_url(self) -> str:
+        """The base URL of the server."""
+        return self._server.base_url
+
+    async def node_classes(self, names: Collection[str]) -> dict[str, NodeInfo | None]:
+        """Return what the server declares about node classes; None for one that it does not have. This is free."""
+        server = self._server.with_operation_deadline()
+        limit = asyncio.Semaphore(_MAX_QUESTIONS)
+
+        async def read(name: str) -> NodeInfo | None:
+            async with limit:
+                return await server.node_info(name)
+
+        return dict(zip(names, await asyncio.gather(*map(read, names)), strict=True))
+
+    async def cancel(self, job_id: str) -> None:
+        """Remove every run of a job from the server's queue and interrupt the one that runs."""
+        await self._server.cancel_runs(
+            [prompt_id for number in range(_MAX_RUNS) for prompt_id in run_ids(job_id, number)]
+        )
 
     def _default_model(self) -> str | None:
         """Return the model of requests that name none; None for the workflow's own, or if they go to another engine."""
@@ -141,12 +164,6 @@ class ComfyUIEngine:
         engine = config.IMAGE_EDIT_ENGINE if self._is_edit else config.IMAGE_GENERATION_ENGINE
         model = config.IMAGE_EDIT_MODEL if self._is_edit else config.IMAGE_GENERATION_MODEL
         return (model or None) if engine == "comfyui" else None
-
-    async def cancel(self, job_id: str) -> None:
-        """Remove every run of a job from the server's queue and interrupt the one that runs."""
-        await self._server.cancel_runs(
-            [prompt_id for number in range(_MAX_RUNS) for prompt_id in run_ids(job_id, number)]
-        )
 
     async def _make(
         self, request: ImageRequest, template: WorkflowTemplate, values: dict[str, Any], images: Sequence[str] = ()

@@ -2,5 +2,6 @@
 
 from image_gateway.engines.comfyui.inspection.findings import Alternative, Inspection, Problem, Proposal
 from image_gateway.engines.comfyui.inspection.inspect import inspect_workflow
+from image_gateway.engines.comfyui.inspection.reading import read_workflow
 
-__all__ = ["Alternative", "Inspection", "Problem", "Proposal", "inspect_workflow"]
+__all__ = ["Alternative", "Inspection", "Problem", "Proposal", "inspect_workflow", "read_workflow"]

@@ -2,8 +2,34 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from image_gateway.models.workflow import NodeType
+
+ProblemCode = Literal[
+    "not_json",
+    "bom",
+    "editor_format",
+    "not_workflow",
+    "wrapped",
+    "invalid_node",
+    "cycle",
+    "too_complex",
+    "no_output",
+    "preview_only",
+    "only_video",
+    "animation",
+    "no_prompt",
+    "linked_input",
+    "image_loader",
+    "missing_input",
+    "unknown_class",
+    "unknown_input",
+    "missing_model",
+    "missing_choice",
+    "out_of_range",
+    "not_compared",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +98,7 @@ class Problem:
         node_id: the node with the problem; None if it is the whole workflow.
     """
 
-    code: str
+    code: ProblemCode
     detail: str
     node_id: str | None = None
 
