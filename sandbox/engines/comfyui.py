@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from sandbox.engines.comfyui_graph import locate, outputs_of
-from sandbox.engines.comfyui_nodes import NODES
+from sandbox.engines.comfyui_more_nodes import NODES
 from sandbox.engines.comfyui_queue import RunQueue, new_prompt_id
 from sandbox.engines.comfyui_validation import Validation
 from sandbox.engines.state import SandboxState, control_routes

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.engines.comfyui_files import Files, Prompt, save_outputs
-from sandbox.engines.comfyui_nodes import FILE_INPUTS, NODES, Spec
+from sandbox.engines.comfyui_more_nodes import NODES
+from sandbox.engines.comfyui_nodes import FILE_INPUTS, Spec
 
 
 class ExecutionError(Exception):

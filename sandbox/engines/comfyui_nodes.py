@@ -69,24 +69,28 @@ class NodeClass:
         }
 
 
-def _number(kind: str, default: float, low: float, high: float) -> Spec:
+def number(kind: str, default: float, low: float, high: float) -> Spec:
+    """Return the declaration of an input that takes a number; `kind` is INT or FLOAT."""
     return [kind, {"default": default, "min": low, "max": high}]
 
 
-def _link(kind: str) -> Spec:
+def link(kind: str) -> Spec:
+    """Return the declaration of an input that is linked."""
     return [kind, {}]
 
 
-def _same(*values: Any) -> Callable[..., tuple[Any, ...]]:
+def same(*values: Any) -> Callable[..., tuple[Any, ...]]:
     """Return a loader whose outputs stand for those of a real one."""
     return lambda **_inputs: values
 
 
-def _sample(latent: Latent, positive: Conditioning, seed: int) -> tuple[Latent]:
+def sample(latent: Latent, positive: Conditioning, seed: int) -> tuple[Latent]:
+    """Give a latent the prompt, the references and the seed with which it will be painted."""
     return (replace(latent, prompt=positive.text, seed=seed, references=positive.references),)
 
 
-def _decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
+def decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
+    """Paint the images of a latent."""
     backgrounds = [] if samples.background is None else [samples.background]
     inputs = [_png(image) for image in [*backgrounds, *samples.references]]
     mask = None
@@ -94,8 +98,8 @@ def _decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
         alpha = ImageChops.invert(samples.mask)
         mask = _png(Image.merge("RGBA", (alpha, alpha, alpha, alpha)))
     painted = [
-        paint(samples.prompt, samples.width, samples.height, seed=samples.seed + number, inputs=inputs, mask=mask)
-        for number in range(samples.batch)
+        paint(samples.prompt, samples.width, samples.height, seed=samples.seed + place, inputs=inputs, mask=mask)
+        for place in range(samples.batch)
     ]
     return ([Image.open(io.BytesIO(data)) for data in painted],)
 
@@ -123,7 +127,8 @@ def _scale(image: list[Image.Image], width: int, height: int, **_inputs: Any) ->
     return ([frame.resize((width or frame.width, height or frame.height)) for frame in image],)
 
 
-def _encode(pixels: list[Image.Image], **_inputs: Any) -> tuple[Latent]:
+def encode(pixels: list[Image.Image], **_inputs: Any) -> tuple[Latent]:
+    """Return a latent that is painted on an image."""
     first = pixels[0]
     return (Latent(first.width, first.height, len(pixels), first),)
 
@@ -138,7 +143,8 @@ def _fail(message: str, **_inputs: Any) -> tuple[Any, ...]:
     raise RuntimeError(message)
 
 
-def _empty(width: int, height: int, batch_size: int) -> tuple[Latent]:
+def empty_latent(width: int, height: int, batch_size: int) -> tuple[Latent]:
+    """Return a latent of a size."""
     return (Latent(width, height, batch_size),)
 
 
@@ -147,114 +153,114 @@ def _empty_image(width: int, height: int, batch_size: int, color: int) -> tuple[
     return ([Image.new("RGB", (width, height), rgb)] * batch_size,)
 
 
-_SEED = _number("INT", 0, 0, 2**64 - 1)
-_BATCH = _number("INT", 1, 1, 4096)
-_STEPS = _number("INT", 20, 1, 10_000)
-_SAMPLERS: Spec = [["euler", "euler_ancestral", "dpmpp_2m", "ddim"], {}]
-_SCHEDULERS: Spec = [["simple", "normal", "karras", "beta"], {}]
-_TEXT: Spec = ["STRING", {"multiline": True}]
-_UPSCALE: Spec = [["nearest-exact", "bilinear", "area", "bicubic", "lanczos"], {}]
-_LATENT_SIZE = {
-    "width": _number("INT", 512, 16, 16_384),
-    "height": _number("INT", 512, 16, 16_384),
+SEED = number("INT", 0, 0, 2**64 - 1)
+_BATCH = number("INT", 1, 1, 4096)
+STEPS = number("INT", 20, 1, 10_000)
+SAMPLERS: Spec = [["euler", "euler_ancestral", "dpmpp_2m", "ddim"], {}]
+SCHEDULERS: Spec = [["simple", "normal", "karras", "beta"], {}]
+TEXT: Spec = ["STRING", {"multiline": True}]
+UPSCALE: Spec = [["nearest-exact", "bilinear", "area", "bicubic", "lanczos"], {}]
+LATENT_SIZE = {
+    "width": number("INT", 512, 16, 16_384),
+    "height": number("INT", 512, 16, 16_384),
     "batch_size": _BATCH,
 }
 _ENCODERS = ["clip_l.safetensors", "t5xxl_fp16.safetensors", "t5xxl_fp8_e4m3fn.safetensors"]
 _FILE: Spec = [[], {"image_upload": True}]
 
-NODES: dict[str, NodeClass] = {
+BASIC_NODES: dict[str, NodeClass] = {
     "CheckpointLoaderSimple": NodeClass(
-        {"ckpt_name": [CHECKPOINTS, {}]}, ("MODEL", "CLIP", "VAE"), _same("model", "clip", "vae")
+        {"ckpt_name": [CHECKPOINTS, {}]}, ("MODEL", "CLIP", "VAE"), same("model", "clip", "vae")
     ),
     "UNETLoader": NodeClass(
         {"unet_name": [DIFFUSION_MODELS, {}], "weight_dtype": [["default", "fp8_e4m3fn"], {}]},
         ("MODEL",),
-        _same("model"),
+        same("model"),
     ),
     "CLIPLoader": NodeClass(
-        {"clip_name": [_ENCODERS, {}], "type": [["stable_diffusion", "sd3", "flux"], {}]}, ("CLIP",), _same("clip")
+        {"clip_name": [_ENCODERS, {}], "type": [["stable_diffusion", "sd3", "flux"], {}]}, ("CLIP",), same("clip")
     ),
     "DualCLIPLoader": NodeClass(
         {"clip_name1": [_ENCODERS, {}], "clip_name2": [_ENCODERS, {}], "type": [["sdxl", "sd3", "flux"], {}]},
         ("CLIP",),
-        _same("clip"),
+        same("clip"),
     ),
-    "VAELoader": NodeClass({"vae_name": [["ae.safetensors"], {}]}, ("VAE",), _same("vae")),
+    "VAELoader": NodeClass({"vae_name": [["ae.safetensors"], {}]}, ("VAE",), same("vae")),
     "CLIPTextEncode": NodeClass(
-        {"text": _TEXT, "clip": _link("CLIP")}, ("CONDITIONING",), lambda text, **_inputs: (Conditioning(text),)
+        {"text": TEXT, "clip": link("CLIP")}, ("CONDITIONING",), lambda text, **_inputs: (Conditioning(text),)
     ),
     "FluxGuidance": NodeClass(
-        {"conditioning": _link("CONDITIONING"), "guidance": _number("FLOAT", 3.5, 0, 100)},
+        {"conditioning": link("CONDITIONING"), "guidance": number("FLOAT", 3.5, 0, 100)},
         ("CONDITIONING",),
         lambda conditioning, **_inputs: (conditioning,),
     ),
     "ConditioningZeroOut": NodeClass(
-        {"conditioning": _link("CONDITIONING")}, ("CONDITIONING",), lambda **_inputs: (Conditioning(""),)
+        {"conditioning": link("CONDITIONING")}, ("CONDITIONING",), lambda **_inputs: (Conditioning(""),)
     ),
     "ReferenceLatent": NodeClass(
-        {"conditioning": _link("CONDITIONING")}, ("CONDITIONING",), _refer, {"latent": _link("LATENT")}
+        {"conditioning": link("CONDITIONING")}, ("CONDITIONING",), _refer, {"latent": link("LATENT")}
     ),
-    "EmptyLatentImage": NodeClass(_LATENT_SIZE, ("LATENT",), _empty),
-    "EmptySD3LatentImage": NodeClass(_LATENT_SIZE, ("LATENT",), _empty),
+    "EmptyLatentImage": NodeClass(LATENT_SIZE, ("LATENT",), empty_latent),
+    "EmptySD3LatentImage": NodeClass(LATENT_SIZE, ("LATENT",), empty_latent),
     "RepeatLatentBatch": NodeClass(
-        {"samples": _link("LATENT"), "amount": _number("INT", 1, 1, 64)},
+        {"samples": link("LATENT"), "amount": number("INT", 1, 1, 64)},
         ("LATENT",),
         lambda samples, amount: (replace(samples, batch=samples.batch * amount),),
     ),
     "SetLatentNoiseMask": NodeClass(
-        {"samples": _link("LATENT"), "mask": _link("MASK")},
+        {"samples": link("LATENT"), "mask": link("MASK")},
         ("LATENT",),
         lambda samples, mask: (replace(samples, mask=mask),),
     ),
     "KSampler": NodeClass(
         {
-            "model": _link("MODEL"),
-            "seed": _SEED,
-            "steps": _STEPS,
-            "cfg": _number("FLOAT", 8.0, 0, 100),
-            "sampler_name": _SAMPLERS,
-            "scheduler": _SCHEDULERS,
-            "positive": _link("CONDITIONING"),
-            "negative": _link("CONDITIONING"),
-            "latent_image": _link("LATENT"),
-            "denoise": _number("FLOAT", 1.0, 0, 1),
+            "model": link("MODEL"),
+            "seed": SEED,
+            "steps": STEPS,
+            "cfg": number("FLOAT", 8.0, 0, 100),
+            "sampler_name": SAMPLERS,
+            "scheduler": SCHEDULERS,
+            "positive": link("CONDITIONING"),
+            "negative": link("CONDITIONING"),
+            "latent_image": link("LATENT"),
+            "denoise": number("FLOAT", 1.0, 0, 1),
         },
         ("LATENT",),
-        lambda latent_image, positive, seed, **_inputs: _sample(latent_image, positive, seed),
+        lambda latent_image, positive, seed, **_inputs: sample(latent_image, positive, seed),
     ),
-    "RandomNoise": NodeClass({"noise_seed": _SEED}, ("NOISE",), lambda noise_seed: (noise_seed,)),
-    "KSamplerSelect": NodeClass({"sampler_name": _SAMPLERS}, ("SAMPLER",), _same("sampler")),
+    "RandomNoise": NodeClass({"noise_seed": SEED}, ("NOISE",), lambda noise_seed: (noise_seed,)),
+    "KSamplerSelect": NodeClass({"sampler_name": SAMPLERS}, ("SAMPLER",), same("sampler")),
     "BasicScheduler": NodeClass(
         {
-            "model": _link("MODEL"),
-            "scheduler": _SCHEDULERS,
-            "steps": _STEPS,
-            "denoise": _number("FLOAT", 1.0, 0, 1),
+            "model": link("MODEL"),
+            "scheduler": SCHEDULERS,
+            "steps": STEPS,
+            "denoise": number("FLOAT", 1.0, 0, 1),
         },
         ("SIGMAS",),
-        _same("sigmas"),
+        same("sigmas"),
     ),
     "BasicGuider": NodeClass(
-        {"model": _link("MODEL"), "conditioning": _link("CONDITIONING")},
+        {"model": link("MODEL"), "conditioning": link("CONDITIONING")},
         ("GUIDER",),
         lambda conditioning, **_inputs: (conditioning,),
     ),
     "SamplerCustomAdvanced": NodeClass(
         {
-            "noise": _link("NOISE"),
-            "guider": _link("GUIDER"),
-            "sampler": _link("SAMPLER"),
-            "sigmas": _link("SIGMAS"),
-            "latent_image": _link("LATENT"),
+            "noise": link("NOISE"),
+            "guider": link("GUIDER"),
+            "sampler": link("SAMPLER"),
+            "sigmas": link("SIGMAS"),
+            "latent_image": link("LATENT"),
         },
         ("LATENT", "LATENT"),
-        lambda latent_image, guider, noise, **_inputs: _sample(latent_image, guider, noise) * 2,
+        lambda latent_image, guider, noise, **_inputs: sample(latent_image, guider, noise) * 2,
     ),
-    "VAEDecode": NodeClass({"samples": _link("LATENT"), "vae": _link("VAE")}, ("IMAGE",), _decode),
+    "VAEDecode": NodeClass({"samples": link("LATENT"), "vae": link("VAE")}, ("IMAGE",), decode),
     "VAEEncode": NodeClass(
-        {"pixels": _link("IMAGE"), "vae": _link("VAE")},
+        {"pixels": link("IMAGE"), "vae": link("VAE")},
         ("LATENT",),
-        _encode,
+        encode,
     ),
     "LoadImage": NodeClass({"image": _FILE}, ("IMAGE", "MASK"), _load),
     "LoadImageMask": NodeClass(
@@ -262,64 +268,64 @@ NODES: dict[str, NodeClass] = {
     ),
     "EmptyImage": NodeClass(
         {
-            "width": _number("INT", 512, 1, 16_384),
-            "height": _number("INT", 512, 1, 16_384),
+            "width": number("INT", 512, 1, 16_384),
+            "height": number("INT", 512, 1, 16_384),
             "batch_size": _BATCH,
-            "color": _number("INT", 0, 0, 0xFFFFFF),
+            "color": number("INT", 0, 0, 0xFFFFFF),
         },
         ("IMAGE",),
         _empty_image,
     ),
     "ImageScale": NodeClass(
         {
-            "image": _link("IMAGE"),
-            "upscale_method": _UPSCALE,
-            "width": _number("INT", 512, 0, 16_384),
-            "height": _number("INT", 512, 0, 16_384),
+            "image": link("IMAGE"),
+            "upscale_method": UPSCALE,
+            "width": number("INT", 512, 0, 16_384),
+            "height": number("INT", 512, 0, 16_384),
             "crop": [["disabled", "center"], {}],
         },
         ("IMAGE",),
         _scale,
     ),
     "ImageInvert": NodeClass(
-        {"image": _link("IMAGE")},
+        {"image": link("IMAGE")},
         ("IMAGE",),
         lambda image: ([ImageChops.invert(frame.convert("RGB")) for frame in image],),
     ),
-    "SandboxFail": NodeClass({"image": _link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), _fail),
-    "SaveImage": NodeClass({"images": _link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),
+    "SandboxFail": NodeClass({"image": link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), _fail),
+    "SaveImage": NodeClass({"images": link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),
     "SaveAnimatedWEBP": NodeClass(
         {
-            "images": _link("IMAGE"),
+            "images": link("IMAGE"),
             "filename_prefix": ["STRING", {"default": "ComfyUI"}],
-            "fps": _number("FLOAT", 6.0, 0.01, 1000.0),
+            "fps": number("FLOAT", 6.0, 0.01, 1000.0),
             "lossless": ["BOOLEAN", {"default": True}],
-            "quality": _number("INT", 80, 0, 100),
+            "quality": number("INT", 80, 0, 100),
             "method": [["default", "fastest", "slowest"], {}],
         },
         (),
     ),
     "SaveWEBM": NodeClass(
         {
-            "images": _link("IMAGE"),
+            "images": link("IMAGE"),
             "filename_prefix": ["STRING", {"default": "ComfyUI"}],
             "codec": [["vp9", "av1"], {}],
-            "fps": _number("FLOAT", 24.0, 0.01, 1000.0),
-            "crf": _number("FLOAT", 32.0, 0, 63.0),
+            "fps": number("FLOAT", 24.0, 0.01, 1000.0),
+            "crf": number("FLOAT", 32.0, 0, 63.0),
         },
         (),
     ),
     "SaveImageAdvanced": NodeClass(
         {
-            "images": _link("IMAGE"),
+            "images": link("IMAGE"),
             "filename_prefix": ["STRING", {"default": "ComfyUI"}],
             "format": [["png", "exr"], {}],
         },
         (),
     ),
-    "PreviewImage": NodeClass({"images": _link("IMAGE")}, ()),
+    "PreviewImage": NodeClass({"images": link("IMAGE")}, ()),
 }
-"""All node types by name. `SandboxFail` raises its message; the others are ComfyUI's."""
+"""Node types by name. `SandboxFail` raises its message; the others are ComfyUI's."""
 
 FILE_INPUTS = {"LoadImage": "image", "LoadImageMask": "image"}
 """Node types with an input that names an uploaded file, and that input."""

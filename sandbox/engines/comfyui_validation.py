@@ -6,7 +6,8 @@ from typing import Any
 
 from sandbox.engines.comfyui_files import Files, Prompt
 from sandbox.engines.comfyui_graph import locate, outputs_of
-from sandbox.engines.comfyui_nodes import FILE_INPUTS, NODES, Spec
+from sandbox.engines.comfyui_more_nodes import NODES
+from sandbox.engines.comfyui_nodes import FILE_INPUTS, Spec
 
 
 @dataclass
