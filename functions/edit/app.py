@@ -41,8 +41,10 @@ async def edit(
     own_host: OwnHostDep,
 ) -> list[ImageInfo] | Response:
     """Edit an image, or combine up to 16 images, with the configured engine."""
+    remaining = submission.remaining_seconds
     return await submission.submit(
-        form, lambda: gateway.inputs.resolve(form.image, form.mask, principal, own_host=own_host)
+        form,
+        lambda: gateway.inputs.resolve(form.image, form.mask, principal, own_host=own_host, remaining=remaining),
     )
 
 
@@ -58,8 +60,10 @@ async def openai_edits(
     own_host: OwnHostDep,
 ) -> Response:
     """Edit images as with the OpenAI API: by a form with files, or by JSON. The model's name can select the engine."""
+    remaining = submission.remaining_seconds
     return await submission.submit(
-        params, lambda: gateway.inputs.resolve(params.image, params.mask, principal, own_host=own_host)
+        params,
+        lambda: gateway.inputs.resolve(params.image, params.mask, principal, own_host=own_host, remaining=remaining),
     )
 
 

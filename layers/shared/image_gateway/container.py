@@ -14,6 +14,8 @@ from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.timeouts import REWRITE_TIMEOUT_SECONDS
 from image_gateway.engines import Connection, Engine, PromptWriter, create_engine, create_prompt_writer
+from image_gateway.engines.protocol import ImageConversion, InputImage
+from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.events import JobEvents
@@ -24,6 +26,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
 from image_gateway.metering.usage import UsageTable
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.fields import Size
 from image_gateway.net.transport import Transport, no_cookies
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.router import Router
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from image_gateway.batches.tracking import BatchTracker
     from image_gateway.config.workflow_inspector import WorkflowInspector
     from image_gateway.engines.comfyui.engine import ComfyUIEngine
+    from image_gateway.images.decoding.decoder import Decoder
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
     from image_gateway.jobs.backlog import Backlog
@@ -116,7 +120,14 @@ class Gateway:
         """Resolves the callers' input images."""
         from image_gateway.images.inputs import ImageInputs
 
-        return ImageInputs(self._fetch, self.library)
+        return ImageInputs(self._fetch, self.library, self.decoder)
+
+    @cached_property
+    def decoder(self) -> "Decoder":
+        """Decodes images."""
+        from image_gateway.images.decoding.decoder import Decoder
+
+        return Decoder()
 
     @cached_property
     def submission(self) -> Submission:
@@ -253,7 +264,7 @@ class Gateway:
     @cached_property
     def executor(self) -> JobExecutor:
         """Runs jobs on their engines and stores the images."""
-        return JobExecutor(self.images, self.engine_at, self.prompt_writer)
+        return JobExecutor(self.images, self.engine_at, self.prompt_writer, OutputFormats(lambda: self.decoder))
 
     def engine_at(self, destination: Destination) -> Engine:
         """Create the engine of a destination for one request."""
@@ -290,6 +301,7 @@ class Gateway:
             timeout=min(timeout or config.IMAGE_ENGINE_TIMEOUT, config.IMAGE_ENGINE_TIMEOUT),
             secrets=tuple(config.secrets()),
             sleep=asyncio.sleep,
+            convert_image=self._convert_image,
         )
 
     @cached_property
@@ -298,6 +310,11 @@ class Gateway:
         # been paid for.
         transport = Transport(_tls(), idle_seconds=2)
         return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, cookies=no_cookies())
+
+    async def _convert_image(
+        self, conversion: ImageConversion, *images: InputImage, size: Size | None = None
+    ) -> InputImage:
+        return await self.decoder.convert_image(conversion, *images, size=size)
 
     async def _fetch(self, url: str, *, field: str | None = None) -> bytes:
         """Fetch a link. Only now is the fetcher created, so that its settings can stop nothing else."""

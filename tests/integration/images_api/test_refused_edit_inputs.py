@@ -12,8 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from image_gateway.images.decoding.process import end_all
 from tests.integration.image_server import ImageServer
 from tests.integration.sample_images import RED, data_url, encoded, right_half, text
+from tests.loop_time import LoopTime
+from tests.polling import meanwhile, wait_until
+from tests.unit.images.decoding.bombs import BOMBS, slow_image
+from tests.unit.images.decoding.processes import decoding_processes, is_decoding
 
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
@@ -114,6 +119,12 @@ INVALID_FILES: dict[str, Callable[[], bytes]] = {
     "50,000 x 50,000 pixels in 50 KB": lambda: png(
         50_000, 50_000, chunk(b"IDAT", zlib.compress(bytes(50_000_000), 9)[:50_000])
     ),
+    **{
+        name: BOMBS[name]
+        for name in (
+            "tiff: a tile of 46,336 x 46,336 pixels", "jpeg: 2,000 scans", "heic: 2 to the power of 30 overlays"
+        )
+    },
     "one byte": lambda: b"\x89",
     "HTML": lambda: b"<!doctype html><title>no image</title>",
     "SVG": lambda: b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
@@ -141,6 +152,24 @@ def test_a_zip_bomb_in_metadata_is_not_unpacked(deployment: "Deployment", engine
 
     assert response.status == 200, response.text
     assert engine.state.record
+
+
+def test_reading_inputs_ends_when_the_time_of_the_response_is_over(
+    deployment: "Deployment", engine: "SandboxEngine", event_loop_time: LoopTime
+) -> None:
+    """The caller gets an error in time, and nothing goes on in the function after that."""
+    end_all()
+
+    def advance_time() -> None:
+        wait_until(is_decoding)
+        event_loop_time.advance(30)
+
+    with meanwhile(advance_time):
+        response = deployment.edit(data_url(slow_image()))
+
+    assert_refused(deployment, engine, response, 400, "image")
+    assert "could not be read in the time that a request has" in response.json["detail"]
+    assert decoding_processes() == set()
 
 
 @pytest.mark.parametrize(("path", "status"), [("page", 400), ("endless", 413)])

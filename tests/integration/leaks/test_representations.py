@@ -14,6 +14,7 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.engines.response import EngineResponse
 from image_gateway.engines.server import EngineServer
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo
 from image_gateway.models.envelopes import ENVELOPE
@@ -82,6 +83,7 @@ CONNECTION = Connection(
     no_fetch,
     timeout=1,
     secrets=tuple(KEYS.values()),
+    convert_image=Decoder().convert_image,
 )
 
 

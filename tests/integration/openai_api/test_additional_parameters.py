@@ -74,25 +74,30 @@ CONVERSIONS = textwrap.dedent("""
     import asyncio, base64, sys
     import functions.generate.app
     from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
+    from image_gateway.images.decoding import decoder
     from image_gateway.images.output_formats import OutputFormats
 
-    def loaded():
-        return any(name.partition(".")[0] in ("PIL", "pi_heif") for name in sys.modules)
+    processes = []
+
+    def start():
+        processes.append(decoder.Decoder())
+        return processes[-1]
 
     def apply(wanted):
         request = ImageRequest(job_id="job", prompt="a fox", output_format=wanted)
         result = EngineResult([EngineImage(base64.b64decode(sys.argv[1]))])
-        return asyncio.run(OutputFormats().apply(request, result))
+        return asyncio.run(OutputFormats(start).apply(request, result, lambda: 60.0))
 
     apply(None), apply("png"), apply("gif")
-    assert not loaded(), "Pillow is loaded for what needs no conversion"
+    assert not processes, "a decoding process is started for what needs no conversion"
     assert apply("webp")[0].data.startswith(b"RIFF")
-    assert loaded()
+    assert processes
+    assert not any(name.partition(".")[0] in ("PIL", "pi_heif") for name in sys.modules), "Pillow is loaded"
 """)
 
 
-def test_pillow_is_loaded_only_for_a_conversion() -> None:
-    """Neither the start nor an image in the requested format imports it: it would lengthen every cold start."""
+def test_a_decoding_process_is_started_only_for_a_conversion() -> None:
+    """Neither the start nor an image in the requested format needs one: it would lengthen every cold start."""
     from tests.integration.sample_images import encoded, text
 
     command = [sys.executable, "-c", CONVERSIONS, text(encoded())]

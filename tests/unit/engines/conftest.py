@@ -16,6 +16,7 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import PrivateAddress
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.openai import create_app
@@ -56,7 +57,7 @@ async def connect(
             raise PrivateAddress(f"{url} is not a public address")
 
         def make(timeout: float = 10.0, secrets: tuple[str, ...] = ()) -> Connection:
-            return Connection(client, refuse, timeout, secrets, sleeps.sleep)
+            return Connection(client, refuse, timeout, secrets, sleeps.sleep, convert_image=Decoder().convert_image)
 
         yield make
 

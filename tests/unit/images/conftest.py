@@ -2,6 +2,7 @@
 
 import pytest
 
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.images.inputs import ImageInputs
 from tests.unit.images.input_sources import FakeStoredImages, FakeWeb
 
@@ -18,4 +19,4 @@ def web() -> FakeWeb:
 
 @pytest.fixture
 def inputs(stored: FakeStoredImages, web: FakeWeb) -> ImageInputs:
-    return ImageInputs(web.fetch, stored)
+    return ImageInputs(web.fetch, stored, Decoder())

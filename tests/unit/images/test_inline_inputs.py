@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from image_gateway.errors import InvalidImage, InvalidUrl
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.images.inputs import ImageInputs
 from tests.unit.images.input_sources import BASE64_PNG, OWNER, PNG, FakeStoredImages, FakeWeb, png
 
@@ -50,7 +51,7 @@ async def test_inline_data_in_any_form_is_decoded(form: str, inputs: ImageInputs
 
 def resolved_width(text: str) -> int:
     """Resolve a string in an event loop of its own, and return the width of the image."""
-    images, _ = asyncio.run(ImageInputs(FakeWeb().fetch, FakeStoredImages()).resolve(text, None, OWNER))
+    images, _ = asyncio.run(ImageInputs(FakeWeb().fetch, FakeStoredImages(), Decoder()).resolve(text, None, OWNER))
     return images[0].width
 
 

@@ -21,8 +21,7 @@ MEASURE_MEMORY = textwrap.dedent("""
     from image_gateway.net.public_fetch import PublicFetcher
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.access.principals import Principal, Role
-    assert not any(name.partition(".")[0] == "PIL" for name in sys.modules), "Pillow is loaded before any edit"
-    from image_gateway.images import normalize
+    from image_gateway.images.decoding.decoder import Decoder
 
     def peak():
         # Not getrusage: its value starts at that of the parent process.
@@ -36,7 +35,7 @@ MEASURE_MEMORY = textwrap.dedent("""
     async def main():
         origin = sys.argv[1]
         fetcher = PublicFetcher(allowed_hosts=frozenset({origin.removeprefix("http://")}))
-        inputs = ImageInputs(fetcher.fetch, NoStoredImages())
+        inputs = ImageInputs(fetcher.fetch, NoStoredImages(), Decoder())
         principal = Principal("1", "me", Role.USER)
         pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
         await inputs.resolve(pixel, None, principal)
@@ -47,6 +46,7 @@ MEASURE_MEMORY = textwrap.dedent("""
                 await inputs.resolve([pixel, origin + path], None, principal)
             except (InvalidImage, TooLarge) as error:
                 error_fields.append(error.field)
+        assert not any(name.partition(".")[0] == "PIL" for name in sys.modules), "Pillow is loaded beside the jobs"
         print(json.dumps({"error_fields": error_fields, "above_idle_mb": peak() - idle, "idle_mb": idle}))
 
     asyncio.run(main())

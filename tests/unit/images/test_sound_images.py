@@ -6,6 +6,7 @@ import pytest
 
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
 from image_gateway.images.convert import reencode
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.images.normalize import normalize
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.sniff import sniff
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def stored(data: bytes) -> bytes:
     """Return an image as it is stored when an engine returned it."""
     request, result = ImageRequest(job_id="1", prompt="a fox"), EngineResult([EngineImage(data)])
-    (converted,) = asyncio.run(OutputFormats().apply(request, result))
+    (converted,) = asyncio.run(OutputFormats(Decoder).apply(request, result, lambda: 60.0))
     return converted.data
 
 

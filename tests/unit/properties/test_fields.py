@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import (
     MAX_JSON_DEPTH,
-    MAX_SIDE,
     HttpUrlText,
     Params,
     Size,
     origin,
     valid_json,
 )
+from image_gateway.models.input_image import MAX_SIDE
 from image_gateway.models.sizes import SizeText, wanted_size
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT, HEADER
 

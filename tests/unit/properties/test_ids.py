@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from image_gateway.access.principals import Principal, Role
 from image_gateway.api.owned_resources import IMAGE_ID, JOB_ID
 from image_gateway.errors import GatewayError, InvalidRequest
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.jobs.queries import encode_cursor, start_key
 from tests.unit.properties.strategies import ANY_JSON, ANY_TEXT
@@ -57,7 +58,9 @@ async def test_an_id_as_input_is_never_read_as_base64(reference: str, capitals: 
     library = EmptyLibrary()
     text = reference.upper() if capitals else reference
     with pytest.raises(GatewayError, match="no image or upload"):
-        await ImageInputs(no_fetch, library).resolve(f"{blank}{text}", None, Principal("1", "a user", Role.USER))
+        await ImageInputs(no_fetch, library, Decoder()).resolve(
+            f"{blank}{text}", None, Principal("1", "a user", Role.USER)
+        )
 
     assert library.requested == [reference]
 

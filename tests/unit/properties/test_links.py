@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.server import EngineServer
 from image_gateway.errors import EngineUnavailable, GatewayError, InvalidUrl, UnreachableUrl
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.net.public_fetch import PublicFetcher
 from tests.unit.properties.strategies import ANY_TEXT
 
@@ -88,7 +89,7 @@ async def test_any_redirect_is_followed_or_is_refused(tls: ssl.SSLContext, locat
 async def test_any_link_of_an_engine_is_fetched_or_is_the_engines_failure(tls: ssl.SSLContext, link: str) -> None:
     """A link in an engine's response is fetched, or is `engine_unavailable`."""
     async with httpx.AsyncClient(transport=RedirectingTransport(b"/")) as client:
-        connection = Connection(client, fetcher(tls).fetch, timeout=10)
+        connection = Connection(client, fetcher(tls).fetch, timeout=10, convert_image=Decoder().convert_image)
         content = await result(EngineServer(connection, "engine", "http://engine.example/v1").download(link))
 
     assert content in (IMAGE, (EngineUnavailable, None))

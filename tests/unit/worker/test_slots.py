@@ -96,7 +96,7 @@ class ConcurrencyCounter:
 
 @pytest.mark.parametrize(
     ("engine", "input_bytes", "max_running"),
-    [("openai", 150_000_000, 4), ("gemini", 150_000_000, 1), ("openai", None, 5), ("openai", 1_000_000, 10)],
+    [("openai", 150_000_000, 2), ("gemini", 150_000_000, 1), ("openai", None, 3), ("openai", 1_000_000, 10)],
     ids=["two copies", "base64 in JSON", "size not known yet", "small"],
 )
 async def test_memory_limits_the_jobs_that_run_concurrently(

@@ -40,6 +40,10 @@ class OpenAISubmission:
         self._responder = responder
         self._response = response
 
+    def remaining_seconds(self) -> float:
+        """Return the seconds that are left for the response to leave in time."""
+        return self._submission.remaining_seconds()
+
     async def submit(
         self, params: ImageGenerateParams | ImageEditParams, load_inputs: LoadInputs | None = None
     ) -> Response:

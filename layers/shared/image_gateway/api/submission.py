@@ -81,6 +81,10 @@ class HttpSubmission:
         self._response = response
         self._unmarked: Claim | None = None
 
+    def remaining_seconds(self) -> float:
+        """Return the seconds that are left for the response to leave in time."""
+        return self._waiting.remaining_seconds()
+
     async def submit(
         self, form: CreateImageForm | EditImageForm, load_inputs: LoadInputs | None = None
     ) -> list[ImageInfo] | Response:

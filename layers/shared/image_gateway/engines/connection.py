@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from image_gateway.engines.protocol import ImageConverter
 from image_gateway.errors import NotConfigured
 from image_gateway.models.servers import ServerAccess
 
@@ -19,6 +20,7 @@ class Connection:
         fetch: downloads a URL of another origin; only public addresses are allowed, as for callers' URLs.
         timeout: total seconds for one operation.
         secrets: strings that must not appear in any message.
+        convert_image: converts input images and masks to what the engine expects.
         url_field: the configuration field with the server's URL. Messages name the field instead of the address,
             because not every reader of an error may know the address.
         access: what a named connection says of its server; None for the configuration's own.
@@ -32,6 +34,7 @@ class Connection:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     url_field: str = "the engine's URL"
     access: ServerAccess | None = None
+    convert_image: ImageConverter = field(kw_only=True)
 
     def not_set(self, field: str, member: str, more: str = "") -> NotConfigured:
         """Return the error for a value that the server needs and does not have.

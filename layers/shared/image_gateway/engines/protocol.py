@@ -1,11 +1,12 @@
 """The interface of engines: their requests, results and methods."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from image_gateway.engines.usage import TokenCounts
 from image_gateway.models.fields import Size
 from image_gateway.models.images import ModelInfo
+from image_gateway.models.input_image import InputImage as InputImage  # noqa: PLC0414 - exported
 
 OPENAI_ONLY_FIELDS = (
     "moderation",
@@ -17,21 +18,6 @@ OPENAI_ONLY_FIELDS = (
     "frame_duration_ms",
 )
 """Request fields that only the OpenAI API supports."""
-
-
-@dataclass(frozen=True, slots=True)
-class InputImage:
-    """An image to edit, or a mask: validated, turned upright, without metadata."""
-
-    data: bytes = field(repr=False)
-    content_type: str
-    width: int
-    height: int
-
-    @property
-    def extension(self) -> str:
-        """Return the file name extension, without the dot."""
-        return self.content_type.removeprefix("image/").replace("jpeg", "jpg")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +125,21 @@ class Observable(Protocol):
 
     async def is_busy(self) -> bool:
         """Return whether the server is working, for anyone. False where the server does not say."""
+
+
+ImageConversion = Literal["resized", "white_where_transparent", "with_colors", "fully_editable", "as_alpha"]
+"""What becomes of an input image or a mask: the functions of `images.engine_inputs`."""
+
+
+class ImageConverter(Protocol):
+    """Converts input images and masks to what an engine expects."""
+
+    async def __call__(self, conversion: ImageConversion, *images: InputImage, size: Size | None = None) -> InputImage:
+        """Return what the conversion makes of the images, as PNG, in the given size or in that of the first image.
+
+        Raises:
+            InvalidImage: the images are too large for it. No engine was asked.
+        """
 
 
 class PromptWriter(Protocol):

@@ -12,15 +12,18 @@ from typing import Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from image_gateway.access.principals import Principal
-from image_gateway.engines.protocol import InputImage
+from image_gateway.aws import Remaining
 from image_gateway.errors import InvalidImage, InvalidUrl, NotFound, TooLarge
+from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.models.forms import MAX_IMAGES, STORED_ID
+from image_gateway.models.input_image import InputImage
 from image_gateway.net.public_fetch import MAX_BYTES
 
 MAX_TOTAL_BYTES = 100_000_000
 """Maximum total size of the normalized images of one edit, in bytes."""
 
-_MAX_CONCURRENT_READS = 8
+_MAX_CONCURRENT_READS = 4
+"""Most images that are in memory before they are normalized, which is 50 MB for each."""
 _MEGABYTE = 1_000_000
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
@@ -63,16 +66,23 @@ class ImageInputs:
     Args:
         fetch: fetches URLs.
         stored: reads images and uploads of this deployment.
+        decoder: decodes images.
     """
 
-    def __init__(self, fetch: Fetch, stored: StoredImages) -> None:
+    def __init__(self, fetch: Fetch, stored: StoredImages, decoder: Decoder) -> None:
         self._fetch = fetch
         self._stored = stored
+        self._decoder = decoder
         self._read_slots = asyncio.Semaphore(_MAX_CONCURRENT_READS)
-        self._decoding_lock = asyncio.Lock()
 
     async def resolve(
-        self, image: str | Sequence[str], mask: str | None, principal: Principal, *, own_host: str | None = None
+        self,
+        image: str | Sequence[str],
+        mask: str | None,
+        principal: Principal,
+        *,
+        own_host: str | None = None,
+        remaining: Remaining | None = None,
     ) -> tuple[tuple[InputImage, ...], InputImage | None]:
         """Return the normalized images, in the order of the strings, and the normalized mask.
 
@@ -83,9 +93,13 @@ class ImageInputs:
             mask: the string of the mask, whose transparent pixels are the ones to edit.
             principal: the caller, for access to stored images and uploads.
             own_host: the host that the request was sent to, as in its header. `/api/v1/images/{id}` on it is an id.
+            remaining: returns the seconds that are left for this; None for no limit. When they are over, nothing of it
+                goes on.
 
         Raises:
-            InvalidImage: a string or an image is invalid; `field` is `image`, `image[3]` or `mask`.
+            InvalidImage: a string or an image is invalid; `field` is `image`, `image[3]` or `mask`. Or the images were
+                not resolved in time.
+            Busy: there is no memory to decode an image.
             InvalidUrl: a URL cannot be fetched.
             NotFound: an id is unknown, or the caller may not use it.
             TooLarge: an image has more than `MAX_BYTES`, or all have more than `MAX_TOTAL_BYTES` in total.
@@ -96,16 +110,24 @@ class ImageInputs:
         texts = {field: _own_id(text, own_host) or text for field, text in texts.items()}
         reads = {field: self._reader(text, field, principal) for field, text in texts.items()}
         read_mask = None if mask is None else self._reader(_own_id(mask, own_host) or mask, "mask", principal)
+        self._decoder.warm_up()
         sizes: list[int] = []
         first, *others = [asyncio.create_task(self._image(read, field, sizes)) for field, read in reads.items()]
         tasks: list[asyncio.Task[InputImage]] = [first, *others]
         if read_mask:
             tasks.append(asyncio.create_task(self._mask(read_mask, first)))
         try:
-            resolved = await asyncio.gather(*tasks)
+            async with asyncio.timeout(None if remaining is None else max(remaining(), 0.0)) as time_limit:
+                resolved = await asyncio.gather(*tasks)
+        except TimeoutError:
+            if not time_limit.expired():
+                raise
+            message = "The images could not be read in the time that a request has: send fewer or smaller images"
+            raise InvalidImage(message, field="image") from None
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.wait(tasks)
         return tuple(resolved[: len(reads)]), resolved[-1] if read_mask else None
 
     def _reader(self, text: str, field: str, principal: Principal) -> Read:
@@ -145,9 +167,7 @@ class ImageInputs:
 
     async def _image(self, read: Read, field: str, sizes: list[int]) -> InputImage:
         async with self._read_slots:
-            data = await read()
-            async with self._decoding_lock:
-                image = await asyncio.to_thread(_normalize, data, field)
+            image = await self._decoder.normalize(await read(), field)
         sizes.append(len(image.data))
         if sum(sizes) > MAX_TOTAL_BYTES:
             raise TooLarge(f"The images are over {MAX_TOTAL_BYTES // _MEGABYTE} MB together", field="image")
@@ -155,9 +175,7 @@ class ImageInputs:
 
     async def _mask(self, read: Read, first: "asyncio.Task[InputImage]") -> InputImage:
         data = await read()
-        size_of = await first
-        async with self._decoding_lock:
-            return await asyncio.to_thread(_normalize_mask, data, size_of)
+        return await self._decoder.normalize_mask(data, size_of=await first, field="mask")
 
 
 def _own_id(text: str, own_host: str | None) -> str | None:
@@ -208,15 +226,3 @@ def _base64(text: str, field: str) -> bytes:
 
 def _too_large(field: str) -> TooLarge:
     return TooLarge(f"The image is over {MAX_BYTES // _MEGABYTE} MB", field=field)
-
-
-def _normalize(data: bytes, field: str) -> InputImage:
-    from image_gateway.images.normalize import normalize  # noqa: PLC0415 - loads Pillow, which only edits need
-
-    return normalize(data, field=field)
-
-
-def _normalize_mask(data: bytes, size_of: InputImage) -> InputImage:
-    from image_gateway.images.normalize import normalize_mask  # noqa: PLC0415 - as above
-
-    return normalize_mask(data, size_of=size_of, field="mask")

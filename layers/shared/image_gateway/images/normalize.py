@@ -11,12 +11,11 @@ from typing import cast
 
 from PIL import ExifTags, Image, ImageChops, ImageCms, UnidentifiedImageError
 
-from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import InvalidImage
 from image_gateway.images.opening import open_image
 from image_gateway.images.sniff import UnfinishedImage, sniff
 from image_gateway.images.unfinished import finished
-from image_gateway.models.fields import MAX_SIDE
+from image_gateway.models.input_image import MAX_SIDE, InputImage
 
 MAX_PIXELS = 50_000_000
 """Maximum number of pixels. Photos of 48-megapixel phones are below it."""

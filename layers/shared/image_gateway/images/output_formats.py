@@ -1,51 +1,78 @@
-"""Conversion of output images to the requested format, where the engine made another. Loads Pillow only then."""
+"""Conversion of output images to the requested format, where the engine made another."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
+from image_gateway.errors import GatewayError
 from image_gateway.images.sniff import UnfinishedImage, sniff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from image_gateway.images.decoding.decoder import Decoder
 
 FORMATS = ("png", "jpeg", "webp")
 """The formats that images can be converted to."""
 
 _FORMATS_WITH_QUALITY = ("jpeg", "webp")
+_STORING_SECONDS = 2.0
+"""Seconds that are left for storing the images when a conversion is given up."""
 
 
 class OutputFormats:
-    """Applies `output_format` and `output_compression`. One instance per process."""
+    """Applies `output_format` and `output_compression`. One instance per process.
 
-    def __init__(self) -> None:
-        # Only one image is decoded at a time: decoded, an image takes many times its encoded size.
-        self._conversion_lock = asyncio.Lock()
+    Args:
+        decoder: returns the decoder of the process, which few requests need.
+    """
 
-    async def apply(self, request: ImageRequest, result: EngineResult) -> list[EngineImage]:
+    def __init__(self, decoder: "Callable[[], Decoder]") -> None:
+        self._decoder = decoder
+
+    async def apply(self, request: ImageRequest, result: EngineResult, remaining: Remaining) -> list[EngineImage]:
         """Return the images of a result in the requested format, and with their end markers.
 
         An image that cannot be converted is returned unchanged, because it is paid for, and `result.warnings` says
         why.
+
+        Args:
+            request: the request.
+            result: what the engine returned.
+            remaining: returns the seconds that are left for converting and storing the images.
         """
         output_format, compression = request.output_format, request.output_compression
         if "output_format" in result.handled:
             output_format = None
         return [
-            await self._convert(await self._finish(image), output_format, compression, result)
+            await self._convert(await self._finish(image, remaining), output_format, compression, result, remaining)
             for image in result.images
         ]
 
-    async def _finish(self, image: EngineImage) -> EngineImage:
+    async def _finish(self, image: EngineImage, remaining: Remaining) -> EngineImage:
         """Add a missing end marker, provided that all pixels are there: else the image counts as truncated."""
+        from image_gateway.images.decoding.decoder import DecodingError  # noqa: PLC0415 - few requests need it
+
         try:
             sniff(image.data)
         except UnfinishedImage:
-            async with self._conversion_lock:
-                return replace(image, data=await asyncio.to_thread(_finished, image.data))
+            with suppress(DecodingError, GatewayError, TimeoutError):
+                async with asyncio.timeout(max(remaining() - _STORING_SECONDS, 0)):
+                    return replace(image, data=await self._decoder().finish(image.data))
         except ValueError:
             pass  # not an image: storing it reports that
         return image
 
     async def _convert(
-        self, image: EngineImage, output_format: str | None, compression: int | None, result: EngineResult
+        self,
+        image: EngineImage,
+        output_format: str | None,
+        compression: int | None,
+        result: EngineResult,
+        remaining: Remaining,
     ) -> EngineImage:
         try:
             current = sniff(image.data).content_type.removeprefix("image/")
@@ -61,33 +88,26 @@ class OutputFormats:
         recompress = compression is not None and can_compress and "output_compression" not in result.handled
         if target == current and not recompress:
             return image
-        async with self._conversion_lock:
-            data, warning = await asyncio.to_thread(_encode, image.data, target, compression)
+        data, warning = await self._encode(image.data, target, compression, remaining)
         if warning:
             _warn(result, warning)
         return replace(image, data=data)
 
+    async def _encode(
+        self, data: bytes, format: str, compression: int | None, remaining: Remaining
+    ) -> tuple[bytes, str | None]:
+        """Return the image in the format, and a warning for the caller; the unchanged image where conversion fails."""
+        from image_gateway.images.decoding.decoder import DecodingError  # noqa: PLC0415 - few requests need it
 
-def _encode(data: bytes, format: str, compression: int | None) -> tuple[bytes, str | None]:
-    """Return the image in the format, and a warning for the caller; the unchanged image where conversion fails."""
-    from image_gateway.images.convert import ConversionError, reencode  # noqa: PLC0415 - loads Pillow, which few requests need
-
-    try:
-        encoded, flattened = reencode(data, format, quality=compression)
-    except ConversionError as reason:
-        return data, f"output_format could not be {format}: {reason}"
-    return encoded, "transparent pixels were flattened onto white: jpeg has no transparency" if flattened else None
-
-
-def _finished(data: bytes) -> bytes:
-    """Return the image with its end marker; the unchanged image if pixels are missing."""
-    from image_gateway.images.convert import MAX_PIXELS  # noqa: PLC0415 - loads Pillow, which few requests need
-    from image_gateway.images.unfinished import finished  # noqa: PLC0415 - as above
-
-    try:
-        return finished(data, max_pixels=MAX_PIXELS)
-    except ValueError:
-        return data
+        try:
+            async with asyncio.timeout(max(remaining() - _STORING_SECONDS, 0)):
+                encoded = await self._decoder().reencode(data, format, quality=compression)
+        except TimeoutError:
+            return data, f"output_format could not be {format}: there was no time left for it"
+        except (DecodingError, GatewayError) as reason:
+            return data, f"output_format could not be {format}: {reason}"
+        flattened = "transparent pixels were flattened onto white: jpeg has no transparency"
+        return encoded.data, flattened if encoded.flattened else None
 
 
 def _warn(result: EngineResult, warning: str) -> None:

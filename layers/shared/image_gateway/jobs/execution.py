@@ -35,13 +35,16 @@ class JobExecutor:
         images: stores the images.
         engine: creates an engine.
         prompt_writer: creates a prompt writer.
+        formats: converts images to the requested format.
     """
 
-    def __init__(self, images: ImageStore, engine: EngineFactory, prompt_writer: PromptWriterFactory) -> None:
+    def __init__(
+        self, images: ImageStore, engine: EngineFactory, prompt_writer: PromptWriterFactory, formats: OutputFormats
+    ) -> None:
         self._images = images
         self._engine = engine
         self._prompt_writer = prompt_writer
-        self._formats = OutputFormats()
+        self._formats = formats
 
     async def execute(
         self,
@@ -63,7 +66,7 @@ class JobExecutor:
             images: the images to edit.
             mask: their mask, of the first image's size.
             contents: where given, the encoded images are added to it, for a response that contains them.
-            remaining: returns the seconds that are left for storing the images.
+            remaining: returns the seconds that are left for converting and storing the images.
 
         Raises:
             Disabled: generation or editing is switched off.
@@ -90,7 +93,7 @@ class JobExecutor:
             job.cost = actual_cost(job, destination, request, len(result.images), seconds)
             metrics.usd = float(job.cost.usd)
             with metrics.timed("store_ms"):
-                converted = await self._formats.apply(request, result)
+                converted = await self._formats.apply(request, result, remaining)
                 job.warnings = [*job.warnings, *result.warnings]
                 if config.IMAGE_PROVENANCE != "off":
                     job.warnings = [*job.warnings, *lost_mark_warnings(result.images, converted)]

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-MAX_SIDE = 16_384
-"""Longest side of an image in pixels: the largest that a supported engine's schema allows (ComfyUI's `EmptyImage`)."""
+from image_gateway.models.input_image import MAX_SIDE
 
 MAX_JSON_DEPTH = 100
 """Most levels of nesting in JSON of the configuration."""

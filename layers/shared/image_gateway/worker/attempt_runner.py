@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from image_gateway.aws import Remaining
-from image_gateway.errors import EngineTimeout, GatewayError
+from image_gateway.errors import Busy, EngineTimeout, GatewayError
 from image_gateway.jobs.attempt import run_attempt
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.input_loading import JobInputs
@@ -34,26 +34,37 @@ class AttemptRunner:
         self._executor = executor
         self._cancel_watch = cancel_watch
 
-    async def run(self, job: Job, destination: Destination, remaining: Remaining) -> GatewayError | None:
+    async def run(
+        self, job: Job, destination: Destination, remaining: Remaining, *, engine_seconds: float = 0.0
+    ) -> GatewayError | None:
         """Run a leased job once, and set its status to `succeeded` or `failed`. Nothing is stored in its record.
 
         Args:
             job: the job.
             destination: where it goes.
             remaining: returns the seconds that are left for the attempt and for storing its images.
+            engine_seconds: how long the engine may take. If reading the input images has left less, the engine is not
+                asked, and a later attempt finds them stored.
 
         Returns:
             Why the attempt failed; None if it succeeded.
         """
         seconds = remaining()
+        inputs_read = asyncio.Event()
         try:
             # The outer timeout limits the time that stopping the engine's run may take.
             async with asyncio.timeout(seconds + _STOP_SECONDS), asyncio.timeout(seconds):
-                return await self._run(job, destination, lambda: remaining() - _STORING_MARGIN_SECONDS)
+                return await self._run(
+                    job, destination, lambda: remaining() - _STORING_MARGIN_SECONDS, engine_seconds, inputs_read
+                )
         except GatewayError as error:
             job.fail(error)
             return error
         except TimeoutError:
+            if not inputs_read.is_set():
+                late = Busy("The input images were not read in the time that the worker had left", retry_after=1)
+                job.fail(late)
+                return late
             # Nothing is lost on an engine that can resume the run.
             timeout = EngineTimeout(
                 "The engine and its queue took longer than the time that the worker had left",
@@ -67,9 +78,19 @@ class AttemptRunner:
             job.fail(defect)
             return defect
 
-    async def _run(self, job: Job, destination: Destination, remaining: Remaining) -> GatewayError | None:
+    async def _run(
+        self,
+        job: Job,
+        destination: Destination,
+        remaining: Remaining,
+        engine_seconds: float,
+        inputs_read: asyncio.Event,
+    ) -> GatewayError | None:
         async with self._cancel_watch.watch(job):
             form, images, mask = await self._inputs.load(job)
+            if images and remaining() + _STORING_MARGIN_SECONDS < engine_seconds:
+                raise Busy("Reading the input images left too little time for the engine", retry_after=1)
+            inputs_read.set()
             # The job may have been canceled while its images were loaded.
             if images or destination.entry.can_stop:
                 await self._cancel_watch.check(job)

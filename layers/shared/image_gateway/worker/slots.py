@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from image_gateway.engines import EngineEntry
 from image_gateway.engines.protocol import Observable
 from image_gateway.errors import Busy, GatewayError
+from image_gateway.images.decoding.limits import TOTAL_MEMORY
 from image_gateway.images.inputs import MAX_TOTAL_BYTES
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.jobs import Job
@@ -16,8 +17,10 @@ from image_gateway.slots.process import ProcessSlots
 
 _IMAGE_BYTES = 16 * 2**20
 """Memory reserved for each output image, in bytes."""
-_MEMORY_SHARE = 0.6
-"""Share of a function's memory that jobs may use. The rest is for the program itself."""
+_PROGRAM_MEMORY = 200 * 2**20
+"""Memory of the program itself, in bytes."""
+_MIN_SHARE = 0.25
+"""Share of a function's memory that jobs may use even where the function has less than is recommended."""
 _MEMORY_WAIT_SECONDS = (5.0, 10.0)
 """After how many seconds a job tries again for which there was no memory: a random time between these."""
 _BUSY_PAUSE_SECONDS = 2.0
@@ -45,7 +48,7 @@ class Slots:
         self._server_slots = server_slots
         self._engine = engine
         self._sleep = sleep
-        self._total_memory = int(memory_megabytes * 2**20 * _MEMORY_SHARE)
+        self._total_memory = _jobs_memory(memory_megabytes * 2**20)
         self._free_memory = self._total_memory
         self._memory_freed = asyncio.Event()
 
@@ -105,6 +108,11 @@ class Slots:
             message = "The worker has no memory left for this job: other jobs use it"
             raise Busy(message, retry_after=delay) from None
         self._free_memory -= size
+
+
+def _jobs_memory(function_memory: int) -> int:
+    """Return the bytes of a function's memory that jobs may use, beside the program and the decoding of images."""
+    return max(function_memory - _PROGRAM_MEMORY - TOTAL_MEMORY, int(function_memory * _MIN_SHARE))
 
 
 def _required_memory(job: Job, entry: EngineEntry) -> int:

@@ -121,9 +121,9 @@ class Worker:
             except Busy as busy:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, destination, remaining, lambda: remaining() - required)
+            return await self._run(job.id, destination, remaining, required)
 
-    async def _run(self, job_id: str, destination: Destination, remaining: Remaining, spare: Remaining) -> bool:
+    async def _run(self, job_id: str, destination: Destination, remaining: Remaining, required: float) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
@@ -133,14 +133,16 @@ class Worker:
             remaining() + GRACE_SECONDS,
             destination.engine,
             model=destination.model or "",
-            spare=lambda: min(spare(), remaining() - leasing_ends),
+            spare=lambda: min(remaining() - required, remaining() - leasing_ends),
         )
         if lease is None:
             return await self._completion.has_ended(job_id)
         job = lease.job
         if is_lost(lease):
             return await self._completion.complete_lost(lease, holder, remaining)
-        error = await self._attempts.run(job, destination, lambda: remaining() - _COMPLETION_SECONDS)
+        error = await self._attempts.run(
+            job, destination, lambda: remaining() - _COMPLETION_SECONDS, engine_seconds=required - MARGIN_SECONDS
+        )
         retryable = error is not None and is_retryable(error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             # What another engine makes would be paid for a second time.

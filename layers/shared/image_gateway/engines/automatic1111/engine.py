@@ -7,14 +7,13 @@ only one of them has.
 
 import asyncio
 import base64
-import io
 import re
 from contextlib import suppress
 from typing import Any
 
 from image_gateway.engines.automatic1111.checkpoints import checkpoint_warnings
 from image_gateway.engines.automatic1111.run_info import index_of_first, parse_info
-from image_gateway.engines.automatic1111.sizes import DEFAULT_MAX_PIXELS, reduced_size, resized, size_warnings
+from image_gateway.engines.automatic1111.sizes import DEFAULT_MAX_PIXELS, reduced_size, size_warnings
 from image_gateway.engines.automatic1111.stop import interrupt_and_wait, is_busy
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
@@ -79,18 +78,19 @@ class Automatic1111Engine:
             raise InvalidImage(f"{_NAME} needs an image to edit", field="image")
         first, *others = request.images
         mask, warnings = request.mask, []
+        convert = self._server.connection.convert_image
         if request.size is None and (smaller := reduced_size(first, self._max_pixels)):
             warnings.append(
                 f"the image of {first.width}x{first.height} was reduced to {smaller}: "
                 "name a size, or see IMAGE_EDIT_MAX_PIXELS"
             )
-            first = await asyncio.to_thread(resized, first, smaller)
-            mask = await asyncio.to_thread(resized, mask, smaller) if mask else None
+            first = await convert("resized", first, size=smaller)
+            mask = await convert("resized", mask, size=smaller) if mask else None
         body = _fields(request, request.size or Size(first.width, first.height))
         body["init_images"] = [base64.b64encode(first.data).decode()]
         if mask:
-            white = await asyncio.to_thread(_white_where_transparent, mask.data)
-            body["mask"] = base64.b64encode(white).decode()
+            white = await convert("white_where_transparent", mask)
+            body["mask"] = base64.b64encode(white.data).decode()
         result = await self._images("/sdapi/v1/img2img", request, body)
         result.warnings[:0] = warnings
         if others:
@@ -238,17 +238,6 @@ async def _image(text: object, seed: object) -> EngineResult:
         match = _SEED_IN_PNG.search(data[:65_536])
         seed = int(match[1]) if match else None
     return EngineResult([EngineImage(data, seed=seed)])
-
-
-def _white_where_transparent(mask: bytes) -> bytes:
-    """Convert a mask whose transparent pixels are edited to one whose white pixels are: a gray PNG."""
-    from PIL import Image, ImageChops  # noqa: PLC0415 - only edits with a mask need Pillow
-
-    with Image.open(io.BytesIO(mask)) as image:
-        inverted = ImageChops.invert(image.convert("RGBA").getchannel("A"))
-    out = io.BytesIO()
-    inverted.save(out, "PNG", compress_level=1)
-    return out.getvalue()
 
 
 async def _completed(result: EngineResult) -> EngineResult:

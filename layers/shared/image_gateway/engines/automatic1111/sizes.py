@@ -3,10 +3,8 @@
 Pillow is imported inside the function, since only the Lambda functions that edit have it.
 """
 
-import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from image_gateway.engines.protocol import InputImage
@@ -35,16 +33,6 @@ def reduced_size(image: InputImage, max_pixels: int) -> Size | None:
     scale = math.sqrt(max_pixels / pixels)
     width, height = (max(_MULTIPLE, int(side * scale) // _MULTIPLE * _MULTIPLE) for side in (image.width, image.height))
     return Size(width, height)
-
-
-def resized(image: InputImage, size: Size) -> InputImage:
-    """Return an image or a mask in another size, as PNG."""
-    from PIL import Image  # noqa: PLC0415 - only edits need Pillow
-
-    out = io.BytesIO()
-    with Image.open(io.BytesIO(image.data)) as opened:
-        opened.resize((size.width, size.height), Image.Resampling.LANCZOS).save(out, "PNG", compress_level=1)
-    return replace(image, data=out.getvalue(), content_type="image/png", width=size.width, height=size.height)
 
 
 def size_warnings(images: Sequence[bytes], body: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from image_gateway.engines.comfyui.inputs import upload_inputs
-from image_gateway.engines.comfyui.mask import fully_editable_mask, mask_with_colors, with_mask_as_alpha
 from image_gateway.engines.comfyui.node_classes import NodeInfo, mismatches
 from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
 from image_gateway.engines.comfyui.saved_files import OutputFile
@@ -94,11 +93,15 @@ class ComfyUIEngine:
             warnings.append(f"the workflow takes {len(inputs)} input images: {left_out} more were ignored")
         elif 1 < len(images) < len(inputs):
             warnings.append(f"the workflow takes {len(inputs)} input images: the last one was used for the rest")
+        convert = self._server.connection.convert_image
         if template.has("mask"):
-            mask = await asyncio.to_thread(mask_with_colors, request.mask) if request.mask else None
-            mask = mask or await asyncio.to_thread(fully_editable_mask, images[0])
+            mask = (
+                await convert("with_colors", request.mask)
+                if request.mask
+                else await convert("fully_editable", images[0])
+            )
         elif request.mask:
-            images[0] = await asyncio.to_thread(with_mask_as_alpha, images[0], request.mask)
+            images[0] = await convert("as_alpha", images[0], request.mask)
             if not template.reads_alpha(inputs[0][0]):
                 warnings.append(f"mask was ignored: no node of {self._prefix}_WORKFLOW takes it")
         names = await upload_inputs(self._server, [*images, mask] if mask else images)
