@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
+from functions.worker.app import make_handler
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.images.decoding.process import end_all
 from tests.integration.sample_images import GREEN, data_url, encoded
 from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.sqs_records import Record, record
-from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
+from tests.integration.worker_deployment import Context, WorkerDeployment, deploy_worker
 from tests.loop_time import LoopTime
 from tests.polling import meanwhile, wait_until
 from tests.unit.images.decoding.bombs import BOMBS, slow_image
@@ -41,19 +41,31 @@ def edit_worker(deployment: "Deployment", engine: SandboxEngine) -> Iterator[Wor
     run(worker.gateway.aclose())
 
 
+class ImageServer:
+    """Serves the bombs by their names, a slow image, and a sound one; `before_response` is called for each request."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests = 0
+        self.before_response: Callable[[], object] = lambda: None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += 1
+        self.before_response()
+        name = Request(scope).query_params["name"]
+        make = {"slow": slow_image, "sound": encoded}.get(name) or BOMBS[name]
+        await Response(make())(scope, receive, send)
+
+
 @pytest.fixture
-def bomb_url(edit_worker: WorkerDeployment, serve: Callable[..., str]) -> str:
-    """The URL of a server that serves the bombs by their names."""
-
-    async def respond(request: Request) -> Response:
-        name = request.query_params["name"]
-        return Response(slow_image() if name == "slow" else BOMBS[name]())
-
-    url = serve(Starlette(routes=[Route("/", respond)]))
-    hosts = frozenset([url.removeprefix("http://")])
+def images(edit_worker: WorkerDeployment, serve: Callable[..., str]) -> ImageServer:
+    """A server whose images the worker may fetch."""
+    server = ImageServer()
+    server.url = serve(server)
+    hosts = frozenset([server.url.removeprefix("http://")])
     settings = edit_worker.gateway.settings.model_copy(update={"fetch_allowed_hosts": hosts})
     edit_worker.gateway = Gateway(settings, edit_worker.gateway.aws)
-    return url
+    return server
 
 
 def edit(image: str, prompt: str = "a hat") -> Record:
@@ -63,18 +75,18 @@ def edit(image: str, prompt: str = "a hat") -> Record:
 @pytest.mark.parametrize(
     "name",
     [
-        "tiff: a tile of 46,336 x 46,336 pixels",
+        "tiff: a deflated tile of 46,336 x 46,336 pixels",
         "jpeg: 2,000 scans",
         "jpeg: a million segments",
         "webp: 50 megapixels of one color",
     ],
 )
 def test_an_image_harms_no_other_job_of_its_batch(
-    edit_worker: WorkerDeployment, engine: SandboxEngine, bomb_url: str, name: str
+    edit_worker: WorkerDeployment, engine: SandboxEngine, images: ImageServer, name: str
 ) -> None:
     """The other nine jobs succeed, and nothing was paid for a job whose image is refused."""
     innocent = data_url(encoded(GREEN))
-    bomb = f"{bomb_url}/?name={quote(name)}"
+    bomb = f"{images.url}/?name={quote(name)}"
 
     edit_worker.deliver(edit(bomb, "a bomb"), *(edit(innocent) for _ in range(INNOCENT_JOBS)))
 
@@ -87,11 +99,13 @@ def test_an_image_harms_no_other_job_of_its_batch(
 
 
 def test_a_job_whose_images_left_too_little_time_is_tried_again(
-    edit_worker: WorkerDeployment, engine: SandboxEngine
+    edit_worker: WorkerDeployment, engine: SandboxEngine, images: ImageServer
 ) -> None:
-    """The engine is not asked until an invocation has time for it, and the images are read once."""
-    # The engine may take 20 s, and a job is started with 35 s. Each look at the clock takes 3 s here.
-    edit_worker.deliver(edit(data_url(encoded())), seconds=36, step_seconds=3)
+    """The engine, which may take 20 s, is not asked until an invocation has time for it. The images are read once."""
+    context = Context(seconds=60)
+    images.before_response = lambda: setattr(context, "seconds", 25)
+
+    make_handler(lambda: edit_worker.gateway)({"Records": [edit(f"{images.url}/?name=sound")]}, context)
 
     (job,) = edit_worker.jobs()
     assert (job.status, job.attempts, engine.state.record) == ("queued", 1, [])
@@ -100,10 +114,11 @@ def test_a_job_whose_images_left_too_little_time_is_tried_again(
 
     (job,) = edit_worker.jobs()
     assert (job.status, job.attempts, len(engine.state.record)) == ("succeeded", 2, 1)
+    assert images.requests == 1
 
 
 def test_a_job_whose_images_are_not_read_in_time_is_tried_again(
-    edit_worker: WorkerDeployment, engine: SandboxEngine, event_loop_time: LoopTime, bomb_url: str
+    edit_worker: WorkerDeployment, engine: SandboxEngine, event_loop_time: LoopTime, images: ImageServer
 ) -> None:
     """It is no timeout of the engine, which was not asked, and nothing goes on after the invocation."""
     end_all()
@@ -113,7 +128,7 @@ def test_a_job_whose_images_are_not_read_in_time_is_tried_again(
         event_loop_time.advance(95)
 
     with meanwhile(advance_time):
-        edit_worker.deliver(edit(f"{bomb_url}/?name=slow"), seconds=100)
+        edit_worker.deliver(edit(f"{images.url}/?name=slow"), seconds=100)
 
     (job,) = edit_worker.jobs()
     assert (job.status, job.attempts, engine.state.record) == ("queued", 1, [])

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from image_gateway.models.fields import MAX_SIDE, Engine, ExtraFields, HttpUrlText, Params
+from image_gateway.models.fields import Engine, ExtraFields, HttpUrlText, Params
+from image_gateway.models.input_image import MAX_SIDE
 from image_gateway.models.servers import ServerAccess
 from image_gateway.models.sizes import SizeText
 from image_gateway.models.workflow import WorkflowNode, WorkflowText, check_nodes
