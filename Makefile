@@ -145,7 +145,8 @@ conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against 
 
 fuzz: .venv/.dev ## Test routes and parsers with thousands of random inputs (FUZZ_ARGS=)
 	@$(PY) -m pytest -n 2 --timeout 0 --hypothesis-profile thorough \
-		tests/integration/all_routes/test_fuzz.py tests/unit/properties $(FUZZ_ARGS)
+		tests/integration/all_routes/test_fuzz.py tests/unit/properties \
+		tests/unit/images/decoding/full_size_bombs.py $(FUZZ_ARGS)
 
 chaos: .venv/.dev ## Kill processes and let AWS fail, and account for every paid image (SEED= KILLS= OUTAGE=)
 	@$(PY) -m tests.chaos --log .build/chaos/log $(if $(SEED),--seed $(SEED)) --kills $(KILLS) --outage $(OUTAGE)

@@ -7,6 +7,7 @@
     │   └── InvalidUrl          400 invalid_url
     │       ├── PrivateAddress  400 invalid_url
     │       └── UnreachableUrl  400 invalid_url
+    │           └── UnresolvedHost 400 invalid_url
     ├── Unauthorized            401 unauthorized
     │   └── InvalidToken        401 unauthorized
     ├── Forbidden               403 forbidden
@@ -112,6 +113,12 @@ class PrivateAddress(InvalidUrl):
 
 class UnreachableUrl(InvalidUrl):
     """The server of a URL did not answer, or answered with an error that may pass."""
+
+
+class UnresolvedHost(UnreachableUrl):
+    """The name of a URL's host could not be resolved, because the resolver failed."""
+
+    temporary = True
 
 
 class Unauthorized(GatewayError):

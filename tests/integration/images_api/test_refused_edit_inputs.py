@@ -123,7 +123,7 @@ INVALID_FILES: dict[str, Callable[[], bytes]] = {
         name: BOMBS[name]
         for name in (
             "tiff: a deflated tile of 46,336 x 46,336 pixels",
-            "jpeg: 2,000 scans",
+            "jpeg: 20,000 scans",
             "heic: 2 to the power of 30 overlays",
         )
     },

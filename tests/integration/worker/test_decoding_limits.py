@@ -76,8 +76,8 @@ def edit(image: str, prompt: str = "a hat") -> Record:
     "name",
     [
         "tiff: a deflated tile of 46,336 x 46,336 pixels",
-        "jpeg: 2,000 scans",
-        "jpeg: a million segments",
+        "jpeg: 20,000 scans",
+        "jpeg: 200,000 segments",
         "webp: 50 megapixels of one color",
     ],
 )

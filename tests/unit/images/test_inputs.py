@@ -1,5 +1,7 @@
 """Input images from URLs, ids and inline data."""
 
+import asyncio
+
 import pytest
 
 from image_gateway.errors import InvalidImage, NotFound
@@ -69,12 +71,22 @@ async def test_sixteen_images_are_resolved_concurrently_in_order(inputs: ImageIn
     for width in range(1, 17):
         url = f"http://images.example/{'1' * (17 - width)}"
         web.responses[url] = png(width)
-        texts.append(url if width % 2 else data_url(png(width)))
+        texts.append(url if width % 4 in (1, 2) else data_url(png(width)))
 
     images, _ = await inputs.resolve(texts, None, OWNER)
 
     assert [image.width for image in images] == list(range(1, 17))
     assert web.max_concurrent > 1
+
+
+async def test_an_edit_with_many_images_leaves_turns_to_others(web: FakeWeb, inputs: ImageInputs) -> None:
+    """An image of another edit of the same worker does not wait for all sixteen."""
+    many, one = [f"http://images.example/many/{number}" for number in range(16)], "http://images.example/one"
+    web.responses.update({url: png(3) for url in [*many, one]})
+
+    await asyncio.gather(inputs.resolve(many, None, OWNER), inputs.resolve(one, None, OTHER_OWNER))
+
+    assert web.fetched_urls.index(one) < 4
 
 
 async def test_a_mask_must_have_the_size_of_the_first_image(inputs: ImageInputs) -> None:

@@ -32,7 +32,9 @@ def port(base_url: str) -> int:
 
 @pytest.fixture
 def resolver(port: int) -> FakeResolver:
-    return FakeResolver(images_example=PUBLIC, inside_example="127.0.0.1", localhost="127.0.0.1 ::1")
+    return FakeResolver(
+        images_example=PUBLIC, inside_example="127.0.0.1", localhost="127.0.0.1 ::1", failing_example=""
+    )
 
 
 @pytest.fixture

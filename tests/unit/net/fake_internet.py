@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import ipaddress
+import socket
 from collections.abc import AsyncIterator, Iterable
 
 import httpx
@@ -59,7 +60,10 @@ class ImageServer:
 
 
 class FakeResolver:
-    """Resolves names by a table, and records them. A list has the address for each call, in order."""
+    """Resolves names by a table, and records them. A list has the address for each call, in order.
+
+    Resolution fails for a name without addresses.
+    """
 
     def __init__(self, **names: str | list[str]) -> None:
         self.names = {name.replace("_", "."): addresses for name, addresses in names.items()}
@@ -69,7 +73,9 @@ class FakeResolver:
         self.resolved.append(host)
         addresses = self.names.get(host)
         if addresses is None:
-            raise OSError(f"{host}:{port} is not known")
+            raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port} is not known")
+        if addresses == "":
+            raise socket.gaierror(socket.EAI_AGAIN, "the resolver failed")
         return [addresses.pop(0)] if isinstance(addresses, list) else addresses.split()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from image_gateway.errors import InvalidUrl
+from image_gateway.errors import InvalidUrl, PrivateAddress, UnresolvedHost
 from image_gateway.net.public_fetch import PublicFetcher
 from image_gateway.net.public_fetch import resolve as system_resolver
 from tests.unit.net.fake_internet import IMAGE, PUBLIC, FakeInternet, FakeResolver, ImageServer
@@ -122,6 +122,23 @@ async def test_private_addresses_are_refused_with_the_systems_resolver(port: int
             await fetcher.fetch(f"http://{host}:{port}/image.png")
     assert image_server.requests == []
     await fetcher.aclose()
+
+
+@pytest.mark.anyio
+async def test_a_failure_of_the_resolver_is_not_a_private_address(fetcher: PublicFetcher) -> None:
+    """The error says that another request may succeed."""
+    with pytest.raises(UnresolvedHost, match=r"failing\.example could not be resolved at the moment") as unresolved:
+        await fetcher.fetch("http://failing.example/image.png", field="image")
+    with pytest.raises(PrivateAddress, match="has no public address") as private:
+        await fetcher.fetch("http://inside.example/image.png", field="image")
+
+    assert (unresolved.value.field, unresolved.value.code, unresolved.value.should_retry) == (
+        "image",
+        "invalid_url",
+        True,
+    )
+    assert unresolved.value.retry_after
+    assert not private.value.should_retry
 
 
 @pytest.mark.anyio

@@ -1,6 +1,6 @@
 """Delays before the next attempt at a job."""
 
-from image_gateway.errors import EngineUnavailable
+from image_gateway.errors import EngineUnavailable, PrivateAddress, UnresolvedHost
 from image_gateway.worker.retry_policy import MAX_RETRY_DELAY_SECONDS, is_retryable, retry_delay
 
 
@@ -16,3 +16,9 @@ def test_what_only_the_operator_can_change_is_not_tried_again() -> None:
     """Another attempt would fail in the same way, however long the pause before it."""
     assert is_retryable(EngineUnavailable("down"), "comfyui")
     assert not is_retryable(EngineUnavailable("its certificate has expired", permanent=True), "comfyui")
+
+
+def test_a_name_that_could_not_be_resolved_is_tried_again() -> None:
+    """No engine was asked, and a resolver that fails recovers."""
+    assert is_retryable(UnresolvedHost("images.example cannot be resolved"), "openai")
+    assert not is_retryable(PrivateAddress("images.example has no public address"), "openai")

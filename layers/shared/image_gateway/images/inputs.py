@@ -24,6 +24,8 @@ MAX_TOTAL_BYTES = 100_000_000
 
 _MAX_CONCURRENT_READS = 4
 """Most images that are in memory before they are normalized, which is 50 MB for each."""
+_MAX_CONCURRENT_READS_OF_AN_EDIT = 2
+"""So many of them may be of the same edit, so that others do not wait for all of its images."""
 _MEGABYTE = 1_000_000
 _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
@@ -112,10 +114,11 @@ class ImageInputs:
         read_mask = None if mask is None else self._reader(_own_id(mask, own_host) or mask, "mask", principal)
         self._decoder.warm_up()
         sizes: list[int] = []
-        first, *others = [asyncio.create_task(self._image(read, field, sizes)) for field, read in reads.items()]
+        turns = asyncio.Semaphore(_MAX_CONCURRENT_READS_OF_AN_EDIT)
+        first, *others = [asyncio.create_task(self._image(read, field, sizes, turns)) for field, read in reads.items()]
         tasks: list[asyncio.Task[InputImage]] = [first, *others]
         if read_mask:
-            tasks.append(asyncio.create_task(self._mask(read_mask, first)))
+            tasks.append(asyncio.create_task(self._mask(read_mask, first, turns)))
         try:
             async with asyncio.timeout(None if remaining is None else max(remaining(), 0.0)) as time_limit:
                 resolved = await asyncio.gather(*tasks)
@@ -165,17 +168,18 @@ class ImageInputs:
             raise NotFound(f"There is no image or upload {reference}", field=field)
         return data
 
-    async def _image(self, read: Read, field: str, sizes: list[int]) -> InputImage:
-        async with self._read_slots:
+    async def _image(self, read: Read, field: str, sizes: list[int], turns: asyncio.Semaphore) -> InputImage:
+        async with turns, self._read_slots:
             image = await self._decoder.normalize(await read(), field)
         sizes.append(len(image.data))
         if sum(sizes) > MAX_TOTAL_BYTES:
             raise TooLarge(f"The images are over {MAX_TOTAL_BYTES // _MEGABYTE} MB together", field="image")
         return image
 
-    async def _mask(self, read: Read, first: "asyncio.Task[InputImage]") -> InputImage:
-        data = await read()
-        return await self._decoder.normalize_mask(data, size_of=await first, field="mask")
+    async def _mask(self, read: Read, first: "asyncio.Task[InputImage]", turns: asyncio.Semaphore) -> InputImage:
+        size_of = await first
+        async with turns, self._read_slots:
+            return await self._decoder.normalize_mask(await read(), size_of=size_of, field="mask")
 
 
 def _own_id(text: str, own_host: str | None) -> str | None:

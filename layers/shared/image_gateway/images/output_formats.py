@@ -1,13 +1,13 @@
 """Conversion of output images to the requested format, where the engine made another."""
 
 import asyncio
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest
 from image_gateway.errors import GatewayError
+from image_gateway.images.end_markers import with_end_marker
 from image_gateway.images.sniff import UnfinishedImage, sniff
 
 if TYPE_CHECKING:
@@ -48,23 +48,40 @@ class OutputFormats:
         if "output_format" in result.handled:
             output_format = None
         return [
-            await self._convert(await self._finish(image, remaining), output_format, compression, result, remaining)
+            await self._convert(
+                await self._finish(image, result, remaining), output_format, compression, result, remaining
+            )
             for image in result.images
         ]
 
-    async def _finish(self, image: EngineImage, remaining: Remaining) -> EngineImage:
-        """Add a missing end marker, provided that all pixels are there: else the image counts as truncated."""
-        from image_gateway.images.decoding.decoder import DecodingError  # noqa: PLC0415 - few requests need it
-
+    async def _finish(self, image: EngineImage, result: EngineResult, remaining: Remaining) -> EngineImage:
+        """Add a missing end marker, unless pixels are missing as well: then the image is truncated."""
         try:
             sniff(image.data)
         except UnfinishedImage:
-            with suppress(DecodingError, GatewayError, TimeoutError):
-                async with asyncio.timeout(max(remaining() - _STORING_SECONDS, 0)):
-                    return replace(image, data=await self._decoder().finish(image.data))
+            return replace(image, data=await self._with_end_marker(image.data, result, remaining))
         except ValueError:
             pass  # not an image: storing it reports that
         return image
+
+    async def _with_end_marker(self, data: bytes, result: EngineResult, remaining: Remaining) -> bytes:
+        from image_gateway.images.decoding.decoder import (  # noqa: PLC0415 - few requests need it
+            DecodingError,
+            LimitExceededError,
+        )
+
+        try:
+            async with asyncio.timeout(max(remaining() - _STORING_SECONDS, 0)):
+                return await self._decoder().finish(data)
+        except TimeoutError:
+            reason = "there was no time left to decode it"
+        except (LimitExceededError, GatewayError) as error:
+            reason = str(error)
+        except DecodingError:
+            return data
+        # The image is paid for, and most of those without an end marker have all of their pixels.
+        _warn(result, f"an image had no end marker, and may lack pixels at its end: {reason}")
+        return with_end_marker(data)
 
     async def _convert(
         self,

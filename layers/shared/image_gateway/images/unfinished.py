@@ -9,7 +9,8 @@ import struct
 
 from PIL import Image
 
-from image_gateway.images.formats import jpeg, png
+from image_gateway.images.end_markers import with_end_marker
+from image_gateway.images.formats import jpeg
 from image_gateway.images.opening import open_image
 
 _STRIP_ROWS = 256
@@ -17,6 +18,10 @@ _PROGRESSIVE = (0xC2, 0xCA)
 _COEFFICIENTS = 64
 _FILLER = bytes(number * 73 % 251 for number in range(1, 251))
 """Data without structure and without markers, which decodes to noise."""
+
+
+class TooManyPixelsError(ValueError):
+    """An image has no end marker, and more pixels than are decoded to tell whether it is truncated."""
 
 
 def finished(data: bytes, *, max_pixels: int) -> bytes:
@@ -27,39 +32,35 @@ def finished(data: bytes, *, max_pixels: int) -> bytes:
         max_pixels: an image with more pixels is not decoded.
 
     Raises:
-        ValueError: pixels are missing, or there are more than `max_pixels`.
+        TooManyPixelsError: there are more than `max_pixels`.
+        ValueError: pixels are missing.
     """
     try:
         with open_image(data) as opened:
             _require_at_most(max_pixels, opened)
             if opened.format == "JPEG":
-                return _finished_jpeg(data)
-            opened.load()
+                _require_all_pixels(data)
+            else:
+                opened.load()
     except ValueError:
         raise
     except Exception as error:  # decoders raise exceptions of any type for damaged files
         raise ValueError("the image is truncated") from error
-    return _finished_png(data) if data.startswith(png.SIGNATURE) else data + b";"
+    return with_end_marker(data)
 
 
 def _require_at_most(max_pixels: int, opened: Image.Image) -> None:
     if opened.width * opened.height > max_pixels:
-        raise ValueError(f"the image has no end marker, and more than {max_pixels // 1_000_000} megapixels")
+        raise TooManyPixelsError(f"the image has no end marker, and more than {max_pixels // 1_000_000} megapixels")
 
 
-def _finished_png(data: bytes) -> bytes:
-    end = max(chunk.end for chunk in png.chunks(data))
-    return data[:end] + png.encoded_chunk(b"IEND", b"")
-
-
-def _finished_jpeg(data: bytes) -> bytes:
+def _require_all_pixels(data: bytes) -> None:
     segments = list(jpeg.segments(data))
     image = data[: segments[-1].end].removesuffix(b"\xff")
     if not _has_every_scan(data, segments):
         raise ValueError("the image is truncated")
     if _digest_of_pixels(image) != _digest_of_pixels(image + _continuation(data, segments)):
         raise ValueError("the image is truncated")
-    return image + jpeg.END
 
 
 def _has_every_scan(data: bytes, segments: list[jpeg.Segment]) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 import httpx
 
-from image_gateway.errors import InvalidUrl, PrivateAddress, TooLarge, UnreachableUrl
+from image_gateway.errors import InvalidUrl, PrivateAddress, TooLarge, UnreachableUrl, UnresolvedHost
 from image_gateway.hosts import canonical_host, host_and_port
 from image_gateway.net.transport import Transport, no_cookies
 
@@ -24,12 +24,17 @@ MAX_BYTES = 50_000_000
 MAX_REDIRECTS = 3
 
 Resolver = Callable[[str, int], Awaitable[Iterable[str]]]
-"""Resolves a host name and a port to IP addresses, in order of preference; raises `OSError` if there are none."""
+"""Resolves a host name and a port to IP addresses, in order of preference; raises `OSError`, as `getaddrinfo` does."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MAX_ADDRESSES = 4
 _CONNECT_SECONDS = 5.0
+_RESOLVER_SECONDS = 5.0
+"""After how many seconds to ask a resolver again that failed."""
+_NO_SUCH_NAME = frozenset(
+    getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY") if hasattr(socket, name)
+)
 _MAY_PASS = frozenset({408, 425, 429})
 """Statuses below 500 that another request may not get."""
 
@@ -70,6 +75,7 @@ class PublicTransport(httpx.AsyncBaseTransport):
     Raises:
         InvalidUrl: the host is malformed.
         PrivateAddress: the host has no public address.
+        UnresolvedHost: the resolver failed.
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, resolve: Resolver, allowed_hosts: Iterable[str]) -> None:
@@ -103,7 +109,14 @@ class PublicTransport(httpx.AsyncBaseTransport):
             try:
                 # An address with a zone id is link-local: never public, and not permitted for an allowed host either.
                 texts = [text for text in await self._resolve(host, port) if "%" not in text]
-            except (OSError, UnicodeError):
+            except UnicodeError:  # no name of a host (IDNA)
+                texts = []
+            except OSError as error:
+                # A name that does not exist has the same error as one with a private address, so that nobody can find
+                # out which names a private network has.
+                if error.errno not in _NO_SUCH_NAME:
+                    detail = f"{host} could not be resolved at the moment: try again later"
+                    raise UnresolvedHost(detail, retry_after=_RESOLVER_SECONDS) from None
                 texts = []
             addresses = [ipaddress.ip_address(text) for text in dict.fromkeys(texts)]
         if (host, None) not in self._allowed and (host, port) not in self._allowed:
@@ -162,6 +175,7 @@ class PublicFetcher:
 
         Raises:
             InvalidUrl: the URL is malformed or not allowed, or the status is not 2xx.
+            UnresolvedHost: the resolver failed.
             UnreachableUrl: the server is unreachable or too slow, or the status may be another one later.
             TooLarge: the body is longer than `max_bytes`.
         """

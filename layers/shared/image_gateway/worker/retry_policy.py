@@ -10,6 +10,7 @@ from image_gateway.errors import (
     EngineUnavailable,
     GatewayError,
     StorageUnavailable,
+    UnresolvedHost,
 )
 from image_gateway.jobs.store import Lease
 
@@ -23,9 +24,9 @@ _RETRYABLE = frozenset({EngineRateLimited.code, EngineUnavailable.code, StorageU
 def is_retryable(error: GatewayError, engine: str) -> bool:
     """Whether a later attempt may succeed and nothing would be paid for twice.
 
-    That is the case for refused connections, 429 and 503 of the engine, and failures of the gateway's own stores. It is
-    also the case for a run that the engine has not started, and for a run whose response or images did not arrive, if
-    the engine can return them later.
+    That is the case for refused connections, 429 and 503 of the engine, failures of the gateway's own stores, and names
+    of links that cannot be resolved. It is also the case for a run that the engine has not started, and for a run whose
+    response or images did not arrive, if the engine can return them later.
 
     Args:
         error: why the attempt failed.
@@ -38,7 +39,7 @@ def is_retryable(error: GatewayError, engine: str) -> bool:
         return False
     if error.code == EngineTimeout.code:
         return resumes_runs
-    return error.code in _RETRYABLE
+    return error.code in _RETRYABLE or isinstance(error, UnresolvedHost)
 
 
 def leaves_a_run(error: GatewayError, engine: str) -> bool:

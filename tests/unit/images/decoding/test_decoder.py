@@ -34,6 +34,21 @@ def decoder() -> Decoder:
     return Decoder()
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process has ended, and nobody has noticed yet."""
+    return " Z " in Path(f"/proc/{pid}/stat").read_text()
+
+
+async def started_process() -> int:
+    """Return the id of the process that was started.
+
+    It has no command line yet when `Popen` returns: the kernel sets that later in `exec` than it wakes the parent.
+    """
+    await until(decoding_processes)
+    (pid,) = decoding_processes()
+    return pid
+
+
 async def test_images_are_decoded_by_the_same_process(decoder: Decoder) -> None:
     """Only the first image waits for a process to start."""
     await decoder.normalize(PNG, "image")
@@ -49,7 +64,7 @@ async def test_a_process_has_none_of_the_environment(decoder: Decoder, monkeypat
     """The function's credentials are environment variables."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret")
     decoder.warm_up()
-    (pid,) = decoding_processes()
+    pid = await started_process()
 
     await decoder.normalize(PNG, "image")
 
@@ -67,7 +82,7 @@ async def test_a_process_inherits_no_open_files(decoder: Decoder) -> None:
     os.set_inheritable(inherited, True)  # noqa: FBT003 - positional only
     decoder.warm_up()
     os.close(inherited)
-    (pid,) = decoding_processes()
+    pid = await started_process()
 
     await decoder.normalize(PNG, "image")
 
@@ -75,16 +90,27 @@ async def test_a_process_inherits_no_open_files(decoder: Decoder) -> None:
     assert len(list(Path(f"/proc/{pid}/fd").iterdir())) == 4
 
 
+async def test_a_process_can_write_no_files_and_ends_first_if_there_is_no_memory(decoder: Decoder) -> None:
+    """The kernel ends the process with the highest value of `oom_score_adj`, not the one that runs the jobs."""
+    await decoder.normalize(PNG, "image")
+    (pid,) = decoding_processes()
+
+    (files,) = [
+        line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max file size")
+    ]
+    assert files.split()[3:5] == ["0", "0"]
+    assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+
+
 async def test_warming_up_starts_one_process(decoder: Decoder) -> None:
     """It is used for the next image."""
     decoder.warm_up()
     decoder.warm_up()
-    pids = decoding_processes()
+    pid = await started_process()
 
     await decoder.normalize(PNG, "image")
 
-    assert len(pids) == 1
-    assert decoding_processes() == pids
+    assert decoding_processes() == {pid}
 
 
 async def test_an_idle_process_that_has_ended_is_replaced(decoder: Decoder) -> None:
@@ -92,7 +118,7 @@ async def test_an_idle_process_that_has_ended_is_replaced(decoder: Decoder) -> N
     await decoder.normalize(PNG, "image")
     (pid,) = decoding_processes()
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: " Z " in Path(f"/proc/{pid}/stat").read_text())  # it has ended, and nobody has noticed yet
+    await until(lambda: has_ended(pid))
 
     assert (await decoder.normalize(PNG, "image")).width == 3
     assert pid not in decoding_processes()
@@ -127,6 +153,56 @@ async def test_a_process_that_cannot_be_started_is_a_temporary_error(
         await decoder.normalize(PNG, "image")
 
 
+async def test_a_process_whose_image_has_taken_it_over_is_ended(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it sends is no response, so it is treated as one that crashed, and the next image gets another process."""
+    program = "import sys; sys.stdin.buffer.read(9); sys.stdout.write('GET / HTTP/1.1'); sys.stdout.flush(); input()"
+    with monkeypatch.context() as patched:
+        patched.setattr(decoding_process, "_PROGRAM", program)
+        with pytest.raises(InvalidImage, match="its decoder failed"):
+            await decoder.normalize(PNG, "image")
+
+    assert decoding_processes() == set()
+    assert (await decoder.normalize(PNG, "image")).width == 3
+
+
+async def test_a_thread_that_cannot_be_started_is_a_temporary_error(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda limits the number of processes and threads together."""
+
+    async def no_thread(*_args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+
+    with pytest.raises(Busy):
+        await decoder.normalize(PNG, "image")
+    assert decoding_processes() == set()
+
+
+async def test_no_pipes_and_no_ended_processes_are_left(decoder: Decoder) -> None:
+    """However processes end: hundreds of images may be decoded in the life of a function."""
+    await decoder.normalize(PNG, "image")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    used = set[int]()
+    for _ in range(3):
+        (pid,) = decoding_processes()
+        used.add(pid)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda pid=pid: has_ended(pid))
+        await decoder.normalize(PNG, "image")
+        with pytest.raises(InvalidImage):
+            await decoder.normalize(BOMBS["tiff: a tile of 46,336 x 46,336 pixels"](), "image")
+        await decoder.normalize(PNG, "image")
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(decoding_processes()) == 1
+    assert [pid for pid in used - decoding_processes() if Path(f"/proc/{pid}").exists()] == []
+
+
 async def test_a_process_that_ends_by_itself_is_the_gateways_failure(
     decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +230,7 @@ async def test_a_hanging_process_is_ended(decoder: Decoder, monkeypatch: pytest.
     """A stopped process uses no CPU time, as one that waits for a lock for ever."""
     monkeypatch.setattr("image_gateway.images.decoding.decoder._MAX_SECONDS", 0.2)
     decoder.warm_up()
-    (pid,) = decoding_processes()
+    pid = await started_process()
     os.kill(pid, signal.SIGSTOP)
 
     with pytest.raises(InvalidImage, match="CPU time"):
@@ -229,7 +305,7 @@ async def test_masks_are_converted(decoder: Decoder) -> None:
 
 async def test_an_image_that_exceeds_the_limits_is_not_converted(decoder: Decoder) -> None:
     """No engine was asked, so nothing was paid."""
-    bomb = InputImage(BOMBS["jpeg: 2,000 scans"](), "image/jpeg", 2_000, 2_000)
+    bomb = InputImage(BOMBS["jpeg: 20,000 scans"](), "image/jpeg", 500, 500)
 
     with pytest.raises(InvalidImage, match="CPU time") as caught:
         await decoder.convert_image("with_colors", bomb)

@@ -5,7 +5,13 @@ import struct
 
 import pytest
 
-from image_gateway.images.decoding.messages import MAX_HEADER_BYTES, read_header, read_parts, write_message
+from image_gateway.images.decoding.messages import (
+    MAX_HEADER_BYTES,
+    check_response,
+    read_header,
+    read_parts,
+    write_message,
+)
 
 
 def message(header: bytes, rest: bytes = b"") -> io.BytesIO:
@@ -34,7 +40,7 @@ def test_a_stream_that_ends_early_is_an_error(data: bytes) -> None:
         read_header(io.BytesIO(data))
 
 
-@pytest.mark.parametrize("header", [b"[]", b"{", b"\xff", b" " * (MAX_HEADER_BYTES + 1)])
+@pytest.mark.parametrize("header", [b"[]", b"{", b"\xff", b" " * (MAX_HEADER_BYTES + 1), b"[" * MAX_HEADER_BYTES])
 def test_anything_else_than_a_header_is_an_error(header: bytes) -> None:
     """A process that an image has taken over may send anything."""
     with pytest.raises(ValueError):  # noqa: PT011 - of several modules
@@ -56,3 +62,45 @@ def test_a_part_that_ends_early_is_an_error() -> None:
 
     with pytest.raises(EOFError):
         read_parts(stream, read_header(stream), 10)
+
+
+RESPONSES: list[dict[str, object]] = [
+    {"content_type": "image/png", "width": 5, "height": 16_384, "last": False, "sizes": [9]},
+    {"flattened": True, "last": True, "sizes": [9]},
+    {"needs": 300_000_000, "last": False, "sizes": [0]},
+    {"error": "The image is damaged", "last": False, "sizes": [0]},
+    {"exceeded": "memory", "last": True, "sizes": [0]},
+]
+
+
+@pytest.mark.parametrize("header", RESPONSES, ids=lambda header: next(iter(header)))
+def test_headers_of_responses_are_accepted(header: dict[str, object]) -> None:
+    """These are all that there are."""
+    check_response(header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"content_type": "text/html"},
+        {"content_type": "image/png\r\nx-header: 1"},
+        {"width": "5"},
+        {"width": True},
+        {"height": 0},
+        {"height": 10**9},
+        {"flattened": "no"},
+        {"error": "a" * 501},
+        {"error": {}},
+        {"exceeded": "everything"},
+        {"exceeded": []},
+        {"needs": 1.5},
+        {"last": None},
+        {"sizes": [1, 2]},
+        {"code": "x"},
+    ],
+    ids=str,
+)
+def test_anything_else_in_the_header_of_a_response_is_an_error(header: dict[str, object]) -> None:
+    """A decoder that an image has taken over can return another image, and nothing else."""
+    with pytest.raises(ValueError, match="not one of a response"):
+        check_response(header)

@@ -19,10 +19,11 @@ _MAX_SECONDS = 120.0
 """Longest time for one image, for a decoder that hangs without using the CPU. It is long, because a computer with other
 work may need several times the seconds of CPU time."""
 
-
+_UNAVAILABLE = "Images cannot be decoded at the moment"
 _REASONS = {
     "memory": "it needs more memory than an image of its size may use",
     "time": "it needs more CPU time than an image of its size may use",
+    "pixels": "it has more than 50 megapixels",
     "crash": "its decoder failed",
 }
 
@@ -87,7 +88,8 @@ class Decoder:
         """Add the end marker that an image lacks: see `images.unfinished.finished`.
 
         Raises:
-            DecodingError: pixels are missing, or the image exceeds the limits of its size.
+            LimitExceededError: the image exceeds the limits of its size, so this does not tell whether it is truncated.
+            DecodingError: pixels are missing.
             Busy: no process can be started.
         """
         _, image = await self._run("finish", {}, [data])
@@ -137,10 +139,13 @@ class Decoder:
             process = take_process()
         except OSError as error:
             logger.exception("a decoding process cannot be started")
-            raise Busy("Images cannot be decoded at the moment", retry_after=1) from error
+            raise Busy(_UNAVAILABLE, retry_after=1) from error
         try:
             async with asyncio.timeout(_MAX_SECONDS):
                 header, image = await asyncio.to_thread(process.exchange, request, parts)
+        except RuntimeError as error:
+            logger.exception("a thread for a decoding process cannot be started")
+            raise Busy(_UNAVAILABLE, retry_after=1) from error
         except ProcessEndedError as ended:
             raise _error_of(ended, request) from None
         except TimeoutError:

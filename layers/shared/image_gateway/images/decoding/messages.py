@@ -6,9 +6,12 @@ lengths of the parts in bytes. Nothing is unpickled: a decoder that an image has
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
+from image_gateway.models.input_image import MAX_SIDE
+
+MAX_ERROR_CHARS = 500
 MAX_HEADER_BYTES = 65_536
 _LENGTH = struct.Struct(">I")
 
@@ -37,10 +40,37 @@ def read_header(stream: BinaryIO) -> Header:
     (size,) = _LENGTH.unpack(_read(stream, _LENGTH.size))
     if size > MAX_HEADER_BYTES:
         raise ValueError("the header is too long")
-    header = json.loads(_read(stream, size))
+    try:
+        header = json.loads(_read(stream, size))
+    except RecursionError:
+        raise ValueError("the header is nested too deeply") from None
     if not isinstance(header, dict):
         raise ValueError("the header is not an object")
     return header
+
+
+_IS_VALID: dict[str, Callable[[Any], bool]] = {
+    "content_type": lambda value: value in ("image/png", "image/jpeg"),
+    "width": lambda value: type(value) is int and 0 < value <= MAX_SIDE,
+    "height": lambda value: type(value) is int and 0 < value <= MAX_SIDE,
+    "flattened": lambda value: isinstance(value, bool),
+    "needs": lambda value: type(value) is int,
+    "error": lambda value: isinstance(value, str) and len(value) <= MAX_ERROR_CHARS,
+    "exceeded": lambda value: value in ("memory", "pixels"),
+    "last": lambda value: isinstance(value, bool),
+    "sizes": lambda value: isinstance(value, list) and len(value) == 1,
+}
+
+
+def check_response(header: Header) -> None:
+    """Check the header of a response, which a decoder may have written that an image has taken over.
+
+    Raises:
+        ValueError: it has something that no decoding process says.
+    """
+    for name, value in header.items():
+        if name not in _IS_VALID or not _IS_VALID[name](value):
+            raise ValueError("the header is not one of a response")
 
 
 def read_parts(stream: BinaryIO, header: Header, max_bytes: int) -> list[bytes]:

@@ -5,12 +5,11 @@ from types import MappingProxyType
 from typing import Any
 
 from image_gateway.images import engine_inputs
-from image_gateway.images.convert import MAX_PIXELS as MAX_CONVERTED_PIXELS
 from image_gateway.images.convert import ConversionError, reencode
 from image_gateway.images.normalize import MAX_PIXELS, normalize, normalize_mask
 from image_gateway.images.opening import open_image
 from image_gateway.images.sniff import sniff
-from image_gateway.images.unfinished import finished
+from image_gateway.images.unfinished import TooManyPixelsError, finished
 from image_gateway.models.input_image import InputImage
 
 Output = tuple[dict[str, Any], bytes]
@@ -57,7 +56,9 @@ def _reencode(options: dict[str, Any], data: bytes) -> Output:
 
 def _finish(_options: dict[str, Any], data: bytes) -> Output:
     try:
-        return {}, finished(data, max_pixels=MAX_CONVERTED_PIXELS)
+        return {}, finished(data, max_pixels=MAX_PIXELS)
+    except TooManyPixelsError:
+        return {"exceeded": "pixels"}, b""
     except ValueError as error:
         raise ConversionError(str(error)) from error
 

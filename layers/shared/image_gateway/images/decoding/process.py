@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import BinaryIO, Literal, cast
 
 from image_gateway.images.decoding.limits import MAX_RESPONSE_BYTES
-from image_gateway.images.decoding.messages import Header, read_header, read_parts, write_message
+from image_gateway.images.decoding.messages import Header, check_response, read_header, read_parts, write_message
 
 _MAX_IDLE = 2
 _EXIT_SECONDS = 5.0
@@ -72,8 +72,11 @@ class DecodingProcess:
         try:
             write_message(self._requests, request, parts)
             header = read_header(self._responses)
+            check_response(header)
             (image,) = read_parts(self._responses, header, MAX_RESPONSE_BYTES)
-        except (OSError, ValueError, EOFError):
+        except ValueError:
+            raise ProcessEndedError("crash") from None
+        except (OSError, EOFError):
             raise ProcessEndedError(self._wait_for_end()) from None
         self._ready = not header.get("last")
         return header, image

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Protocol
 from image_gateway.errors import InvalidImage
 from image_gateway.images.convert import ConversionError
 from image_gateway.images.decoding.limits import LARGE_MEMORY, MAX_GROWTH, cpu_seconds, required_memory
-from image_gateway.images.decoding.messages import Header, read_header, read_parts, write_message
+from image_gateway.images.decoding.messages import MAX_ERROR_CHARS, Header, read_header, read_parts, write_message
 from image_gateway.images.decoding.operations import announced_pixels, run_operation
 
 _MAX_REQUEST_BYTES = 2 * LARGE_MEMORY
@@ -65,7 +65,7 @@ def serve(requests: BinaryIO, responses: BinaryIO, limiter: Limiter) -> None:
 
     A request's header has the `operation`, its `options` and the most `memory` in bytes; its parts are images. The
     header of a response has the facts about the image that follows, or `needs` (more memory, in bytes), or `error` (a
-    sentence about the image), or `exceeded` (`memory`). `last` is true if no other request is read.
+    sentence about the image), or `exceeded` (`memory` or `pixels`). `last` is true if no other request is read.
 
     Raises:
         EOFError: there are no more requests.
@@ -99,11 +99,18 @@ def _respond(request: Header, requests: BinaryIO, limiter: Limiter) -> tuple[dic
     except InvalidImage as error:
         if isinstance(error.__cause__, MemoryError):
             raise MemoryError from None
-        return {"error": error.detail}, b""
+        return {"error": error.detail[:MAX_ERROR_CHARS]}, b""
     except ConversionError as error:
         if isinstance(error.__cause__, MemoryError):
             raise MemoryError from None
-        return {"error": str(error)}, b""
+        return {"error": str(error)[:MAX_ERROR_CHARS]}, b""
+
+
+def _give_up_rights() -> None:
+    """Let this process write no files, and be the first one that the kernel ends if the function has no memory left."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    with suppress(OSError):  # only Linux has this
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _limit_address_space(size: int) -> None:
@@ -124,6 +131,7 @@ def _address_space() -> int:
 
 def main() -> None:
     """Serve the process that started this one."""
+    _give_up_rights()
     # What a library prints must not get into a response.
     responses = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

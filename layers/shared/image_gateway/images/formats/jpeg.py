@@ -24,8 +24,10 @@ _MAX_CONTENT = 65_533
 _C2PA_TYPE = b"c2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x008\x9bq"
 """The type of C2PA's JUMBF box, 63327061-0011-0010-8000-00AA00389B71 (C2PA 2.1, 11.1.4.2)."""
 
+# Without a repetition, which would make the search quadratic: fill bytes are skipped, because 0xFF is no marker.
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
+_MARKER_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xfe]")
 _MARKER_IN_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _BETWEEN_SCANS = frozenset({0xC4, 0xCC, SCAN_HEADER, 0xDB, 0xDC, 0xDD, *range(0xE0, 0xF0), 0xFE})
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -64,17 +66,14 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def _segments(data: bytes) -> Iterator[Segment]:
-    position, is_scanned = len(START), False
-    while (start := data.find(b"\xff", position)) >= 0:
-        while data.startswith(b"\xff", start + 1):
-            start += 1
-        marker = data[start + 1] if start + 1 < len(data) else -1
+    position, next_marker = len(START), _MARKER
+    while found := next_marker.search(data, position):
+        start = found.start()
+        marker = data[start + 1]
         if marker == END_MARKER:
             yield Segment(marker, start, start + 2)
             return
-        if marker == 0 or (marker in _WITHOUT_LENGTH and not is_scanned):
-            position = start + 2
-            continue
+        is_scanned = next_marker is _MARKER_BEHIND_SCAN
         if start + 4 > len(data) or (is_scanned and marker not in _BETWEEN_SCANS):
             return
         position = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
@@ -82,9 +81,9 @@ def _segments(data: bytes) -> Iterator[Segment]:
             return
         yield Segment(marker, start, position)
         if marker == SCAN_HEADER:
-            is_scanned = True
-            found = _MARKER_IN_SCAN.search(data, position)
-            end = found.start() if found else len(data)
+            next_marker = _MARKER_BEHIND_SCAN
+            end_of_scan = _MARKER_IN_SCAN.search(data, position)
+            end = end_of_scan.start() if end_of_scan else len(data)
             yield Segment(SCAN_DATA, position, end)
             position = end
 
