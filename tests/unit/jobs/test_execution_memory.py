@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from image_gateway.aws import Aws
 from image_gateway.engines import Connection, create_engine, create_prompt_writer
 from image_gateway.errors import PrivateAddress
+from image_gateway.images.decoding.decoder import Decoder
+from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.models.config import ImagesConfig
@@ -127,11 +129,13 @@ async def test_images_are_held_once_when_they_are_stored(
     )
     settings = Settings(config_parameter="/c", bucket="b", table="t")
     async with httpx.AsyncClient(trust_env=False, verify=tls) as client:
-        connection = Connection(client, _refuse, 30.0)
+        decoder = Decoder()
+        connection = Connection(client, _refuse, 30.0, convert_image=decoder.convert_image)
         executor = JobExecutor(
             _EmptyStore(Aws(), settings),
             lambda destination: create_engine(destination.engine, destination.config, connection),
             lambda name, config: create_prompt_writer(name, config, connection),
+            OutputFormats(lambda: decoder),
         )
         form = CreateImageForm(prompt="a fox", n=COUNT)
         job = new_job()

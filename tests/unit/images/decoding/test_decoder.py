@@ -34,9 +34,9 @@ def decoder() -> Decoder:
     return Decoder()
 
 
-def has_ended(pid: int) -> bool:
-    """Whether a process has ended, and nobody has noticed yet."""
-    return " Z " in Path(f"/proc/{pid}/stat").read_text()
+async def until_ended(pid: int) -> None:
+    """Wait until a process has ended. Nobody has noticed that yet."""
+    await until(lambda: " Z " in Path(f"/proc/{pid}/stat").read_text())
 
 
 async def started_process() -> int:
@@ -118,7 +118,7 @@ async def test_an_idle_process_that_has_ended_is_replaced(decoder: Decoder) -> N
     await decoder.normalize(PNG, "image")
     (pid,) = decoding_processes()
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: has_ended(pid))
+    await until_ended(pid)
 
     assert (await decoder.normalize(PNG, "image")).width == 3
     assert pid not in decoding_processes()
@@ -192,7 +192,7 @@ async def test_no_pipes_and_no_ended_processes_are_left(decoder: Decoder) -> Non
         (pid,) = decoding_processes()
         used.add(pid)
         os.kill(pid, signal.SIGKILL)
-        await until(lambda pid=pid: has_ended(pid))
+        await until_ended(pid)
         await decoder.normalize(PNG, "image")
         with pytest.raises(InvalidImage):
             await decoder.normalize(BOMBS["tiff: a tile of 46,336 x 46,336 pixels"](), "image")
