@@ -2,13 +2,17 @@
 
 import asyncio
 import base64
+import io
+import random
 import textwrap
+import tracemalloc
 from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from image_gateway.errors import InvalidImage, InvalidUrl
 from image_gateway.images.decoding.decoder import Decoder
@@ -47,6 +51,43 @@ async def test_inline_data_in_any_form_is_decoded(form: str, inputs: ImageInputs
     assert (image.width, image.height, image.content_type) == (3, 2, "image/png")
     assert mask is None
     assert web.fetched_urls == []
+
+
+SHORT_PIECES = {
+    "base64": lambda: "QQ " * 400_000,
+    "base64 in lines of one letter": lambda: "Q\n" * 600_000,
+    "base64 with other spaces": lambda: "Q\u2003" * 300_000,
+    "escapes": lambda: "data:," + "%41" * 300_000,
+    "escaped base64": lambda: "data:;base64," + "%51" * 300_000,
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", SHORT_PIECES)
+async def test_text_of_short_pieces_takes_little_memory(name: str, inputs: ImageInputs) -> None:
+    """A text of 32 MB in a request file would otherwise take a gigabyte of the worker, whatever it contains."""
+    text = SHORT_PIECES[name]()
+    tracemalloc.start()
+    try:
+        with suppress(InvalidImage):
+            await inputs.resolve(text, None, OWNER)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 4 * len(text.encode()) + 3_000_000
+
+
+@pytest.mark.anyio
+async def test_a_long_data_url_with_escapes_is_unquoted(inputs: ImageInputs) -> None:
+    """It is unquoted in parts, between two escapes."""
+    noise = Image.frombytes("L", (600, 600), random.Random(7).randbytes(360_000))
+    out = io.BytesIO()
+    noise.save(out, "PNG")
+
+    (image,), _ = await inputs.resolve(f"data:image/png,{quote(out.getvalue(), safe='')}", None, OWNER)
+
+    assert Image.open(io.BytesIO(image.data)).convert("L").tobytes() == noise.tobytes()
 
 
 def resolved_width(text: str) -> int:

@@ -94,6 +94,24 @@ class ConcurrencyCounter:
             self.finished += 1
 
 
+async def test_memory_that_a_job_does_not_need_is_given_back_when_its_inputs_are_read(gateway: Gateway) -> None:
+    """Before, a job whose inputs are links is counted with the largest ones. Then others need not wait for it."""
+    slots = Process(gateway).slots
+    unread = [edit_job(number, inputs=["inputs/x/request.json"]) for number in range(2)]
+
+    async with slots.hold(unread[0], destination("gemini"), max_wait_seconds=0.0) as memory:
+        with pytest.raises(Busy):
+            async with slots.hold(unread[1], destination("gemini"), max_wait_seconds=0.0):
+                pass
+        unread[0].input_bytes = 3_000_000
+        memory.shrink(unread[0])
+        async with slots.hold(unread[1], destination("gemini"), max_wait_seconds=0.0) as other:
+            memory.shrink(unread[0])
+            assert memory.size < 40_000_000 < other.size
+    async with slots.hold(unread[1], destination("gemini"), max_wait_seconds=0.0):
+        pass
+
+
 @pytest.mark.parametrize(
     ("engine", "input_bytes", "max_running"),
     [("openai", 150_000_000, 2), ("gemini", 150_000_000, 1), ("openai", None, 3), ("openai", 1_000_000, 10)],

@@ -31,7 +31,11 @@ _DATA_URL = re.compile(r"data:([^,]*),", re.IGNORECASE)
 _BASE64 = re.compile(r";\s*base64\s*$", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _IMAGE_PATH = re.compile(rf"(?:/.*)?/api/v1/images/({STORED_ID.pattern})", re.IGNORECASE)
-_TO_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_ASCII_SPACE = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
+_OTHER_SPACE = dict.fromkeys((0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000))
+_UNQUOTED_CHARS = 16_384
+"""How much of a data URL is unquoted at once: each of its escapes takes 50 bytes meanwhile."""
 
 
 class StoredImages(Protocol):
@@ -206,22 +210,35 @@ def _data_url(header: str, data: str, field: str) -> bytes:
     if not data.isascii():
         raise InvalidImage("A data URL must be ASCII", field=field)
     if _BASE64.search(header):
-        return _base64(unquote_to_bytes(data).decode("latin-1") if "%" in data else data, field)
-    decoded = unquote_to_bytes(data)
+        return _base64(_unquoted(data).decode("latin-1") if "%" in data else data, field)
+    decoded = _unquoted(data)
     if len(decoded) > MAX_BYTES:
         raise _too_large(field)
     return decoded
 
 
+def _unquoted(text: str) -> bytes:
+    decoded, position = bytearray(), 0
+    while position < len(text):
+        end = position + _UNQUOTED_CHARS
+        if end < len(text) and (escape := text.rfind("%", end - 2, end)) >= 0:
+            end = escape  # no escape is cut in two
+        decoded += unquote_to_bytes(text[position:end])
+        position = end
+    return bytes(decoded)
+
+
 def _base64(text: str, field: str) -> bytes:
     """Decode base64 (RFC 4648) of either alphabet, with or without padding; whitespace is ignored."""
-    compact = "".join(text.split()).translate(_TO_STANDARD_ALPHABET).rstrip("=")
+    # Unlike `split`, this makes no text of each line, which could take many times the memory of the whole.
+    encoded = (text if text.isascii() else text.translate(_OTHER_SPACE)).encode(errors="replace")
+    compact = encoded.translate(_TO_STANDARD_ALPHABET, _ASCII_SPACE).rstrip(b"=")
     if not compact:
         raise InvalidImage("The image is empty", field=field)
     if len(compact) * 3 // 4 > MAX_BYTES:
         raise _too_large(field)
     try:
-        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+        return base64.b64decode(compact + b"=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidImage(
             "Not an image: send a data URL, base64, an http(s) URL, or the id of an image or upload", field=field

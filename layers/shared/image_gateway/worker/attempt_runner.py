@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from image_gateway.aws import Remaining
 from image_gateway.errors import Busy, EngineTimeout, GatewayError
@@ -35,7 +36,13 @@ class AttemptRunner:
         self._cancel_watch = cancel_watch
 
     async def run(
-        self, job: Job, destination: Destination, remaining: Remaining, *, engine_seconds: float = 0.0
+        self,
+        job: Job,
+        destination: Destination,
+        remaining: Remaining,
+        *,
+        engine_seconds: float,
+        inputs_read: Callable[[Job], None],
     ) -> GatewayError | None:
         """Run a leased job once, and set its status to `succeeded` or `failed`. Nothing is stored in its record.
 
@@ -45,23 +52,29 @@ class AttemptRunner:
             remaining: returns the seconds that are left for the attempt and for storing its images.
             engine_seconds: how long the engine may take. If reading the input images has left less, the engine is not
                 asked, and a later attempt finds them stored.
+            inputs_read: called with the job when its inputs are read, and before its engine is asked.
 
         Returns:
             Why the attempt failed; None if it succeeded.
         """
         seconds = remaining()
-        inputs_read = asyncio.Event()
+        were_read = asyncio.Event()
+
+        def on_inputs() -> None:
+            inputs_read(job)
+            were_read.set()
+
         try:
             # The outer timeout limits the time that stopping the engine's run may take.
             async with asyncio.timeout(seconds + _STOP_SECONDS), asyncio.timeout(seconds):
                 return await self._run(
-                    job, destination, lambda: remaining() - _STORING_MARGIN_SECONDS, engine_seconds, inputs_read
+                    job, destination, lambda: remaining() - _STORING_MARGIN_SECONDS, engine_seconds, on_inputs
                 )
         except GatewayError as error:
             job.fail(error)
             return error
         except TimeoutError:
-            if not inputs_read.is_set():
+            if not were_read.is_set():
                 late = Busy("The input images were not read in the time that the worker had left", retry_after=1)
                 job.fail(late)
                 return late
@@ -84,13 +97,13 @@ class AttemptRunner:
         destination: Destination,
         remaining: Remaining,
         engine_seconds: float,
-        inputs_read: asyncio.Event,
+        on_inputs: Callable[[], None],
     ) -> GatewayError | None:
         async with self._cancel_watch.watch(job):
             form, images, mask = await self._inputs.load(job)
             if images and remaining() + _STORING_MARGIN_SECONDS < engine_seconds:
                 raise Busy("Reading the input images left too little time for the engine", retry_after=1)
-            inputs_read.set()
+            on_inputs()
             # The job may have been canceled while its images were loaded.
             if images or destination.entry.can_stop:
                 await self._cancel_watch.check(job)

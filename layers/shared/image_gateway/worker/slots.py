@@ -27,6 +27,28 @@ _BUSY_PAUSE_SECONDS = 2.0
 """The pause between two questions whether a server is still busy."""
 
 
+class Reservation:
+    """Memory that a job holds.
+
+    Args:
+        size: so many bytes.
+        entry: the job's engine.
+        free: takes bytes back.
+    """
+
+    def __init__(self, size: int, entry: EngineEntry, free: Callable[[int], None]) -> None:
+        self.size = size
+        self._entry = entry
+        self._free = free
+
+    def shrink(self, job: Job) -> None:
+        """Give back what the job does not need, because the size of its inputs is known now."""
+        unneeded = self.size - _required_memory(job, self._entry)
+        if unneeded > 0:
+            self.size -= unneeded
+            self._free(unneeded)
+
+
 class Slots:
     """Gives the jobs of one process their slots and memory.
 
@@ -53,13 +75,18 @@ class Slots:
         self._memory_freed = asyncio.Event()
 
     @asynccontextmanager
-    async def hold(self, job: Job, destination: Destination, *, max_wait_seconds: float) -> AsyncIterator[None]:
+    async def hold(
+        self, job: Job, destination: Destination, *, max_wait_seconds: float
+    ) -> AsyncIterator["Reservation"]:
         """Hold the job's slot and memory while the block runs.
 
         Args:
             job: the job.
             destination: where it goes.
             max_wait_seconds: how long to wait for other jobs of this process.
+
+        Yields:
+            The memory, of which the block can give some back.
 
         Raises:
             Busy: there is no slot, or no memory; `retry_after` says after how many seconds to try again.
@@ -78,11 +105,15 @@ class Slots:
             # A job that needs more than there is runs alone.
             size = min(_required_memory(job, destination.entry), self._total_memory)
             await self._reserve_memory(size, deadline)
+            reservation = Reservation(size, destination.entry, self._free)
             try:
-                yield
+                yield reservation
             finally:
-                self._free_memory += size
-                self._memory_freed.set()
+                self._free(reservation.size)
+
+    def _free(self, size: int) -> None:
+        self._free_memory += size
+        self._memory_freed.set()
 
     async def _wait_until_idle(self, destination: Destination, deadline: float) -> None:
         """Wait until a server has ended what a dead holder left there, for as long as that may take.

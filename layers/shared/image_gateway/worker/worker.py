@@ -28,7 +28,7 @@ from image_gateway.worker.retry_policy import (
     leaves_a_run,
     retry_delay,
 )
-from image_gateway.worker.slots import Slots
+from image_gateway.worker.slots import Reservation, Slots
 
 logger = logging.getLogger(__name__)
 
@@ -117,13 +117,15 @@ class Worker:
         async with AsyncExitStack() as held:
             try:
                 max_wait = remaining() - required
-                await held.enter_async_context(self._slots.hold(job, destination, max_wait_seconds=max_wait))
+                memory = await held.enter_async_context(self._slots.hold(job, destination, max_wait_seconds=max_wait))
             except Busy as busy:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, destination, remaining, required)
+            return await self._run(job.id, destination, remaining, required, memory)
 
-    async def _run(self, job_id: str, destination: Destination, remaining: Remaining, required: float) -> bool:
+    async def _run(
+        self, job_id: str, destination: Destination, remaining: Remaining, required: float, memory: Reservation
+    ) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         holder = uuid.uuid4().hex
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
@@ -141,7 +143,11 @@ class Worker:
         if is_lost(lease):
             return await self._completion.complete_lost(lease, holder, remaining)
         error = await self._attempts.run(
-            job, destination, lambda: remaining() - _COMPLETION_SECONDS, engine_seconds=required - MARGIN_SECONDS
+            job,
+            destination,
+            lambda: remaining() - _COMPLETION_SECONDS,
+            engine_seconds=required - MARGIN_SECONDS,
+            inputs_read=memory.shrink,
         )
         retryable = error is not None and is_retryable(error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:

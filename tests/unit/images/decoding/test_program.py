@@ -113,6 +113,15 @@ def test_no_request_is_read_after_the_memory_was_exceeded() -> None:
     assert (header["exceeded"], header["last"]) == ("memory", True)
 
 
+def test_a_result_that_is_too_long_is_not_returned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function's own process would need memory for it."""
+    monkeypatch.setattr("image_gateway.images.decoding.program.MAX_RESPONSE_BYTES", 50)
+
+    ((header, image),) = responses((NORMALIZE, PNG), limits=RecordedLimits())
+
+    assert (header["exceeded"], image) == ("bytes", b"")
+
+
 def test_no_request_is_read_after_the_process_has_grown() -> None:
     """The image itself is returned."""
     ((header, image),) = responses((NORMALIZE, PNG), (NORMALIZE, PNG), limits=RecordedLimits(reusable=False))

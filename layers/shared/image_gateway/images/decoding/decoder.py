@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from image_gateway.engines.protocol import ImageConversion
-from image_gateway.errors import Busy, GatewayError, InvalidImage
+from image_gateway.errors import Busy, GatewayError, InvalidImage, TooLarge
 from image_gateway.images.decoding.limits import LARGE_MEMORY, SMALL_MEMORY, required_memory
 from image_gateway.images.decoding.messages import Header
 from image_gateway.images.decoding.process import ProcessEndedError, give_back, take_process, warm_up
@@ -24,6 +24,7 @@ _REASONS = {
     "memory": "it needs more memory than an image of its size may use",
     "time": "it needs more CPU time than an image of its size may use",
     "pixels": "it has more than 50 megapixels",
+    "bytes": "as PNG or JPEG it has more than 100 MB",
     "crash": "its decoder failed",
 }
 
@@ -33,7 +34,14 @@ class DecodingError(Exception):
 
 
 class LimitExceededError(DecodingError):
-    """An image needs more than it may use, or crashed its decoder. The text goes on after a colon."""
+    """An image needs more than it may use, or crashed its decoder. The text goes on after a colon.
+
+    `limit` is a key of `_REASONS`.
+    """
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(_REASONS[limit])
+        self.limit = limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,8 @@ class Decoder:
 
         Raises:
             InvalidImage: the image cannot be used, or exceeds the limits of its size.
-            Busy: no process can be started.
+            TooLarge: as PNG or JPEG it has more than `MAX_RESPONSE_BYTES`.
+            Busy: no process can be started, or the computer has no memory left.
         """
         return await self._input_image("normalize", {"field": field}, data)
 
@@ -119,7 +128,8 @@ class Decoder:
         try:
             header, image = await self._run(operation, options, [data])
         except LimitExceededError as reason:
-            raise InvalidImage(f"The image cannot be decoded: {reason}", field=options["field"]) from None
+            error = TooLarge if reason.limit == "bytes" else InvalidImage
+            raise error(f"The image cannot be decoded: {reason}", field=options["field"]) from None
         except DecodingError as reason:
             raise InvalidImage(str(reason), field=options["field"]) from None
         return InputImage(image, header["content_type"], header["width"], header["height"])
@@ -174,4 +184,4 @@ def _error_of(ended: ProcessEndedError, request: Header) -> Exception:
 def _exceeded(what: str, request: Header) -> LimitExceededError:
     fields = {"operation": request["operation"], "reason": what}
     logger.warning("an image was given up while it was decoded", extra=fields)
-    return LimitExceededError(_REASONS[what])
+    return LimitExceededError(what)

@@ -15,8 +15,8 @@ PROCESS_MEMORY = 28 * 2**20 + MAX_GROWTH
 TOTAL_MEMORY = SMALL_MEMORY + LARGE_MEMORY + 2 * PROCESS_MEMORY
 """Most memory that all decoding of one function uses: that of one small and one large image at the same time."""
 
-MAX_RESPONSE_BYTES = 256_000_000
-"""Most bytes that a decoding process may return."""
+MAX_RESPONSE_BYTES = 100_000_000
+"""Most bytes that a decoding process may return: as many as all inputs of an edit may have together."""
 
 _MEMORY_PER_IMAGE = 64 * 2**20
 _MEMORY_PER_ENCODED_BYTE = 3

@@ -56,7 +56,7 @@ _IS_VALID: dict[str, Callable[[Any], bool]] = {
     "flattened": lambda value: isinstance(value, bool),
     "needs": lambda value: type(value) is int,
     "error": lambda value: isinstance(value, str) and len(value) <= MAX_ERROR_CHARS,
-    "exceeded": lambda value: value in ("memory", "pixels"),
+    "exceeded": lambda value: value in ("memory", "pixels", "bytes"),
     "last": lambda value: isinstance(value, bool),
     "sizes": lambda value: isinstance(value, list) and len(value) == 1,
 }

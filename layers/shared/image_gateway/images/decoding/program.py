@@ -15,7 +15,13 @@ from typing import Any, BinaryIO, Protocol
 
 from image_gateway.errors import InvalidImage
 from image_gateway.images.convert import ConversionError
-from image_gateway.images.decoding.limits import LARGE_MEMORY, MAX_GROWTH, cpu_seconds, required_memory
+from image_gateway.images.decoding.limits import (
+    LARGE_MEMORY,
+    MAX_GROWTH,
+    MAX_RESPONSE_BYTES,
+    cpu_seconds,
+    required_memory,
+)
 from image_gateway.images.decoding.messages import MAX_ERROR_CHARS, Header, read_header, read_parts, write_message
 from image_gateway.images.decoding.operations import announced_pixels, run_operation
 
@@ -65,7 +71,8 @@ def serve(requests: BinaryIO, responses: BinaryIO, limiter: Limiter) -> None:
 
     A request's header has the `operation`, its `options` and the most `memory` in bytes; its parts are images. The
     header of a response has the facts about the image that follows, or `needs` (more memory, in bytes), or `error` (a
-    sentence about the image), or `exceeded` (`memory` or `pixels`). `last` is true if no other request is read.
+    sentence about the image), or `exceeded` (`memory`, `pixels` or `bytes`). `last` is true if no other request is
+    read.
 
     Raises:
         EOFError: there are no more requests.
@@ -76,6 +83,8 @@ def serve(requests: BinaryIO, responses: BinaryIO, limiter: Limiter) -> None:
         request = read_header(requests)
         limiter.start(required_memory(sum(request["sizes"])), cpu_seconds())
         header, image = _respond_within_memory(request, requests, limiter)
+        if len(image) > MAX_RESPONSE_BYTES:
+            header, image = {"exceeded": "bytes"}, b""
         reusable = limiter.stop() and "exceeded" not in header
         write_message(responses, {**header, "last": not reusable}, [image])
 
