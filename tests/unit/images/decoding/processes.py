@@ -4,7 +4,7 @@ import os
 import resource
 from pathlib import Path
 
-_START_SECONDS = 0.8
+_START_SECONDS = 0.3
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
