@@ -22,6 +22,8 @@ async def account(gateway: GatewayDep, principal: PrincipalDep) -> Account:
         role="admin" if principal.role >= Role.ADMIN else "user",
         engines=None if principal.engines is None else sorted(principal.engines),
         models=None if principal.models is None else sorted(principal.models),
+        connections=None if principal.connections is None else sorted(principal.connections),
+        routes=None if principal.routes is None else sorted(principal.routes),
         deployment=gateway.settings.deployment,
         version=__version__,
         generation=Defaults(

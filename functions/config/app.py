@@ -19,9 +19,10 @@ from image_gateway.api import (
 )
 from image_gateway.config.merge import with_credentials
 from image_gateway.config.secret_checks import secret_warnings
+from image_gateway.config.usable_routes import usable_routes
 from image_gateway.config.workflow_checks import workflow_warnings
 from image_gateway.engines import REGISTRY, field_for
-from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
+from image_gateway.errors import Busy, GatewayError, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
@@ -93,11 +94,19 @@ async def verify_configured(gateway: GatewayDep) -> Literal[True]:
 @app.get("/api/v1/images/models", tags=["images"], responses=error_responses(*ENGINE_ERRORS))
 @access(Access.USER)
 async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo]:
-    """List the models that the configured engine offers now and that the token may use."""
-    config = (await gateway.configs.read()).config
-    principal.require_engine(config.IMAGE_GENERATION_ENGINE)
-    offered = await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).models()
-    return [model for model in offered if principal.may_use_model(model.id)]
+    """List the routes that the token may use, and the models that the configured engine offers now."""
+    current = await gateway.configs.read()
+    engine = current.config.IMAGE_GENERATION_ENGINE
+    routes = [ModelInfo(id=name, name=name) for name in usable_routes(current, principal)]
+    try:
+        principal.require_server(engine, engine)
+        offered = await gateway.engine(engine, current.config, timeout=VERIFY_SECONDS).models()
+    except GatewayError:
+        if routes:
+            return routes
+        raise
+    known = {route.id for route in routes}
+    return routes + [model for model in offered if principal.may_use_model(model.id) and model.id not in known]
 
 
 @app.get("/health", tags=["service"])

@@ -30,7 +30,13 @@ async def list_tokens(
 async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
     """Create a token. Its secret is returned only here: the gateway stores a hash of it."""
     return await gateway.token_registry.create(
-        form.name, Role[form.role.upper()], expires_at=form.expires_at, engines=form.engines, models=form.models
+        form.name,
+        Role[form.role.upper()],
+        expires_at=form.expires_at,
+        engines=form.engines,
+        models=form.models,
+        connections=form.connections,
+        routes=form.routes,
     )
 
 

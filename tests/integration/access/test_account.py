@@ -10,7 +10,9 @@ ACCOUNT = "/api/v1/images/account"
 
 def test_the_account_names_the_token_and_its_limits(deployment: "Deployment") -> None:
     """A limited token's account has its name, role and limits, and the owner of its jobs."""
-    deployment.tokens["limited"] = deployment.token("the newsroom", engines={"openai"}, models={"b", "a"})
+    deployment.tokens["limited"] = deployment.token(
+        "the newsroom", engines={"openai"}, models={"b", "a"}, routes={"poster"}
+    )
     (token,) = [
         token
         for token in deployment.call("GET", "/api/v1/images/tokens").json["tokens"]
@@ -21,6 +23,7 @@ def test_the_account_names_the_token_and_its_limits(deployment: "Deployment") ->
 
     assert (account["name"], account["role"], account["owner"]) == ("the newsroom", "user", f"token:{token['id']}")
     assert (account["engines"], account["models"]) == (["openai"], ["a", "b"])
+    assert (account["connections"], account["routes"]) == (None, ["poster"])
 
 
 def test_the_account_has_the_defaults_of_requests(openai_deployment: "Deployment") -> None:

@@ -49,7 +49,8 @@ def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
     assert (found["engines"], found["models"], found["expires_at"]) == (["openai"], ["a", "b"], None)
     assert not [secret for secret in (created["token"], *deployment.tokens.values()) if secret in response.text]
     assert set(found) == {
-        *("id", "name", "role", "created_at", "expires_at", "last_used_at", "engines", "models"),
+        *("id", "name", "role", "created_at", "expires_at", "last_used_at"),
+        *("engines", "models", "connections", "routes"),
     }
 
 
@@ -99,6 +100,10 @@ def test_the_list_shows_the_last_use(deployment: "Deployment") -> None:
         ({"models": [""]}, "models.0"),
         ({"models": ["x" * 257]}, "models.0"),
         ({"models": [str(number) for number in range(101)]}, "models"),
+        ({"connections": []}, "connections"),
+        ({"connections": ["Not a name"]}, "connections.0"),
+        ({"routes": []}, "routes"),
+        ({"routes": ["a/b"]}, "routes.0"),
         ({"token": "igw_mine"}, "token"),
     ],
 )
@@ -175,6 +180,15 @@ def test_the_model_list_is_limited_to_the_token(openai_deployment: "Deployment")
     assert [model["id"] for model in openai_deployment.call("GET", MODELS, role="same").json] == everything
     assert (refused.status, refused.json["code"]) == (403, "forbidden")
     assert "openai" in refused.json["detail"]
+
+
+def test_connections_and_routes_of_a_token_are_listed(deployment: "Deployment") -> None:
+    """A token for one route has no limit of engines in the list."""
+    create(deployment, name="the newsroom", routes=["poster"], connections=["gpu-1", "azure-eu"])
+
+    found = listed_tokens(deployment)["the newsroom"]
+
+    assert (found["routes"], found["connections"], found["engines"]) == (["poster"], ["azure-eu", "gpu-1"], None)
 
 
 def test_parallel_creation_and_revocation_leave_a_consistent_list(deployment: "Deployment") -> None:

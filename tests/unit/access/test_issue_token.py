@@ -82,6 +82,21 @@ def test_the_command_prints_the_token(
     assert principal.role is Role.ADMIN
 
 
+def test_the_command_limits_the_token(
+    stack: str, aws: Aws, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command takes names of engines, models, connections and routes."""
+    limits = ["--routes", "poster", "draft", "--connections", "gpu-1"]
+    monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", stack, "--role", "user", *limits])
+
+    issue_token.main()
+
+    principal = run(TokenAuthenticator(aws, settings).authenticate(capsys.readouterr().out.strip()))
+    assert principal is not None
+    assert (principal.engines, principal.models) == (None, None)
+    assert (principal.routes, principal.connections) == (frozenset({"poster", "draft"}), frozenset({"gpu-1"}))
+
+
 def test_the_command_requires_a_stack(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the name of a stack, the error shows how to pass it."""
     monkeypatch.setattr(sys, "argv", ["issue_token", "--stack", ""])

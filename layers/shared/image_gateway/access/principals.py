@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from image_gateway.errors import Forbidden
+from image_gateway.models.names import RESERVED_CONNECTIONS
 
 
 class Role(IntEnum):
@@ -24,6 +25,9 @@ class Principal:
         expires_at: in seconds since 1970; None: never.
         engines: engines that the caller may use; None: all.
         models: models that the caller may use; None: all.
+        connections: connections that the caller may use; None: all.
+        routes: routes that the caller may use with all their targets, whatever the other limits are. If there are no
+            other limits, the caller may use nothing else. None: those whose targets the other limits allow.
     """
 
     id: str
@@ -32,33 +36,68 @@ class Principal:
     expires_at: float | None = None
     engines: frozenset[str] | None = None
     models: frozenset[str] | None = None
+    connections: frozenset[str] | None = None
+    routes: frozenset[str] | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is anything that the caller may not use."""
+        return any(limit is not None for limit in (self.engines, self.models, self.connections, self.routes))
 
     @property
     def owner(self) -> str:
         """Owner of the caller's jobs and images."""
         return f"token:{self.id}"
 
-    def require(self, engine: str, model: str | None) -> None:
-        """Check that this caller may use the engine with the model. None is the engine's default model.
+    def require(self, engine: str, model: str | None, *, connection: str = "", route: str = "") -> None:
+        """Check that this caller may use a connection's engine with a model.
+
+        Args:
+            engine: the engine.
+            model: the model; None is the engine's default model.
+            connection: the connection.
+            route: the route whose target it is; empty without one.
 
         Raises:
             Forbidden: the caller may not.
         """
-        self.require_engine(engine)
+        if route and self.routes is not None and route in self.routes:
+            return
+        self.require_server(engine, connection)
         if self.models is not None and (model or "") not in self.models:
             raise Forbidden(f"This token may only use these models: {', '.join(sorted(self.models))}", field="model")
 
-    def require_engine(self, engine: str) -> None:
-        """Check that this caller may use the engine, with any model.
+    def require_server(self, engine: str, connection: str) -> None:
+        """Check that this caller may use a connection of an engine, with any model and without a route.
 
         Raises:
             Forbidden: the caller may not.
         """
+        if self.routes is not None and self.engines is self.models is self.connections is None:
+            raise Forbidden(f"This token may only use these routes: {', '.join(sorted(self.routes))}", field="model")
         if self.engines is not None and engine not in self.engines:
             raise Forbidden(f"This token may not use the engine {engine}", field="model")
+        if self.connections is not None and not self.connections & _names(connection):
+            raise Forbidden(f"This token may not use the connection {connection}", field="model")
+
+    def may_use(self, engine: str, model: str | None, *, connection: str = "", route: str = "") -> bool:
+        """Return whether this caller may use a connection's engine with a model; see `require`."""
+        try:
+            self.require(engine, model, connection=connection, route=route)
+        except Forbidden:
+            return False
+        return True
+
+    def may_use_server(self, engine: str, connection: str) -> bool:
+        """Return whether this caller may use a connection of an engine; see `require_server`."""
+        try:
+            self.require_server(engine, connection)
+        except Forbidden:
+            return False
+        return True
 
     def may_use_model(self, model: str) -> bool:
-        """Return whether this caller may use the model of an engine that it may use."""
+        """Return whether this caller may use the model of a connection that it may use."""
         return self.models is None or model in self.models
 
 
@@ -71,3 +110,9 @@ class EventPrincipal(Principal):
     def owner(self) -> str:
         """Owner of the sender's jobs."""
         return self.id
+
+
+def _names(connection: str) -> set[str]:
+    """Return the names that grant a connection. One of the configuration's grants that for edits too."""
+    is_for_edits = connection in RESERVED_CONNECTIONS and connection.endswith("-edit")
+    return {connection, connection.removesuffix("-edit")} if is_for_edits else {connection}

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from image_gateway.access.principals import Role
+from image_gateway.access.token_limits import read_limits, stored_limits
 from image_gateway.access.tokens import TOKEN_PATTERN, listing_key, lookup_key
 from image_gateway.aws import CONDITION_FAILED, Aws, Reason, Table
 from image_gateway.errors import Busy, Conflict, NotFound
@@ -66,6 +67,8 @@ class TokenRegistry:
         expires_at: datetime | None = None,
         engines: Collection[str] | None = None,
         models: Collection[str] | None = None,
+        connections: Collection[str] | None = None,
+        routes: Collection[str] | None = None,
     ) -> NewToken:
         """Create a token and return it with its secret, which cannot be shown again.
 
@@ -76,6 +79,8 @@ class TokenRegistry:
             expires_at: with a time zone; None: never.
             engines: engines that the token may use; None: all.
             models: models that the token may use; None: all.
+            connections: connections that the token may use; None: all.
+            routes: routes that the token may use with all their targets; None: as the other limits allow.
 
         Raises:
             ValueError: `token` does not have the form of a token.
@@ -91,8 +96,7 @@ class TokenRegistry:
         if expires_at is not None:
             common["token_expires_at"] = {"N": str(expires_at.timestamp())}
             common["expires_at"] = {"N": str(int(expires_at.timestamp()) + _RETENTION_SECONDS)}
-        limits = {"engines": engines, "models": models}
-        common |= {limit: {"SS": sorted(names)} for limit, names in limits.items() if names is not None}
+        common |= stored_limits({"engines": engines, "models": models, "connections": connections, "routes": routes})
         lookup_item = {**lookup_key(token), **common, "token_id": {"S": token_id}}
         listing_item = {
             **listing_key(token_id),
@@ -210,8 +214,7 @@ def _info(item: _Item, last_used_at: _Item | None = None) -> TokenInfo:
         created_at=_datetime(item["created_at"]),
         expires_at=_datetime(item["token_expires_at"]) if "token_expires_at" in item else None,
         last_used_at=_datetime(last_used_at) if last_used_at else None,
-        engines=sorted(item["engines"]["SS"]) if "engines" in item else None,
-        models=sorted(item["models"]["SS"]) if "models" in item else None,
+        **{limit: None if names is None else sorted(names) for limit, names in read_limits(item).items()},
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from image_gateway.access.principals import Principal, Role
+from image_gateway.access.token_limits import read_limits
 from image_gateway.aws import Aws, ConditionFailed, Table
 from image_gateway.errors import Forbidden, StorageUnavailable
 from image_gateway.settings import Settings
@@ -124,8 +125,7 @@ class TokenAuthenticator:
             name=item["name"]["S"],
             role=_role(token_id, item["role"]["S"]),
             expires_at=float(expires["N"]) if expires else None,
-            engines=frozenset(item["engines"]["SS"]) if "engines" in item else None,
-            models=frozenset(item["models"]["SS"]) if "models" in item else None,
+            **read_limits(item),
         )
 
     async def _record_use(self, token_id: str, key: dict[str, Any], now: float) -> None:

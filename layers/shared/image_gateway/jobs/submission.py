@@ -116,7 +116,7 @@ class Submission:
             allow_engine_prefix=channel == "openai",
             remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS,
         )
-        principal.require(destination.engine, destination.model)
+        principal.require(destination.engine, destination.model, connection=destination.connection)
         if channel == "openai" and form.output_format == "gif" and destination.engine != "openai":
             message = f"output_format: {destination.engine} does not support gif: choose png, jpeg or webp"
             raise InvalidRequest(message, field="output_format")
@@ -187,7 +187,7 @@ class Submission:
             engine=destination.engine,
             model=destination.model or "",
             # The permissions of a limited token were checked for this engine and model only.
-            pinned=destination.named or principal.engines is not None or principal.models is not None,
+            pinned=destination.named or principal.is_limited,
             response_format=response_format or destination.config.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
             reserved=expected_micros(destination, form) or 0,

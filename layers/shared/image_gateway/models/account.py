@@ -25,6 +25,10 @@ class Account(BaseModel):
     role: Annotated[str, one_of(RoleName)]
     engines: list[str] | None = Field(description="The engines that the token may use; null: all.")
     models: list[str] | None = Field(description="The models that the token may use; null: all.")
+    connections: list[str] | None = Field(None, description="The connections that the token may use; null: all.")
+    routes: list[str] | None = Field(
+        None, description="The routes that the token may use; null: those that the other limits allow."
+    )
     deployment: str = Field(description="The name of the deployment's stack.")
     version: str = Field(description="The version of the gateway.")
     generation: Defaults

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import EngineName, one_of
+from image_gateway.models.names import ConnectionName, RouteName
 
 RoleName = Literal["user", "admin"]
 
@@ -40,6 +41,8 @@ def _name(text: str) -> str:
 Expiry = Annotated[AwareDatetime, AfterValidator(_whole_utc_second)]
 Engines = Annotated[frozenset[EngineName], Field(min_length=1)]
 Models = Annotated[frozenset[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1, max_length=100)]
+Connections = Annotated[frozenset[ConnectionName], Field(min_length=1, max_length=100)]
+Routes = Annotated[frozenset[RouteName], Field(min_length=1, max_length=100)]
 
 
 class TokenForm(BaseModel):
@@ -60,6 +63,16 @@ class TokenForm(BaseModel):
     models: Models | None = Field(
         None, description="The models that the token may use, by their engines' names; absent or null: all."
     )
+    connections: Connections | None = Field(
+        None,
+        description="The connections that the token may use; absent or null: all. One of the configuration's, such as "
+        "`openai`, includes that for edits.",
+    )
+    routes: Routes | None = Field(
+        None,
+        description="The routes that the token may use with all their targets. Without other limits it may use nothing "
+        "else. Absent or null: those whose targets the other limits allow.",
+    )
 
 
 class TokenInfo(BaseModel):
@@ -73,6 +86,10 @@ class TokenInfo(BaseModel):
     last_used_at: datetime | None = Field(description="Last use, recorded at most once an hour; null: never used.")
     engines: list[str] | None = Field(description="The engines that the token may use; null: all.")
     models: list[str] | None = Field(description="The models that the token may use; null: all.")
+    connections: list[str] | None = Field(None, description="The connections that the token may use; null: all.")
+    routes: list[str] | None = Field(
+        None, description="The routes that the token may use; null: those that the other limits allow."
+    )
 
 
 class NewToken(TokenInfo):

@@ -1,4 +1,4 @@
-"""Lists the models of all engines that have a server, in the format of the OpenAI API.
+"""Lists the routes, and the models of all engines that have a server, in the format of the OpenAI API.
 
 Every model is listed as `engine/model`, a name that always works. The models of the configured engine are also listed
 under their bare names, unless such a name would select another engine.
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from image_gateway.access.principals import Principal
 from image_gateway.config.store import ConfigStore
-from image_gateway.engines import REGISTRY
-from image_gateway.errors import EngineTimeout, Forbidden, GatewayError, NotFound
+from image_gateway.config.usable_routes import usable_routes
+from image_gateway.engines import REGISTRY, default_connection
+from image_gateway.errors import EngineTimeout, GatewayError, NotFound
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
@@ -39,17 +40,24 @@ class ModelList:
         self._timeout = timeout
 
     async def all(self, principal: Principal) -> tuple[list[OpenAIModel], list[str]]:
-        """Return all models that a caller may use, and a warning for each of the caller's engines that failed.
+        """Return all routes and models that a caller may use, and a warning for each of its engines that failed.
 
         Raises:
-            GatewayError: all engines failed; this is the error of the first. `NotConfigured` if there is no engine.
+            GatewayError: there are no routes, and all engines failed; this is the error of the first. `NotConfigured`
+                if there is no engine.
         """
-        config = (await self._configs.read()).config
+        current = await self._configs.read()
+        config = current.config
+        routes = usable_routes(current, principal)
         servers = list(_servers(config)) or [(configured_engine(config, edit=False), False)]
         # Engines that the caller may not use are neither requested nor mentioned.
-        servers = [server for server in servers if principal.engines is None or server[0] in principal.engines]
+        servers = [
+            (engine, edit)
+            for engine, edit in servers
+            if principal.may_use_server(engine, default_connection(engine, edit=edit))
+        ]
         results = await asyncio.gather(*(self._models(config, *server) for server in servers), return_exceptions=True)
-        listed: dict[str, OpenAIModel] = {}
+        listed = {name: OpenAIModel(id=name, owned_by="route") for name in routes}
         failed: list[GatewayError] = []
         warnings: list[str] = []
         for (engine, edit), result in zip(servers, results, strict=True):
@@ -61,7 +69,7 @@ class ModelList:
             else:
                 for model in _list_entries(config, engine, result, principal, edit=edit):
                     listed.setdefault(model.id, model)
-        if failed and len(failed) == len(servers):
+        if failed and len(failed) == len(servers) and not routes:
             raise failed[0]
         for name in config.IMAGE_MODEL_ALIASES:
             destination = find_destination(config, name, edit=False, allow_engine_prefix=True)
@@ -70,7 +78,7 @@ class ModelList:
         return list(listed.values()), warnings
 
     async def get(self, name: str, principal: Principal) -> OpenAIModel:
-        """Return the model with this name. Only the model's own engine is requested.
+        """Return the route or model with this name. Only the model's own engine is requested.
 
         An alias is a model whether or not its engine lists the model that it stands for.
 
@@ -78,9 +86,14 @@ class ModelList:
             NotFound: the engine has no such model, or the caller may not use it.
             GatewayError: a server of the engine failed, and no other one has the model.
         """
-        config = (await self._configs.read()).config
         if not name:
             raise NotFound("A model has a name: GET /v1/models lists them", field="model")
+        current = await self._configs.read()
+        config = current.config
+        if name in current.catalogue.names("routes"):
+            if name not in usable_routes(current, principal):
+                raise _unknown(name)
+            return OpenAIModel(id=name, owned_by="route")
         destinations = [find_destination(config, name, edit=edit, allow_engine_prefix=True) for edit in (False, True)]
         failed: dict[tuple[str, str], GatewayError] = {}
         for destination in destinations:
@@ -101,7 +114,7 @@ class ModelList:
         if failed:
             # A server that failed may have the model.
             raise next(iter(failed.values()))
-        raise NotFound(f"There is no model {name[:_MAX_QUOTED]!r}: GET /v1/models lists them", field="model")
+        raise _unknown(name)
 
     async def _models(self, config: ImagesConfig, engine: str, edit: bool) -> list[ModelInfo]:
         try:
@@ -141,8 +154,8 @@ def _list_entries(
 
 
 def _may_use(principal: Principal, destination: Destination) -> bool:
-    try:
-        principal.require(destination.engine, destination.model)
-    except Forbidden:
-        return False
-    return True
+    return principal.may_use(destination.engine, destination.model, connection=destination.connection)
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"There is no model {name[:_MAX_QUOTED]!r}: GET /v1/models lists them", field="model")
