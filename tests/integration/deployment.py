@@ -110,7 +110,8 @@ class Deployment:
         event = http_event(Request(scope), content, {}, f"{method} {path}")
         event["requestContext"].update(context or {})
         self.activate()
-        response = handler_of(scope)(event, None)
+        # A path with more slashes at its beginning is sent to the function of its URL.
+        response = handler_of({**scope, "path": "/" + path.lstrip("/")})(event, None)
         text = response.get("body") or ""
         if response["isBase64Encoded"]:
             text = base64.b64decode(text).decode()

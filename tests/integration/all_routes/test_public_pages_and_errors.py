@@ -33,6 +33,22 @@ def test_unknown_paths_and_methods_have_documented_errors(deployment: "Deploymen
     assert deployment.call("GET", "/v1/nothing").json["error"]["code"] == "not_found"
 
 
+@pytest.mark.parametrize("path", ["//v1/images/generations", "///v1/images/generations"])
+def test_a_function_url_with_its_own_slash_is_a_base_url(openai_deployment: "Deployment", path: str) -> None:
+    """AWS's URLs end with a slash, and people add `/v1` to them. The redirects are relative, so they work as well."""
+    response = openai_deployment.call("POST", path, {"prompt": "a fox", "size": "64x64"}, role="user")
+    without_token = openai_deployment.call("POST", path, {"prompt": "a fox"}, role=None)
+
+    assert (response.status, without_token.status) == (200, 401)
+
+
+def test_a_wrong_path_with_several_slashes_has_the_error_of_its_api(deployment: "Deployment") -> None:
+    """Clients of the OpenAI API can read no other."""
+    response = deployment.call("POST", "//v1/images/variations", role=None)
+
+    assert (response.status, response.json["error"]["code"]) == (404, "not_found")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [

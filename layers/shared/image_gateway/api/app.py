@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from image_gateway.api.leading_slashes import LeadingSlashes
 from image_gateway.api.problems import (
     PROBLEM_JSON,
     on_defect,
@@ -53,6 +54,7 @@ def create_app(*routers: APIRouter) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_middleware(RequestLog)
+    app.add_middleware(LeadingSlashes)
     return app
 
 
