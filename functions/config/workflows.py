@@ -1,12 +1,18 @@
 """Routes of ComfyUI workflows, for administrators."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from image_gateway.api import Access, GatewayDep, GuardedRoute, access, error_responses
-from image_gateway.errors import NotConfigured
+from fastapi import APIRouter, Path, Response
+
+from image_gateway.api import Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
+from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
+from image_gateway.models.names import CONNECTION_NAME
+from image_gateway.models.workflow_forms import WorkflowForm, WorkflowInfo, WorkflowList
 from image_gateway.models.workflow_inspection import InspectionForm, InspectionInfo
 
 router = APIRouter(prefix="/api/v1/images/workflows", tags=["workflows"], route_class=GuardedRoute)
+
+Name = Annotated[str, Path(pattern=CONNECTION_NAME, description="The workflow's name.", examples=["portrait"])]
 
 
 @router.post("/inspect", responses=error_responses(NotConfigured))
@@ -17,3 +23,53 @@ async def inspect_workflow(form: InspectionForm, gateway: GatewayDep) -> Inspect
     With a `connection`, the workflow is compared with that server, too.
     """
     return await gateway.workflow_inspector.inspect(form, await gateway.configs.read())
+
+
+@router.get("", responses=error_responses(NotConfigured))
+@access(Access.ADMIN)
+async def read_workflows(gateway: GatewayDep, response: Response) -> WorkflowList:
+    """List all workflows by name. The `ETag` is the configuration's version."""
+    current = await gateway.configs.read()
+    response.headers["ETag"] = current.etag
+    return gateway.workflow_catalogue.list(current)
+
+
+@router.get("/{name}", responses=error_responses(NotConfigured))
+@access(Access.ADMIN)
+async def read_workflow(name: Name, gateway: GatewayDep, response: Response) -> WorkflowInfo:
+    """Return a workflow with its node map. The `ETag` is the configuration's version."""
+    current = await gateway.configs.read()
+    response.headers["ETag"] = current.etag
+    return await gateway.workflow_catalogue.get(name, current)
+
+
+@router.put(
+    "/{name}",
+    responses={
+        201: {"model": WorkflowInfo, "description": "The workflow is new"},
+        **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+    },
+)
+@access(Access.ADMIN)
+async def put_workflow(
+    name: Name, form: WorkflowForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
+) -> WorkflowInfo:
+    """Store a workflow, in place of the one with this name. Without a node map, the proposed one is used if it is sure.
+
+    Jobs that were accepted before are done by the workflow as it was.
+    """
+    current, shown, created = await gateway.workflow_catalogue.put(name, form, if_match)
+    response.status_code = 201 if created else 200
+    response.headers["ETag"] = current.etag
+    return shown
+
+
+@router.delete(
+    "/{name}",
+    status_code=204,
+    responses=error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+)
+@access(Access.ADMIN)
+async def delete_workflow(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:
+    """Delete a workflow. This is refused while a route refers to it."""
+    await gateway.configs.update_catalogue(lambda draft: draft.delete_workflow(name), if_match=if_match)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import httpx
 
 from image_gateway.access.tokens import TokenAuthenticator
-from image_gateway.aws import Aws, create_transport
+from image_gateway.aws import Aws, Bucket, create_transport
 from image_gateway.aws.locks import Locks
 from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.store import ConfigStore
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from image_gateway.batches.ingestion import RequestFileIngester
     from image_gateway.batches.store import BatchStore
     from image_gateway.batches.tracking import BatchTracker
+    from image_gateway.config.workflow_catalogue import WorkflowCatalogue
     from image_gateway.config.workflow_inspector import WorkflowInspector
+    from image_gateway.config.workflow_store import WorkflowStore
     from image_gateway.engines.comfyui.engine import ComfyUIEngine
     from image_gateway.images.decoding.decoder import Decoder
     from image_gateway.images.inputs import ImageInputs
@@ -74,6 +76,20 @@ class Gateway:
     def configs(self) -> ConfigStore:
         """The configuration document."""
         return ConfigStore(self.aws, self.settings, self._locks)
+
+    @cached_property
+    def workflow_contents(self) -> "WorkflowStore":
+        """Contents of named workflows."""
+        from image_gateway.config.workflow_store import WorkflowStore
+
+        return WorkflowStore(Bucket(self.aws, self.settings.bucket))
+
+    @cached_property
+    def workflow_catalogue(self) -> "WorkflowCatalogue":
+        """Named workflows of ComfyUI."""
+        from image_gateway.config.workflow_catalogue import WorkflowCatalogue
+
+        return WorkflowCatalogue(self.configs, self.workflow_contents)
 
     @cached_property
     def workflow_inspector(self) -> "WorkflowInspector":
