@@ -21,6 +21,7 @@ Role = Literal[
     "converts_to_mask",
     "joins_texts",
     "writes_text",  # describes an image, or asks a language model
+    "sets_size",  # a size whose numbers override the preset beside them
     "has_presets",  # a size that may come from a preset instead of the numbers beside it
     "takes_size",  # calculates something from the image's size, without making the image
     "removes_text",  # conditioning without the text that went in

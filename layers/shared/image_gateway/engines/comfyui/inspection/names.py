@@ -28,7 +28,7 @@ _OTHER: dict[Kind, re.Pattern[str]] = {
         r"|device|embeds|encoding|path|mask|image|width|height"
     ),
 }
-_HELPERS = re.compile(r"(^|_)(pipe|ctx|context|tuple|guider|config|settings|conds)(_|\d|$)|(text|prompt)_embeds")
+_HELPERS = re.compile(r"(^|_)(pipe|ctx|context|tuple|guider|config|settings|conds)(_|\d|$)|_embeds$")
 _PASSING = re.compile(r"^$|^\*$|any|^value|^input|^source$|^in$|^data$|^int$|^number$")
 _POSITIVE, _NEGATIVE = re.compile(r"(^|_)(positive|pos)"), re.compile(r"(^|_)(negative|neg)")
 

@@ -122,6 +122,8 @@ class NumberFinder:
         """Return why a node may not use the number that it holds."""
         if type_ not in ("width", "height"):
             return ""
+        if self._walk.known(node_id).role == "sets_size":
+            return ""
         texts = {name: value for name, value in self._graph.literals[node_id].items() if isinstance(value, str)}
         chosen = [name for name, value in texts.items() if "custom" not in value.lower()]
         presets = any(word in name.lower() for name in chosen for word in _PRESETS)

@@ -39,7 +39,8 @@ class SizeFinder:
             else f"{self._graph.labels(main)} sets its size"
         )
         doubt = numbers.unsure or self._doubt(main)
-        spots = numbers.spots if not doubt else numbers.spots[:1]
+        values = {self._graph.literals[spot.node_id][spot.key] for spot in numbers.spots}
+        spots = numbers.spots if not doubt or len(values) == 1 else numbers.spots[:1]
         options = [Option((spot,), doubt) for spot in numbers.spots[len(spots) :]]
         for node_id in canvas.resizers[:MAX_SAMPLERS]:
             if node_id not in main:
@@ -55,6 +56,8 @@ class SizeFinder:
         canvas = self._canvas
         if len(canvas.starts) > 1:
             return "several nodes start an image"
+        if canvas.starts and canvas.loaders:
+            return f"{self._graph.labels(canvas.loaders)} gives an image, too"
         changed = [node_id for node_id in canvas.resizers if node_id not in main]
         if changed:
             return f"{self._graph.labels(changed)} changes the size afterwards"
