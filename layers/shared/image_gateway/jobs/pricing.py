@@ -11,6 +11,7 @@ from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobCost
 from image_gateway.models.money import from_micros, to_micros
 from image_gateway.models.prices import PriceRow
+from image_gateway.models.sizes import wanted_size
 from image_gateway.routing.destination import Destination
 
 
@@ -21,8 +22,10 @@ def expected_micros(destination: Destination, form: CreateImageForm | EditImageF
         destination: where the request goes.
         form: the request.
     """
-    size = form.size or (destination.config.IMAGE_EDIT_SIZE if destination.edit else destination.config.IMAGE_SIZE)
-    row = _price(destination, size or "", form.quality)
+    default = destination.config.IMAGE_EDIT_SIZE if destination.edit else destination.config.IMAGE_SIZE
+    # A ratio or a size class has the price of the pixels that the engine is asked for.
+    pixels = wanted_size(form.size, form.aspect_ratio, default or "", None).size
+    row = _price(destination, str(pixels) if pixels else form.size or default or "", form.quality)
     held = reservation_for(row, form.n or 1)
     return None if held is None else to_micros(held)
 
