@@ -1,7 +1,8 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format vendor screenshots build bench token openapi clean
+.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format vendor
+.PHONY: screenshots build bench deploy-local deploy diff smoke token openapi clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -20,8 +21,9 @@ RESULTS ?= .build/bench/results
 SEED ?=
 KILLS ?= 200
 OUTAGE ?= 14
-# Passed in the environment, so that values with quotes or spaces reach the program unchanged.
-export ENGINE SIZE PROMPT STACK ROLE NAME CONFLICTS
+# Passed in the environment, so that values with quotes or spaces reach the program unchanged, and no list of processes
+# shows a token.
+export ENGINE SIZE PROMPT STACK ROLE NAME CONFLICTS URL ADMIN_TOKEN
 
 UV_VERSION := 0.13.9
 UV := .venv-uv/bin/uv
@@ -110,6 +112,14 @@ $(CONSOLE_ENV)/.ready: .ci/console/package.json .ci/console/package-lock.json | 
 	@echo "Setting up: TypeScript and Biome, for the console …" >&2
 	@$(PY) .ci/console/tools.py install
 
+# MiniStack runs functions in the Python that it runs in, so this environment needs theirs.
+MINISTACK_ENV := .venv-ministack
+$(MINISTACK_ENV)/.ready: $(UV) tests/deployment/environment/uv.lock tests/deployment/environment/pyproject.toml
+	@python=$$($(FIND_PYTHON)) || { echo "Python $(LAMBDA_PYTHON) is missing, so MiniStack is not set up" >&2; exit 0; }; \
+	echo "Setting up: MiniStack …" >&2; \
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/$(MINISTACK_ENV) $(UV) sync --quiet --locked --project tests/deployment/environment \
+		--python "$$python" && touch $@
+
 LAYERS := layers/shared/requirements.txt layers/imaging/requirements.txt
 
 layers/shared/requirements.txt: $(UV) uv.lock
@@ -121,7 +131,7 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 
 # Everything that `make check` and `make test` set up. `make -j environments` sets it up at the same time.
 environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)/.ready $(BENCH_ENV)/.ready \
-	$(CONSOLE_ENV)/.ready $(LAYERS)
+	$(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS)
 
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
@@ -136,7 +146,7 @@ PARAMETERS = $(foreach name,$(given),$(if $(call has_lower_case,$(name)),"$(name
 run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS= and template parameters)
 	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
-test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
+test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report term
 
@@ -229,9 +239,28 @@ bench: $(BENCH_ENV)/.ready ## Measure speed, memory and cost beside a usual hand
 	@$(BENCH_ENV)/bin/python -m tests.benchmarks --python "$$($(FIND_PYTHON))" --built .build/bench \
 		--results "$(RESULTS)" $(if $(QUICK),--quick)
 
+# The build is that of the tests. With TEMPLATE, another template of the same functions.
+deploy-local: .venv/.dev $(SAM_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Deploy to an emulated AWS, use, update, delete
+	@$(PY) -m tests.deployment --template "$(TEMPLATE)"
+
+# Asks for everything the first time, and remembers it in samconfig.toml. Later it shows what it did.
+deploy: build ## Deploy to your AWS account: asks the first time (ARCHITECTURE=)
+	@if [ -e samconfig.toml ]; then guided=; else guided=--guided; fi; \
+	exec $(SAM_ENV)/bin/sam deploy $$guided --template-file "$(BUILD_DIR)/template.yaml"
+
+diff: build ## Show what `make deploy` would change, and change nothing (ARCHITECTURE=)
+	@if [ ! -e samconfig.toml ]; then echo "There is no samconfig.toml: run make deploy first, or copy samconfig.toml.example"; \
+	exit 1; fi; \
+	exec $(SAM_ENV)/bin/sam deploy --template-file "$(BUILD_DIR)/template.yaml" --no-execute-changeset
+
+smoke: .venv/.dev ## Test a deployment without changing it or paying for images (URL= ADMIN_TOKEN=)
+	@exec $(PY) -m tests.deployment.smoke
+
 token: .venv/.sandbox ## Create a token of a deployment (STACK= ROLE=admin|user NAME=)
 	@$(PY) -m image_gateway.access.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
 	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(CONSOLE_ENV) $(LAYERS) \
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(MINISTACK_ENV) \
+		$(LAYERS) \
 		.aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png

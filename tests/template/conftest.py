@@ -1,48 +1,41 @@
-"""Builds of the template, each made once for the tests of one process."""
+"""Builds of the template, each made once for the same sources."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-import awslambdaric
 import pytest
 
 from sandbox.template import ROOT
-from tests.template.build_artifact import MACHINE, PYTHON, Artifact, build, run
-
-# What Lambda's runtime has before a function and its layers: its runtime client and boto3, with their dependencies.
-RUNTIME = (
-    "awslambdaric",
-    "boto3",
-    "botocore",
-    "dateutil",
-    "jmespath",
-    "runtime_client*.so",
-    "s3transfer",
-    "simplejson",
-    "six.py",
-    "snapshot_restore_py.py",
-    "urllib3",
+from tests.template.build_artifact import (
+    LAMBDA_PYTHON,
+    MACHINE,
+    Artifact,
+    cached_build,
+    lambda_python,
+    run,
+    runtime_packages,
 )
 
 
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The build for this machine and this interpreter."""
-    runtime = tmp_path_factory.mktemp("runtime")
-    packages = Path(awslambdaric.__file__).parent.parent
-    for pattern in RUNTIME:
-        (package,) = packages.glob(pattern)
-        (runtime / package.name).symlink_to(package)
-    return Artifact(build(tmp_path_factory.mktemp("artifact"), PYTHON, MACHINE), runtime)
+    """The build for this machine and the functions' Python; where that is not installed, for this interpreter."""
+    found = lambda_python()
+    python, version = (
+        (found, LAMBDA_PYTHON) if found else (sys.executable, f"{sys.version_info.major}.{sys.version_info.minor}")
+    )
+    runtime = runtime_packages(tmp_path_factory.mktemp("artifact"), python)
+    return Artifact(cached_build(version, MACHINE), runtime, python, version)
 
 
 @pytest.fixture(scope="session")
-def arm64_build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def arm64_build() -> Path:
     """The build that is deployed by default."""
-    if run("make", "--silent", "lambda-python").returncode:
+    if not lambda_python():
         pytest.skip("Python 3.13 is not installed (make lambda-python), so the build for Lambda is not tested")
-    return build(tmp_path_factory.mktemp("arm64"), "3.13", "arm64")
+    return cached_build(LAMBDA_PYTHON, "arm64")
 
 
 @pytest.fixture(scope="session")

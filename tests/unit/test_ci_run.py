@@ -14,6 +14,8 @@ MAKE = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
     *environments) exit ${ENVIRONMENTS:-0} ;;
+    *lambda-python) exit ${PYTHON313:-0} ;;
+    deploy-local) echo "deployed"; exit ${DEPLOY:-0} ;;
     check) while [ ! -e tested ]; do sleep 0.01; done; echo "checked"; exit ${CHECK:-0} ;;
     test) echo "collected"; touch tested; echo "1 passed"; exit ${TEST:-0} ;;
 esac
@@ -40,22 +42,33 @@ def run(clone: Path, **statuses: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_check_and_tests_run_at_the_same_time(clone: Path) -> None:
-    """The output is the check's, then the tests', whose last line is the last one."""
+    """The output is the check's, then the tests', then that of the deployment, which begins after both."""
     done = run(clone)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "checked\ncollected\n1 passed\n"
-    assert sorted((clone / "calls").read_text().splitlines()[1:]) == ["check", "test"]
+    assert done.stdout == "checked\ncollected\n1 passed\ndeployed\n"
+    calls = (clone / "calls").read_text().splitlines()[1:]
+    assert sorted(calls[:2]) == ["check", "test"]
+    assert calls[-1] == "deploy-local"
 
 
-@pytest.mark.parametrize("failing", ["CHECK", "TEST"])
-def test_a_failure_of_either_fails_the_whole(clone: Path, failing: str) -> None:
-    """The other one goes on to its end, and the tests' last line is still the last one."""
+@pytest.mark.parametrize("failing", ["CHECK", "TEST", "DEPLOY"])
+def test_a_failure_of_any_fails_the_whole(clone: Path, failing: str) -> None:
+    """The others go on to their ends."""
     done = run(clone, **{failing: "2"})
 
     assert done.returncode != 0
-    assert done.stdout == "checked\ncollected\n1 passed\n"
+    assert done.stdout == "checked\ncollected\n1 passed\ndeployed\n"
     assert ("make check failed" in done.stderr) is (failing == "CHECK")
+
+
+def test_the_deployment_is_skipped_with_a_reason_without_the_functions_python(clone: Path) -> None:
+    """The last line says so, and the rest decides the status."""
+    done = run(clone, PYTHON313="1")
+
+    assert done.returncode == 0
+    assert "make deploy-local is skipped: the functions' version of Python" in done.stdout.splitlines()[-1]
+    assert "deploy-local" not in (clone / "calls").read_text().splitlines()
 
 
 def test_nothing_runs_in_environments_that_could_not_be_set_up(clone: Path) -> None:

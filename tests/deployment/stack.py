@@ -1,0 +1,124 @@
+"""A stack of the template, as `sam deploy` makes and updates it and `sam delete` removes it."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from sandbox.template import ROOT, Template
+
+SAM = ROOT / ".venv-template/bin/sam"
+
+
+class DeploymentFailed(Exception):
+    """A command of a deployment failed; the message has the end of its output."""
+
+
+class Stack:
+    """One stack, by its name.
+
+    Args:
+        name: the name; it need not exist yet.
+        variables: environment variables that say where AWS is, and with which credentials it is used.
+        log: the file to which the output of every command is added.
+
+    It is deployed with `samconfig.toml.example`, whose region is that of the emulator.
+    """
+
+    def __init__(self, name: str, variables: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self._variables = {**os.environ, **variables, "SAM_CLI_TELEMETRY": "0"}
+        self._log = log
+
+    async def deploy(self, build: Path, parameters: Mapping[str, str]) -> None:
+        """Create or update the stack from what `make build` made.
+
+        Raises:
+            DeploymentFailed: the stack was not created or updated.
+        """
+        await self._deploy(build, parameters)
+
+    async def differences(self, build: Path, parameters: Mapping[str, str]) -> str:
+        """Return the SAM CLI's list of what `deploy` would change, without changing it.
+
+        Raises:
+            DeploymentFailed: there is no such list.
+        """
+        return await self._deploy(build, parameters, "--no-execute-changeset")
+
+    async def delete(self) -> None:
+        """Remove the stack, as the manual says.
+
+        Raises:
+            DeploymentFailed: the stack is still there.
+        """
+        await self.run(str(SAM), "delete", "--stack-name", self.name, "--no-prompts")
+
+    async def _deploy(self, build: Path, parameters: Mapping[str, str], *options: str) -> str:
+        # The SAM CLI reads no file that is called samconfig.toml.example.
+        config = self._log.with_name("samconfig.toml")
+        shutil.copyfile(ROOT / "samconfig.toml.example", config)
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        return await self.run(
+            str(SAM), "deploy", "--config-file", str(config), "--template-file", str(build / "template.yaml"),
+            "--stack-name", self.name, "--no-confirm-changeset", "--no-progressbar", *options,
+            "--parameter-overrides", *overrides,
+        )  # fmt: skip
+
+    async def run(self, *command: str, **variables: str) -> str:
+        """Run a command in the repository, with the stack's AWS and these variables; return what it wrote to stdout.
+
+        Its processes are in a group of their own, which is killed if this is canceled.
+
+        Raises:
+            DeploymentFailed: its exit status is not 0.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=ROOT,
+            env={**self._variables, **variables},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            stdout, stderr = (part.decode(errors="replace") for part in await process.communicate())
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        with self._log.open("a") as log:
+            log.write(f"$ {shlex.join(command)}\n{stdout}{stderr}\n")
+        if process.returncode:
+            lines = (stdout + stderr).rstrip().splitlines()
+            raise DeploymentFailed("\n".join([f"{shlex.join(command[:2])} failed:", *lines[-30:]]))
+        return stdout
+
+    def outputs(self) -> dict[str, str]:
+        """Return the stack's outputs by name."""
+        return {item["OutputKey"]: item["OutputValue"] for item in self._description()["Outputs"]}
+
+    def status(self) -> str:
+        """Return the stack's status, as CloudFormation calls it."""
+        return str(self._description()["StackStatus"])
+
+    def resources(self) -> dict[str, str]:
+        """Return the physical ids of the stack's resources by their names in the template."""
+        pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        items = [item for page in pages for item in page["StackResourceSummaries"]]
+        return {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in items}
+
+    def functions(self) -> dict[str, str]:
+        """Return the names in the template of the stack's functions, by their names at Lambda."""
+        resources = self.resources()
+        return {resources[function.name]: function.name for function in Template().functions()}
+
+    def _description(self) -> Any:
+        return boto3.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]

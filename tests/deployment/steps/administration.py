@@ -1,0 +1,78 @@
+"""What administrators do. All of it leaves a deployment as it was, so `make smoke` may do it too."""
+
+import base64
+
+import httpx
+
+from sandbox.client import GatewayClient
+from tests.deployment.step import body, harmless_step
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""An image of one pixel."""
+
+
+@harmless_step
+async def an_update_of_a_stale_configuration_is_refused(gateway: GatewayClient) -> None:
+    """A wrong `If-Match` is a 412, and the version stays."""
+    before = await gateway.request("GET", "/api/v1/images/config")
+    fields = {"IMAGE_SIZE": body(before)["IMAGE_SIZE"]}
+
+    refused = await gateway.request(
+        "POST", "/api/v1/images/config/update", json=fields, headers={"If-Match": '"123456789"'}
+    )
+
+    assert body(refused, 412)["code"] == "precondition_failed"
+    after = await gateway.request("GET", "/api/v1/images/config")
+    assert (after.headers["etag"], body(after)) == (before.headers["etag"], body(before))
+
+
+@harmless_step
+async def a_token_can_be_created_listed_used_and_revoked(gateway: GatewayClient) -> None:
+    """A user's token, which does not work for administrators' routes."""
+    created = body(await gateway.request("POST", "/api/v1/images/tokens", json={"name": "smoke", "role": "user"}), 201)
+    try:
+        listed = body(await gateway.request("GET", "/api/v1/images/tokens"))
+        assert created["id"] in [token["id"] for token in listed["tokens"]]
+        assert "token" not in listed["tokens"][0]
+        body(await gateway.request("GET", "/api/v1/images/jobs", token=created["token"]))
+        body(await gateway.request("GET", "/api/v1/images/config", token=created["token"]), 403)
+    finally:
+        revoked = await gateway.request("DELETE", f"/api/v1/images/tokens/{created['id']}")
+    body(revoked, 204)
+    # Functions that have seen it accept it for some seconds more.
+    listed = body(await gateway.request("GET", "/api/v1/images/tokens"))
+    assert created["id"] not in [token["id"] for token in listed["tokens"]]
+
+
+@harmless_step
+async def models_are_listed(gateway: GatewayClient) -> None:
+    """In OpenAI's format, if no engine is configured too."""
+    assert body(await gateway.request("GET", "/v1/models"))["object"] == "list"
+
+
+@harmless_step
+async def the_configured_engine_accepts_its_key(gateway: GatewayClient) -> None:
+    """If generation is switched on. This costs nothing."""
+    if body(await gateway.request("GET", "/api/v1/images/config"))["ENABLE_IMAGE_GENERATION"]:
+        assert body(await gateway.request("GET", "/api/v1/images/config/url/verify")) is True
+
+
+@harmless_step
+async def jobs_are_listed_for_administrators(gateway: GatewayClient) -> None:
+    """Everybody's, those with a status, and those of one owner."""
+    for query in ("limit=1", "status=failed&limit=1", "owner=event:sqs&limit=1"):
+        assert len(body(await gateway.request("GET", f"/api/v1/images/jobs?{query}"))["jobs"]) <= 1
+
+
+@harmless_step
+async def the_bucket_accepts_an_upload_of_the_declared_size_only(gateway: GatewayClient) -> None:
+    """The bucket removes the upload, one pixel, after a day."""
+    form = {"content_type": "image/png", "bytes": len(PNG)}
+    upload = body(await gateway.request("POST", "/api/v1/images/uploads", json=form), 201)
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        larger = await client.post(upload["url"], data=upload["fields"], files={"file": PNG + b"x"})
+        assert "EntityTooLarge" in larger.text, larger.text
+        stored = await client.post(upload["url"], data=upload["fields"], files={"file": PNG})
+    assert stored.is_success, stored.text
