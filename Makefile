@@ -61,7 +61,7 @@ PYTHON_PROBLEM = $(shell \
 stop_if = $(if $(1),$(error $(1)))
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	$(call stop_if,$(PYTHON_PROBLEM))
@@ -245,13 +245,13 @@ deploy-local: .venv/.dev $(SAM_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## 
 
 # Asks for everything the first time, and remembers it in samconfig.toml. Later it shows what it did.
 deploy: build ## Deploy to your AWS account: asks the first time (ARCHITECTURE=)
-	@if [ -e samconfig.toml ]; then guided=; else guided=--guided; fi; \
-	exec $(SAM_ENV)/bin/sam deploy $$guided --template-file "$(BUILD_DIR)/template.yaml"
+	@exec $(SAM_ENV)/bin/sam deploy $(if $(wildcard samconfig.toml),,--guided) --template-file "$(BUILD_DIR)/template.yaml"
 
-diff: build ## Show what `make deploy` would change, and change nothing (ARCHITECTURE=)
-	@if [ ! -e samconfig.toml ]; then echo "There is no samconfig.toml: run make deploy first, or copy samconfig.toml.example"; \
-	exit 1; fi; \
-	exec $(SAM_ENV)/bin/sam deploy --template-file "$(BUILD_DIR)/template.yaml" --no-execute-changeset
+# The list of changes stays in the account as a change set, which the next deployment removes.
+diff: $(SAM_ENV)/.ready ## Show what `make deploy` would change, and change nothing (ARCHITECTURE=)
+	@[ -e samconfig.toml ] || { echo "There is no samconfig.toml: make deploy writes it"; exit 1; }
+	@$(MAKE) --no-print-directory build
+	@exec $(SAM_ENV)/bin/sam deploy --template-file "$(BUILD_DIR)/template.yaml" --no-execute-changeset
 
 smoke: .venv/.dev ## Test a deployment without changing it or paying for images (URL= ADMIN_TOKEN=)
 	@exec $(PY) -m tests.deployment.smoke
@@ -260,7 +260,5 @@ token: .venv/.sandbox ## Create a token of a deployment (STACK= ROLE=admin|user 
 	@$(PY) -m image_gateway.access.issue_token --stack "$$STACK" --role "$$ROLE" --name "$$NAME"
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(CONSOLE_ENV) $(LAYERS) \
-	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(MINISTACK_ENV) \
-		$(LAYERS) \
-		.aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png
+	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(CONSOLE_ENV) $(MINISTACK_ENV) \
+		$(LAYERS) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png

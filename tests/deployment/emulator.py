@@ -34,12 +34,13 @@ class MiniStack:
 
     Attributes:
         url: its address.
+        folder: its temporary files.
         variables: environment variables with which SDKs and the SAM CLI use it, as the root user of an account.
     """
 
     def __init__(self, log: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="image-gateway-ministack-"))
-        self._decisions = self._folder / "decisions"
+        self.folder = Path(tempfile.mkdtemp(prefix="image-gateway-ministack-"))
+        self._decisions = self.folder / "decisions"
         self._decisions.touch()
         self._log = log
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -63,7 +64,7 @@ class MiniStack:
             "AUTH": "true",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self._port),
-            "HOME": str(self._folder),
+            "HOME": str(self.folder),
             "IOT_MTLS_ENABLED": "0",
             "LOG_LEVEL": "INFO",
             "MINISTACK_HOST": "127.0.0.1",
@@ -71,7 +72,7 @@ class MiniStack:
             "PATH": os.environ["PATH"],
             "PYTHONNOUSERSITE": "1",
             "SFTP_ENABLED": "0",
-            "TMPDIR": str(self._folder),
+            "TMPDIR": str(self.folder),
         }
         self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [PYTHON, ROOT / "tests/deployment/environment/ministack_server.py", self._decisions]
@@ -83,7 +84,7 @@ class MiniStack:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                cwd=self._folder,
+                cwd=self.folder,
             )
         try:
             self._wait()
@@ -124,5 +125,5 @@ class MiniStack:
         if self._process.stdin:
             self._process.stdin.close()
         # A process that was just killed may have created another file while the folder was removed.
-        while self._folder.exists():
-            shutil.rmtree(self._folder, ignore_errors=True)
+        while self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,67 @@
+"""Nothing of MiniStack remains, however its user ends."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sandbox.template import ROOT
+from tests.deployment import emulator
+from tests.deployment.emulator import MiniStack
+from tests.polling import wait_until
+
+pytestmark = [
+    pytest.mark.xdist_group("ministack"),
+    pytest.mark.skipif(
+        not emulator.PYTHON.exists(), reason="MiniStack is not installed, because Python 3.13 is missing"
+    ),
+]
+
+USER = """
+import sys, time
+from pathlib import Path
+from tests.deployment.emulator import MiniStack
+with MiniStack(Path(sys.argv[1])) as ministack:
+    print(ministack.url, flush=True)
+    time.sleep(600)
+"""
+
+
+def responds(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/_ministack/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_nothing_remains_after_a_failure(tmp_path: Path) -> None:
+    """Its processes and its folder are gone when the block has ended."""
+    ministack = MiniStack(tmp_path / "log")
+
+    with contextlib.suppress(KeyboardInterrupt), ministack:
+        assert ministack.folder.is_dir()
+        assert responds(ministack.url)
+        raise KeyboardInterrupt
+
+    assert not ministack.folder.exists()
+    assert not responds(ministack.url)
+
+
+def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+    """A parent that is killed cannot stop it, so it notices that by itself."""
+    command = [sys.executable, "-c", USER, str(tmp_path / "log")]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(  # noqa: S603 - the program above
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout
+        url = parent.stdout.readline().strip()
+        assert responds(url)
+        parent.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: not responds(url))
