@@ -27,7 +27,7 @@ CONTROLS = (
     Control("ConfigFunction", "ListTokens", administration.a_token_can_be_created_listed_used_and_revoked),
     Control("GenerateFunction", "QueueJobs", generations.a_queued_image_is_generated_by_the_worker),
     Control("EditFunction", "StoreInputs", edits.a_queued_edit_keeps_its_input_for_the_worker),
-    Control("JobsFunction", "CancelJobs", jobs.a_queued_job_can_be_canceled),
+    Control("JobsFunction", "ListJobsByOwner", jobs.a_user_lists_and_reads_own_jobs_and_images),
     Control("WorkerFunction", "ReadRequestFiles", events.a_request_file_gets_its_results),
     Control("DeadLetterFunction", "StoreDeadLetters", failures.a_message_that_is_no_request_is_kept_as_a_dead_letter),
 )
