@@ -67,6 +67,13 @@ async def jobs_are_listed_for_administrators(gateway: GatewayClient) -> None:
 
 
 @harmless_step
+async def what_waits_is_counted(gateway: GatewayClient) -> None:
+    """Messages in the queues and dead letters in the bucket, for administrators; one's own account, for everybody."""
+    body(await gateway.request("GET", "/api/v1/images/health"))
+    body(await gateway.request("GET", "/api/v1/images/account"))
+
+
+@harmless_step
 async def the_bucket_accepts_an_upload_of_the_declared_size_only(gateway: GatewayClient) -> None:
     """The bucket removes the upload, one pixel, after a day."""
     form = {"content_type": "image/png", "bytes": len(PNG)}

@@ -1,6 +1,7 @@
 """What anybody may read, and that nobody reads more without a token."""
 
 import re
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -24,6 +25,18 @@ async def the_gateway_is_healthy_and_documents_itself(gateway: GatewayClient) ->
 
 
 @harmless_step
+async def the_console_and_its_files_are_there(gateway: GatewayClient) -> None:
+    """A page that needs no token, and everything that it loads."""
+    page = await _without_token(gateway, "/console", follow_redirects=True)
+    assert page.headers["content-type"].startswith("text/html"), page.text[:300]
+    files = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', page.text)
+    assert files, "the console loads no script"
+    for file in files:
+        path = urljoin(str(page.url), file).removeprefix(gateway.url)
+        assert (await _without_token(gateway, path)).is_success, path
+
+
+@harmless_step
 async def requests_without_a_valid_token_are_refused(gateway: GatewayClient) -> None:
     """On a route of each function behind the API: nothing is read, and no job is made."""
     for method, path in (
@@ -43,6 +56,6 @@ async def unknown_paths_are_errors_in_the_format_of_their_api(gateway: GatewayCl
     body(await gateway.request("GET", "/no/such/path"), 404)
 
 
-async def _without_token(gateway: GatewayClient, path: str, method: str = "GET") -> httpx.Response:
+async def _without_token(gateway: GatewayClient, path: str, method: str = "GET", **options: Any) -> httpx.Response:
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-        return await client.request(method, gateway.url + path)
+        return await client.request(method, gateway.url + path, **options)
