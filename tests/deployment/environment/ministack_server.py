@@ -99,6 +99,24 @@ def work_around_apis_without_routes() -> None:
     api["create"], api["update"] = create_with_routes, update_with_routes
 
 
+def work_around_greedy_variables() -> None:
+    """`/console/` is not found at `/console/{path+}`, which API Gateway matches with an empty variable.
+
+    No documentation says so; https://github.com/storacha/w3infra/pull/166 relies on it.
+    """
+    original = apigateway._extract_path_params
+
+    def variables(route: str, path: str) -> dict[str, str] | None:
+        found: dict[str, str] | None = original(route, path)
+        folder, _, name = route.rpartition("/{")
+        if found is None and name.endswith("+}") and path.endswith("/"):
+            found = original(folder, path.removesuffix("/"))
+            return None if found is None else {**found, name.removesuffix("+}"): ""}
+        return found
+
+    apigateway._extract_path_params = variables
+
+
 def work_around_plain_http() -> None:
     """It is reached over plain HTTP, which the bucket and queue policies deny: every request counts as HTTPS."""
     pin = iam_evaluator.pin_request_origin
@@ -257,6 +275,7 @@ if __name__ == "__main__":
     work_around_missing_metric_math()
     work_around_numbers_as_text()
     work_around_apis_without_routes()
+    work_around_greedy_variables()
     work_around_plain_http()
     work_around_visible_packages()
     work_around_repeated_unpacking()
