@@ -15,6 +15,14 @@ from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.model_ends import end_warnings, model_end
 from image_gateway.engines.openai.calls import EncodeBody, ImagesCall, count_of
+from image_gateway.engines.openai.dialects import (
+    JSON_DIALECTS,
+    JsonDialect,
+    chat_body,
+    dialect_of,
+    json_body,
+    json_warnings,
+)
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS
 from image_gateway.engines.openai.request_body import form, options
@@ -31,7 +39,6 @@ _MAKES_IMAGES = re.compile(
 )
 _DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
 _DIFFUSION_FIELDS = ("steps", "negative_prompt", "seed")
-_AZURE_DOMAINS = (".azure.com", ".azure.us", ".azure.cn")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
 
@@ -48,30 +55,40 @@ class OpenAIEngine:
         if not key and origin(base_url) == _OFFICIAL:
             raise connection.not_set(f"{prefix}_API_KEY", "key", f": {base_url} needs one")
         self._params = config.IMAGES_OPENAI_API_PARAMS
+        dialect = dialect_of(connection, base_url)
+        is_azure = bool(version) or dialect == "azure"
         self._extra = {str(field): name for field, name in config.IMAGES_OPENAI_API_EXTRA_FIELDS.items()}
         self._server = EngineServer(
             connection,
             "openai",
             base_url,
-            headers=credentials(connection, key, _own_credentials(base_url, key, azure=bool(version))),
+            headers=credentials(connection, key, {"api-key": key} if is_azure else {"Authorization": f"Bearer {key}"}),
             params={"api-version": version} if version else {},
             blocked=blocked_reason,
             url_hint=_url_hint(connection, base_url),
         )
-        self._provider = "azure" if origin(base_url)[1].endswith(_AZURE_DOMAINS) else "openai"
+        self._json = JSON_DIALECTS.get(dialect)
+        self._provider = "azure" if dialect == "azure" else "openai"
         deployment = _DEPLOYMENT.fullmatch(base_url)
         self._deployment = unquote(deployment["name"]) if deployment else None
         self._resource = replace(self._server, base_url=deployment["resource"]) if deployment else self._server
 
     async def generate(self, request: ImageRequest) -> EngineResult:
-        """`POST /images/generations`."""
+        """`POST /images/generations`, or what the dialect has in its place."""
+        if self._json:
+            return await self._as_json(request, self._json, self._json.generations)
         body: dict[str, Any] = {"prompt": request.prompt, **options(request, self._extra)}
         result = await self._images(request, body, lambda fields: {"json": fields}, "/images/generations")
         result.warnings += self._unsupported(request)
         return result
 
     async def edit(self, request: ImageRequest) -> EngineResult:
-        """`POST /images/edits`, multipart: `image` for one input image, `image[]` for several, `mask` with alpha."""
+        """`POST /images/edits`, multipart: `image` for one input image, `image[]` for several, `mask` with alpha.
+
+        Dialects may want JSON instead.
+        """
+        if self._json:
+            return await self._as_json(request, self._json, self._json.edits)
         fidelity = {"input_fidelity": request.input_fidelity} if request.input_fidelity else {}
         body: dict[str, Any] = {"prompt": request.prompt, **options(request, self._extra), **fidelity}
         try:
@@ -89,14 +106,15 @@ class OpenAIEngine:
 
         An Azure deployment is one model. Its name is returned after the resource has accepted the key.
         """
-        body = await self._resource.json("GET", "/models")
+        query = self._json.models_query if self._json else {}
+        body = await self._resource.json("GET", "/models", params=query or None)
         data = body.get("data") if isinstance(body, dict) else None
         if not isinstance(data, list):
             raise EngineUnavailable("openai answered /models with something that is not a list of models")
         if self._deployment:
             return [self._model_info({"id": self._deployment})]
         entries = [entry for entry in data if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
-        image_models = [entry for entry in entries if _makes_images(entry)] or entries
+        image_models = entries if query else [entry for entry in entries if _makes_images(entry)] or entries
         return [self._model_info(entry) for entry in image_models]
 
     async def verify(self) -> None:
@@ -135,6 +153,23 @@ class OpenAIEngine:
         return await self._images(
             request, dict(body), lambda fields: {"data": form(fields), "files": files}, "/images/edits"
         )
+
+    async def _as_json(self, request: ImageRequest, dialect: JsonDialect, path: str) -> EngineResult:
+        body = json_body(dialect, request, self._extra)
+        warnings = json_warnings(dialect, request, body)
+        try:
+            result = await self._images(request, body, lambda fields: {"json": fields}, path)
+        except EngineRejected as error:
+            if dialect.name != "openrouter" or " answered 404" not in error.detail:
+                raise
+            # Before it had `/images`, and servers like it, make images in chat completions, one in each.
+            chat = chat_body(request, body)
+            path = "/chat/completions"
+            result = await gather_results(
+                self._images(request, dict(chat), lambda fields: {"json": fields}, path) for _ in range(request.n)
+            )
+        result.warnings += warnings
+        return result
 
     async def _images(self, request: ImageRequest, body: dict[str, Any], encode: EncodeBody, path: str) -> EngineResult:
         """Request all images in one call; if it returns fewer, request the rest concurrently, one per call."""
@@ -175,12 +210,6 @@ class OpenAIEngine:
         result.warnings[:0] = [*warnings, *end_warnings(model if isinstance(model, str) else None, self._provider)]
         result.handled = frozenset(self._params or ()) & frozenset(OUTPUT_FIELDS) | result.handled
         return result
-
-
-def _own_credentials(base_url: str, key: str, *, azure: bool) -> dict[str, str]:
-    if azure or origin(base_url)[1].endswith(_AZURE_DOMAINS):
-        return {"api-key": key}
-    return {"Authorization": f"Bearer {key}"}
 
 
 def _url_hint(connection: Connection, base_url: str) -> str:
