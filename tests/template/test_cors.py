@@ -34,11 +34,12 @@ def test_named_origins_may_call_the_gateway(name: str, key: str) -> None:
         "preference-applied",
         "retry-after",
         "www-authenticate",
+        "x-image-gateway-connection",
         "x-image-gateway-warnings",
         "x-request-id",
         "x-should-retry",
     }
-    assert set(cors["AllowMethods"]) == (methods if name == "Api" else {"GET", "POST"})
+    assert set(cors["AllowMethods"]) == (methods | {"PUT", "PATCH"} if name == "Api" else {"GET", "POST"})
     assert "AllowCredentials" not in cors
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, cast
 
@@ -29,6 +30,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.net.transport import Transport, no_cookies
 from image_gateway.routing.destination import Destination
+from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from image_gateway.jobs.backlog import Backlog
     from image_gateway.jobs.input_loading import JobInputs
     from image_gateway.net.public_fetch import PublicFetcher
+    from image_gateway.routing.cooldown import Cooldowns
+    from image_gateway.slots.store import SlotStore
     from image_gateway.worker.completion import JobCompletion
     from image_gateway.worker.dispatch import Dispatcher
     from image_gateway.worker.worker import Worker
@@ -154,6 +158,7 @@ class Gateway:
             queue=self.queue,
             images=self.images,
             router=self.router,
+            rounds=self.rounds,
             executor=self.executor,
             announcements=self.announcements,
         )
@@ -163,19 +168,19 @@ class Gateway:
         """Processes queued jobs."""
         from image_gateway.jobs.engine_cancellation import EngineCanceler
         from image_gateway.slots.process import ProcessSlots
-        from image_gateway.slots.store import SlotStore
         from image_gateway.worker.attempt_runner import AttemptRunner
         from image_gateway.worker.cancel_watch import CancelWatch
         from image_gateway.worker.slots import Slots
         from image_gateway.worker.worker import Worker
 
         cancel_watch = CancelWatch(self.jobs, EngineCanceler(self.router, self.engine_at))
-        server_slots = ProcessSlots(SlotStore(self.aws, self.settings))
+        server_slots = ProcessSlots(self.slots)
         return Worker(
             max_invocation_seconds=self.settings.function_timeout_seconds,
             jobs=self.jobs,
             queue=self.queue,
             router=self.router,
+            rounds=self.rounds,
             attempts=AttemptRunner(self._job_inputs, self.executor, cancel_watch),
             completion=self.completion,
             slots=Slots(server_slots, self.settings.aws_lambda_function_memory_size, self.engine_at),
@@ -231,7 +236,7 @@ class Gateway:
     def _job_inputs(self) -> "JobInputs":
         from image_gateway.jobs.input_loading import JobInputs
 
-        return JobInputs(self.objects, self.images, self.inputs)
+        return JobInputs(self.objects, self.images, self.inputs, self.router)
 
     @cached_property
     def _batch_tracker(self) -> "BatchTracker":
@@ -278,13 +283,35 @@ class Gateway:
         return Router(self.configs)
 
     @cached_property
+    def rounds(self) -> Rounds:
+        """Orders the targets of routes."""
+        return Rounds(lambda: self.cooldowns, lambda: self.slots)
+
+    @cached_property
+    def cooldowns(self) -> "Cooldowns":
+        """The targets of routes that are left alone."""
+        from image_gateway.routing.cooldown import Cooldowns
+
+        return Cooldowns(self.aws, self.settings)
+
+    @cached_property
+    def slots(self) -> "SlotStore":
+        """The slots of servers."""
+        from image_gateway.slots.store import SlotStore
+
+        return SlotStore(self.aws, self.settings)
+
+    @cached_property
     def executor(self) -> JobExecutor:
         """Runs jobs on their engines and stores the images."""
         return JobExecutor(self.images, self.engine_at, self.prompt_writer, OutputFormats(lambda: self.decoder))
 
     def engine_at(self, destination: Destination) -> Engine:
         """Create the engine of a destination for one request."""
-        return self.engine(destination.engine, destination.config, edit=destination.edit)
+        config, edit = destination.config, destination.edit
+        config = with_edit_fallbacks(config) if edit else config
+        connection = replace(self._connection(config), repeats=destination.repeats)
+        return create_engine(destination.engine, config, connection, edit=edit)
 
     def engine(self, name: str, config: ImagesConfig, *, edit: bool = False, timeout: float | None = None) -> Engine:
         """Create an engine for one request.

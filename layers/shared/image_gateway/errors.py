@@ -58,6 +58,8 @@ class GatewayError(Exception):
     title: ClassVar[str] = "Internal error"
     temporary: ClassVar[bool] = False
     """Whether errors of this class end by themselves. Of other classes, those with a `retry_after` do."""
+    failure: str = ""
+    """Which failure of a server this is for routes, see `routing.failures`; empty: none that another server avoids."""
 
     def __init__(
         self,
@@ -171,6 +173,7 @@ class NotConfigured(GatewayError):
     """The request needs a configuration field that the operator has not set; `field` names it."""
 
     status, code, title = 409, "not_configured", "Not configured"
+    failure = "not_configured"
 
 
 class Conflict(GatewayError):
@@ -216,7 +219,17 @@ class StorageUnavailable(GatewayError):
 
 
 class EngineError(GatewayError):
-    """The engine failed or refused the request; `detail` contains its error text."""
+    """The engine failed or refused the request; `detail` contains its error text.
+
+    `failure` replaces the failure of the class.
+    """
+
+    failure = "failed"
+
+    def __init__(self, detail: str, *, failure: str = "", **options: Any) -> None:
+        super().__init__(detail, **options)
+        if failure:
+            self.failure = failure
 
 
 class EngineRejected(EngineError):
@@ -226,6 +239,7 @@ class EngineRejected(EngineError):
     """
 
     status, code, title = 400, "engine_rejected", "The engine refuses the request"
+    failure = "rejected"
 
     def __init__(
         self, detail: str, *, engine_code: str | None = None, param: str | None = None, **options: Any
@@ -239,12 +253,14 @@ class ContentBlocked(EngineRejected):
     """The engine refuses the request because of its content policy."""
 
     code, title = "content_blocked", "Blocked by the engine's content policy"
+    failure = "content_blocked"
 
 
 class EngineRateLimited(EngineError):
     """The engine limits the rate of requests."""
 
     status, code, title, temporary = 429, "engine_rate_limited", "The engine is rate limited", True
+    failure = "rate_limited"
 
 
 class EngineUnavailable(EngineError):
@@ -257,9 +273,11 @@ class EngineTimeout(EngineError):
     """The engine took longer than `IMAGE_ENGINE_TIMEOUT`."""
 
     status, code, title = 504, "engine_timeout", "The engine took too long"
+    failure = "timeout"
 
 
 class Interrupted(EngineError):
     """The function ended while the engine worked: the images are lost, and may have been charged."""
 
     status, code, title = 502, "interrupted", "Interrupted"
+    failure = ""

@@ -29,6 +29,8 @@ class JobMetrics:
 
     job_id: str
     kind: str
+    connection: str = ""
+    route: str = ""
     engine: str = ""
     model: str = ""
     outcome: str = "failed"
@@ -58,8 +60,8 @@ class JobMetrics:
         """Write the log line and the metrics; call it once, when the job has ended."""
         self.total_ms = round((time.perf_counter() - self._started) * 1000, 1)
         numbers = {name: getattr(self, name) for name in _UNITS}
-        properties = {"job_id": self.job_id, "kind": self.kind, "engine": self.engine, "model": self.model,
-                 "outcome": self.outcome, "code": self.code}  # fmt: skip
+        properties = {"job_id": self.job_id, "kind": self.kind, "connection": self.connection, "route": self.route,
+                 "engine": self.engine, "model": self.model, "outcome": self.outcome, "code": self.code}  # fmt: skip
         logger.info("job", extra={**properties, **numbers})
         metrics = {
             "_aws": {
@@ -67,12 +69,12 @@ class JobMetrics:
                 "CloudWatchMetrics": [
                     {
                         "Namespace": NAMESPACE,
-                        "Dimensions": [["engine", "outcome"]],
+                        "Dimensions": [["connection", "outcome"]],
                         "Metrics": [{"Name": name, "Unit": unit} for name, unit in _UNITS.items()],
                     }
                 ],
             },
-            "engine": self.engine,
+            "connection": self.connection,
             "outcome": self.outcome,
             **numbers,
         }

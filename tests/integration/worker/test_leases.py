@@ -41,7 +41,7 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     orphaned = run(worker.gateway.jobs.get(job_id))
     assert orphaned
     form = run(worker.gateway._job_inputs.load(orphaned))[0]
-    destination = run(worker.gateway.router.of_job(orphaned))
+    destination = run(worker.gateway.router.of_run(orphaned))
     run(worker.gateway.executor.execute(orphaned, destination, form, remaining=lambda: 60.0))
     assert count_requests(comfyui, "/prompt") == 1
 
@@ -74,7 +74,7 @@ def test_a_crashed_job_whose_next_holder_dies_too_is_interrupted(
     """The engine that may have been paid is remembered, although the configuration names another one by now."""
     job_id = orphaned_job(worker, "openai")
     comfyui = generate_with(openai_deployment, serve, "comfyui", **CHECKPOINT.fields("COMFYUI"))
-    engine = run(worker.gateway.router.of_job(worker.job(job_id))).engine
+    engine = run(worker.gateway.router.of_run(worker.job(job_id))).engine
     assert run(worker.gateway.jobs.lease(job_id, "another dead holder", -10, engine))
 
     worker.process_queue()

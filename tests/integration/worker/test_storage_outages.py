@@ -31,7 +31,7 @@ def store_images_without_a_record(worker: WorkerDeployment, n: int = 1) -> Job:
     lease = run(worker.gateway.jobs.lease(job_id, "a dead holder", -10, "openai"))
     assert lease
     form = run(worker.gateway._job_inputs.load(lease.job))[0].model_copy(update={"n": n})
-    destination = run(worker.gateway.router.of_job(lease.job))
+    destination = run(worker.gateway.router.of_run(lease.job))
     run(worker.gateway.executor.execute(lease.job.model_copy(), destination, form, remaining=lambda: 60.0))
     return worker.job(job_id)
 

@@ -10,8 +10,11 @@ from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
+from image_gateway.routing.cooldown import Cooldowns
+from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
+from image_gateway.slots.store import SlotStore
 from tests.unit.jobs.job_records import Clock
 from tests.unit.jobs.submission_fakes import (
     FakeConfigs,
@@ -94,6 +97,7 @@ def make_submission(
             queue=cast("JobQueue", queue),
             images=ImageStore(aws, changed),
             router=Router(cast("ConfigStore", configs)),
+            rounds=Rounds(lambda: Cooldowns(aws, changed), lambda: SlotStore(aws, changed)),
             executor=cast("JobExecutor", executor),
             announcements=Announcements(jobs, cast("JobEvents", events), Settlement(jobs, None)),
             sleep=time.sleep,

@@ -87,6 +87,10 @@ def lambda_handler(app: FastAPI) -> Handler:
     return handler
 
 
+CONNECTION_HEADER = "x-image-gateway-connection"
+"""Header with the name of the connection that a job has used. It is on every response about a job, also on errors."""
+
+
 class RequestLog:
     """Logs each request in one line, adds its id to the response, and turns an unexpected exception into a response."""
 
@@ -104,9 +108,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                # The OpenAI API's name of this header, which OpenAI's SDKs read.
-                id_header = [(b"x-request-id", id_.encode())] if id_ else []
-                message = {**message, "headers": [*message.get("headers", ()), *id_header]}
+                # The OpenAI API's name of the first header, which OpenAI's SDKs read.
+                added = {"x-request-id": id_, CONNECTION_HEADER: getattr(request.state, "connection", "")}
+                headers = [(name.encode(), value.encode()) for name, value in added.items() if value]
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
             await send(message)
 
         try:

@@ -149,6 +149,7 @@ class HttpSubmission:
         await self._gateway.submission.expect_retry_of_unanswered(job, self._unmarked)
 
     def _accepted(self, job: Job) -> Response:
+        self._waiting.show_connection(job)
         info = job_info(job, self._gateway.images, self._principal)
         headers = {"Location": self.location.format(id=job.id), **self._preference_applied("respond-async")}
         return JSONResponse(info.model_dump(mode="json", exclude_none=True), 202, headers)

@@ -19,6 +19,7 @@ from image_gateway.api.routing import GatewayDep, async_dependency
 from image_gateway.errors import EngineTimeout
 from image_gateway.models.images import Problem
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import connection_of
 from image_gateway.settings import Settings
 
 MAX_REDIRECTS = 9
@@ -123,7 +124,13 @@ class Waiting:
             seconds: how long the caller wants to wait; None for as long as possible.
         """
         allowed = self.max_seconds if seconds is None else min(self.max_seconds, seconds)
-        return await self._submission.wait(job, remaining_seconds(self._event, allowed))
+        job = await self._submission.wait(job, remaining_seconds(self._event, allowed))
+        self.show_connection(job)
+        return job
+
+    def show_connection(self, job: Job) -> None:
+        """Name, in the response's headers, the connection that a job has used or will use, if that is known."""
+        self._request.state.connection = connection_of(job)
 
     def redirect(
         self,

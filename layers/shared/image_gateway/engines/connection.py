@@ -25,6 +25,7 @@ class Connection:
             because not every reader of an error may know the address.
         access: what a named connection says of its server; None for the configuration's own.
         sleep: waits for a number of seconds.
+        repeats: whether a request that failed at no cost is sent again to the same server.
     """
 
     client: httpx.AsyncClient
@@ -34,6 +35,7 @@ class Connection:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     url_field: str = "the engine's URL"
     access: ServerAccess | None = None
+    repeats: bool = True
     convert_image: ImageConverter = field(kw_only=True)
 
     def not_set(self, field: str, member: str, more: str = "") -> NotConfigured:

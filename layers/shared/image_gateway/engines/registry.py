@@ -24,6 +24,7 @@ class EngineEntry:
             than two.
         resumes_runs: whether a restarted job finds its own earlier run, so that nothing is paid twice.
         can_stop: whether a job's run can be stopped, by the job's id or by the process that waits for it.
+        takes_masks: whether an edit can be limited by a mask.
     """
 
     module: str
@@ -35,6 +36,7 @@ class EngineEntry:
     input_copies: int = 2
     resumes_runs: bool = False
     can_stop: bool = False
+    takes_masks: bool = True
 
 
 REGISTRY: dict[str, EngineEntry] = {
@@ -58,7 +60,12 @@ REGISTRY: dict[str, EngineEntry] = {
         can_stop=True,
     ),
     "gemini": EngineEntry(
-        "gemini", "GeminiEngine", "IMAGES_GEMINI_API_BASE_URL", "IMAGES_GEMINI_API_KEY", input_copies=5
+        "gemini",
+        "GeminiEngine",
+        "IMAGES_GEMINI_API_BASE_URL",
+        "IMAGES_GEMINI_API_KEY",
+        input_copies=5,
+        takes_masks=False,
     ),
 }
 

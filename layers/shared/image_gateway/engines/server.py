@@ -14,6 +14,7 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.downloads import download_with_retries
 from image_gateway.engines.error_text import find_message, one_line
 from image_gateway.engines.json_body import JsonBody
+from image_gateway.engines.refusals import refusal
 from image_gateway.engines.response import NOT_JSON, EngineResponse
 from image_gateway.engines.unreachable import is_permanent, unreachable_reason
 from image_gateway.errors import (
@@ -160,7 +161,9 @@ class EngineServer:
             except (EngineRateLimited, EngineUnavailable) as error:
                 wait = error.retry_after if error.retry_after is not None else 0.25 * 2**attempt
                 too_long = wait > min(_MAX_RETRY_WAIT_SECONDS, self._seconds_left())
-                if error.may_have_cost or error.permanent or attempt == _MAX_RETRIES or too_long:
+                # Questions about what was paid for are repeated in any case.
+                is_last = attempt == _MAX_RETRIES or not (self.connection.repeats or method == "GET")
+                if error.may_have_cost or error.permanent or is_last or too_long:
                     raise
                 await self.connection.sleep(wait)
         raise AssertionError("unreachable")
@@ -173,7 +176,8 @@ class EngineServer:
 
     def _unreachable(self, reason: str, *, may_have_cost: bool = False, permanent: bool = False) -> EngineUnavailable:
         detail = f"{self.name} cannot be reached ({reason}): check {self.connection.url_field}"
-        return EngineUnavailable(detail, may_have_cost=may_have_cost, permanent=permanent)
+        failure = "" if may_have_cost else "unreachable"
+        return EngineUnavailable(detail, failure=failure, may_have_cost=may_have_cost, permanent=permanent)
 
     def _timeout_text(self) -> str:
         return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
@@ -242,7 +246,7 @@ class EngineServer:
         if status == 429:
             return EngineRateLimited(detail, retry_after=wait)
         if status in (401, 403):
-            return EngineRejected(f"{detail} (check the engine's key in the configuration)")
+            return EngineRejected(f"{detail} (check the engine's key in the configuration)", failure="refused_key")
         if status in (404, 405) and not (paid and _MISSING_RESOURCE.search(detail)):
             detail += f" ({self.url_hint})"
         if 400 <= status < 500:
@@ -250,9 +254,10 @@ class EngineServer:
             error = error if isinstance(error, dict) else {}
             param = error.get("param")
             field = (self.safe_line(param) or None) if isinstance(param, str) else None
-            return EngineRejected(detail, engine_code=error.get("code"), param=field, field=field)
+            failure = refusal(status, detail, error)
+            return EngineRejected(detail, failure=failure, engine_code=error.get("code"), param=field, field=field)
         if status == 503:
-            return EngineUnavailable(detail, retry_after=wait)
+            return EngineUnavailable(detail, failure="unavailable", retry_after=wait)
         if status == 504:
             return EngineTimeout(detail, may_have_cost=paid, outstanding=True)
         return EngineUnavailable(detail, may_have_cost=paid, outstanding=status in _LOST)

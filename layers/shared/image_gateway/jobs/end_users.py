@@ -2,24 +2,25 @@
 
 from collections.abc import Mapping
 
-from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import MAX_END_USER, CreateImageForm, EditImageForm
+from image_gateway.routing.plan import Plan
 
 
 def with_end_user(
-    form: CreateImageForm | EditImageForm, engine: str, config: ImagesConfig, headers: Mapping[str, str]
+    form: CreateImageForm | EditImageForm, plan: Plan, headers: Mapping[str, str]
 ) -> CreateImageForm | EditImageForm:
     """Return a form whose `user` is the value of the configured header.
 
-    It is unchanged if it names a user, if the engine does not support users, or if the value cannot be one.
+    It is unchanged if it names a user, if no engine of the request supports users, or if the value cannot be one.
 
     Args:
         form: the request.
-        engine: the request's engine.
-        config: names the header, if any.
+        plan: where the request may go; the configuration names the header, if any.
         headers: the request's headers; their names are compared without regard to case.
     """
-    if not config.IMAGE_USER_HEADER or form.user is not None or engine != "openai":
+    config = plan.first.for_all
+    supported = any(destination.engine == "openai" for destination in plan.destinations)
+    if not config.IMAGE_USER_HEADER or form.user is not None or not supported:
         return form
     name = config.IMAGE_USER_HEADER.lower()
     value = next((value.strip() for key, value in headers.items() if key.lower() == name), "")

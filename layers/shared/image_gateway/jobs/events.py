@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from image_gateway.aws import Aws, AwsError
 from image_gateway.models.jobs import Job
 from image_gateway.models.money import format_usd
+from image_gateway.routing.destination import connection_of
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -61,9 +62,8 @@ class JobEvents:
 
 def _detail(job: Job, bucket: str) -> str:
     # An error's detail contains the engine's error text, which may quote the prompt.
-    fields = job.model_dump(
-        mode="json", include={"id", "kind", "owner", "channel", "status", "engine", "model", "batch", "line"}
-    )
+    included = {"id", "kind", "owner", "channel", "status", "engine", "model", "route", "batch", "line"}
+    fields = job.model_dump(mode="json", include=included) | {"connection": connection_of(job)}
     return json.dumps(
         {
             **{name: value for name, value in fields.items() if value not in (None, "")},

@@ -7,7 +7,7 @@ from dataclasses import replace
 from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import Engine, EngineImage, EngineResult, ImageRequest, InputImage
 from image_gateway.engines.result_limits import limit_result
-from image_gateway.errors import EngineUnavailable, GatewayError, Interrupted
+from image_gateway.errors import EngineRejected, EngineUnavailable, GatewayError, Interrupted
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.provenance import lost_mark_warnings, marked
 from image_gateway.images.sniff import sniff
@@ -15,13 +15,14 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.engine_request import build_engine_request, size_warnings
 from image_gateway.jobs.pricing import actual_cost
-from image_gateway.jobs.prompt_rewriting import PromptWriterFactory, rewrite_prompt
+from image_gateway.jobs.prompt_rewriting import PromptRewriter, PromptWriterFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobImage
 from image_gateway.models.sizes import has_proportion
 from image_gateway.routing.destination import Destination
+from image_gateway.routing.failures import UNSUPPORTED
 from image_gateway.telemetry import JobMetrics
 
 ImageContents = dict[str, bytes]
@@ -43,7 +44,7 @@ class JobExecutor:
     ) -> None:
         self._images = images
         self._engine = engine
-        self._prompt_writer = prompt_writer
+        self._rewriter = PromptRewriter(prompt_writer)
         self._formats = formats
 
     async def execute(
@@ -73,12 +74,20 @@ class JobExecutor:
             EngineError: no image was made.
             StorageUnavailable: no image could be stored.
         """
-        metrics = JobMetrics(job.id, job.kind)
-        config = destination.config
+        metrics = JobMetrics(
+            job.id,
+            job.kind,
+            connection=destination.connection,
+            route=job.route,
+            engine=destination.engine,
+            model=destination.model or "",
+        )
+        config = destination.for_all
         try:
             destination.require_enabled()
-            metrics.engine = job.engine = destination.engine
-            metrics.model = job.model = destination.model or ""
+            destination.record_in(job)
+            if mask and destination.refuses_masks:
+                raise EngineRejected(f"{destination.engine} does not support masks", failure=UNSUPPORTED)
             engine = self._engine(destination)
             request = build_engine_request(form, destination, job.id, images)
             request = replace(request, mask=mask)
@@ -120,7 +129,7 @@ class JobExecutor:
         """Generate, from a rewritten prompt where that is switched on. If rewriting fails, the result has a warning."""
         if not config.ENABLE_IMAGE_PROMPT_GENERATION:
             return await engine.generate(request)
-        text, warning = await rewrite_prompt(request.prompt, config, self._prompt_writer)
+        text, warning = await self._rewriter.rewrite(request.job_id, request.prompt, config)
         result = await engine.generate(replace(request, prompt=text or request.prompt))
         if text:
             result.images = [replace(image, revised_prompt=image.revised_prompt or text) for image in result.images]

@@ -16,6 +16,7 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
+from image_gateway.routing.router import Router
 
 
 class JobInputs:
@@ -25,20 +26,23 @@ class JobInputs:
         objects: stores the unresolved texts of images.
         images: stores input images.
         inputs: resolves texts to images.
+        router: knows which models are routes.
     """
 
-    def __init__(self, objects: ObjectStore, images: ImageStore, inputs: ImageInputs) -> None:
+    def __init__(self, objects: ObjectStore, images: ImageStore, inputs: ImageInputs, router: Router) -> None:
         self._objects = objects
         self._images = images
         self._inputs = inputs
+        self._router = router
 
     async def attach_request(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
-        """Set the request of a job. The texts of images, which can have any length, are stored in the bucket.
+        """Set the request of a new job, and its route. The texts of images, which may be long, go to the bucket.
 
         Raises:
-            StorageUnavailable: the bucket does not accept them.
+            StorageUnavailable: the bucket does not accept them, or the configuration cannot be read.
         """
         job.request = form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"})
+        await self._router.accept(job, form.model)
         if isinstance(form, EditImageForm):
             key = _unresolved_key(job)
             await self._objects.put_json(key, {"image": form.image, "mask": form.mask})

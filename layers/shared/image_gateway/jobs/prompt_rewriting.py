@@ -12,8 +12,34 @@ SYSTEM_PROMPT = (
     "keeping everything it asks for: subject, style, words to be shown. Answer with the prompt alone."
 )
 
+_MAX_REMEMBERED = 16
+"""How many rewritten prompts are remembered: more than the jobs that a process runs at the same time."""
+
 PromptWriterFactory = Callable[[str, ImagesConfig], PromptWriter]
 """Creates the prompt writer for an engine's name and a configuration."""
+
+
+class PromptRewriter:
+    """Rewrites the prompts of jobs, each once, though a route may pass the job on to other targets.
+
+    Args:
+        create_writer: creates the engine's prompt writer.
+    """
+
+    def __init__(self, create_writer: PromptWriterFactory) -> None:
+        self._create_writer = create_writer
+        self._rewritten: dict[str, str] = {}
+
+    async def rewrite(self, job_id: str, prompt: str, config: ImagesConfig) -> tuple[str | None, str | None]:
+        """Rewrite the prompt of a job, as `rewrite_prompt`."""
+        if text := self._rewritten.get(job_id):
+            return text, None
+        text, warning = await rewrite_prompt(prompt, config, self._create_writer)
+        if text:
+            while len(self._rewritten) >= _MAX_REMEMBERED:
+                self._rewritten.pop(next(iter(self._rewritten)))
+            self._rewritten[job_id] = text
+        return text, warning
 
 
 async def rewrite_prompt(

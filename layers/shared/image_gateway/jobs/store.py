@@ -21,6 +21,7 @@ from image_gateway.jobs.job_item import build_item, is_same_write, lease_attribu
 from image_gateway.jobs.record_size import truncate_to_fit
 from image_gateway.metering.ledger import Ledger, Reservation, Write
 from image_gateway.models.jobs import OPEN_STATUSES, Job, Status, utc_now
+from image_gateway.routing.destination import Destination
 from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class JobStore:
         seconds: float,
         engine: str = "",
         *,
-        model: str | None = None,
+        destination: Destination | None = None,
         spare: Remaining | None = None,
     ) -> Lease | None:
         """Lease a job that is queued, or that is running under a lease that has expired.
@@ -199,8 +200,8 @@ class JobStore:
             job_id: the job.
             holder: identifies the new holder.
             seconds: the duration of the lease.
-            engine: the engine of the new attempt.
-            model: the model of the new attempt; None: that of the job.
+            engine: the engine of the new attempt, if it has no destination.
+            destination: where the new attempt goes. A running job is leased only for where it went before.
             spare: returns the seconds in which the write is tried again if it is not known whether the table has it.
                 By default it is not tried again.
 
@@ -224,7 +225,13 @@ class JobStore:
         if previous_status == "running":
             condition += " AND lease_until < :now"
             values[":now"] = {"N": str(int(self._clock()))}
-        job.engine, job.model = engine, job.model if model is None else model
+        previous = (job.engine, job.connection, job.target)
+        if destination is None:
+            job.engine = engine
+        else:
+            destination.record_in(job)
+            if previous_status == "running" and previous != (job.engine, job.connection, job.target):
+                return None
         job.status, job.attempts, job.started_at = "running", job.attempts + 1, utc_now()
         put = {
             "Item": self._item(job) | lease_attributes(holder, self._clock() + seconds),
@@ -242,6 +249,22 @@ class JobStore:
                 leased = await persist(lambda: self._write(put), spare)
         return Lease(job, previous_engine if previous_status == "running" else None) if leased else None
 
+    async def move(self, job: Job, holder: str, seconds: float) -> bool:
+        """Record that a job that `holder` has leased goes to another destination now, before that may be paid.
+
+        Args:
+            job: the job, running, with its new engine and connection.
+            holder: who holds its lease.
+            seconds: for how long the lease goes on.
+
+        Returns:
+            False if `holder` no longer has the lease.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        return await self._write_held(self._item(job) | lease_attributes(holder, self._clock() + seconds), holder)
+
     async def finish(self, job: Job, holder: str) -> bool:
         """Store the completion of a job that `holder` has leased, or put the job back into the queue.
 
@@ -256,14 +279,7 @@ class JobStore:
         # A time that an earlier call has set stays, so that a write of that call is recognized.
         job.finished_at = (job.finished_at or utc_now()) if job.ended else None
         truncate_to_fit(job)
-        return await self._write(
-            {
-                "Item": self._item(job),
-                "ConditionExpression": "#status = :running AND lease_holder = :holder",
-                "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": {":running": {"S": "running"}, ":holder": {"S": holder}},
-            }
-        )
+        return await self._write_held(self._item(job), holder)
 
     async def end(self, job: Job, *, expected_status: str) -> bool:
         """Store the completion of a job whoever holds its lease, as a cancellation or a dead letter does.
@@ -351,6 +367,17 @@ class JobStore:
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
         return build_item(job, self._clock() + self._retention_seconds)
+
+    async def _write_held(self, item: "dict[str, AttributeValueTypeDef]", holder: str) -> bool:
+        """Write the item of a job that `holder` has leased; return False if it no longer has the lease."""
+        return await self._write(
+            {
+                "Item": item,
+                "ConditionExpression": "#status = :running AND lease_holder = :holder",
+                "ExpressionAttributeNames": {"#status": "status"},
+                "ExpressionAttributeValues": {":running": {"S": "running"}, ":holder": {"S": holder}},
+            }
+        )
 
     async def _write(self, put: dict[str, Any]) -> bool:
         """Write an item; return False where its condition fails because of another write."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining, may_be_done, time_limit
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.errors import GatewayError, InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
@@ -22,12 +22,15 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
 from image_gateway.jobs.pricing import expected_micros
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
+from image_gateway.jobs.route_attempts import run_round, start_next
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried, remember_unanswered
 from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
 from image_gateway.routing.destination import Destination
+from image_gateway.routing.plan import Plan
+from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 
@@ -55,6 +58,7 @@ class Submission:
         queue: sends jobs to the worker.
         images: stores the input images of queued jobs.
         router: decides where requests go.
+        rounds: order the targets of routes.
         executor: executes jobs inline.
         announcements: publishes completions.
         sleep: waits, in seconds.
@@ -69,6 +73,7 @@ class Submission:
         queue: JobQueue,
         images: ImageStore,
         router: Router,
+        rounds: Rounds,
         executor: JobExecutor,
         announcements: Announcements,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -79,6 +84,7 @@ class Submission:
         self._queue = queue
         self._images = images
         self._router = router
+        self._rounds = rounds
         self._executor = executor
         self._announcements = announcements
         self._withdrawal = Withdrawal(jobs, announcements)
@@ -92,8 +98,8 @@ class Submission:
         channel: Channel = "images",
         *,
         remaining: Remaining | None = None,
-    ) -> Destination:
-        """Return where a request goes, provided that its caller may send it there.
+    ) -> Plan:
+        """Return where a request may go, provided that its caller may send it there.
 
         Args:
             form: the request.
@@ -104,23 +110,30 @@ class Submission:
         Raises:
             Disabled: generation or editing is switched off.
             Forbidden: the caller may not use that engine or that model.
+            NotConfigured: no target of the route can be used.
             InvalidRequest: the engine does not support the output format, and no image can be converted to it.
             StorageUnavailable: the configuration cannot be read.
         """
         edit = isinstance(form, EditImageForm)
         left = remaining or self._countdown()
-        destination = await self._router.find(
+        plan = await self._router.find(
             form.model,
             edit=edit,
             # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
-            allow_engine_prefix=channel == "openai",
+            allow_prefix=channel == "openai",
             remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS,
         )
-        principal.require(destination.engine, destination.model, connection=destination.connection)
-        if channel == "openai" and form.output_format == "gif" and destination.engine != "openai":
-            message = f"output_format: {destination.engine} does not support gif: choose png, jpeg or webp"
+        if problem := plan.usable[0].problem:
+            raise problem
+        for destination in plan.destinations:
+            principal.require(
+                destination.engine, destination.model, connection=destination.connection, route=plan.route
+            )
+        engines = {destination.engine: None for destination in plan.destinations}
+        if channel == "openai" and form.output_format == "gif" and "openai" not in engines:
+            message = f"output_format: {' and '.join(engines)} does not support gif: choose png, jpeg or webp"
             raise InvalidRequest(message, field="output_format")
-        return destination
+        return plan
 
     async def submit(
         self,
@@ -176,27 +189,29 @@ class Submission:
         if earlier:
             return earlier
         remaining = remaining or self._countdown()
-        destination = await self.admit(form, principal, channel, remaining=remaining)
-        form = with_end_user(form, destination.engine, destination.config, headers or {})
+        plan = await self.admit(form, principal, channel, remaining=remaining)
+        first = plan.first
+        form = with_end_user(form, plan, headers or {})
         images, mask = await load_inputs() if load_inputs else ((), None)
         job = Job(
             id=new_job_id(),
             kind="edit" if isinstance(form, EditImageForm) else "generation",
             owner=principal.owner,
             channel=channel,
-            engine=destination.engine,
-            model=destination.model or "",
+            route=plan.route,
+            catalogue=plan.catalogue,
             # The permissions of a limited token were checked for this engine and model only.
-            pinned=destination.named or principal.is_limited,
-            response_format=response_format or destination.config.IMAGE_RESPONSE_FORMAT,
+            pinned=not plan.route and (first.named or principal.is_limited),
+            response_format=response_format or first.for_all.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
-            reserved=expected_micros(destination, form) or 0,
+            reserved=max(expected_micros(destination, form) or 0 for destination in plan.usable),
         )
-        inline = not queue and self._fits_inline(destination, form.n or 1, spent())
+        first.record_in(job)
+        inline = not queue and self._fits_inline(plan, form.n or 1, spent())
         if inline or not self._settings.queue_url:
             return await self._run_inline(
                 job,
-                destination,
+                plan,
                 form,
                 images,
                 mask=mask,
@@ -245,20 +260,20 @@ class Submission:
         end = self._clock() + self._settings.function_timeout_seconds
         return lambda: end - self._clock()
 
-    def _fits_inline(self, destination: Destination, n: int, spent: float) -> bool:
-        """Whether a job ends within the request, even if its engine takes as long as its timeout allows."""
+    def _fits_inline(self, plan: Plan, n: int, spent: float) -> bool:
+        """Whether a job ends within the request, even if all engines take as long as their timeouts allow."""
         # A server with limited concurrency has slots, which only the worker assigns.
-        if destination.max_concurrent is not None:
+        if any(destination.max_concurrent is not None for destination in plan.usable):
             return False
-        waiting = destination.config.IMAGE_ENGINE_TIMEOUT * n if destination.entry.has_own_queue else 0
-        seconds = destination.max_seconds + waiting
+        queues = [each.config.IMAGE_ENGINE_TIMEOUT * n for each in plan.usable if each.entry.has_own_queue]
+        seconds = plan.max_seconds + sum(queues)
         limit = self._settings.inline_seconds
         return seconds <= limit and seconds + spent <= limit + _START_TOLERANCE_SECONDS
 
     async def _run_inline(
         self,
         job: Job,
-        destination: Destination,
+        plan: Plan,
         form: CreateImageForm | EditImageForm,
         images: Sequence[InputImage],
         *,
@@ -274,6 +289,9 @@ class Submission:
         """
         holder = uuid.uuid4().hex
         lease_seconds = self._settings.function_timeout_seconds
+        lease_ends = self._clock() + lease_seconds
+        round_ = await self._rounds.begin(plan)
+        destination = await start_next(round_, job)
         try:
             earlier = await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder)
         except StorageUnavailable as error:
@@ -284,16 +302,26 @@ class Submission:
         if earlier:
             return earlier
         scheduling = asyncio.create_task(self._schedule_recovery(job, lease_seconds))
-        await run_attempt(
-            self._executor,
-            job,
-            destination,
-            form,
-            images,
-            mask=mask,
-            contents=contents,
-            remaining=lambda: storing() - _RECORD_SECONDS,
-        )
+
+        async def attempt(destination: Destination) -> GatewayError | None:
+            return await run_attempt(
+                self._executor,
+                job,
+                destination,
+                form,
+                images,
+                mask=mask,
+                contents=contents,
+                remaining=lambda: storing() - _RECORD_SECONDS,
+            )
+
+        async def choose(usable: list[Destination]) -> Destination | None:
+            return usable[0] if storing() > usable[0].max_seconds else None
+
+        async def move() -> bool:
+            return await self._jobs.move(job, holder, lease_ends - self._clock())
+
+        await run_round(round_, job, destination, attempt=attempt, choose=choose, move=move, clock=self._clock)
         self._announcements.expect(job)
         try:
             # While there is time for a response, it does not wait for the record: the worker can complete it.

@@ -5,6 +5,7 @@ from image_gateway.images.store import ImageStore
 from image_gateway.jobs import queries
 from image_gateway.models.images import ImageInfo, JobInfo, JobPage, JobProblem
 from image_gateway.models.jobs import Job
+from image_gateway.routing.destination import connection_of
 
 MAX_PAGE_BYTES = 4_000_000
 """Maximum size of a page of jobs, as a JSON string in the function's response. Lambda's limit for that is 6 MB."""
@@ -50,6 +51,9 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
         owner=job.owner if principal.role >= Role.ADMIN else None,
         engine=job.engine or None,
         model=job.model or None,
+        connection=connection_of(job) or None,
+        route=job.route or None,
+        tried=job.tried,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

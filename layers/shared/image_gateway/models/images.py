@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.models.fields import one_of
-from image_gateway.models.jobs import JobCost, Kind, Status
+from image_gateway.models.jobs import JobCost, JobTry, Kind, Status
 from image_gateway.models.money import Usd
 
 
@@ -116,6 +116,11 @@ class JobInfo(BaseModel):
     owner: str | None = Field(None, description="Owner of the job; shown to administrators.")
     engine: str | None = Field(None, description="The engine of the job.")
     model: str | None = Field(None, description="The engine's name of the model.")
+    connection: str | None = Field(None, description="The connection that the last attempt used.")
+    route: str | None = Field(None, description="The route that the request named.")
+    tried: list[JobTry] = Field(
+        [], exclude_if=lambda tried: not tried, description="The attempts at the route's targets, in their order."
+    )
     created_at: datetime
     started_at: datetime | None = Field(None, description="Start of the last attempt.")
     finished_at: datetime | None = None

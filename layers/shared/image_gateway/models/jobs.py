@@ -66,6 +66,15 @@ class JobCost(BaseModel):
     )
 
 
+class JobTry(BaseModel):
+    """An attempt at one target of a job's route, or a target that was passed over."""
+
+    connection: str = Field(description="The connection.")
+    model: str = Field("", description="Its model, or the name of its workflow.")
+    code: str = Field("", description="The code of the error; `cooling` or `no_slot`: it was not asked; empty: none.")
+    milliseconds: int = Field(0, description="How long the attempt took.")
+
+
 class Job(BaseModel):
     """One request and its outcome.
 
@@ -84,7 +93,13 @@ class Job(BaseModel):
         input_bytes: size of the inputs and the mask together, None where it is unknown.
         batch: id of the batch, for a job of a request file.
         line: its line in the request file.
-        pinned: the job runs on its `engine` with its `model`, even if the configuration has changed.
+        pinned: the job runs on its `engine` with its `model`, even if the configuration has changed. A job with a
+            route stays at its `target`.
+        connection: the connection of the catalogue that the last attempt used; empty: fields of the configuration.
+        route: the route that does the job; empty if it names none.
+        catalogue: the hash of the catalogue that the job was accepted with, if it has a route or a connection.
+        target: the number of the route's target that the last attempt used, from 0.
+        tried: the attempts at the route's targets, of all attempts at the job.
         response_format: likewise a `ResponseFormat`, of the OpenAI channel's response.
         attempts: number of attempts that have started.
         not_before: no worker starts the queued job before this time.
@@ -114,6 +129,11 @@ class Job(BaseModel):
     engine: str = ""
     model: str = ""
     pinned: bool = False
+    connection: str = ""
+    route: str = ""
+    catalogue: str = ""
+    target: int | None = None
+    tried: list[JobTry] = []
     response_format: str = "b64_json"
     attempts: int = 0
     not_before: datetime | None = None

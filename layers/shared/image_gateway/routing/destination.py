@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.timeouts import max_engine_seconds
 from image_gateway.engines import REGISTRY, EngineEntry, default_connection, field_for
-from image_gateway.errors import Disabled
+from image_gateway.errors import Disabled, GatewayError
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.jobs import Job
 from image_gateway.models.prices import PriceRow
 
 
@@ -16,25 +17,49 @@ class Destination:
     """Where a job goes.
 
     Attributes:
-        engine: the name of the engine.
+        engine: the name of the engine; empty if that is not known.
         model: the name that the model has at the engine; None for the engine's default.
         config: the configuration that is valid there.
+        deployment: the configuration of the deployment, if that is another one.
         edit: whether the job is an edit.
         named: whether the request named the engine. If so, a later change of the configuration does not change it.
         price_rows: the operator's prices.
+        stored_connection: the name of a connection of the catalogue; empty for the fields of the configuration.
+        slots: how many jobs the connection allows on its server at once; None for the engine's default.
+        target: the number of the target in its route, from 0; None if there is no route.
+        workflow: the name of the workflow; None for the configured one.
+        weight: the share of a route's requests.
+        refuses_masks: whether an edit with a mask does not go there, because other targets of the route take masks.
+        repeats: whether a request that failed at no cost is sent there again.
+        problem: why no request can go there; None if one can.
     """
 
     engine: str
     model: str | None
     config: ImagesConfig = field(repr=False)
+    deployment: ImagesConfig | None = field(default=None, repr=False)
     edit: bool = False
     named: bool = False
     price_rows: Sequence[PriceRow] = ()
+    stored_connection: str = ""
+    slots: int | None = None
+    target: int | None = None
+    workflow: str | None = None
+    weight: int = 1
+    refuses_masks: bool = False
+    repeats: bool = True
+    problem: GatewayError | None = None
 
     @property
     def connection(self) -> str:
         """The name of the server's connection."""
-        return default_connection(self.engine, edit=self.edit)
+        return self.stored_connection or default_connection(self.engine, edit=self.edit)
+
+    @property
+    def key(self) -> str:
+        """What has failed if requests fail there: the connection, with the model or workflow."""
+        detail = self.model or self.workflow
+        return f"{self.connection}/{detail}" if detail else self.connection
 
     @property
     def entry(self) -> EngineEntry:
@@ -48,7 +73,7 @@ class Destination:
     @property
     def max_concurrent(self) -> int | None:
         """How many jobs the server runs at once; None: no limit."""
-        return self.entry.max_concurrent
+        return self.entry.max_concurrent if self.slots is None else self.slots
 
     @property
     def server(self) -> str:
@@ -66,13 +91,23 @@ class Destination:
         """How long a job may take there, in seconds, including the rewriting of its prompt."""
         return max_engine_seconds(self.config)
 
+    @property
+    def for_all(self) -> ImagesConfig:
+        """The configuration of the deployment: what does not depend on the server."""
+        return self.deployment or self.config
+
+    def record_in(self, job: Job) -> None:
+        """Record in a job that it goes, or went, to this destination."""
+        job.engine, job.model = self.engine, self.model or ""
+        job.connection, job.target = self.stored_connection, self.target
+
     def require_enabled(self) -> None:
         """Check that the configuration enables the operation.
 
         Raises:
             Disabled: generation or editing is switched off.
         """
-        require_enabled(self.config, edit=self.edit)
+        require_enabled(self.for_all, edit=self.edit)
 
 
 def configured_engine(config: ImagesConfig, *, edit: bool) -> str:
@@ -80,10 +115,15 @@ def configured_engine(config: ImagesConfig, *, edit: bool) -> str:
     return config.IMAGE_EDIT_ENGINE if edit else config.IMAGE_GENERATION_ENGINE
 
 
+def configured_model(config: ImagesConfig, *, edit: bool) -> str:
+    """Return the configured model for generation or for edits, which may be the name of a route; empty if unset."""
+    return config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
+
+
 def configured_destination(config: ImagesConfig, *, edit: bool) -> Destination:
-    """Return where requests go that name no model."""
-    default = config.IMAGE_EDIT_MODEL if edit else config.IMAGE_GENERATION_MODEL
-    return Destination(engine=configured_engine(config, edit=edit), model=default or None, config=config, edit=edit)
+    """Return where requests go that name no model, unless the configured model is a route."""
+    model = configured_model(config, edit=edit) or None
+    return Destination(engine=configured_engine(config, edit=edit), model=model, config=config, edit=edit)
 
 
 def server_url(config: ImagesConfig, engine: str, *, edit: bool) -> str | None:
@@ -111,3 +151,10 @@ def require_enabled(config: ImagesConfig, *, edit: bool) -> None:
         raise Disabled("Image editing is switched off (ENABLE_IMAGE_EDIT)")
     if not edit and not config.ENABLE_IMAGE_GENERATION:
         raise Disabled("Image generation is switched off (ENABLE_IMAGE_GENERATION)")
+
+
+def connection_of(job: Job) -> str:
+    """Return the connection that a job has used last or uses; empty if none has been chosen yet."""
+    if job.connection or not job.engine:
+        return job.connection
+    return default_connection(job.engine, edit=job.kind == "edit")

@@ -1,4 +1,4 @@
-"""The names that requests use for models, and where they lead.
+"""The names that requests use for models, and where those lead that are no routes.
 
 A request's model can have the form `engine/model`. It selects that engine if the part before the slash is the name of
 a configured engine. Any other name, with or without slashes, is a model of the configured engine. A name that the
@@ -34,20 +34,23 @@ def find_destination(
     return Destination(engine=configured, model=model, config=config, edit=edit)
 
 
-def destination_of_job(job: Job, config: ImagesConfig) -> Destination:
-    """Return where a job goes under the present configuration.
+def stays_at_its_engine(job: Job, config: ImagesConfig) -> bool:
+    """Return whether a job goes where its last attempt went, whatever the configuration is by now.
 
-    A pinned job stays on its engine, with its model. So does a running job: if its holder died, that engine may have
-    been paid, and no other one may be. The engine may be one that only a newer version knows.
+    A pinned job does. So does a running job: if its holder died, that engine may have been paid, and no other one may
+    be. The engine may be one that only a newer version knows.
     """
-    edit = job.kind == "edit"
-    configured = configured_engine(config, edit=edit)
-    stays = job.pinned or (job.status == "running" and job.engine in REGISTRY and job.engine != configured)
-    if stays:
-        return destination_of_run(job, config)
-    return find_destination(config, job.request.get("model"), edit=edit)
+    configured = configured_engine(config, edit=job.kind == "edit")
+    return job.pinned or (job.status == "running" and job.engine in REGISTRY and job.engine != configured)
 
 
 def destination_of_run(job: Job, config: ImagesConfig) -> Destination:
-    """Return where the last attempt at a job went, or where it is now. The engine may be unknown, as for a job."""
+    """Return where the last attempt at a job without a route or a stored connection went, or where it is now."""
     return Destination(engine=job.engine, model=job.model or None, config=config, edit=job.kind == "edit", named=True)
+
+
+def destination_of_job(job: Job, config: ImagesConfig) -> Destination:
+    """Return where a job without a route or a stored connection goes under the present configuration."""
+    if stays_at_its_engine(job, config):
+        return destination_of_run(job, config)
+    return find_destination(config, job.request.get("model"), edit=job.kind == "edit")

@@ -1,11 +1,20 @@
-"""Decides where requests and jobs go, from the deployment's configuration."""
+"""Decides where requests and jobs go, from the deployment's configuration and its catalogue.
+
+A name that requests use as a model is, in this order: a route; on the OpenAI channel a connection or an engine with a
+model behind a slash; an alias; a model of the configured engine.
+"""
 
 from image_gateway.aws import Remaining
+from image_gateway.config.catalogue import Catalogue
 from image_gateway.config.store import ConfigStore
+from image_gateway.config.versioned import VersionedConfig
+from image_gateway.errors import InvalidRequest, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
-from image_gateway.routing.destination import Destination, require_enabled
-from image_gateway.routing.names import destination_of_job, destination_of_run, find_destination
+from image_gateway.models.names import RESERVED_CONNECTIONS
+from image_gateway.routing.destination import Destination, configured_model, require_enabled
+from image_gateway.routing.names import destination_of_job, destination_of_run, find_destination, stays_at_its_engine
+from image_gateway.routing.plan import Plan
 
 
 class Router:
@@ -29,40 +38,128 @@ class Router:
             Disabled: generation or editing is switched off.
             StorageUnavailable: the configuration cannot be read.
         """
-        config = (await self._configs.read(remaining)).config
-        require_enabled(config, edit=edit)
-        return config
+        return (await self._read(edit=edit, remaining=remaining)).config
 
     async def find(
-        self, model: str | None, *, edit: bool, allow_engine_prefix: bool, remaining: Remaining | None = None
-    ) -> Destination:
+        self, model: str | None, *, edit: bool, allow_prefix: bool, remaining: Remaining | None = None
+    ) -> Plan:
         """Return where a request goes that arrives now.
 
         Args:
             model: the request's model; None or empty for the configured model.
             edit: whether the request is an edit.
-            allow_engine_prefix: whether `model` may have the form `engine/model`.
+            allow_prefix: whether `model` may have the form `connection/model`.
             remaining: returns the seconds that are left for the first read of the configuration.
 
         Raises:
             Disabled: generation or editing is switched off.
+            InvalidRequest: the model is a route that does not do this.
+            NotConfigured: this version cannot use the route or the connection.
             StorageUnavailable: the configuration cannot be read.
         """
-        config = await self.require_enabled(edit=edit, remaining=remaining)
-        return find_destination(config, model, edit=edit, allow_engine_prefix=allow_engine_prefix)
+        return _find(await self._read(edit=edit, remaining=remaining), model, edit=edit, allow_prefix=allow_prefix)
 
-    async def of_job(self, job: Job, remaining: Remaining | None = None) -> Destination:
-        """Return where a job goes, whether or not its operation is enabled; see `destination_of_job`.
+    async def accept(self, job: Job, model: str | None) -> None:
+        """Record in a new job which route it will be done by, if its model names one.
 
         Raises:
             StorageUnavailable: the configuration cannot be read.
         """
-        return destination_of_job(job, (await self._configs.read(remaining)).config)
+        versioned = await self._configs.read()
+        name = model or configured_model(versioned.config, edit=job.kind == "edit")
+        if name in versioned.catalogue.names("routes"):
+            job.route, job.catalogue = name, versioned.catalogue.digest
+
+    async def of_job(self, job: Job, remaining: Remaining | None = None) -> Plan:
+        """Return where a job goes, whether or not its operation is enabled.
+
+        A job that was accepted with a route or a connection keeps them as they were then. One that must not be moved,
+        because a server may have been paid for it, stays there.
+
+        Raises:
+            InvalidRequest: the job's route does not do this.
+            NotConfigured: this version cannot use the route or the connection.
+            StorageUnavailable: the configuration cannot be read.
+        """
+        versioned = await self._configs.read(remaining)
+        edit = job.kind == "edit"
+        if job.route:
+            plan = _route(versioned, await self._catalogue(job, versioned), job.route, edit=edit)
+            stays = job.pinned or job.status == "running"
+            return plan.only(job.target) if stays and job.target is not None else plan
+        if job.connection:
+            catalogue = await self._catalogue(job, versioned)
+            destination = _connection(versioned, catalogue, job.connection, job.model or None, edit=edit)
+            return Plan.to(destination, catalogue=catalogue.digest)
+        if stays_at_its_engine(job, versioned.config):
+            return Plan.to(destination_of_run(job, versioned.config))
+        found = _find_route(versioned, job.request.get("model"), edit=edit)
+        return found or Plan.to(destination_of_job(job, versioned.config))
 
     async def of_run(self, job: Job, remaining: Remaining | None = None) -> Destination:
-        """Return where the last attempt at a job went, or where it is now.
-
-        Raises:
-            StorageUnavailable: the configuration cannot be read.
-        """
+        """Return where the last attempt at a job went, or where it is now. Raises as `of_job`."""
+        if job.route or job.connection:
+            plan = await self.of_job(job, remaining)
+            destination = plan.first if job.target is None else plan.only(job.target).first
+            if destination.problem:
+                raise destination.problem
+            return destination
         return destination_of_run(job, (await self._configs.read(remaining)).config)
+
+    async def _read(self, *, edit: bool, remaining: Remaining | None) -> VersionedConfig:
+        versioned = await self._configs.read(remaining)
+        require_enabled(versioned.config, edit=edit)
+        return versioned
+
+    async def _catalogue(self, job: Job, versioned: VersionedConfig) -> Catalogue:
+        if job.catalogue in ("", versioned.catalogue.digest):
+            return versioned.catalogue
+        return await self._configs.catalogue(job.catalogue)
+
+
+def _find(versioned: VersionedConfig, model: str | None, *, edit: bool, allow_prefix: bool) -> Plan:
+    if plan := _find_route(versioned, model, edit=edit):
+        return plan
+    config = versioned.config
+    if allow_prefix and model and model not in config.IMAGE_MODEL_ALIASES:
+        name, slash, rest = model.partition("/")
+        is_stored = slash and name not in RESERVED_CONNECTIONS
+        if is_stored and versioned.catalogue.connection(name):
+            destination = _connection(versioned, versioned.catalogue, name, rest or None, edit=edit)
+            return Plan.to(destination, catalogue=versioned.catalogue.digest)
+    return Plan.to(find_destination(config, model, edit=edit, allow_engine_prefix=allow_prefix))
+
+
+def _find_route(versioned: VersionedConfig, model: str | None, *, edit: bool) -> Plan | None:
+    name = model or configured_model(versioned.config, edit=edit)
+    if not name or versioned.catalogue.route(name) is None:
+        return None
+    return _route(versioned, versioned.catalogue, name, edit=edit)
+
+
+def _route(versioned: VersionedConfig, catalogue: Catalogue, name: str, *, edit: bool) -> Plan:
+    from image_gateway.routing.targets import plan_of_route  # noqa: PLC0415 - most requests name no route
+
+    route = catalogue.route(name)
+    if route is None:
+        raise NotConfigured(f"There is no route {name}", field="model")
+    if not route.can(edit=edit):
+        operation = "edits" if edit else "generations"
+        raise InvalidRequest(f"The route {name} is not for {operation}", field="model")
+    return plan_of_route(versioned, catalogue, name, route, edit=edit)
+
+
+def _connection(
+    versioned: VersionedConfig, catalogue: Catalogue, name: str, model: str | None, *, edit: bool
+) -> Destination:
+    """Return the destination of a request that names a stored connection.
+
+    Raises:
+        NotConfigured: the connection cannot be used.
+    """
+    from image_gateway.routing.targets import destination_of  # noqa: PLC0415 - most requests name no connection
+
+    destination = destination_of(versioned, catalogue, name, model, edit=edit)
+    if destination.problem:
+        raise destination.problem
+    return destination

@@ -34,7 +34,7 @@ FIRST_RENEWAL_SECONDS: Final = 2.0
 """When a slot is renewed for the first time if other jobs wait for it here: others learn how many they are."""
 _RETRY_SECONDS: Final = 2.0
 """The pause after a renewal that failed."""
-_LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 5.0
 """How long the jobs of this process rely on what one of them has seen of a full server."""
 _MAX_RELEASE_SECONDS: Final = 2.0
 _LATEST_DURATION_SHARE: Final = 0.3
@@ -102,7 +102,9 @@ class SharedSlots:
         self._failure = ""
         self._job_seconds: float | None = None
 
-    async def acquire(self, limit: int, job_id: str, owner: str, max_wait_seconds: float) -> Slot:
+    async def acquire(
+        self, limit: int, job_id: str, owner: str, max_wait_seconds: float, *, reserve: bool = True
+    ) -> Slot:
         """Take a slot, or wait for one that this process holds.
 
         Args:
@@ -110,6 +112,7 @@ class SharedSlots:
             job_id: the job that needs the slot.
             owner: the job's owner.
             max_wait_seconds: how long to wait for another job of this process.
+            reserve: whether the next slot may be reserved for the owner if the server is full.
 
         Raises:
             Busy: the server is full; `retry_after` says after how many seconds to try again.
@@ -121,7 +124,7 @@ class SharedSlots:
         while True:
             arrived = self._store.now()
             async with self._looking:
-                if slot := await self._look(job_id, owner, arrived):
+                if slot := await self._look(job_id, owner, arrived, reserve=reserve):
                     return slot
                 if not self._held:
                     raise Busy("All slots of the server are taken", retry_after=self._wait_seconds(owner))
@@ -142,25 +145,25 @@ class SharedSlots:
                 self._refused.clear()
                 self._let_all_look()
 
-    async def _look(self, job_id: str, owner: str, arrived: float) -> Slot | None:
+    async def _look(self, job_id: str, owner: str, arrived: float, *, reserve: bool) -> Slot | None:
         """Try to take a slot, unless it is known that there is none.
 
         What another job of this process and owner has found out since this job arrived is not asked again.
         """
         if self._failed_at >= arrived:
             raise StorageUnavailable(self._failure, retry_after=1)
-        known_since = min(arrived, self._store.now() - _LOOK_SECONDS)
+        known_since = min(arrived, self._store.now() - LOOK_SECONDS)
         if len(self._held) >= self._limit or self._refused.get(owner, -math.inf) >= known_since:
             return None
         now = self._store.now()
         slot = Slot(uuid.uuid4().hex, owner, job_id, now, now, now + LEASE_SECONDS)
         try:
-            taken = await self._store.take(self._server, self._limit, self._holder(slot))
+            taken = await self._store.take(self._server, self._limit, self._holder(slot), reserve=reserve)
         except StorageUnavailable as error:
             self._failed_at, self._failure = self._store.now(), error.detail
             raise
         if isinstance(taken, Occupancy):
-            self._refused = {name: at for name, at in self._refused.items() if at >= now - _LOOK_SECONDS}
+            self._refused = {name: at for name, at in self._refused.items() if at >= now - LOOK_SECONDS}
             self._refused[owner], self._occupancy = self._store.now(), taken
             return None
         slot.replaces_dead = taken.replaces_dead

@@ -45,7 +45,7 @@ class SlotStore:
         self._table = Table(aws, settings.table)
         self.now = now
 
-    async def take(self, server: str, limit: int, holder: Holder) -> Taken | Occupancy:
+    async def take(self, server: str, limit: int, holder: Holder, *, reserve: bool = True) -> Taken | Occupancy:
         """Take a slot. That is one write: if the server is full, its failure says who has the slots.
 
         A holder whose lease ran out is suspected first. Its slot can be taken after a probation, in which it did not
@@ -56,6 +56,8 @@ class SlotStore:
             server: the server.
             limit: how many jobs the server may run at once.
             holder: who takes the slot.
+            reserve: whether the next slot may be reserved. A job that takes the first slot of several servers would
+                keep the others from being used.
 
         Returns:
             The slot; or, if none is free, who has them.
@@ -78,8 +80,24 @@ class SlotStore:
             alive = [other for other in occupancy.holders if not other.is_dead(self.now())]
             if not is_new and (len(alive) >= limit or occupancy.is_reserved(holder.owner, self.now())):
                 await self._suspect(server, occupancy)
-                return await self._reserve(server, holder.owner, occupancy)
+                return await self._reserve(server, holder.owner, occupancy) if reserve else occupancy
         return occupancy
+
+    async def taken(self, servers: Sequence[str]) -> dict[str, int]:
+        """Return how many slots of servers are taken, by one read. Servers that nobody has used are left out.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        keys = [{"pk": {"S": f"slots#{server}"}} for server in dict.fromkeys(servers)]
+        items = await self._table.get_many(keys, "The slots cannot be read", consistent=False)
+        now = self.now()
+        return {
+            item["pk"]["S"].removeprefix("slots#"): sum(
+                not holder.is_expired(now) for holder in Occupancy.parse(item).holders
+            )
+            for item in items
+        }
 
     async def renew(self, server: str, holder: Holder, job_seconds: float | None) -> Occupancy | None:
         """Renew the lease of a slot, and store what the holder has learned.

@@ -5,6 +5,7 @@ import random
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import (
     Busy,
+    EngineError,
     EngineRateLimited,
     EngineTimeout,
     EngineUnavailable,
@@ -13,6 +14,8 @@ from image_gateway.errors import (
     UnresolvedHost,
 )
 from image_gateway.jobs.store import Lease
+from image_gateway.routing.failures import is_passed_over
+from image_gateway.routing.round import Round
 
 MAX_ATTEMPTS = 5
 """Maximum number of attempts at a job whose engine is unavailable or rate limited."""
@@ -40,6 +43,33 @@ def is_retryable(error: GatewayError, engine: str) -> bool:
     if error.code == EngineTimeout.code:
         return resumes_runs
     return error.code in _RETRYABLE or isinstance(error, UnresolvedHost)
+
+
+def is_round_retryable(round_: Round, error: GatewayError, engine: str) -> bool:
+    """Whether a later round may succeed and nothing would be paid for twice.
+
+    Args:
+        round_: the round, which has failed.
+        error: the job's error.
+        engine: the engine of the last attempt.
+    """
+    errors = [(destination.engine, failed) for destination, failed in round_.failed]
+    if len(errors) <= 1:
+        return is_retryable(error, engine)
+    if any(failed.may_have_cost for _, failed in errors[:-1]):
+        return False
+    return is_retryable(errors[-1][1], errors[-1][0]) or (
+        not errors[-1][1].may_have_cost
+        and is_passed_over(errors[-1][1], round_.plan.fallback_on)
+        and any(is_retryable(failed, name) for name, failed in errors if name)
+    )
+
+
+def retry_after(round_: Round) -> float | None:
+    """Return the fewest seconds that an engine has asked to wait for; None if none has."""
+    # The gateway's own errors name the shortest delay, which is for callers.
+    seconds = [error.retry_after for _, error in round_.failed if isinstance(error, EngineError)]
+    return min((value for value in seconds if value is not None), default=None)
 
 
 def leaves_a_run(error: GatewayError, engine: str) -> bool:

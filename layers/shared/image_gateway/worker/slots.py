@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from image_gateway.engines import EngineEntry
@@ -32,18 +32,18 @@ class Reservation:
 
     Args:
         size: so many bytes.
-        entry: the job's engine.
+        destination: where the job goes.
         free: takes bytes back.
     """
 
-    def __init__(self, size: int, entry: EngineEntry, free: Callable[[int], None]) -> None:
+    def __init__(self, size: int, destination: Destination, free: Callable[[int], None]) -> None:
         self.size = size
-        self._entry = entry
+        self.destination = destination
         self._free = free
 
     def shrink(self, job: Job) -> None:
         """Give back what the job does not need, because the size of its inputs is known now."""
-        unneeded = self.size - _required_memory(job, self._entry)
+        unneeded = self.size - _required_memory(job, self.destination.entry)
         if unneeded > 0:
             self.size -= unneeded
             self._free(unneeded)
@@ -75,37 +75,29 @@ class Slots:
         self._memory_freed = asyncio.Event()
 
     @asynccontextmanager
-    async def hold(
-        self, job: Job, destination: Destination, *, max_wait_seconds: float
-    ) -> AsyncIterator["Reservation"]:
+    async def hold(self, job: Job, *destinations: Destination, max_wait_seconds: float) -> AsyncIterator["Reservation"]:
         """Hold the job's slot and memory while the block runs.
 
         Args:
             job: the job.
-            destination: where it goes.
+            destinations: where it may go: to the first whose server has a slot. If none has one, to the first whose
+                server becomes free.
             max_wait_seconds: how long to wait for other jobs of this process.
 
         Yields:
-            The memory, of which the block can give some back.
+            The memory, of which the block can give some back, and the destination whose slot it is.
 
         Raises:
             Busy: there is no slot, or no memory; `retry_after` says after how many seconds to try again.
             StorageUnavailable: the table does not respond.
         """
-        limit = destination.max_concurrent
         deadline = asyncio.get_running_loop().time() + max_wait_seconds
         async with AsyncExitStack() as held:
-            if limit is not None:
-                slots = self._server_slots.hold(
-                    destination.server, limit, job.id, job.owner, max_wait_seconds=max_wait_seconds
-                )
-                slot = await held.enter_async_context(slots)
-                if slot.replaces_dead and limit == 1:
-                    await self._wait_until_idle(destination, deadline)
+            destination = await self._take_slot(held, job, destinations, deadline)
             # A job that needs more than there is runs alone.
             size = min(_required_memory(job, destination.entry), self._total_memory)
             await self._reserve_memory(size, deadline)
-            reservation = Reservation(size, destination.entry, self._free)
+            reservation = Reservation(size, destination, self._free)
             try:
                 yield reservation
             finally:
@@ -114,6 +106,31 @@ class Slots:
     def _free(self, size: int) -> None:
         self._free_memory += size
         self._memory_freed.set()
+
+    async def _take_slot(
+        self, held: AsyncExitStack, job: Job, destinations: Sequence[Destination], deadline: float
+    ) -> Destination:
+        """Take a slot of one of the destinations, or none of the first whose server has no limit."""
+        limits: list[tuple[str, int]] = []
+        unlimited: Destination | None = None
+        for destination in destinations:
+            if destination.max_concurrent is None:
+                unlimited = destination
+                break
+            limits.append((destination.server, destination.max_concurrent))
+        if not limits:
+            return destinations[0]
+        max_wait = 0 if unlimited else deadline - asyncio.get_running_loop().time()
+        slots = self._server_slots.hold_any(limits, job.id, job.owner, max_wait_seconds=max_wait)
+        try:
+            number, slot = await held.enter_async_context(slots)
+        except Busy:
+            if unlimited is None:
+                raise
+            return unlimited
+        if slot.replaces_dead and limits[number][1] == 1:
+            await self._wait_until_idle(destinations[number], deadline)
+        return destinations[number]
 
     async def _wait_until_idle(self, destination: Destination, deadline: float) -> None:
         """Wait until a server has ended what a dead holder left there, for as long as that may take.

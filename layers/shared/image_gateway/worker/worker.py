@@ -6,34 +6,36 @@ the engine may have been paid and must not be paid twice.
 """
 
 import logging
-import uuid
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 from image_gateway.aws import Remaining
 from image_gateway.config.timeouts import timeout_problem
 from image_gateway.engines import REGISTRY
-from image_gateway.errors import Busy, EngineError, GatewayError, NotConfigured
+from image_gateway.errors import Busy, InvalidRequest, NotConfigured
 from image_gateway.jobs.job_queue import MAX_DELAY_SECONDS, JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import KINDS, Job, utc_now
 from image_gateway.routing.destination import Destination
+from image_gateway.routing.plan import Plan
+from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.worker.attempt_runner import AttemptRunner
 from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
+from image_gateway.worker.passage import COMPLETION_SECONDS, Passage
 from image_gateway.worker.retry_policy import (
     MAX_ATTEMPTS,
     is_lost,
-    is_retryable,
+    is_round_retryable,
     leaves_a_run,
+    retry_after,
     retry_delay,
 )
 from image_gateway.worker.slots import Reservation, Slots
 
 logger = logging.getLogger(__name__)
 
-_COMPLETION_SECONDS = 8.0
-"""Seconds reserved at the end of an invocation to store a job's completion."""
 _MAX_LEASING_SECONDS = 60.0
 """How long a job is leased again while it is not known whether the table has its lease."""
 
@@ -46,6 +48,7 @@ class Worker:
         jobs: where jobs are stored.
         queue: where jobs that must wait are queued.
         router: decides where jobs go.
+        rounds: order the targets of routes.
         attempts: runs the attempts.
         completion: completes jobs.
         slots: limits the jobs that run concurrently.
@@ -58,6 +61,7 @@ class Worker:
         jobs: JobStore,
         queue: JobQueue,
         router: Router,
+        rounds: Rounds,
         attempts: AttemptRunner,
         completion: JobCompletion,
         slots: Slots,
@@ -66,6 +70,7 @@ class Worker:
         self._jobs = jobs
         self._queue = queue
         self._router = router
+        self._rounds = rounds
         self._attempts = attempts
         self._completion = completion
         self._slots = slots
@@ -104,77 +109,81 @@ class Worker:
         if job.not_before and (early := (job.not_before - utc_now()).total_seconds()) > 0:
             await self._queue.send(job.id, owner=job.owner, delay_seconds=early)
             return True
-        # Without the configuration this invocation can do nothing else, so it waits for it.
-        destination = await self._router.of_job(job, lambda: remaining() - _COMPLETION_SECONDS)
-        required = destination.max_seconds + MARGIN_SECONDS
-        if problem := _unknown_to_this_version(job, destination.engine):
+        if job.kind not in KINDS:
+            problem = f"The deployed version does not know requests of the kind {job.kind}"
             return await self._completion.fail(job, NotConfigured(problem), remaining)
-        if problem := timeout_problem(destination.config, self._max_invocation_seconds):
-            return await self._completion.fail(job, NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT"), remaining)
+        try:
+            # Without the configuration this invocation can do nothing else, so it waits for it.
+            plan = await self._router.of_job(job, lambda: remaining() - COMPLETION_SECONDS)
+        except (InvalidRequest, NotConfigured) as error:
+            return await self._completion.fail(job, error, remaining)
+        round_ = await self._rounds.begin(self._with_problems(plan), max_age_seconds=0)
+        usable = await round_.usable()
+        if not usable:
+            return await self._completion.fail(job, round_.failed[0][1], remaining)
+        required = max(destination.max_seconds for destination in usable) + MARGIN_SECONDS
         if remaining() < required:
+            await round_.give_up()
             await self._queue.send(job.id, owner=job.owner)
             return True
         async with AsyncExitStack() as held:
             try:
-                max_wait = remaining() - required
-                memory = await held.enter_async_context(self._slots.hold(job, destination, max_wait_seconds=max_wait))
+                slot = self._slots.hold(job, *usable, max_wait_seconds=remaining() - required)
+                memory = await held.enter_async_context(slot)
             except Busy as busy:
+                await round_.give_up()
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
-            return await self._run(job.id, destination, remaining, required, memory)
+            await round_.start(memory.destination)
+            passage = Passage(jobs=self._jobs, attempts=self._attempts, slots=self._slots, round_=round_, held=held)
+            return await self._run(job.id, passage, memory, remaining, required)
+
+    def _with_problems(self, plan: Plan) -> Plan:
+        """Return a plan whose destinations have problems where this worker cannot run jobs."""
+        destinations = [replace(each, problem=each.problem or self._problem(each)) for each in plan.destinations]
+        return replace(plan, destinations=tuple(destinations))
+
+    def _problem(self, destination: Destination) -> NotConfigured | None:
+        if destination.engine not in REGISTRY:
+            return NotConfigured(f"The deployed version does not know the engine {destination.engine}")
+        if problem := timeout_problem(destination.config, self._max_invocation_seconds):
+            return NotConfigured(problem, field="IMAGE_ENGINE_TIMEOUT")
+        return None
 
     async def _run(
-        self, job_id: str, destination: Destination, remaining: Remaining, required: float, memory: Reservation
+        self, job_id: str, passage: Passage, memory: Reservation, remaining: Remaining, required: float
     ) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
-        holder = uuid.uuid4().hex
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
         lease = await self._jobs.lease(
             job_id,
-            holder,
+            passage.holder,
             remaining() + GRACE_SECONDS,
-            destination.engine,
-            model=destination.model or "",
+            destination=memory.destination,
             spare=lambda: min(remaining() - required, remaining() - leasing_ends),
         )
         if lease is None:
             return await self._completion.has_ended(job_id)
-        job = lease.job
+        job, round_ = lease.job, passage.round
         if is_lost(lease):
-            return await self._completion.complete_lost(lease, holder, remaining)
-        error = await self._attempts.run(
-            job,
-            destination,
-            lambda: remaining() - _COMPLETION_SECONDS,
-            engine_seconds=required - MARGIN_SECONDS,
-            inputs_read=memory.shrink,
-        )
-        retryable = error is not None and is_retryable(error, job.engine)
+            return await self._completion.complete_lost(lease, passage.holder, remaining)
+        error = await passage.run(job, memory, remaining)
+        retryable = error is not None and is_round_retryable(round_, error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             # What another engine makes would be paid for a second time.
             job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, job.engine)
-            await self._put_back(job, holder, error, remaining)
+            await self._put_back(job, passage.holder, retry_after(round_), remaining)
             return True
-        processed = await self._completion.complete(job, holder, remaining)
+        processed = await self._completion.complete(job, passage.holder, remaining)
         if error is not None and retryable:
             await self._queue.dead_letter_job(job.id, f"{error.code} at each of {MAX_ATTEMPTS} attempts")
         return processed
 
-    async def _put_back(self, job: Job, holder: str, error: GatewayError, remaining: Remaining) -> None:
-        """Return a job to the queue, after a delay."""
-        # The gateway's own errors name the shortest delay, which is for callers.
-        delay = retry_delay(job.attempts, error.retry_after if isinstance(error, EngineError) else None)
+    async def _put_back(self, job: Job, holder: str, seconds: float | None, remaining: Remaining) -> None:
+        """Return a job to the queue, after a delay; `seconds` is what engines ask for."""
+        delay = retry_delay(job.attempts, seconds)
         job.status, job.error = "queued", None
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await self._completion.record(job, holder, remaining):
             await self._queue.send(job.id, owner=job.owner, delay_seconds=delay)
-
-
-def _unknown_to_this_version(job: Job, engine: str) -> str | None:
-    """Return why a job cannot run that a newer version has accepted, before a rollback; None if it can."""
-    if job.kind not in KINDS:
-        return f"The deployed version does not know requests of the kind {job.kind}"
-    if engine not in REGISTRY:
-        return f"The deployed version does not know the engine {engine}"
-    return None

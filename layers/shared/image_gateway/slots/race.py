@@ -1,0 +1,82 @@
+"""A slot of the first of several servers that has one."""
+
+import asyncio
+from collections.abc import Sequence
+
+from image_gateway.errors import Busy
+from image_gateway.slots.shared import LOOK_SECONDS, SharedSlots, Slot
+
+
+async def acquire_any(
+    servers: Sequence[SharedSlots], limits: Sequence[int], job_id: str, owner: str, max_wait_seconds: float
+) -> tuple[int, Slot]:
+    """Take a slot of the first server that has one, or wait for those of this process.
+
+    Args:
+        servers: the servers, in the order of preference.
+        limits: how many jobs each of them may run at once.
+        job_id: the job that needs the slot.
+        owner: the job's owner.
+        max_wait_seconds: how long to wait for another job of this process.
+
+    Returns:
+        The number of the server, from 0, and the slot.
+
+    Raises:
+        Busy: all servers are full, and this process uses none of them, or the time is up.
+        StorageUnavailable: the table does not respond, so that no slot was taken.
+    """
+    if len(servers) == 1:
+        return 0, await servers[0].acquire(limits[0], job_id, owner, max_wait_seconds)
+    for number, server in enumerate(servers):
+        try:
+            # Only one server keeps its next slot for this owner: it would be idle in vain on the others.
+            return number, await server.acquire(limits[number], job_id, owner, 0, reserve=number == 0)
+        except Busy:
+            continue
+    return await _wait_for_any(servers, limits, job_id, owner, max_wait_seconds)
+
+
+async def _wait_for_any(
+    servers: Sequence[SharedSlots], limits: Sequence[int], job_id: str, owner: str, max_wait_seconds: float
+) -> tuple[int, Slot]:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + max_wait_seconds
+    waiting: dict[asyncio.Task[Slot], int] = {}
+
+    def wait_for(number: int) -> None:
+        acquiring = servers[number].acquire(limits[number], job_id, owner, deadline - clock(), reserve=number == 0)
+        waiting[asyncio.create_task(acquiring)] = number
+
+    refused: dict[int, Busy] = {}
+    for number in range(len(servers)):
+        wait_for(number)
+    try:
+        while waiting:
+            timeout = LOOK_SECONDS if refused else None
+            done, _ = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            for task in sorted(done, key=waiting.__getitem__):
+                if not isinstance(task.exception(), Busy):
+                    number = waiting[task]
+                    slot = task.result()
+                    del waiting[task]
+                    return number, slot
+                refused[waiting.pop(task)] = task.exception()  # type: ignore[assignment]  # it is a `Busy`
+            if not done:
+                for number in refused:
+                    wait_for(number)
+                refused.clear()
+    finally:
+        await _leave(servers, waiting)
+    raise min(refused.values(), key=lambda busy: busy.retry_after or 0)
+
+
+async def _leave(servers: Sequence[SharedSlots], waiting: dict[asyncio.Task[Slot], int]) -> None:
+    """Stop waiting. A slot that was taken at the last moment is left."""
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        await asyncio.wait(waiting)
+    for task, number in waiting.items():
+        if not task.cancelled() and task.exception() is None:
+            await servers[number].leave(task.result())
