@@ -1,5 +1,6 @@
 """Routes of connections, for administrators."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response
@@ -28,7 +29,10 @@ async def read_connections(gateway: GatewayDep, response: Response) -> Connectio
     """List all connections. Keys are masked. The `ETag` is the configuration's version."""
     current = await gateway.configs.read()
     response.headers["ETag"] = current.etag
-    return list_connections(current)
+    await gateway.cooldowns.read(0)
+    listed = list_connections(current)
+    listed.connections = [_with_cooling(gateway, connection) for connection in listed.connections]
+    return listed
 
 
 @router.get("/{name}", responses=error_responses(NotConfigured))
@@ -37,7 +41,8 @@ async def read_connection(name: Name, gateway: GatewayDep, response: Response) -
     """Return a connection. Its key is masked. The `ETag` is the configuration's version."""
     current = await gateway.configs.read()
     response.headers["ETag"] = current.etag
-    return show_connection(current, name)
+    await gateway.cooldowns.read(0)
+    return _with_cooling(gateway, show_connection(current, name))
 
 
 @router.put(
@@ -84,6 +89,15 @@ async def verify_connection(name: Name, gateway: GatewayDep) -> Literal[True]:
 async def connection_models(name: Name, gateway: GatewayDep) -> list[ModelInfo]:
     """List the models that the server offers now."""
     return await (await _engine(gateway, name)).models()
+
+
+def _with_cooling(gateway: Gateway, connection: ConnectionInfo) -> ConnectionInfo:
+    """Return a connection with what is known about its cooldown."""
+    cooling = gateway.cooldowns.of_connection(connection.name)
+    if cooling is None:
+        return connection
+    until = datetime.fromtimestamp(round(cooling.until), UTC)
+    return connection.model_copy(update={"cooling_until": until, "cooling_reason": cooling.reason})
 
 
 async def _engine(gateway: Gateway, name: str) -> Engine:

@@ -5,8 +5,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.event_loop import run
-from image_gateway.models.connections import ConnectionForm
-from image_gateway.models.routes import RouteForm
+from image_gateway.models.connection_forms import ConnectionForm
+from image_gateway.models.route_forms import RouteForm
 from sandbox.engines.state import Fault, SandboxState
 
 if TYPE_CHECKING:

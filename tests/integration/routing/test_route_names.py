@@ -47,6 +47,15 @@ def test_an_alias_goes_to_the_configured_server(routes: Routes) -> None:
     assert generate(routes, model="draft").headers[CONNECTION] == "openai"
 
 
+def test_an_alias_may_stand_for_a_route_or_a_connection(routes: Routes) -> None:
+    """On every channel, because the operator chose it."""
+    routes.deployment.configure(IMAGE_MODEL_ALIASES={"dall-e-3": "poster", "azure": "two/gpt-image-2"})
+
+    assert generate(routes, model="dall-e-3").headers[CONNECTION] == "one"
+    assert last_job(routes).route == "poster"
+    assert generate(routes, model="azure").headers[CONNECTION] == "two"
+
+
 def test_a_connection_and_a_model_are_a_name_under_v1(routes: Routes) -> None:
     """On other channels, a slash may be part of a model's name."""
     response = generate(routes, channel="openai", model="two/gpt-image-2")
@@ -171,3 +180,20 @@ def test_a_limited_token_may_use_a_route_if_all_its_targets_are_allowed(routes: 
     )
 
     assert (allowed.status, refused.status) == (200, 403)
+
+
+def test_the_list_of_connections_shows_cooldowns(routes: Routes) -> None:
+    """Until when, and why. The other connections have none."""
+    fail(routes.engines["one"], 503)
+    for _ in range(4):
+        assert generate(routes, model="poster").headers[CONNECTION] == "two"
+
+    listed = routes.deployment.call("GET", "/api/v1/images/connections").json["connections"]
+    one = routes.deployment.call("GET", "/api/v1/images/connections/one").json
+
+    assert {each["name"]: each.get("cooling_reason") for each in listed if each["name"] in ("one", "two")} == {
+        "one": "unavailable",
+        "two": None,
+    }
+    assert one["cooling_until"] == next(each for each in listed if each["name"] == "one")["cooling_until"]
+    assert routes.asked("one") == 3

@@ -17,7 +17,7 @@ from image_gateway.errors import (
     NotConfigured,
     StorageUnavailable,
 )
-from image_gateway.models.routes import RouteForm
+from image_gateway.models.route_forms import RouteForm
 from image_gateway.routing.failures import FREE, UNSUPPORTED, failure_of, is_passed_over
 
 DEFAULT = RouteForm.model_validate({"targets": [{"connection": "openai"}]}).fallback_on

@@ -92,6 +92,14 @@ class Cooldowns:
         """Return the targets that are known to be left alone, by their keys."""
         return self._known
 
+    def of_connection(self, connection: str) -> Cooling | None:
+        """Return the cooldown of a connection's target that lasts longest; None if it has none now."""
+        now = self._now()
+        cooling = [
+            each for key, each in self._known.items() if key.partition("/")[0] == connection and each.until > now
+        ]
+        return max(cooling, key=lambda each: each.until, default=None)
+
     def is_cooling(self, key: str) -> bool:
         """Whether a target is left alone now, also because another request is trying it."""
         cooling = self._known.get(key)

@@ -57,7 +57,10 @@ class Router:
             NotConfigured: this version cannot use the route or the connection.
             StorageUnavailable: the configuration cannot be read.
         """
-        return _find(await self._read(edit=edit, remaining=remaining), model, edit=edit, allow_prefix=allow_prefix)
+        versioned = await self._read(edit=edit, remaining=remaining)
+        return _find(versioned, model, edit=edit, allow_prefix=allow_prefix) or Plan.to(
+            find_destination(versioned.config, model, edit=edit, allow_engine_prefix=allow_prefix)
+        )
 
     async def accept(self, job: Job, model: str | None) -> None:
         """Record in a new job which route it will be done by, if its model names one.
@@ -66,9 +69,8 @@ class Router:
             StorageUnavailable: the configuration cannot be read.
         """
         versioned = await self._configs.read()
-        name = model or configured_model(versioned.config, edit=job.kind == "edit")
-        if name in versioned.catalogue.names("routes"):
-            job.route, job.catalogue = name, versioned.catalogue.digest
+        if route := _route_name(versioned, model, edit=job.kind == "edit"):
+            job.route, job.catalogue = route, versioned.catalogue.digest
 
     async def of_job(self, job: Job, remaining: Remaining | None = None) -> Plan:
         """Return where a job goes, whether or not its operation is enabled.
@@ -93,7 +95,7 @@ class Router:
             return Plan.to(destination, catalogue=catalogue.digest)
         if stays_at_its_engine(job, versioned.config):
             return Plan.to(destination_of_run(job, versioned.config))
-        found = _find_route(versioned, job.request.get("model"), edit=edit)
+        found = _find(versioned, job.request.get("model"), edit=edit, allow_prefix=False)
         return found or Plan.to(destination_of_job(job, versioned.config))
 
     async def of_run(self, job: Job, remaining: Remaining | None = None) -> Destination:
@@ -117,24 +119,26 @@ class Router:
         return await self._configs.catalogue(job.catalogue)
 
 
-def _find(versioned: VersionedConfig, model: str | None, *, edit: bool, allow_prefix: bool) -> Plan:
-    if plan := _find_route(versioned, model, edit=edit):
-        return plan
-    config = versioned.config
-    if allow_prefix and model and model not in config.IMAGE_MODEL_ALIASES:
-        name, slash, rest = model.partition("/")
-        is_stored = slash and name not in RESERVED_CONNECTIONS
-        if is_stored and versioned.catalogue.connection(name):
-            destination = _connection(versioned, versioned.catalogue, name, rest or None, edit=edit)
-            return Plan.to(destination, catalogue=versioned.catalogue.digest)
-    return Plan.to(find_destination(config, model, edit=edit, allow_engine_prefix=allow_prefix))
-
-
-def _find_route(versioned: VersionedConfig, model: str | None, *, edit: bool) -> Plan | None:
-    name = model or configured_model(versioned.config, edit=edit)
-    if not name or versioned.catalogue.route(name) is None:
+def _find(versioned: VersionedConfig, model: str | None, *, edit: bool, allow_prefix: bool) -> Plan | None:
+    """Return where a name leads that is a route, or a connection with a model; None if it is neither."""
+    if route := _route_name(versioned, model, edit=edit):
+        return _route(versioned, versioned.catalogue, route, edit=edit)
+    alias = versioned.config.IMAGE_MODEL_ALIASES.get(model or "")
+    name, slash, rest = (alias or model or "").partition("/")
+    if not slash or not (alias or allow_prefix) or name in RESERVED_CONNECTIONS:
         return None
-    return _route(versioned, versioned.catalogue, name, edit=edit)
+    if versioned.catalogue.connection(name) is None:
+        return None
+    destination = _connection(versioned, versioned.catalogue, name, rest or None, edit=edit)
+    return Plan.to(destination, catalogue=versioned.catalogue.digest)
+
+
+def _route_name(versioned: VersionedConfig, model: str | None, *, edit: bool) -> str | None:
+    """Return the route that a name leads to, itself or as an alias; None if it is none."""
+    name = model or configured_model(versioned.config, edit=edit)
+    names = (name, versioned.config.IMAGE_MODEL_ALIASES.get(model or ""))
+    routes = versioned.catalogue.names("routes") if name else ()
+    return next((each for each in names if each in routes), None)
 
 
 def _route(versioned: VersionedConfig, catalogue: Catalogue, name: str, *, edit: bool) -> Plan:
