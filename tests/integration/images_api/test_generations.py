@@ -187,10 +187,10 @@ def test_a_job_writes_one_log_line_and_its_metrics(
     generate(openai_deployment, prompt="planted-prompt", n=2)
 
     (job,) = [record for record in caplog.records if record.getMessage() == "job"]
-    assert (job.engine, job.model, job.outcome, job.images) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
+    assert (job.connection, job.model, job.outcome, job.images) == ("openai", "gpt-image-2", "succeeded", 2)  # type: ignore[attr-defined]
     metrics = json.loads(next(line for line in capsys.readouterr().out.splitlines() if "_aws" in line))
     assert metrics["images"] == 2
     assert metrics["bytes"] > 0
-    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["engine", "outcome"]]
+    assert metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["connection", "outcome"]]
     everything = str([record.__dict__ for record in caplog.records]) + json.dumps(metrics)
     assert "planted" not in everything

@@ -27,6 +27,7 @@ def test_the_owner_of_a_queued_job_sees_its_request(queue_deployment: "Deploymen
         "status": "queued",
         "engine": "openai",
         "model": "gpt-image-2",
+        "connection": "openai",
         "attempts": 0,
         "request": {"prompt": "a fox", "size": "64x64"},
         "images": [],
