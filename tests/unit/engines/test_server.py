@@ -417,6 +417,15 @@ async def test_a_missing_route_says_to_check_the_url(
         await server.json(method, "/a")
 
 
+async def test_a_missing_route_names_the_field_of_the_url(server: EngineServer, state: SandboxState) -> None:
+    """Several engines may be configured, and some have another server for edits."""
+    state.knobs.faults = [Fault(404, {"detail": "Not Found"})]
+    named = replace(server, connection=replace(server.connection, url_field="COMFYUI_BASE_URL"))
+
+    with pytest.raises(EngineRejected, match=r"Not Found \(check COMFYUI_BASE_URL in the configuration\)"):
+        await named.json("GET", "/a")
+
+
 @pytest.mark.parametrize("message", ["The model 'x' does not exist", "Init image not found", "DeploymentNotFound"])
 async def test_a_missing_resource_is_no_wrong_url(server: EngineServer, state: SandboxState, message: str) -> None:
     """The server has the route, and the caller named a model or an image that it does not have."""

@@ -55,7 +55,7 @@ class EngineServer:
     Attributes:
         blocked: reads the JSON of a refusal and returns why the content was blocked; None where it was not.
         retry_delay: reads the seconds to wait from the JSON of a 429 or 503, for engines that send no header for it.
-        url_hint: what to check if the server does not have a route.
+        url_hint: what to check if the server does not have a route; empty: the URL's field.
         deadline: the event loop's time at which every request ends; None: each request gets the whole timeout.
     """
 
@@ -66,7 +66,7 @@ class EngineServer:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     blocked: Callable[[Any], str | None] = lambda _body: None
     retry_delay: Callable[[Any], float | None] = lambda _body: None
-    url_hint: str = "check the engine's URL in the configuration"
+    url_hint: str = ""
     deadline: float | None = None
 
     def with_operation_deadline(self) -> Self:
@@ -248,7 +248,7 @@ class EngineServer:
         if status in (401, 403):
             return EngineRejected(f"{detail} (check the engine's key in the configuration)", failure="refused_key")
         if status in (404, 405) and not (paid and _MISSING_RESOURCE.search(detail)):
-            detail += f" ({self.url_hint})"
+            detail += f" ({self.url_hint or f'check {self.connection.url_field} in the configuration'})"
         if 400 <= status < 500:
             error = body.get("error") if isinstance(body, dict) else None
             error = error if isinstance(error, dict) else {}

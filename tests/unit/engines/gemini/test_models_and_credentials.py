@@ -14,7 +14,8 @@ from image_gateway.errors import (
     NotConfigured,
 )
 from image_gateway.models.config import ImagesConfig
-from sandbox.engines.state import SandboxState
+from sandbox.engines.gemini import create_app
+from sandbox.engines.state import Fault, SandboxState
 from tests.unit.engines.gemini.requests_and_responses import (
     FLASH,
     IMAGE,
@@ -138,6 +139,22 @@ async def test_verification_detects_another_kind_of_server(
     """The error says what is wrong with the URL."""
     with pytest.raises(GatewayError, match=text):
         await engine_returning(serve, connect, body, status).verify()
+
+
+@pytest.mark.parametrize(("path", "question"), [("", ": does it end in /v1beta?"), ("/v1beta", ""), ("/v1", "")])
+async def test_a_missing_route_asks_for_the_version_in_the_url(
+    serve: Serve, connect: Connect, path: str, question: str
+) -> None:
+    """Google's base URL ends with the version of the API."""
+    state = SandboxState()
+    state.knobs.faults = [Fault(404, {"detail": "Not Found"}, times=-1)]
+    config = ImagesConfig(IMAGES_GEMINI_API_BASE_URL=serve(create_app(state)) + path)
+    engine = create_engine("gemini", config, connect())
+
+    with pytest.raises(EngineRejected) as error:
+        await engine.verify()
+
+    assert error.value.detail.endswith(f"(check IMAGES_GEMINI_API_BASE_URL in the configuration{question})")
 
 
 async def test_an_unreachable_server_is_named_by_its_field(connect: Connect) -> None:

@@ -49,6 +49,8 @@ _MODEL_PAGES = 20
 _UNSUPPORTED = ("steps", "negative_prompt", "seed", "quality", "background", "style", *OPENAI_ONLY_FIELDS)
 _MAKES_IMAGES = re.compile(r"image|banana", re.IGNORECASE)
 
+_VERSION = re.compile(r"/v[0-9]+\w*$")
+"""The API's version, with which a base URL of Google's ends."""
 _THINKING = "thinkingLevel"
 
 ModelFields = Mapping[str, str]
@@ -76,6 +78,7 @@ class GeminiEngine:
             headers=credentials(connection, key, {"x-goog-api-key": key}),
             blocked=blocked,
             retry_delay=retry_delay,
+            url_hint=_url_hint(connection, base_url),
         )
 
     async def generate(self, request: ImageRequest) -> EngineResult:
@@ -268,6 +271,11 @@ class GeminiEngine:
 
 async def _image(data: object) -> EngineResult:
     return EngineResult([EngineImage(decode_base64(data, _NAME))])
+
+
+def _url_hint(connection: Connection, base_url: str) -> str:
+    question = "" if _VERSION.search(base_url) else ": does it end in /v1beta?"
+    return f"check {connection.url_field} in the configuration{question}"
 
 
 def _path(model: str, method: str) -> str:
