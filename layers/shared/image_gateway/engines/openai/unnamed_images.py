@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,24 +36,31 @@ def unnamed_images(body: Any) -> list[str | bytes]:
 
 
 def _groups(body: Any) -> Iterator[list[tuple[str, Any]]]:
-    """Yield the keys and values of each object and of each entry of a list, from the outside in, breadth first."""
+    """Yield the keys and values of each object and of each entry of a list, from the outside in, breadth first.
+
+    Only the first values of a very long response are read.
+    """
     level: list[tuple[str, Any]] = [("", body)]
     left = _MAX_VALUES
     for _ in range(_MAX_DEPTH):
         deeper: list[tuple[str, Any]] = []
         for key, value in level:
-            if isinstance(value, dict):
-                pairs = [(_normalized(name), item) for name, item in value.items()]
-                group = [pair for pair in pairs if not _OTHER_KEY.search(pair[0])]
-                yield group
-                deeper += [pair for pair in group if isinstance(pair[1], dict | list)]
-            elif isinstance(value, list):
-                yield from ([(key, item)] for item in value if isinstance(item, str | bytes))
-                deeper += [(key, item) for item in value if isinstance(item, dict | list)]
-        left -= len(deeper)
-        if not deeper or left < 0:
-            return
+            children = _children(key, value, left)
+            left -= len(children)
+            # The entries of a list are images of their own; the values of an object may be the same image.
+            yield from [children] if isinstance(value, dict) else ([child] for child in children)
+            deeper += [child for child in children if isinstance(child[1], dict | list)]
         level = deeper
+
+
+def _children(key: str, value: Any, limit: int) -> list[tuple[str, Any]]:
+    """Return the first keys and values of an object, or the entries of a list under the list's own key."""
+    if isinstance(value, list):
+        return [(key, item) for item in value[:limit]]
+    pairs = (
+        ((_normalized(name), item) for name, item in islice(value.items(), limit)) if isinstance(value, dict) else ()
+    )
+    return [pair for pair in pairs if not _OTHER_KEY.search(pair[0])]
 
 
 def _normalized(key: Any) -> str:
