@@ -20,6 +20,7 @@ TODAY = date(2026, 11, 28)
         ("litellm/azure/gpt-image-1.5", "openai", "2026-12-16"),
         ("gemini/gemini-2.5-flash-image", "openai", "2027-03-15"),
         ("grok-imagine-image-quality", "openai", "2026-11-02"),
+        ("vertex_ai/gemini-3-pro-image", "openai", "2027-05-28"),
         ("gemini-2.5-flash-image", "gemini", "2027-03-15"),
         ("gpt-image-2", "openai", None),
         ("gpt-image-1.5", "gemini", None),
