@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Response
 from image_gateway.api import ENGINE_ERRORS, Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
 from image_gateway.config.connection_views import list_connections, show_connection
 from image_gateway.config.projection import engine_of, for_connection
+from image_gateway.config.secret_checks import key_warnings
 from image_gateway.container import Gateway
 from image_gateway.engines import Engine
 from image_gateway.errors import Busy, Conflict, NotConfigured, NotFound, PreconditionFailed, TooLarge
-from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo, ConnectionList
+from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo, ConnectionList, StoredConnectionInfo
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.names import CONNECTION_NAME, RESERVED_CONNECTIONS
 
@@ -48,21 +49,22 @@ async def read_connection(name: Name, gateway: GatewayDep, response: Response) -
 @router.put(
     "/{name}",
     responses={
-        201: {"model": ConnectionInfo, "description": "The connection is new"},
+        201: {"model": StoredConnectionInfo, "description": "The connection is new"},
         **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
     },
 )
 @access(Access.ADMIN)
 async def put_connection(
     name: Name, form: ConnectionForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
-) -> ConnectionInfo:
+) -> StoredConnectionInfo:
     """Store a connection, in place of the one with this name. A key that is left out or masked is kept."""
     current, created = await gateway.configs.update_catalogue(
         lambda draft: draft.put_connection(name, form), if_match=if_match
     )
     response.status_code = 201 if created else 200
     response.headers["ETag"] = current.etag
-    return show_connection(current, name)
+    shown = show_connection(current, name)
+    return StoredConnectionInfo.model_construct(**dict(shown), warnings=key_warnings("key", form.key))
 
 
 @router.delete(

@@ -156,6 +156,14 @@ def test_invalid_name_is_refused(deployment: "Deployment", name: str) -> None:
     assert put(deployment, name=name).status in (404, 405, 422)
 
 
+def test_short_key_has_a_warning(deployment: "Deployment") -> None:
+    """As in an update of the configuration: such a key may be in any text, so it is not removed from error texts."""
+    (warning,) = put(deployment, key="none").json["warnings"]
+
+    assert "short and plain" in warning
+    assert "warnings" not in put(deployment, key=MASK).json
+
+
 def test_deleted_connection_is_gone_with_its_key(deployment: "Deployment") -> None:
     """A connection under the same name does not get the earlier one's key."""
     put(deployment)

@@ -7,10 +7,17 @@ from image_gateway.models.config import MASK, SECRETS, ImagesConfig
 def secret_warnings(changes: ImagesConfig) -> list[str]:
     """Return a warning for each key that an update sets and that error texts of its engine may contain."""
     return [
-        f"{name} is short and plain, so it is not removed from error texts of the engine"
+        warning
         for name in SECRETS
-        if name in changes.model_fields_set and is_plain(_secret(getattr(changes, name)))
+        if name in changes.model_fields_set
+        for warning in key_warnings(name, getattr(changes, name))
     ]
+
+
+def key_warnings(name: str, key: object) -> list[str]:
+    """Return the warning about one key that is set, if error texts of its engine may contain it."""
+    text = f"{name} is short and plain, so it is not removed from error texts of the engine"
+    return [text] if is_plain(_secret(key)) else []
 
 
 def _secret(value: object) -> str:

@@ -97,6 +97,14 @@ class ConnectionInfo(StoredConnection):
     )
 
 
+class StoredConnectionInfo(ConnectionInfo):
+    """A connection after it was stored. `warnings` is left out where there are none."""
+
+    warnings: list[str] = Field(
+        [], exclude_if=lambda warnings: not warnings, description="What will not work as one may expect."
+    )
+
+
 class ConnectionList(BaseModel):
     """All connections, by name: those of the configuration's fields first."""
 
