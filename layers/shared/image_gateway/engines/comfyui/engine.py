@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from image_gateway.engines.comfyui.cloud import ComfyCloudServer, cloud_url, is_cloud
 from image_gateway.engines.comfyui.inputs import upload_inputs
 from image_gateway.engines.comfyui.node_classes import NodeInfo, mismatches
 from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
@@ -60,12 +61,18 @@ class ComfyUIEngine:
         self._config = config
         self._is_edit = edit
         self._clock = clock
-        self._key: str = getattr(config, f"{self._prefix}_API_KEY")
-        self._server = ComfyUIServer(
+        key: str = getattr(config, f"{self._prefix}_API_KEY")
+        is_on_cloud = is_cloud(base_url)
+        own = {"X-API-Key": key} if is_on_cloud else {"Authorization": f"Bearer {key}"}
+        # A password is none of Comfy's own keys, and everybody who sees the queue would see it.
+        is_password = connection.access is not None and connection.access.auth == "basic"
+        self._partner_key = "" if is_password else key
+        server = ComfyCloudServer if is_on_cloud else ComfyUIServer
+        self._server = server(
             connection,
             "comfyui",
-            base_url,
-            headers=credentials(connection, self._key, {"Authorization": f"Bearer {self._key}"}),
+            cloud_url(base_url) if is_on_cloud else base_url,
+            headers=credentials(connection, key, own),
             workflow_field=f"{self._prefix}_WORKFLOW",
         )
 
@@ -176,7 +183,7 @@ class ComfyUIEngine:
         runner = Runner(
             server=replace(self._server, model_inputs=template.model_inputs(), seed_inputs=template.seed_inputs()),
             client_id=request.job_id,
-            api_key=self._key,
+            api_key=self._partner_key,
             output_nodes=template.output_nodes(),
             queue_limit=queue_limit,
             clock=self._clock,
@@ -277,10 +284,10 @@ class ComfyUIEngine:
 
     async def _download(self, file: OutputFile) -> bytes:
         params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
-        response = await self._server.send("GET", "/view", params=params)
-        if not response.content:
+        content = await self._server.view(params)
+        if not content:
             raise EngineUnavailable(f"comfyui returned an empty file for {file.filename}", may_have_cost=True)
-        return bytes(response.content)
+        return content
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,11 @@ class ComfyUIServer(EngineServer):
             return None
         raise EngineUnavailable(f"{self.connection.url_field} is not a ComfyUI server", permanent=True)
 
+    async def view(self, params: dict[str, str]) -> bytes:
+        """Return a file by its `filename`, `subfolder` and `type`."""
+        response = await self.send("GET", "/view", params=params)
+        return bytes(response.content)
+
     async def cancel_runs(self, prompt_ids: Collection[str]) -> None:
         """Remove the waiting runs from the queue and interrupt the one that runs. Other ids are ignored."""
         await self.send("POST", "/queue", json={"delete": list(prompt_ids)})
