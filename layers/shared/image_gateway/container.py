@@ -304,7 +304,20 @@ class Gateway:
     @cached_property
     def executor(self) -> JobExecutor:
         """Runs jobs on their engines and stores the images."""
-        return JobExecutor(self.images, self.engine_at, self.prompt_writer, OutputFormats(lambda: self.decoder))
+        return JobExecutor(
+            self.images,
+            self.engine_at,
+            self.prompt_writer,
+            OutputFormats(lambda: self.decoder),
+            prepare=self._with_workflow,
+        )
+
+    async def _with_workflow(self, destination: Destination) -> Destination:
+        if destination.workflow is None:
+            return destination
+        from image_gateway.routing.workflows import with_workflow
+
+        return await with_workflow(destination, self.workflow_contents)
 
     def engine_at(self, destination: Destination) -> Engine:
         """Create the engine of a destination for one request."""

@@ -66,6 +66,7 @@ TABLE = {
     ("PUT", "/api/v1/images/workflows/{name}"): ADMIN,
     ("DELETE", "/api/v1/images/workflows/{name}"): ADMIN,
     ("POST", "/api/v1/images/workflows/inspect"): ADMIN,
+    ("POST", "/api/v1/images/workflows/{name}/try"): ADMIN,
     ("GET", "/api/v1/images/config/url/verify"): ADMIN,
     ("GET", "/api/v1/images/account"): USER,
     ("GET", "/api/v1/images/health"): ADMIN,

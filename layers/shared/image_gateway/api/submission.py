@@ -11,7 +11,7 @@ from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
 from image_gateway.jobs.execution import ImageContents
 from image_gateway.jobs.idempotency import Claim, claim_for, unmarked_claim
-from image_gateway.jobs.submission import LoadInputs
+from image_gateway.jobs.submission import LoadInputs, Trial
 from image_gateway.jobs.views import image_infos, job_info
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.images import ImageInfo, JobInfo
@@ -86,10 +86,14 @@ class HttpSubmission:
         return self._waiting.remaining_seconds()
 
     async def submit(
-        self, form: CreateImageForm | EditImageForm, load_inputs: LoadInputs | None = None
+        self,
+        form: CreateImageForm | EditImageForm,
+        load_inputs: LoadInputs | None = None,
+        *,
+        trial: Trial | None = None,
     ) -> list[ImageInfo] | Response:
         """Create a job for the request and wait for it. Return its images, or a response with the result's location."""
-        job = await self.create_job(form, load_inputs)
+        job = await self.create_job(form, load_inputs, trial=trial)
         return job if isinstance(job, Response) else image_infos(job, self._gateway.images)
 
     async def create_job(
@@ -98,6 +102,8 @@ class HttpSubmission:
         load_inputs: LoadInputs | None,
         response_format: ResponseFormat | None = None,
         contents: ImageContents | None = None,
+        *,
+        trial: Trial | None = None,
     ) -> Job | Response:
         """Create a job for the request and wait for it.
 
@@ -106,19 +112,23 @@ class HttpSubmission:
             load_inputs: returns the input images of an edit, and their mask.
             response_format: the format in which the OpenAI channel will return the images; None for the configured one.
             contents: receives the output images if the job runs inside this function.
+            trial: the workflow to try.
 
         Returns:
             The job if it has ended, else the response with the location of the job or of its result.
         """
         prefer = self._prefer
         owner, headers = self._principal.owner, self._headers
-        claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count)
-        self._unmarked = unmarked_claim(owner, form) if claim is None else None
+        # The same form for another workflow is no repetition.
+        tried = f"{trial.workflow} {trial.connection}" if trial else ""
+        claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count, tried)
+        self._unmarked = unmarked_claim(owner, form, tried) if claim is None else None
         job = await self._gateway.submission.submit(
             form,
             self._principal,
             load_inputs=load_inputs,
             channel=self.channel,
+            trial=trial,
             response_format=response_format,
             contents=contents,
             spent=lambda: self._waiting.elapsed_seconds,
@@ -130,8 +140,10 @@ class HttpSubmission:
             claim=claim,
             unmarked=self._unmarked,
         )
+        # The links are relative, and the path of a trial has two parts more.
+        above = "../../" if trial else ""
         if prefer.respond_async and prefer.wait is None:
-            return self._accepted(job)
+            return self._accepted(job, above)
         job = await self._waiting.wait(job, prefer.wait)
         if not prefer.respond_async:
             await self._gateway.submission.expect_retry(job, self._unmarked)
@@ -139,8 +151,8 @@ class HttpSubmission:
             self._response.headers.update(self._preference_applied())
             return job
         if prefer.respond_async:
-            return self._accepted(job)
-        response = self._waiting.redirect(job, f"jobs/{job.id}/", 1)
+            return self._accepted(job, above)
+        response = self._waiting.redirect(job, f"{above}jobs/{job.id}/", 1)
         response.headers.update(self._preference_applied())
         return response
 
@@ -148,10 +160,10 @@ class HttpSubmission:
         """Remember that the images of a job could not be returned, so that a retry of the request gets them."""
         await self._gateway.submission.expect_retry_of_unanswered(job, self._unmarked)
 
-    def _accepted(self, job: Job) -> Response:
+    def _accepted(self, job: Job, above: str) -> Response:
         self._waiting.show_connection(job)
         info = job_info(job, self._gateway.images, self._principal)
-        headers = {"Location": self.location.format(id=job.id), **self._preference_applied("respond-async")}
+        headers = {"Location": above + self.location.format(id=job.id), **self._preference_applied("respond-async")}
         return JSONResponse(info.model_dump(mode="json", exclude_none=True), 202, headers)
 
     def _preference_applied(self, *preferences: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Execution of a job at its destination: from its form to stored images."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from image_gateway.aws import Remaining
@@ -37,15 +37,23 @@ class JobExecutor:
         engine: creates an engine.
         prompt_writer: creates a prompt writer.
         formats: converts images to the requested format.
+        prepare: completes the configuration of a destination, just before it is used.
     """
 
     def __init__(
-        self, images: ImageStore, engine: EngineFactory, prompt_writer: PromptWriterFactory, formats: OutputFormats
+        self,
+        images: ImageStore,
+        engine: EngineFactory,
+        prompt_writer: PromptWriterFactory,
+        formats: OutputFormats,
+        *,
+        prepare: Callable[[Destination], Awaitable[Destination]] | None = None,
     ) -> None:
         self._images = images
         self._engine = engine
         self._rewriter = PromptRewriter(prompt_writer)
         self._formats = formats
+        self._prepare = prepare
 
     async def execute(
         self,
@@ -88,7 +96,7 @@ class JobExecutor:
             destination.record_in(job)
             if mask and destination.refuses_masks:
                 raise EngineRejected(f"{destination.engine} does not support masks", failure=UNSUPPORTED)
-            engine = self._engine(destination)
+            engine = self._engine(await self._prepare(destination) if self._prepare else destination)
             request = build_engine_request(form, destination, job.id, images)
             request = replace(request, mask=mask)
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]

@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining, may_be_done, time_limit
@@ -35,6 +36,15 @@ from image_gateway.routing.router import Router
 from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A workflow to try, and the connection of the server that runs it."""
+
+    workflow: str
+    connection: str
+
 
 LoadInputs = Callable[[], Awaitable[tuple[Sequence[InputImage], InputImage | None]]]
 """Returns the input images of an edit, and their mask."""
@@ -97,6 +107,7 @@ class Submission:
         principal: Principal,
         channel: Channel = "images",
         *,
+        trial: Trial | None = None,
         remaining: Remaining | None = None,
     ) -> Plan:
         """Return where a request may go, provided that its caller may send it there.
@@ -105,9 +116,11 @@ class Submission:
             form: the request.
             principal: the caller.
             channel: the API of the request.
+            trial: the workflow to try; None for a request that goes where its model leads.
             remaining: returns the seconds that are left for the request; by default the function's timeout.
 
         Raises:
+            NotFound: there is no such workflow to try.
             Disabled: generation or editing is switched off.
             Forbidden: the caller may not use that engine or that model.
             NotConfigured: no target of the route can be used.
@@ -116,13 +129,16 @@ class Submission:
         """
         edit = isinstance(form, EditImageForm)
         left = remaining or self._countdown()
-        plan = await self._router.find(
-            form.model,
-            edit=edit,
+
+        def reading() -> float:
+            return left() - _ADMISSION_MARGIN_SECONDS
+
+        if trial:
+            plan = await self._router.try_workflow(trial.workflow, trial.connection, remaining=reading)
+        else:
             # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
-            allow_prefix=channel == "openai",
-            remaining=lambda: left() - _ADMISSION_MARGIN_SECONDS,
-        )
+            allow_prefix = channel == "openai"
+            plan = await self._router.find(form.model, edit=edit, allow_prefix=allow_prefix, remaining=reading)
         if problem := plan.usable[0].problem:
             raise problem
         for destination in plan.destinations:
@@ -142,6 +158,7 @@ class Submission:
         *,
         load_inputs: LoadInputs | None = None,
         channel: Channel = "images",
+        trial: Trial | None = None,
         response_format: ResponseFormat | None = None,
         contents: ImageContents | None = None,
         queue: bool = False,
@@ -162,6 +179,7 @@ class Submission:
             principal: the caller, who will own the job.
             load_inputs: returns the images to edit and their mask. It is called once the request is admitted.
             channel: the API of the request.
+            trial: as of `admit`.
             response_format: the format of the response on the OpenAI channel; None for the configured one.
             contents: where given, an inline job adds its encoded images to it.
             queue: send the job to the worker, however fast the engine is.
@@ -189,7 +207,7 @@ class Submission:
         if earlier:
             return earlier
         remaining = remaining or self._countdown()
-        plan = await self.admit(form, principal, channel, remaining=remaining)
+        plan = await self.admit(form, principal, channel, trial=trial, remaining=remaining)
         first = plan.first
         form = with_end_user(form, plan, headers or {})
         images, mask = await load_inputs() if load_inputs else ((), None)

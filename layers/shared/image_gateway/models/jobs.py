@@ -98,6 +98,7 @@ class Job(BaseModel):
         connection: the connection of the catalogue that the last attempt used; empty: fields of the configuration.
         route: the route that does the job; empty if it names none.
         catalogue: the hash of the catalogue that the job was accepted with, if it has a route or a connection.
+        workflow: the named workflow that the last attempt ran; empty: the configured one.
         target: the number of the route's target that the last attempt used, from 0.
         tried: the attempts at the route's targets, of all attempts at the job.
         response_format: likewise a `ResponseFormat`, of the OpenAI channel's response.
@@ -132,6 +133,7 @@ class Job(BaseModel):
     connection: str = ""
     route: str = ""
     catalogue: str = ""
+    workflow: str = ""
     target: int | None = None
     tried: list[JobTry] = []
     response_format: str = "b64_json"

@@ -28,6 +28,7 @@ class Destination:
         slots: how many jobs the connection allows on its server at once; None for the engine's default.
         target: the number of the target in its route, from 0; None if there is no route.
         workflow: the name of the workflow; None for the configured one.
+        workflow_digest: the hash of its content; None for the configured ones.
         weight: the share of a route's requests.
         refuses_masks: whether an edit with a mask does not go there, because other targets of the route take masks.
         repeats: whether a request that failed at no cost is sent there again.
@@ -45,6 +46,7 @@ class Destination:
     slots: int | None = None
     target: int | None = None
     workflow: str | None = None
+    workflow_digest: str | None = None
     weight: int = 1
     refuses_masks: bool = False
     repeats: bool = True
@@ -100,6 +102,7 @@ class Destination:
         """Record in a job that it goes, or went, to this destination."""
         job.engine, job.model = self.engine, self.model or ""
         job.connection, job.target = self.stored_connection, self.target
+        job.workflow = self.workflow or ""
 
     def require_enabled(self) -> None:
         """Check that the configuration enables the operation.

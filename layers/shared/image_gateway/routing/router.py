@@ -4,14 +4,16 @@ A name that requests use as a model is, in this order: a route; on the OpenAI ch
 model behind a slash; an alias; a model of the configured engine.
 """
 
+from dataclasses import replace
+
 from image_gateway.aws import Remaining
 from image_gateway.config.catalogue import Catalogue
 from image_gateway.config.store import ConfigStore
 from image_gateway.config.versioned import VersionedConfig
-from image_gateway.errors import InvalidRequest, NotConfigured
+from image_gateway.errors import InvalidRequest, NotConfigured, NotFound
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
-from image_gateway.models.names import RESERVED_CONNECTIONS
+from image_gateway.models.names import RESERVED_CONNECTIONS, RESERVED_WORKFLOWS
 from image_gateway.routing.destination import Destination, configured_model, require_enabled
 from image_gateway.routing.names import destination_of_job, destination_of_run, find_destination, stays_at_its_engine
 from image_gateway.routing.plan import Plan
@@ -62,6 +64,28 @@ class Router:
             find_destination(versioned.config, model, edit=edit, allow_engine_prefix=allow_prefix)
         )
 
+    async def try_workflow(self, name: str, connection: str, *, remaining: Remaining | None = None) -> Plan:
+        """Return where a request goes that tries a workflow on a connection.
+
+        Raises:
+            Disabled: generation is switched off.
+            NotFound: there is no such workflow.
+            InvalidRequest: the connection is none of ComfyUI, or cannot be used.
+            StorageUnavailable: the configuration cannot be read.
+        """
+        from image_gateway.routing.targets import destination_of  # noqa: PLC0415 - most requests name no connection
+
+        versioned = await self._read(edit=False, remaining=remaining)
+        catalogue = versioned.catalogue
+        if name not in RESERVED_WORKFLOWS and catalogue.workflow(name) is None:
+            raise NotFound(f"There is no workflow {name}")
+        destination = destination_of(versioned, catalogue, connection, None, edit=False, workflow=name)
+        if destination.problem or destination.engine != "comfyui":
+            reason = destination.problem.detail if destination.problem else f"{connection} is none of ComfyUI"
+            raise InvalidRequest(f"connection: {reason}", field="connection")
+        # The job keeps the workflow with the name of the connection, also if that is the configuration's own.
+        return Plan.to(replace(destination, stored_connection=connection), catalogue=catalogue.digest)
+
     async def accept(self, job: Job, model: str | None) -> None:
         """Record in a new job which route it will be done by, if its model names one.
 
@@ -91,7 +115,10 @@ class Router:
             return plan.only(job.target) if stays and job.target is not None else plan
         if job.connection:
             catalogue = await self._catalogue(job, versioned)
-            destination = _connection(versioned, catalogue, job.connection, job.model or None, edit=edit)
+            workflow = job.workflow or None
+            destination = _connection(
+                versioned, catalogue, job.connection, job.model or None, edit=edit, workflow=workflow
+            )
             return Plan.to(destination, catalogue=catalogue.digest)
         if stays_at_its_engine(job, versioned.config):
             return Plan.to(destination_of_run(job, versioned.config))
@@ -154,7 +181,13 @@ def _route(versioned: VersionedConfig, catalogue: Catalogue, name: str, *, edit:
 
 
 def _connection(
-    versioned: VersionedConfig, catalogue: Catalogue, name: str, model: str | None, *, edit: bool
+    versioned: VersionedConfig,
+    catalogue: Catalogue,
+    name: str,
+    model: str | None,
+    *,
+    edit: bool,
+    workflow: str | None = None,
 ) -> Destination:
     """Return the destination of a request that names a stored connection.
 
@@ -163,7 +196,8 @@ def _connection(
     """
     from image_gateway.routing.targets import destination_of  # noqa: PLC0415 - most requests name no connection
 
-    destination = destination_of(versioned, catalogue, name, model, edit=edit)
+    destination = destination_of(versioned, catalogue, name, model, edit=edit, workflow=workflow)
     if destination.problem:
         raise destination.problem
-    return destination
+    # A later attempt needs the name of the configuration's own connection, too, to find the workflow again.
+    return replace(destination, stored_connection=name) if workflow else destination

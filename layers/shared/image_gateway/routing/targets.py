@@ -44,10 +44,16 @@ def plan_of_route(versioned: VersionedConfig, catalogue: Catalogue, name: str, r
 
 
 def destination_of(
-    versioned: VersionedConfig, catalogue: Catalogue, connection: str, model: str | None, *, edit: bool
+    versioned: VersionedConfig,
+    catalogue: Catalogue,
+    connection: str,
+    model: str | None,
+    *,
+    edit: bool,
+    workflow: str | None = None,
 ) -> Destination:
     """Return the destination of a request that names a connection and a model. Raises as `destination_at`."""
-    target = StoredTarget.model_construct(connection=connection, model=model)
+    target = StoredTarget.model_construct(connection=connection, model=model, workflow=workflow)
     return destination_at(versioned, catalogue, target, edit=edit)
 
 
@@ -60,10 +66,12 @@ def destination_at(
         StorageUnavailable: the catalogue cannot be read.
     """
     name, config, engine = target.connection, versioned.config, ""
+    digest: str | None = None
     problem: GatewayError | None = None
     try:
         engine = engine_of(versioned, name, catalogue) or ""
         config = with_target(for_connection(versioned, name, catalogue), target)
+        digest = catalogue.workflow(target.workflow) if target.workflow else None
         problem = _problem(name, engine, edit=edit)
     except StorageUnavailable:
         raise
@@ -80,6 +88,7 @@ def destination_at(
         stored_connection=name if is_stored or problem else "",
         slots=_slots(catalogue, name) if is_stored and not problem else None,
         workflow=target.workflow,
+        workflow_digest=digest,
         weight=target.weight,
         problem=problem,
     )
