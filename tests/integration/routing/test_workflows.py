@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.routing.routes import Routes
+from tests.integration.worker_deployment import deploy_worker
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
@@ -20,11 +21,11 @@ GENERATIONS = "/api/v1/images/generations"
 
 
 @pytest.fixture
-def gpu(openai_deployment: "Deployment", serve: Callable[[ASGIApp], str]) -> SandboxState:
+def gpu(queue_deployment: "Deployment", serve: Callable[[ASGIApp], str]) -> SandboxState:
     """A deployment with the connection `gpu-1` and the workflow `small`, whose images have 24 by 16 pixels."""
-    openai_deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_SIZE="auto")
-    state = Routes(openai_deployment, serve).connect("gpu-1", "comfyui", key="")
-    put(openai_deployment, "small", 24)
+    queue_deployment.configure(ENABLE_IMAGE_EDIT=True, IMAGE_SIZE="auto")
+    state = Routes(queue_deployment, serve).connect("gpu-1", "comfyui", key="")
+    put(queue_deployment, "small", 24)
     return state
 
 
@@ -48,99 +49,102 @@ def route(deployment: "Deployment", *targets: dict[str, Any], **fields: Any) -> 
     assert stored.status in (200, 201), stored.json
 
 
-def test_a_target_runs_the_workflow_that_it_names(openai_deployment: "Deployment", gpu: SandboxState) -> None:
+def test_a_target_runs_the_workflow_that_it_names(queue_deployment: "Deployment", gpu: SandboxState) -> None:
     """Two targets of one server are two workflows: what a caller gets depends on the route alone."""
-    put(openai_deployment, "large", 40)
-    route(openai_deployment, {"connection": "gpu-1", "workflow": "large"})
+    put(queue_deployment, "large", 40)
+    route(queue_deployment, {"connection": "gpu-1", "workflow": "large"})
 
-    response = openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox", "model": "poster"})
-    openai_deployment.process_queue()
+    response = queue_deployment.call("POST", GENERATIONS, {"prompt": "a fox", "model": "poster"})
+    queue_deployment.process_queue()
 
     assert response.status in (200, 303)
     assert submitted_widths(gpu) == [40]
 
 
-def test_a_queued_job_is_done_by_the_workflow_as_it_was(openai_deployment: "Deployment", gpu: SandboxState) -> None:
+def test_a_queued_job_is_done_by_the_workflow_as_it_was(queue_deployment: "Deployment", gpu: SandboxState) -> None:
     """A workflow that is replaced meanwhile changes later requests only."""
-    route(openai_deployment, {"connection": "gpu-1", "workflow": "small"})
+    route(queue_deployment, {"connection": "gpu-1", "workflow": "small"})
     request = {"prompt": "a fox", "model": "poster"}
-    openai_deployment.call("POST", GENERATIONS, request, headers={"Prefer": "respond-async"})
-    put(openai_deployment, "small", 48)
-    openai_deployment.call("POST", GENERATIONS, request, headers={"Prefer": "respond-async"})
+    queue_deployment.call("POST", GENERATIONS, request, headers={"Prefer": "respond-async"})
+    put(queue_deployment, "small", 48)
+    queue_deployment.call("POST", GENERATIONS, request, headers={"Prefer": "respond-async"})
 
-    openai_deployment.process_queue()
+    queue_deployment.process_queue()
 
     assert sorted(submitted_widths(gpu)) == [24, 48]
-    assert [job.status for job in openai_deployment.jobs()] == ["succeeded", "succeeded"]
+    assert [job.status for job in queue_deployment.jobs()] == ["succeeded", "succeeded"]
 
 
-def test_the_configurations_workflows_have_names_too(openai_deployment: "Deployment", gpu: SandboxState) -> None:
+def test_the_configurations_workflows_have_names_too(queue_deployment: "Deployment", gpu: SandboxState) -> None:
     """`default` is the workflow for generations."""
-    openai_deployment.configure(**CHECKPOINT.fields())
-    route(openai_deployment, {"connection": "gpu-1", "workflow": "default"})
+    queue_deployment.configure(**CHECKPOINT.fields())
+    route(queue_deployment, {"connection": "gpu-1", "workflow": "default"})
 
-    openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox", "model": "poster"})
-    openai_deployment.process_queue()
+    queue_deployment.call("POST", GENERATIONS, {"prompt": "a fox", "model": "poster"})
+    queue_deployment.process_queue()
 
     assert submitted_widths(gpu) == [CHECKPOINT.workflow["5"]["inputs"]["width"]]
 
 
-def test_an_edit_is_done_by_a_workflow_with_image_nodes(openai_deployment: "Deployment", gpu: SandboxState) -> None:
+def test_an_edit_is_done_by_a_workflow_with_image_nodes(queue_deployment: "Deployment", gpu: SandboxState) -> None:
     """The same name serves edits, if its map names an image node; a target whose map does not is passed over."""
-    openai_deployment.call("PUT", f"{WORKFLOWS}/retouch", {"workflow": EDIT.workflow, "nodes": EDIT.nodes})
+    queue_deployment.call("PUT", f"{WORKFLOWS}/retouch", {"workflow": EDIT.workflow, "nodes": EDIT.nodes})
     route(
-        openai_deployment,
+        queue_deployment,
         {"connection": "gpu-1", "workflow": "small"},
         {"connection": "gpu-1", "workflow": "retouch"},
     )
 
-    response = openai_deployment.edit(model="poster", prompt="at night")
-    openai_deployment.process_queue()
+    response = queue_deployment.edit(model="poster", prompt="at night")
+    queue_deployment.process_queue()
 
     assert response.status in (200, 303)
-    (job,) = openai_deployment.jobs()
+    (job,) = queue_deployment.jobs()
     assert (job.status, [each.code for each in job.tried]) == ("succeeded", ["not_configured", ""])
 
 
 @pytest.mark.parametrize("connection", ["gpu-1", "comfyui"])
 def test_a_trial_runs_the_workflow_once_as_a_job(
-    openai_deployment: "Deployment", gpu: SandboxState, serve: Callable[[ASGIApp], str], connection: str
+    queue_deployment: "Deployment", gpu: SandboxState, serve: Callable[[ASGIApp], str], connection: str
 ) -> None:
     """The response is that of a generation, on a stored connection and on the configuration's own."""
     own = SandboxState()
-    openai_deployment.configure(COMFYUI_BASE_URL=serve(import_module("sandbox.engines.comfyui").create_app(own)))
+    queue_deployment.configure(COMFYUI_BASE_URL=serve(import_module("sandbox.engines.comfyui").create_app(own)))
 
-    response = trial(openai_deployment, "small", connection=connection)
-    openai_deployment.process_queue()
+    response = trial(queue_deployment, "small", connection=connection)
+    queue_deployment.process_queue()
 
-    (job,) = openai_deployment.jobs()
+    (job,) = queue_deployment.jobs()
     assert (job.status, job.workflow, job.kind) == ("succeeded", "small", "generation")
     assert submitted_widths(own if connection == "comfyui" else gpu) == [24]
     assert response.status == 202
-    assert openai_deployment.call("GET", f"/api/v1/images/jobs/{job.id}").json["images"][0]["width"] == 24
+    assert queue_deployment.call("GET", f"/api/v1/images/jobs/{job.id}").json["images"][0]["width"] == 24
 
 
 def test_a_trial_is_repeated_with_its_own_workflow(
-    openai_deployment: "Deployment", serve: Callable[[ASGIApp], str], gpu: SandboxState
+    queue_deployment: "Deployment", serve: Callable[[ASGIApp], str], gpu: SandboxState
 ) -> None:
     """A second attempt, after a failure that cost nothing, runs the same workflow, although it was replaced."""
     own = SandboxState()
-    openai_deployment.configure(COMFYUI_BASE_URL=serve(import_module("sandbox.engines.comfyui").create_app(own)))
+    queue_deployment.configure(COMFYUI_BASE_URL=serve(import_module("sandbox.engines.comfyui").create_app(own)))
     own.knobs.faults = [Fault(503, {}, times=3)]
-    trial(openai_deployment, "small", connection="comfyui")
-    put(openai_deployment, "small", 48)
+    worker = deploy_worker(queue_deployment.gateway)
+    queue_deployment.gateway = worker.gateway
+    trial(queue_deployment, "small", connection="comfyui")
+    put(queue_deployment, "small", 48)
 
-    openai_deployment.process_queue()
+    worker.process_queue()
 
-    (job,) = openai_deployment.jobs()
-    assert (job.status, job.workflow, submitted_widths(own)[-1]) == ("succeeded", "small", 24)
+    (job,) = worker.jobs()
+    assert (job.status, job.attempts, job.workflow) == ("succeeded", 2, "small")
+    assert submitted_widths(own)[-1] == 24
 
 
-def test_the_link_of_a_trial_leads_to_its_job(openai_deployment: "Deployment", gpu: SandboxState) -> None:
+def test_the_link_of_a_trial_leads_to_its_job(queue_deployment: "Deployment", gpu: SandboxState) -> None:
     """The path of a trial is deeper than that of a generation, and its relative link takes that into account."""
-    location = trial(openai_deployment, "small").headers["location"]
+    location = trial(queue_deployment, "small").headers["location"]
 
-    assert location == f"../../jobs/{openai_deployment.jobs()[0].id}"
+    assert location == f"../../jobs/{queue_deployment.jobs()[0].id}"
 
 
 @pytest.mark.parametrize(
@@ -153,13 +157,13 @@ def test_the_link_of_a_trial_leads_to_its_job(openai_deployment: "Deployment", g
     ],
 )
 def test_a_trial_that_cannot_run_is_refused(
-    openai_deployment: "Deployment", gpu: SandboxState, name: str, form: dict[str, Any], status: int, field: str | None
+    queue_deployment: "Deployment", gpu: SandboxState, name: str, form: dict[str, Any], status: int, field: str | None
 ) -> None:
     """A missing workflow is not found; a connection must exist and be one of ComfyUI."""
-    response = trial(openai_deployment, name, **form)
+    response = trial(queue_deployment, name, **form)
 
     assert (response.status, response.json.get("field")) == (status, field)
-    assert openai_deployment.jobs() == []
+    assert queue_deployment.jobs() == []
 
 
 def trial(deployment: "Deployment", name: str, **form: Any) -> Any:
