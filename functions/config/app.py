@@ -27,15 +27,8 @@ from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 
-app = create_app(
-    account.router,
-    tokens.router,
-    connections.router,
-    routes.router,
-    workflows.router,
-    openai_models.router,
-    docs.router,
-)
+_PARTS = (account, tokens, connections, routes, workflows, openai_models, docs)
+app = create_app(*(part.router for part in _PARTS))
 
 
 @app.get("/api/v1/images/config", tags=["configuration"], responses=error_responses(NotConfigured))
