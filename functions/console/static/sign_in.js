@@ -2,7 +2,7 @@
 
 import { endedBecause } from "./api.js";
 import { ErrorNote, Field } from "./controls.js";
-import { html, useState } from "./html.js";
+import { html, useEffect, useRef, useState } from "./html.js";
 import { signIn } from "./session.js";
 import { useStore } from "./store.js";
 
@@ -10,6 +10,8 @@ export function SignIn() {
   const [secret, setSecret] = useState("");
   const [state, setState] = useState(/** @type {{busy?: boolean, problem?: any}} */ ({}));
   const ended = useStore(endedBecause);
+  const field = useRef(/** @type {HTMLInputElement | null} */ (null));
+  useEffect(() => field.current?.focus(), []);
 
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -27,7 +29,7 @@ export function SignIn() {
         ${(
           /** @type {any} */ ids,
         ) => html`<input ...${ids} type="password" autocomplete="off" spellcheck=${false} required
-          autofocus value=${secret} onInput=${(/** @type {any} */ event) => setSecret(event.target.value)} />`}
+          ref=${field} value=${secret} onInput=${(/** @type {any} */ event) => setSecret(event.target.value)} />`}
       <//>
       <${ErrorNote} problem=${state.problem} />
       <button class="button primary" type="submit" disabled=${state.busy || !secret.trim()}>

@@ -90,7 +90,7 @@ export function Painter({ input, strokes, onStroke, tool, size, zoom }) {
     event.preventDefault();
   };
 
-  const box = { width: width * scale, height: height * scale };
+  const box = { width: `${width * scale}px`, height: `${height * scale}px` };
   const pixels = { width: Math.max(1, Math.round(width * shown)), height: Math.max(1, Math.round(height * shown)) };
   return html`<div class="stage" ref=${stage}>
     <div class=${`stage-image ${tool}`} style=${box}>
@@ -103,10 +103,10 @@ export function Painter({ input, strokes, onStroke, tool, size, zoom }) {
       ${
         cursor && tool !== "hand"
           ? html`<span class="brush-cursor" aria-hidden="true" style=${{
-              width: size * scale,
-              height: size * scale,
-              left: (cursor[0] - size / 2) * scale,
-              top: (cursor[1] - size / 2) * scale,
+              width: `${size * scale}px`,
+              height: `${size * scale}px`,
+              left: `${(cursor[0] - size / 2) * scale}px`,
+              top: `${(cursor[1] - size / 2) * scale}px`,
             }}></span>`
           : null
       }

@@ -26,8 +26,8 @@ export function drawStrokes(context, strokes, { scale = 1, color = "#000" } = {}
     context.globalCompositeOperation = tool === "brush" ? "source-over" : "destination-out";
     context.lineWidth = size;
     context.beginPath();
-    // A line to where it begins is a dot.
-    context.moveTo(...points[0]);
+    // A line without a length would not be drawn: a dot is a very short one.
+    context.moveTo(points[0][0] - 0.01, points[0][1]);
     for (const point of points) context.lineTo(...point);
     context.stroke();
   }

@@ -1,0 +1,159 @@
+"""What holds for every page: accessibility, small screens, the keyboard, and text that stays text."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from sandbox.template import ROOT
+from tests.browser.console import TOKENS, Console
+
+AXE = ROOT / ".ci/console/node_modules/axe-core/axe.min.js"
+PAGES = ["create", "edit", "gallery", "setup", "tokens", "health"]
+ESCAPED = "no &lt;script&gt;alert(3)&lt;/script&gt;"
+MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+
+
+def violations(console: Console) -> list[Any]:
+    """Return what axe-core finds wrong with what the page shows now."""
+    # Evaluated by the browser's debugger: the page's own policy would not let it run.
+    console.page.evaluate(AXE.read_text())
+    found = console.page.evaluate("axe.run()")["violations"]
+    return [(item["id"], [node["html"][:200] for node in item["nodes"]]) for item in found]
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: that needs Node.js with npm, then make test")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -> None:
+    """Axe finds nothing on any page, with its forms and dialogs open, in light and in dark."""
+    page = console.page
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two literals
+    console.open("create")
+    card = console.create("a fair fox")
+    page.get_by_role("button", name="More options").click()
+    expect(card.locator(".picture.shown")).to_be_visible()
+    found = {"create": violations(console)}
+    card.get_by_role("button", name="Use as input").click()
+    expect(page.locator("canvas.mask")).to_be_visible()
+    found["edit"] = violations(console)
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("list", name="Jobs")).to_be_visible()
+    found["gallery"] = violations(console)
+    page.get_by_role("list", name="Jobs").get_by_role("link").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Attempts")
+    found["sheet"] = violations(console)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Set up").click()
+    page.get_by_role("button", name="Edit OpenAI and compatible servers").click()
+    found["setup"] = violations(console)
+    page.get_by_role("link", name="Tokens").click()
+    page.get_by_role("button", name="New token").click()
+    found["tokens"] = violations(console)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Health").click()
+    expect(page.get_by_text("Dead letters")).to_be_visible()
+    found["health"] = violations(console)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    found["sign in"] = violations(console)
+
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_every_page_fits_a_screen_of_360_pixels(console: Console) -> None:
+    """Nothing is wider than the screen, and all pages can be reached from the bar at the bottom."""
+    console.page.set_viewport_size({"width": 360, "height": 740})
+    console.open("create")
+    expect(console.create("a narrow fox").locator(".picture.shown")).to_be_visible()
+    widths = {}
+    for name in PAGES:
+        link = console.page.get_by_role("navigation").locator(f"a[href='#/{name}']")
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
+        expect(console.page.locator(".loading")).to_have_count(0)
+        widths[name] = console.page.evaluate("document.scrollingElement.scrollWidth")
+
+    assert widths == dict.fromkeys(PAGES, 360)
+
+
+def test_everything_is_done_with_the_keyboard_alone(console: Console) -> None:
+    """Signing in, an image, its actions, another page and signing out, without a pointer; the focus can be seen."""
+    page = console.page
+    console.open(role="")
+    expect(page.get_by_label("Token")).to_be_focused()
+    page.keyboard.type(TOKENS["user"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("What the image should show")).to_be_focused()
+    page.keyboard.type("a key fox")
+    page.keyboard.press("Control+Enter")
+    card = page.get_by_role("article", name="a key fox")
+    expect(card.locator(".picture.shown")).to_be_visible()
+
+    copy = card.get_by_role("button", name="Copy link")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if copy.evaluate("element => element === document.activeElement"):
+            break
+    expect(copy).to_be_focused()
+    assert copy.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    assert float(copy.evaluate("element => getComputedStyle(element.parentElement).opacity")) > 0.5
+
+    page.get_by_role("link", name="Gallery").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Gallery")).to_be_visible()
+    page.get_by_role("button", name="Sign out").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Token")).to_be_focused()
+
+
+def test_markup_of_prompts_engines_and_models_stays_text(console: Console) -> None:
+    """HTML and script in a prompt, an engine's error, a warning and a model's name are shown as they are."""
+    page = console.page
+    console.gateway.configure(
+        IMAGES_OPENAI_API_PARAMS={"style": MARKUP}, IMAGE_MODEL_ALIASES={MARKUP: "openai/gpt-image-2"}
+    )
+    console.open()
+    expect(page.get_by_label("Model or route").locator("option", has_text=MARKUP)).to_have_count(1)
+    card = console.create(MARKUP)
+    expect(card.locator(".job-prompt")).to_have_text(MARKUP)
+    fault = {"status": 400, "body": {"error": {"message": ESCAPED, "code": "x"}}, "times": 1}
+    console.gateway.set_knobs("openai", key="sandbox-key", faults=[fault])
+    refused = console.create(f"refused {MARKUP}")
+    expect(refused.get_by_role("alert")).to_contain_text(ESCAPED)
+    page.get_by_role("link", name="Gallery").click()
+    page.get_by_role("list", name="Jobs").get_by_role("link").first.click()
+    expect(page.get_by_role("dialog")).to_contain_text(MARKUP)
+
+    assert page.locator("img[src=x]").count() == 0
+    assert console.messages == []
+
+
+def test_a_planted_inline_script_does_not_run(console: Console) -> None:
+    """The page's policy blocks it, also if it comes with the page itself."""
+    console.expected.append("Content Security Policy|TrustedScript")
+
+    def plant(route: Any) -> None:
+        response = route.fetch()
+        body = response.text().replace("</body>", "<script>window.planted = true</script></body>")
+        route.fulfill(response=response, body=body)
+
+    console.page.route("**/console/", plant)
+    console.open(role="user")
+
+    assert console.page.evaluate("window.planted") is None
+    assert any("inline script" in message for message in console.messages)
+
+
+def test_nothing_is_requested_from_another_host(console: Console) -> None:
+    """All requests of a session go to the gateway, except images, which come from the bucket."""
+    hosts: dict[str, set[str]] = {}
+    console.page.on("request", lambda sent: hosts.setdefault(sent.url.split("/")[2], set()).add(sent.resource_type))
+    console.open()
+    expect(console.create("a homely fox").locator(".picture.shown")).to_be_visible()
+    for name in ("Gallery", "Set up", "Tokens", "Health"):
+        console.page.get_by_role("link", name=name).click()
+        expect(console.page.locator(".loading")).to_have_count(0)
+
+    others = {host: kinds for host, kinds in hosts.items() if host != console.gateway.url.split("/")[2]}
+    assert [*others.values()] == [{"image"}], json.dumps({host: sorted(kinds) for host, kinds in others.items()})
