@@ -83,7 +83,7 @@ class Console:
             self.page.add_init_script(f"sessionStorage.setItem('image-gateway-token', '{TOKENS[role]}')")
         self.page.goto(f"{self.gateway.url}/console/{f'#/{path}' if path else ''}")
         if role:
-            expect(self.page.get_by_role("navigation")).to_be_visible()
+            expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
 
     def create(self, prompt: str) -> Locator:
         """Send a prompt, and return the card of its job."""

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from pathlib import Path
+import re
 
 import pytest
 from PIL import Image
@@ -25,9 +25,9 @@ def decoded(text: str) -> Image.Image:
     return image
 
 
-def choose(console: Console, *files: FilePayload | Path) -> None:
+def choose(console: Console, *files: FilePayload) -> None:
     """Choose files on the page of edits."""
-    console.page.locator("input[type=file]").set_input_files(list(files))  # type: ignore[arg-type]  # of one kind
+    console.page.locator("input[type=file]").set_input_files(list(files))
 
 
 def send(console: Console, prompt: str) -> None:
@@ -90,21 +90,25 @@ def test_a_mask_is_painted_with_the_keyboard(editing: Console) -> None:
     expect(page.get_by_role("article", name="a dot").locator("img")).to_be_visible()
     (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
     mask = decoded(asked["json"]["mask"]).convert("L").resize((400, 300))
-    assert (mask.getpixel((200, 150)), mask.getpixel((20, 20))) == (255, 0)
+    painted, left_out = (Image.Image.getpixel(mask, at) for at in ((200, 150), (20, 20)))
+    # The gateway has resized the mask, which blurs the edge of a small dot.
+    assert isinstance(painted, int)
+    assert painted > 200
+    assert left_out == 0
 
 
-def test_a_large_photo_is_scaled_down_and_that_is_said(editing: Console, tmp_path: Path) -> None:
+def test_a_large_photo_is_scaled_down_and_that_is_said(editing: Console) -> None:
     """A photo that is too large for the API is reduced in the browser; the engine gets the smaller one."""
-    large = tmp_path / "large.png"
-    # Noise cannot be compressed: about 7 MB.
-    Image.effect_noise((2300, 1500), 90).convert("RGB").save(large, compress_level=1)
-    assert large.stat().st_size > 4_000_000
+    large = photo(5000, 300, "BMP")
+    assert len(large["buffer"]) > 4_000_000
     choose(editing, large)
 
-    expect(editing.page.get_by_text("which the API takes")).to_be_visible()
+    expect(editing.page.get_by_text(re.compile("Scaled down from 5,000 . 300 to 4,096 . 246"))).to_be_visible()
     send(editing, "make it calm")
 
     expect(editing.page.get_by_role("article", name="make it calm").locator("img")).to_be_visible()
+    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    assert decoded(asked["json"]["init_images"][0]).width < 5000
 
 
 def test_the_result_is_compared_with_the_original_by_keyboard(editing: Console) -> None:

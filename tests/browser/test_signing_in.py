@@ -24,7 +24,7 @@ def test_signing_out_forgets_the_token(console: Console) -> None:
     console.open(role="")
     console.page.get_by_label("Token").fill(TOKENS["user"])
     console.page.get_by_role("button", name="Sign in").click()
-    expect(console.page.get_by_role("navigation")).to_be_visible()
+    expect(console.page.get_by_role("navigation", name="Pages")).to_be_visible()
     assert TOKENS["user"] not in console.page.url
 
     console.page.get_by_role("button", name="Sign out").click()
@@ -40,7 +40,7 @@ def test_a_token_that_was_revoked_ends_the_session(console: Console) -> None:
     console.open(role="")
     console.page.get_by_label("Token").fill(made["token"])
     console.page.get_by_role("button", name="Sign in").click()
-    expect(console.page.get_by_role("navigation")).to_be_visible()
+    expect(console.page.get_by_role("navigation", name="Pages")).to_be_visible()
     console.page.evaluate("sessionStorage.setItem('image-gateway-token', 'igw_revoked')")
 
     console.page.reload()
@@ -53,6 +53,6 @@ def test_a_user_sees_no_page_of_administrators(console: Console, page: str) -> N
     """There are no links to them, and their addresses lead to the first page; nothing was requested in vain."""
     console.open(page, role="user")
 
-    links = console.page.get_by_role("navigation").get_by_role("link")
+    links = console.page.get_by_role("navigation", name="Pages").get_by_role("link")
     expect(links).to_have_text(["Create", "Edit", "Gallery"])
     expect(console.page.get_by_label("What the image should show")).to_be_visible()

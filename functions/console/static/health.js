@@ -2,7 +2,7 @@
 
 import { get, IMAGES } from "./api.js";
 import { ErrorNote, Loading, State } from "./controls.js";
-import { formatAgo, formatMoment, formatNumber, plural } from "./format.js";
+import { ENGINE, formatAgo, formatClock, formatMoment, formatNumber, plural } from "./format.js";
 import { html, useEffect, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { link } from "./router.js";
@@ -20,12 +20,14 @@ const LONG_WAIT = 300;
 
 export function Health() {
   const [report, setReport] = useState(/** @type {Report | null} */ (null));
+  const [connections, setConnections] = useState(/** @type {any[]} */ ([]));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [at, setAt] = useState("");
   const read = () => {
     setProblem(null);
-    get(`${IMAGES}/health`).then((found) => {
+    Promise.all([get(`${IMAGES}/health`), get(`${IMAGES}/connections`)]).then(([found, list]) => {
       setReport(found);
+      setConnections(list.connections);
       setAt(new Date().toISOString());
     }, setProblem);
   };
@@ -45,10 +47,30 @@ export function Health() {
       html`<div class="cards">
       <${Queue} report=${report} />
       <${DeadLetters} letters=${report.dead_letters} />
+      <${Connections} connections=${connections} />
       <section class="card"><h2>Version</h2><p class="large figures">${report.version}</p>
         <p class="quiet">of the gateway that is deployed.</p></section>
     </div>`
     }`;
+}
+
+/** @param {{connections: any[]}} props */
+function Connections({ connections }) {
+  const cooling = connections.filter(({ cooling_until: until }) => until && Date.parse(until) > Date.now());
+  return html`<section class="card">
+    <h2>Connections</h2>
+    <p class="large figures">${formatNumber(connections.length)}</p>
+    <p><${State} state=${cooling.length ? "warn" : "good"}>${cooling.length ? `${formatNumber(cooling.length)} left alone` : "None is left alone"}<//></p>
+    <ul class="connection-list small">
+      ${connections.map(
+        ({ name, engine, cooling_until: until, cooling_reason: reason }) => html`<li key=${name}>
+        <span>${name}</span>
+        <span class="quiet">${cooling.some((found) => found.name === name) ? `until ${formatClock(until)}: ${reason}` : ENGINE[engine]}</span>
+      </li>`,
+      )}
+    </ul>
+    <p class="quiet small">Routes leave a server alone for a while after it failed repeatedly. <a href="#/setup/connections">Test it</a>.</p>
+  </section>`;
 }
 
 /** @param {{report: Report}} props */

@@ -76,17 +76,18 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
  * @param {"generation" | "edit"} kind
  * @param {any} body
  * @param {{ratio?: number, original?: string}} [shown]
+ * @returns {string} the key of its entry
  */
-export async function submit(kind, body, { ratio = 1, original } = {}) {
+export function submit(kind, body, { ratio = 1, original } = {}) {
   const key = idempotencyKey();
   entries.set([{ key, kind, body, ratio, original, sentAt: Date.now(), job: null, problem: null }, ...entries.get()]);
-  try {
-    const job = await sendOnce(PATHS[kind], body, key);
-    change(key, { job });
-    await watch(key, job);
-  } catch (problem) {
-    change(key, { problem: /** @type {Problem} */ (problem) });
-  }
+  sendOnce(PATHS[kind], body, key)
+    .then((job) => {
+      change(key, { job });
+      return watch(key, job);
+    })
+    .catch((problem) => change(key, { problem }));
+  return key;
 }
 
 /**

@@ -62,8 +62,8 @@ export function Create({ account }) {
     </section>`;
 }
 
-/** @param {any} body */
-function withoutSeed({ seed: _seed, ...body }) {
+/** The same request for another image. @param {any} body */
+export function withoutSeed({ seed: _seed, ...body }) {
   return body;
 }
 

@@ -2,7 +2,7 @@
 
 import { bodyOf, Composer } from "../composer.js";
 import { Empty, ErrorNote } from "../controls.js";
-import { SwitchedOff } from "../create/page.js";
+import { SwitchedOff, withoutSeed } from "../create/page.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { JobCards } from "../job_card.js";
@@ -56,14 +56,19 @@ export function Edit({ account }) {
     const ratio = ratioOf(null, choices.aspect_ratio) ?? (first.width ? first.width / first.height : 1);
     submit("edit", { ...body, ...withMask }, { ratio, original: first.url });
   };
+  const again = (/** @type {import("../jobs.js").Entry} */ { body, ratio, original }) => {
+    submit("edit", withoutSeed(body), { ratio, original });
+  };
   const use = (/** @type {import("../jobs.js").Image} */ image) => {
     setCompared(null);
     takeInputs([image]);
-    document.getElementById("content")?.scrollTo({ top: 0 });
+    document.getElementById("inputs")?.scrollIntoView({ block: "start" });
   };
   const compare = (/** @type {any} */ result) => {
     const original = jobs.find(({ job }) => job?.images.some(({ id }) => id === result.id))?.original;
-    if (original) setCompared({ result, original });
+    if (!original) return;
+    setCompared({ result, original });
+    document.getElementById("inputs")?.scrollIntoView({ block: "start" });
   };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
@@ -85,7 +90,7 @@ export function Edit({ account }) {
 
   return html`<h1 class="visually-hidden">Edit</h1>
     ${!account.edit.enabled && html`<${SwitchedOff} account=${account} what="Editing" />`}
-    <div class=${`drop${over ? " over" : ""}`} onKeyDown=${onKeyDown} onDrop=${onDrop} onDragLeave=${() => setOver(false)}
+    <div id="inputs" class=${`drop${over ? " over" : ""}`} onKeyDown=${onKeyDown} onDrop=${onDrop} onDragLeave=${() => setOver(false)}
       onDragOver=${onDragOver}>
       <${ErrorNote} problem=${problem} />
       ${
@@ -118,7 +123,7 @@ export function Edit({ account }) {
     <${Composer} kind="edit" usual=${account.edit} choices=${choices} onChange=${draft.set} action="Edit" onSubmit=${send}
       missing=${account.edit.enabled ? (first ? "" : "Choose an image first") : "Editing is switched off"} />
     <section aria-label="Your edits">
-      ${jobs.length ? html`<${JobCards} entries=${jobs} onUse=${use} onCompare=${compare} />` : null}
+      ${jobs.length ? html`<${JobCards} entries=${jobs} onUse=${use} onCompare=${compare} onAgain=${again} />` : null}
     </section>`;
 }
 

@@ -26,7 +26,14 @@ export function Painter({ input, strokes, onStroke, tool, size, zoom }) {
 
   useLayoutEffect(() => {
     const element = /** @type {HTMLElement} */ (stage.current);
-    const measure = () => setFit(Math.min(element.clientWidth / width, element.clientHeight / height));
+    const measure = () => {
+      const { paddingLeft, paddingTop, paddingBottom } = getComputedStyle(element);
+      const [across, down] = [
+        2 * Number.parseFloat(paddingLeft),
+        Number.parseFloat(paddingTop) + Number.parseFloat(paddingBottom),
+      ];
+      setFit(Math.max(0.01, Math.min((element.clientWidth - across) / width, (element.clientHeight - down) / height)));
+    };
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);

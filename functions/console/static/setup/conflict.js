@@ -4,8 +4,8 @@ import { html } from "../html.js";
 import { labelOf, MASK, shown } from "./fields.js";
 
 /**
- * @param {{fields: import("./fields.js").ConfigField[], base: import("./page.js").Stored, current: import("./page.js").Stored,
- *   texts: Record<string, string>, changed: string[], onTheirs: (names: string[]) => void, onMine: () => void}} props
+ * @param {{fields: import("./fields.js").ConfigField[], base: import("./config.js").Stored, current: import("./config.js").Stored,
+ *   texts: Record<string, string | undefined>, changed: string[], onTheirs: (names: string[]) => void, onMine: () => void}} props
  */
 export function Conflict({ fields, base, current, texts, changed, onTheirs, onMine }) {
   const theirs = Object.keys(current.config).filter(

@@ -64,19 +64,24 @@ export const SECTIONS = [
   },
 ];
 
-/** @type {Promise<ConfigField[]> | null} */
+/** @type {Promise<any> | null} */
 let described = null;
 
-/** All fields, in the order of the API's document. */
-export function readFields() {
-  described ??= get("openapi.json").then((document) => {
-    const { properties } = document.components.schemas.ImagesConfig;
+/**
+ * Return all fields of a body, in the order of the API's document.
+ *
+ * @param {"ImagesConfig" | "ConnectionForm"} body
+ * @returns {Promise<ConfigField[]>}
+ */
+export async function readFields(body) {
+  described ??= get("openapi.json");
+  try {
+    const { properties } = (await described).components.schemas[body];
     return Object.entries(properties).map(([name, schema]) => fieldOf(name, schema));
-  });
-  described.catch(() => {
+  } catch (problem) {
     described = null;
-  });
-  return described;
+    throw problem;
+  }
 }
 
 /**
@@ -88,7 +93,7 @@ function fieldOf(name, schema) {
   const variants = schema.anyOf ?? [schema];
   const types = new Set(variants.map((/** @type {any} */ variant) => variant.type));
   const choices = variants.flatMap((/** @type {any} */ variant) => variant.enum ?? []);
-  const kind = /_(KEY|AUTH)$/.test(name)
+  const kind = /_(KEY|AUTH)$|^key$/.test(name)
     ? "secret"
     : /_WORKFLOW$/.test(name)
       ? "workflow"
@@ -145,7 +150,9 @@ export function labelOf(name) {
     .replace(/^IMAGES_(EDIT_)?(OPENAI|GEMINI)_(API_)?/, "")
     .replace(/^(IMAGES_EDIT_)?COMFYUI_/, "")
     .replace(/^AUTOMATIC1111_(API_)?/, "")
-    .replace(/^(ENABLE_)?IMAGE_(EDIT_|GENERATION_|PROMPT_GENERATION_)?/, "$1");
+    .replace(/^(ENABLE_)?IMAGE_(EDIT_|GENERATION_|PROMPT_GENERATION_)?/, "$1")
+    .replace(/url/, "URL")
+    .replace(/api/, "API");
   const words = rest.replace(/^ENABLE_$|^ENABLE_(EDIT|GENERATION|PROMPT_GENERATION)$/, "Enabled").split("_");
   const text =
     words

@@ -6,9 +6,9 @@ import { html, useState } from "../html.js";
 import { ConfigForm } from "./form.js";
 
 /**
- * @param {{section: {id: string, title: string, purpose: string, engine?: string}, stored: import("./page.js").Stored,
+ * @param {{section: {id: string, title: string, purpose: string, engine?: string}, stored: import("./config.js").Stored,
  *   fields: import("./fields.js").ConfigField[], open: boolean, onOpen: (open: boolean) => void,
- *   onSave: (changes: any, etag: string) => Promise<string[]>, onReread: () => Promise<import("./page.js").Stored>,
+ *   onSave: (changes: any, etag: string) => Promise<string[]>, onReread: () => Promise<import("./config.js").Stored>,
  *   onVerify: (engine: string) => Promise<number>}} props
  */
 export function Section({ section, stored, fields, open, onOpen, onSave, onReread, onVerify }) {

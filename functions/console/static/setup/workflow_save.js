@@ -1,0 +1,134 @@
+/** Saves a workflow with its node map, then makes a test image with it. */
+
+import { ErrorNote, Field } from "../controls.js";
+import { html, useState } from "../html.js";
+import { JobCard } from "../job_card.js";
+import { entries, ratioOf, submit } from "../jobs.js";
+import { forgetModels } from "../models.js";
+import { notify } from "../notices.js";
+import { refreshAccount } from "../session.js";
+import { useStore } from "../store.js";
+import { saveConfig } from "./config.js";
+import { readAll, save } from "./versioned.js";
+
+const PURPOSES = [
+  { value: "generation", label: "Generation", hint: "The workflow of requests that name none." },
+  { value: "edit", label: "Edits", hint: "The workflow of edits that name none. It needs an input image." },
+  { value: "named", label: "A name", hint: "For targets of routes, beside others." },
+];
+
+/**
+ * @param {{workflow: string, nodes: any[], server: string, account: import("../session.js").Account}} props
+ */
+export function WorkflowSave({ workflow, nodes, server, account }) {
+  const [purpose, setPurpose] = useState(nodes.some(({ type }) => type === "image") ? "edit" : "generation");
+  const [name, setName] = useState("");
+  const [use, setUse] = useState(true);
+  const [state, setState] = useState(
+    /** @type {{busy?: boolean, problem?: any, saved?: string, warnings?: string[], exists?: boolean}} */ ({}),
+  );
+  const { hint } = PURPOSES.find(({ value }) => value === purpose) ?? PURPOSES[0];
+
+  const send = async () => {
+    if (purpose === "named") {
+      const { items, etag } = await readAll("workflows");
+      const before = items.find((item) => item.name === name.trim()) ?? null;
+      if (before && !state.exists) return null;
+      const { item } = await save(
+        "workflows",
+        name.trim(),
+        { workflow: JSON.parse(workflow.replace(/^\uFEFF/, "")), nodes },
+        { before, etag },
+      );
+      return item?.warnings ?? [];
+    }
+    const { warnings } = await saveConfig(fieldsOf(purpose, workflow, nodes, use));
+    return warnings;
+  };
+  const submitForm = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    setState({ busy: true });
+    send().then(
+      (warnings) => {
+        if (!warnings) return setState({ exists: true });
+        setState({ saved: purpose, warnings });
+        forgetModels();
+        refreshAccount().catch(() => {});
+        notify("The workflow is saved.");
+      },
+      (problem) => setState({ problem }),
+    );
+  };
+
+  const rename = (/** @type {any} */ event) => {
+    setState({});
+    setName(event.target.value);
+  };
+
+  return html`<section class="card section" aria-labelledby="workflow-save">
+    <h2 id="workflow-save">3. Save and try it</h2>
+    <form class="stack" onSubmit=${submitForm}>
+      <fieldset class="choices">
+        <legend>Use it for</legend>
+        ${PURPOSES.map(
+          ({ value, label }) => html`<label class="choice" key=${value}>
+          <input type="radio" name="purpose" value=${value} checked=${purpose === value} onChange=${() => setPurpose(value)} /><span>${label}</span>
+        </label>`,
+        )}
+        <p class="hint">${hint}</p>
+      </fieldset>
+      ${
+        purpose === "named"
+          ? html`<${Field} label="Name" hint="Lower-case letters, digits and hyphens.">
+              ${(
+                /** @type {any} */ ids,
+              ) => html`<input ...${ids} required maxlength="63" pattern="[a-z0-9][a-z0-9\\-]*" value=${name} autocomplete="off"
+                onInput=${rename} />`}
+            <//>`
+          : html`<label class="check"><input type="checkbox" checked=${use} onChange=${() => setUse(!use)} />
+              <span>${purpose === "edit" ? "Edit" : "Generate"} with ComfyUI from now on</span></label>`
+      }
+      <${ErrorNote} problem=${state.problem} />
+      ${state.exists && html`<p class="note warn" role="alert">There is a workflow ${name.trim()} already. Routes that name it would use this one.</p>`}
+      ${state.warnings?.map((text) => html`<p class="note warn" key=${text}><span class="quoted">${text}</span></p>`)}
+      <div class="row"><button class="button primary" type="submit" disabled=${state.busy || (purpose === "named" && !name.trim())}>${state.busy ? "Saving …" : state.exists ? "Replace it" : "Save the workflow"}</button></div>
+    </form>
+    ${state.saved === "generation" && html`<${TestImage} server=${server} usual=${account.generation} />`}
+    ${state.saved === "edit" && html`<p>Try it on an image: <a href="#/edit">go to Edit</a>.</p>`}
+    ${state.saved === "named" && html`<p>Give it to a target of a <a href="#/setup/routes">route</a>, which callers then use as a model.</p>`}
+  </section>`;
+}
+
+/**
+ * Return the fields of the configuration that make a workflow the default one.
+ *
+ * @param {string} purpose
+ * @param {string} workflow
+ * @param {any[]} nodes
+ * @param {boolean} use whether ComfyUI becomes the engine
+ */
+function fieldsOf(purpose, workflow, nodes, use) {
+  const isEdit = purpose === "edit";
+  const [prefix, name] = isEdit ? ["IMAGES_EDIT_COMFYUI", "EDIT"] : ["COMFYUI", "GENERATION"];
+  const engine = { [`ENABLE_IMAGE_${name}`]: true, [`IMAGE_${name}_ENGINE`]: "comfyui", [`IMAGE_${name}_MODEL`]: "" };
+  return { [`${prefix}_WORKFLOW`]: workflow, [`${prefix}_WORKFLOW_NODES`]: nodes, ...(use ? engine : {}) };
+}
+
+/** @param {{server: string, usual: import("../session.js").Operation}} props */
+function TestImage({ server, usual }) {
+  const [prompt, setPrompt] = useState("a lighthouse in a storm");
+  const [tried, setTried] = useState("");
+  const entry = useStore(entries).find(({ key }) => key === tried);
+  const make = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const ratio = ratioOf(usual.size, usual.size) ?? 1;
+    setTried(submit("generation", { prompt, model: "comfyui/", response_format: "url" }, { ratio }));
+  };
+  return html`<form class="stack" onSubmit=${make}>
+      <${Field} label="Prompt of a test image" hint=${server && server !== "comfyui" ? "It is made by the connection comfyui." : undefined}>
+        ${(/** @type {any} */ ids) => html`<input ...${ids} required value=${prompt} onInput=${(/** @type {any} */ event) => setPrompt(event.target.value)} />`}
+      <//>
+      <div class="row"><button class="button" type="submit">Make a test image</button></div>
+    </form>
+    ${entry && html`<div class="test-image"><${JobCard} entry=${entry} /></div>`}`;
+}
