@@ -139,12 +139,13 @@ class Submission:
             # On other channels, a slash can be part of the model's name, which comes from the engine's own list.
             allow_prefix = channel == "openai"
             plan = await self._router.find(form.model, edit=edit, allow_prefix=allow_prefix, remaining=reading)
-        if problem := plan.usable[0].problem:
-            raise problem
+        # First, because a problem names connections.
         for destination in plan.destinations:
             principal.require(
                 destination.engine, destination.model, connection=destination.connection, route=plan.route
             )
+        if problem := plan.usable[0].problem:
+            raise problem
         engines = {destination.engine: None for destination in plan.destinations}
         if channel == "openai" and form.output_format == "gif" and "openai" not in engines:
             message = f"output_format: {' and '.join(engines)} does not support gif: choose png, jpeg or webp"
