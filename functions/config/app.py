@@ -4,7 +4,7 @@ from typing import Literal
 
 from fastapi import Response
 
-from functions.config import account, connections, docs, openai_models, routes, tokens, workflows
+from functions.config import account, connections, docs, metering, openai_models, routes, tokens, workflows
 from functions.config.connections import VERIFY_SECONDS
 from image_gateway.api import (
     ENGINE_ERRORS,
@@ -27,7 +27,7 @@ from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 
-_PARTS = (account, tokens, connections, routes, workflows, openai_models, docs)
+_PARTS = (account, tokens, connections, routes, workflows, metering, openai_models, docs)
 app = create_app(*(part.router for part in _PARTS))
 
 

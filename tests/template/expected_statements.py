@@ -116,6 +116,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
             TABLE,
             items("token-count"),
         ),
+        "ReadUsage": (["dynamodb:Query"], USAGE_TABLE, None),
         "UseLocks": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock")),
     },
     "GenerateFunction": {

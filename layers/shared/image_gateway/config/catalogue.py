@@ -1,4 +1,4 @@
-"""The catalogue: connections without their secrets, routes, and the hashes of workflows.
+"""The catalogue: connections without their secrets, routes, the hashes of workflows, and prices.
 
 A catalogue is one object in the bucket whose key is the SHA-256 of its content. It never changes, so a job that
 remembers the hash is done by the routes as they were when it was accepted. The parameter of the configuration names the
@@ -8,7 +8,8 @@ An entry is validated when it is used. What this version cannot use, because a n
 rollback, stays as it is, and a request that needs it fails: no other engine is used, and paid, in its place.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,10 @@ from image_gateway.errors import NotConfigured, StorageUnavailable
 
 if TYPE_CHECKING:
     from image_gateway.models.connections import StoredConnection
+    from image_gateway.models.prices import PriceRow
     from image_gateway.models.routes import Route
+
+logger = logging.getLogger(__name__)
 
 _MODELS: Final = {"connections": "StoredConnection", "routes": "Route"}
 """Section → the model of its entries, in the module of `models` with the section's name."""
@@ -28,18 +32,20 @@ class Catalogue:
     """The connections, routes and workflows of one moment. It never changes.
 
     Args:
-        document: the content of the object; `connections`, `routes`, `workflows`, and sections of a newer version.
+        document: the content of the object; `connections`, `routes`, `workflows`, `prices`, and sections of a newer
+            version.
         digest: the SHA-256 of the object in hexadecimal; empty for an empty catalogue that is not stored.
         lost: whether the object cannot be read, so that nobody knows what is in it.
     """
 
-    __slots__ = ("_entries", "digest", "document", "lost")
+    __slots__ = ("_entries", "_prices", "digest", "document", "lost")
 
     def __init__(self, document: Mapping[str, Any] | None = None, digest: str = "", *, lost: bool = False) -> None:
         self.document: Mapping[str, Any] = document or {}
         self.digest = digest
         self.lost = lost
         self._entries: dict[tuple[str, str], BaseModel] = {}
+        self._prices: tuple[PriceRow, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Catalogue({self.digest or 'empty'}{', lost' if self.lost else ''})"
@@ -96,6 +102,13 @@ class Catalogue:
                 raise _unusable(section, name) from None
         return self._entries[section, name]
 
+    def prices(self) -> "tuple[PriceRow, ...]":
+        """Return the operator's prices that this version can use; none of a catalogue that is lost."""
+        if self._prices is None:
+            stored = self.document.get("prices")
+            self._prices = tuple(_prices(stored)) if isinstance(stored, list) else ()
+        return self._prices
+
     def require(self) -> None:
         """Check that the catalogue is not lost.
 
@@ -112,6 +125,16 @@ class Catalogue:
         self.require()
         entries = self.document.get(section)
         return entries if isinstance(entries, dict) else {}
+
+
+def _prices(stored: list[Any]) -> "Iterator[PriceRow]":
+    """Yield the prices of a list. Those that only a newer version can use are logged and left out."""
+    model = import_module("image_gateway.models.prices").PriceRow
+    for row in stored:
+        try:
+            yield model.model_validate(row)
+        except ValidationError:
+            logger.warning("a stored price cannot be used, and is ignored")
 
 
 def _model(section: str) -> type[BaseModel]:

@@ -13,6 +13,7 @@ from image_gateway.models.names import RESERVED_CONNECTIONS, RESERVED_WORKFLOWS
 
 if TYPE_CHECKING:
     from image_gateway.models.connection_forms import ConnectionForm
+    from image_gateway.models.prices import Prices
     from image_gateway.models.route_forms import RouteForm, Target
 
 MAX_ENTRIES: Final = 500
@@ -114,6 +115,12 @@ class CatalogueDraft:
         if name in RESERVED_WORKFLOWS:
             raise _reserved("workflow", name)
         self._delete("workflows", name, self._routes_with("workflow", name))
+
+    def put_prices(self, form: "Prices") -> None:
+        """Replace the operator's prices."""
+        self.document["prices"] = [row.model_dump(mode="json", exclude_none=True) for row in form.prices]
+        if not form.prices:
+            del self.document["prices"]
 
     def _put(self, section: str, name: str, value: Any) -> bool:
         entries = self._section(section)

@@ -3,11 +3,29 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.models.money import Usd
 
 GroupBy = Literal["day", "token", "connection", "model", "end_user"]
+
+
+class UsageQuery(BaseModel):
+    """What a report of usage covers."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    first: date | None = Field(
+        None, alias="from", description="The first day, in UTC; by default the first of the last day's month."
+    )
+    last: date | None = Field(None, alias="to", description="The last day, in UTC; by default today.")
+    group_by: str = Field(
+        "",
+        max_length=100,
+        description="What to group by, with commas: `day`, `token`, `connection`, `model`, or `end_user` with `day` "
+        "and `token`; by default one row for everything.",
+        examples=["day,token"],
+    )
 
 
 class UsageRow(BaseModel):
