@@ -28,7 +28,7 @@ _WITH_END_USERS = frozenset({"end_user", "day", "token"})
 _CSV = "text/csv"
 
 
-@router.get("/prices", responses=error_responses(NotConfigured))
+@router.get("/prices", response_model_exclude_none=True, responses=error_responses(NotConfigured))
 @access(Access.ADMIN)
 async def read_prices(gateway: GatewayDep, response: Response) -> Prices:
     """Return the operator's prices. The `ETag` is the configuration's version."""
@@ -37,7 +37,11 @@ async def read_prices(gateway: GatewayDep, response: Response) -> Prices:
     return Prices(prices=list(current.catalogue.prices()))
 
 
-@router.put("/prices", responses=error_responses(NotConfigured, PreconditionFailed, TooLarge, Busy))
+@router.put(
+    "/prices",
+    response_model_exclude_none=True,
+    responses=error_responses(NotConfigured, PreconditionFailed, TooLarge, Busy),
+)
 @access(Access.ADMIN)
 async def put_prices(form: Prices, gateway: GatewayDep, response: Response, if_match: IfMatchDep) -> Prices:
     """Replace all of the operator's prices. They come before those that the gateway brings."""

@@ -39,6 +39,6 @@ def page_headers(environ: Mapping[str, str]) -> dict[str, str]:
 def _bucket_sources(environ: Mapping[str, str]) -> str:
     """Return where presigned URLs lead: the bucket's hosts, or its path on an endpoint that a variable sets."""
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        return f"{endpoint.rstrip('/')}/{environ['BUCKET']}/"
+    if endpoint and (bucket := environ.get("BUCKET")):
+        return f"{endpoint.rstrip('/')}/{bucket}/"
     return environ.get("BUCKET_ORIGINS", "")

@@ -69,10 +69,7 @@ class Prices(BaseModel):
         for row in self.prices:
             key = (row.connection, row.model, row.size, row.quality)
             if key in seen:
-                raise PydanticCustomError(
-                    "price",
-                    "must not have two rows for the same connection, model, size and quality: {model}",
-                    {"model": row.model},
-                )
+                text = f"must not have two rows for the same connection, model, size and quality: {row.model}"
+                raise PydanticCustomError("price", "{field} {problem}", {"field": "prices", "problem": text})
             seen.add(key)
         return self
