@@ -9,7 +9,8 @@ from image_gateway.access.principals import Role
 from image_gateway.api import Access, GatewayDep, GuardedRoute, access, error_responses
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.ids import UUID
-from image_gateway.models.tokens import NewToken, TokenForm, TokenPage
+from image_gateway.models.limits import Limits
+from image_gateway.models.tokens import NewToken, TokenChanges, TokenForm, TokenInfo, TokenPage
 
 router = APIRouter(prefix="/api/v1/images/tokens", tags=["tokens"], route_class=GuardedRoute)
 
@@ -37,7 +38,21 @@ async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
         models=form.models,
         connections=form.connections,
         routes=form.routes,
+        limits=Limits().after(form),
     )
+
+
+@router.patch("/{id}", responses=error_responses(StorageUnavailable, Busy))
+@access(Access.ADMIN)
+async def change_token(
+    token_id: Annotated[str, Path(alias="id", description="The token's id.")],
+    changes: TokenChanges,
+    gateway: GatewayDep,
+) -> TokenInfo:
+    """Change the limits of a token's requests. They hold at once, a token's first ones within 60 s."""
+    if not re.fullmatch(UUID, token_id):
+        raise NotFound("There is no such token")
+    return await gateway.token_registry.change(token_id, changes)
 
 
 @router.delete("/{id}", status_code=204, responses=error_responses(Conflict, StorageUnavailable, Busy))

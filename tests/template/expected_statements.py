@@ -107,10 +107,24 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         **RECORDS_TOKEN_USE,
         "ReadAndReplaceConfiguration": (["ssm:GetParameter", "ssm:PutParameter"], CONFIG_PARAMETER, None),
         "ReadAndWriteLongValues": (["s3:GetObject", "s3:PutObject"], objects("config"), None),
-        "ReadTokens": (["dynamodb:GetItem"], TABLE, items("token", "token-id", "cooldown")),
-        "ReadListedTokens": (["dynamodb:BatchGetItem"], TABLE, items("token", "token-id")),
+        "ReadTokens": (["dynamodb:GetItem"], TABLE, items("token", "token-id", "cooldown", "limits")),
+        "ReadListedTokens": (["dynamodb:BatchGetItem"], TABLE, items("token", "token-id", "limits")),
         "ListTokens": (["dynamodb:Query"], INDEX_OF_ALL, listed("token")),
-        "CreateAndRevokeTokens": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("token", "token-id")),
+        "CreateAndRevokeTokens": (
+            ["dynamodb:PutItem", "dynamodb:DeleteItem"],
+            TABLE,
+            items("token", "token-id", "limits"),
+        ),
+        "ChangeLimits": (["dynamodb:UpdateItem"], TABLE, items("limits")),
+        "MarkTokensWithLimits": (
+            ["dynamodb:UpdateItem"],
+            TABLE,
+            {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token#*", "token-id#*"]},
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "metered"]},
+                "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+            },
+        ),
         "CountAdministrators": (
             ["dynamodb:UpdateItem", "dynamodb:ConditionCheckItem"],
             TABLE,

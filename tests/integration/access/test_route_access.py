@@ -76,6 +76,7 @@ TABLE = {
     ("GET", "/api/v1/images/tokens"): ADMIN,
     ("POST", "/api/v1/images/tokens"): ADMIN,
     ("DELETE", "/api/v1/images/tokens/{id}"): ADMIN,
+    ("PATCH", "/api/v1/images/tokens/{id}"): ADMIN,
     ("GET", "/api/v1/images/connections"): ADMIN,
     ("GET", "/api/v1/images/connections/{name}"): ADMIN,
     ("PUT", "/api/v1/images/connections/{name}"): ADMIN,

@@ -51,6 +51,7 @@ def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
     assert set(found) == {
         *("id", "name", "role", "created_at", "expires_at", "last_used_at"),
         *("engines", "models", "connections", "routes"),
+        *("budget", "requests_per_minute", "max_jobs", "remaining_usd", "open_jobs"),
     }
 
 

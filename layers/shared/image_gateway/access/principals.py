@@ -28,6 +28,7 @@ class Principal:
         connections: connections that the caller may use; None: all.
         routes: routes that the caller may use with all their targets, whatever the other limits are. If there are no
             other limits, the caller may use nothing else. None: those whose targets the other limits allow.
+        metered: whether the ledger has limits of the caller's requests.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Principal:
     models: frozenset[str] | None = None
     connections: frozenset[str] | None = None
     routes: frozenset[str] | None = None
+    metered: bool = False
 
     @property
     def is_limited(self) -> bool:

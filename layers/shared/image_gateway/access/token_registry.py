@@ -20,7 +20,10 @@ from image_gateway.access.tokens import TOKEN_PATTERN, listing_key, lookup_key
 from image_gateway.aws import CONDITION_FAILED, Aws, Reason, Table
 from image_gateway.errors import Busy, Conflict, NotFound
 from image_gateway.ids import uuid7
-from image_gateway.models.tokens import NewToken, TokenInfo, TokenPage
+from image_gateway.metering.limit_item import limits_key
+from image_gateway.metering.limit_store import LimitStore
+from image_gateway.models.limits import Limits, LimitState
+from image_gateway.models.tokens import NewToken, TokenChanges, TokenInfo, TokenPage
 from image_gateway.settings import Settings
 
 _LISTED: Final = "token"
@@ -56,6 +59,7 @@ class TokenRegistry:
         sleep: Callable[[float], Any] = asyncio.sleep,
     ) -> None:
         self._table = Table(aws, settings.table, sleep=sleep)
+        self._limits = LimitStore(aws, settings, now=now)
         self._now = now
 
     async def create(
@@ -69,6 +73,7 @@ class TokenRegistry:
         models: Collection[str] | None = None,
         connections: Collection[str] | None = None,
         routes: Collection[str] | None = None,
+        limits: Limits | None = None,
     ) -> NewToken:
         """Create a token and return it with its secret, which cannot be shown again.
 
@@ -81,6 +86,7 @@ class TokenRegistry:
             models: models that the token may use; None: all.
             connections: connections that the token may use; None: all.
             routes: routes that the token may use with all their targets; None: as the other limits allow.
+            limits: its budget and the other limits of its requests; None: there are none.
 
         Raises:
             ValueError: `token` does not have the form of a token.
@@ -97,6 +103,8 @@ class TokenRegistry:
             common["token_expires_at"] = {"N": str(expires_at.timestamp())}
             common["expires_at"] = {"N": str(int(expires_at.timestamp()) + _RETENTION_SECONDS)}
         common |= stored_limits({"engines": engines, "models": models, "connections": connections, "routes": routes})
+        metered = limits is not None and not limits.is_empty
+        common |= {"metered": {"BOOL": True}} if metered else {}
         lookup_item = {**lookup_key(token), **common, "token_id": {"S": token_id}}
         listing_item = {
             **listing_key(token_id),
@@ -106,11 +114,49 @@ class TokenRegistry:
             "listed": {"S": _LISTED},
         }
         writes = [self._put(lookup_item), self._put(listing_item)]
+        if limits and metered:
+            writes.append(self._put(self._limits.new_item(scope_of(token_id), limits)))
         if role is Role.ADMIN and expires_at is None:
             writes.append(self._change_count(1))
         if CONDITION_FAILED in await self._transact(writes):
             raise Conflict("A token with this secret already exists")
-        return NewToken(**_info(listing_item).model_dump(), token=token)
+        state = await self._limits.state(scope_of(token_id)) if metered else None
+        return NewToken(**_info(listing_item, state=state).model_dump(), token=token)
+
+    async def change(self, token_id: str, changes: TokenChanges) -> TokenInfo:
+        """Change the limits of a token's requests, and return the token.
+
+        Changed limits hold at once; the first ones of a token when the caches of its lookup have expired.
+
+        Raises:
+            NotFound: the token does not exist.
+            Busy: other requests keep changing the same limits.
+            StorageUnavailable: the table cannot be written.
+        """
+        item = await self._table.get(listing_key(token_id), _NOT_READ)
+        if item is None:
+            raise NotFound("There is no such token")
+        scope = scope_of(token_id)
+        current = await self._limits.state(scope)
+        await self._limits.set_limits(scope, (current.limits() if current else Limits()).after(changes))
+        if "metered" not in item:
+            keys = ({"pk": item["token_pk"]}, listing_key(token_id))
+            if await self._transact([self._set_metered(key) for key in keys]):
+                # It was revoked meanwhile.
+                await self._limits.remove(scope)
+                raise NotFound("There is no such token")
+        tokens = await self._read([listing_key(token_id)])
+        if not tokens:
+            raise NotFound("There is no such token")
+        return tokens[0]
+
+    def _set_metered(self, key: _Item) -> dict[str, Any]:
+        update = {
+            "UpdateExpression": "SET metered = :true",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeValues": {":true": {"BOOL": True}},
+        }
+        return {"Update": {"TableName": self._table.name, "Key": key, **update}}
 
     async def page(self, *, limit: int = 20, cursor: str | None = None) -> TokenPage:
         """Return a page of tokens, the newest first. `cursor` is the id of the last token of the previous page.
@@ -158,6 +204,8 @@ class TokenRegistry:
         token = _info(item)
         exists = {"ConditionExpression": "attribute_exists(pk)"}
         writes = [self._delete({"pk": item["token_pk"]}), self._delete(listing_key(token_id), **exists)]
+        if "metered" in item:
+            writes.append(self._delete(limits_key(scope_of(token_id))))
         if token.role == "admin" and token.expires_at is None:
             writes.append(self._change_count(-1, min_remaining=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():
@@ -177,7 +225,8 @@ class TokenRegistry:
         lookup = await self._table.get_many([{"pk": item["token_pk"]} for item in listing], _NOT_READ)
         uses = {item["pk"]["S"]: item.get("last_used_at") for item in lookup}
         listing.sort(key=lambda item: item["pk"]["S"], reverse=True)
-        return [_info(item, uses.get(item["token_pk"]["S"])) for item in listing]
+        states = await self._limits.states([scope_of(_id(item)) for item in listing if "metered" in item])
+        return [_info(item, uses.get(item["token_pk"]["S"]), states.get(scope_of(_id(item)))) for item in listing]
 
     def _put(self, item: _Item) -> dict[str, Any]:
         return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
@@ -206,15 +255,26 @@ class TokenRegistry:
         return await self._table.transact(writes, "The token was not changed", contended=contended)
 
 
-def _info(item: _Item, last_used_at: _Item | None = None) -> TokenInfo:
+def scope_of(token_id: str) -> str:
+    """Return the scope of a token's limits in the ledger."""
+    return f"token:{token_id}"
+
+
+def _id(item: _Item) -> str:
+    token_id: str = item["pk"]["S"].partition("#")[2]
+    return token_id
+
+
+def _info(item: _Item, last_used_at: _Item | None = None, state: LimitState | None = None) -> TokenInfo:
     return TokenInfo(
-        id=item["pk"]["S"].partition("#")[2],
+        id=_id(item),
         name=item["name"]["S"],
         role=item["role"]["S"],
         created_at=_datetime(item["created_at"]),
         expires_at=_datetime(item["token_expires_at"]) if "token_expires_at" in item else None,
         last_used_at=_datetime(last_used_at) if last_used_at else None,
         **{limit: None if names is None else sorted(names) for limit, names in read_limits(item).items()},
+        **(dict(state) if state else {}),
     )
 
 

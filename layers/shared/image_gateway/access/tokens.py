@@ -126,6 +126,7 @@ class TokenAuthenticator:
             role=_role(token_id, item["role"]["S"]),
             expires_at=float(expires["N"]) if expires else None,
             **read_limits(item),
+            metered="metered" in item,
         )
 
     async def _record_use(self, token_id: str, key: dict[str, Any], now: float) -> None:

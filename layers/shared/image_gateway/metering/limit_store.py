@@ -1,7 +1,7 @@
 """Limits of scopes, as administrators set and see them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from image_gateway.aws import Aws, ConditionFailed, Table
@@ -83,6 +83,19 @@ class LimitStore:
         except ConditionFailed:
             return False
         return True
+
+    def new_item(self, scope: str, limits: Limits) -> dict[str, Any]:
+        """Return the item of a scope that has used nothing of its limits, to be stored with others."""
+        return {**limits_key(scope), **LimitItem.new(limits, self._now()).to_item()}
+
+    async def states(self, scopes: Sequence[str]) -> dict[str, LimitState]:
+        """Return the limits of several scopes, as `state` does; those without any are left out.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        items = await self._table.get_many([limits_key(scope) for scope in scopes], _NOT_READ)
+        return {item["pk"]["S"].partition("#")[2]: LimitItem.parse(item).to_state(self._now()) for item in items}
 
     async def remove(self, scope: str) -> None:
         """Remove the limits of a scope. Jobs that are open are settled without them.

@@ -20,27 +20,42 @@ class Budget(BaseModel):
     period: Period = Field(description="`day` and `month` begin at midnight UTC; `total` never renews.")
 
 
-class Limits(BaseModel):
+class LimitFields(BaseModel):
     """Limits of requests by HTTP. A limit that is absent or null does not exist."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
-    budget: Budget | None = Field(None, description="How much may be spent in a period.")
+    budget: Budget | None = Field(None, description="How much may be spent in a period; null: any amount.")
     requests_per_minute: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
-        None, description="How many generations and edits may begin in a minute of the clock."
+        None, description="How many generations and edits may begin in a minute of the clock; null: any number."
     )
     max_jobs: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
-        None, description="How many jobs may be queued and running at the same time."
+        None, description="How many jobs may be queued and running at the same time; null: any number."
     )
+
+
+class Limits(LimitFields):
+    """Limits of a token or of the deployment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no limit."""
-        return self == Limits()
+        return not self.model_dump(exclude_none=True)
+
+    def after(self, changes: LimitFields) -> "Limits":
+        """Return the limits with those that are set in `changes`; null removes a limit."""
+        changed = changes.model_fields_set & LimitFields.model_fields.keys()
+        return self.model_copy(update={name: getattr(changes, name) for name in changed})
 
 
-class LimitState(Limits):
+class LimitState(LimitFields):
     """Limits with what they leave at the moment."""
 
     remaining_usd: Usd | None = Field(None, description="What is left of the budget in this period.")
-    open_jobs: int = Field(0, description="How many jobs are queued and running.")
+    open_jobs: int | None = Field(None, description="How many jobs are queued and running.")
+
+    def limits(self) -> Limits:
+        """Return the limits alone."""
+        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})

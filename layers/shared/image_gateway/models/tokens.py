@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import EngineName, one_of
+from image_gateway.models.limits import LimitFields, LimitState
 from image_gateway.models.names import ConnectionName, RouteName
 
 RoleName = Literal["user", "admin"]
@@ -45,7 +46,7 @@ Connections = Annotated[frozenset[ConnectionName], Field(min_length=1, max_lengt
 Routes = Annotated[frozenset[RouteName], Field(min_length=1, max_length=100)]
 
 
-class TokenForm(BaseModel):
+class TokenForm(LimitFields):
     """A token to create."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -75,7 +76,13 @@ class TokenForm(BaseModel):
     )
 
 
-class TokenInfo(BaseModel):
+class TokenChanges(LimitFields):
+    """Changes of a token's limits. What is left out stays as it is, and null removes a limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenInfo(LimitState):
     """A token, without its secret. Times are UTC."""
 
     id: str = Field(description="The owner of this token's jobs and images is `token:{id}`.")
