@@ -1,4 +1,4 @@
-"""Routes of prices and usage."""
+"""Routes of prices, of the deployment's limits, and of usage."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, get_args
@@ -15,9 +15,13 @@ from image_gateway.api import (
     access,
     error_responses,
 )
+from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import Busy, InvalidRequest, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
+from image_gateway.jobs.pricing import DEPLOYMENT
+from image_gateway.metering.limit_store import LimitStore
 from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
 from image_gateway.metering.usage_report import grouped, to_csv
+from image_gateway.models.limits import DeploymentLimits, DeploymentLimitsForm, Limits
 from image_gateway.models.prices import Prices
 from image_gateway.models.usage import GroupBy, Usage, UsageQuery
 
@@ -34,7 +38,7 @@ async def read_prices(gateway: GatewayDep, response: Response) -> Prices:
     """Return the operator's prices. The `ETag` is the configuration's version."""
     current = await gateway.configs.read()
     response.headers["ETag"] = current.etag
-    return Prices(prices=list(current.catalogue.prices()))
+    return Prices(prices=list(current.catalogue.metering().prices))
 
 
 @router.put(
@@ -47,7 +51,46 @@ async def put_prices(form: Prices, gateway: GatewayDep, response: Response, if_m
     """Replace all of the operator's prices. They come before those that the gateway brings."""
     current, _ = await gateway.configs.update_catalogue(lambda draft: draft.put_prices(form), if_match=if_match)
     response.headers["ETag"] = current.etag
-    return Prices(prices=list(current.catalogue.prices()))
+    return Prices(prices=list(current.catalogue.metering().prices))
+
+
+@router.get("/limits", responses=error_responses(NotConfigured, StorageUnavailable))
+@access(Access.ADMIN)
+async def read_limits(gateway: GatewayDep, response: Response) -> DeploymentLimits:
+    """Return the limits of the whole deployment, and what they leave. The `ETag` is the configuration's version."""
+    current = await gateway.configs.read()
+    response.headers["ETag"] = current.etag
+    return await _deployment_limits(gateway, current)
+
+
+@router.put(
+    "/limits",
+    responses=error_responses(NotConfigured, PreconditionFailed, TooLarge, StorageUnavailable, Busy),
+)
+@access(Access.ADMIN)
+async def put_limits(
+    form: DeploymentLimitsForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
+) -> DeploymentLimits:
+    """Replace the limits of the whole deployment, so that a stolen token cannot empty the account.
+
+    Changed limits hold at once, the first ones as soon as all functions have read the configuration again.
+    """
+    limits = Limits().after(form)
+    if not limits.is_empty or (await gateway.configs.read()).catalogue.metering().limited:
+        await LimitStore(gateway.aws, gateway.settings).set_limits(DEPLOYMENT, limits)
+    current, _ = await gateway.configs.update_catalogue(
+        lambda draft: draft.put_limits(limited=not limits.is_empty, unknown_price=form.unknown_price),
+        if_match=if_match,
+    )
+    response.headers["ETag"] = current.etag
+    return await _deployment_limits(gateway, current)
+
+
+async def _deployment_limits(gateway: GatewayDep, current: VersionedConfig) -> DeploymentLimits:
+    metering = current.catalogue.metering()
+    state = await LimitStore(gateway.aws, gateway.settings).state(DEPLOYMENT) if metering.limited else None
+    unknown_price = "refuse" if metering.refuses_unknown_prices else "zero"
+    return DeploymentLimits(**(dict(state) if state else {}), unknown_price=unknown_price)
 
 
 @router.get(

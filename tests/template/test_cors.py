@@ -35,6 +35,7 @@ def test_named_origins_may_call_the_gateway(name: str, key: str) -> None:
         "retry-after",
         "www-authenticate",
         "x-image-gateway-connection",
+        "x-image-gateway-cost",
         "x-image-gateway-warnings",
         "x-request-id",
         "x-should-retry",

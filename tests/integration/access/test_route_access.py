@@ -71,6 +71,8 @@ TABLE = {
     ("GET", "/api/v1/images/account"): USER,
     ("GET", "/api/v1/images/prices"): ADMIN,
     ("PUT", "/api/v1/images/prices"): ADMIN,
+    ("GET", "/api/v1/images/limits"): ADMIN,
+    ("PUT", "/api/v1/images/limits"): ADMIN,
     ("GET", "/api/v1/images/usage"): USER,
     ("GET", "/api/v1/images/health"): ADMIN,
     ("GET", "/api/v1/images/tokens"): ADMIN,

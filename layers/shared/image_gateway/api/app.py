@@ -91,6 +91,10 @@ CONNECTION_HEADER = "x-image-gateway-connection"
 """Header with the name of the connection that a job has used. It is on every response about a job, also on errors."""
 
 
+COST_HEADER = "x-image-gateway-cost"
+"""Header with what a job cost, in US dollars with six decimals. It is on every response about a job with a cost."""
+
+
 class RequestLog:
     """Logs each request in one line, adds its id to the response, and turns an unexpected exception into a response."""
 
@@ -109,7 +113,11 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 # The OpenAI API's name of the first header, which OpenAI's SDKs read.
-                added = {"x-request-id": id_, CONNECTION_HEADER: getattr(request.state, "connection", "")}
+                added = {
+                    "x-request-id": id_,
+                    CONNECTION_HEADER: getattr(request.state, "connection", ""),
+                    COST_HEADER: getattr(request.state, "cost", ""),
+                }
                 headers = [(name.encode(), value.encode()) for name, value in added.items() if value]
                 message = {**message, "headers": [*message.get("headers", ()), *headers]}
             await send(message)

@@ -19,6 +19,7 @@ from image_gateway.api.routing import GatewayDep, async_dependency
 from image_gateway.errors import EngineTimeout
 from image_gateway.models.images import Problem
 from image_gateway.models.jobs import Job
+from image_gateway.models.money import format_usd
 from image_gateway.routing.destination import connection_of
 from image_gateway.settings import Settings
 
@@ -131,6 +132,7 @@ class Waiting:
     def show_connection(self, job: Job) -> None:
         """Name, in the response's headers, the connection that a job has used or will use, if that is known."""
         self._request.state.connection = connection_of(job)
+        self._request.state.cost = format_usd(job.cost.usd) if job.cost else ""
 
     def redirect(
         self,

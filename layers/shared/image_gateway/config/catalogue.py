@@ -8,21 +8,18 @@ An entry is validated when it is used. What this version cannot use, because a n
 rollback, stays as it is, and a request that needs it fails: no other engine is used, and paid, in its place.
 """
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from image_gateway.config.metering import Metering, read_metering
 from image_gateway.errors import NotConfigured, StorageUnavailable
 
 if TYPE_CHECKING:
     from image_gateway.models.connections import StoredConnection
-    from image_gateway.models.prices import PriceRow
     from image_gateway.models.routes import Route
-
-logger = logging.getLogger(__name__)
 
 _MODELS: Final = {"connections": "StoredConnection", "routes": "Route"}
 """Section → the model of its entries, in the module of `models` with the section's name."""
@@ -32,20 +29,20 @@ class Catalogue:
     """The connections, routes and workflows of one moment. It never changes.
 
     Args:
-        document: the content of the object; `connections`, `routes`, `workflows`, `prices`, and sections of a newer
-            version.
+        document: the content of the object; `connections`, `routes`, `workflows`, `prices`, `limits`, and sections of a
+            newer version.
         digest: the SHA-256 of the object in hexadecimal; empty for an empty catalogue that is not stored.
         lost: whether the object cannot be read, so that nobody knows what is in it.
     """
 
-    __slots__ = ("_entries", "_prices", "digest", "document", "lost")
+    __slots__ = ("_entries", "_metering", "digest", "document", "lost")
 
     def __init__(self, document: Mapping[str, Any] | None = None, digest: str = "", *, lost: bool = False) -> None:
         self.document: Mapping[str, Any] = document or {}
         self.digest = digest
         self.lost = lost
         self._entries: dict[tuple[str, str], BaseModel] = {}
-        self._prices: tuple[PriceRow, ...] | None = None
+        self._metering: Metering | None = None
 
     def __repr__(self) -> str:
         return f"Catalogue({self.digest or 'empty'}{', lost' if self.lost else ''})"
@@ -102,12 +99,11 @@ class Catalogue:
                 raise _unusable(section, name) from None
         return self._entries[section, name]
 
-    def prices(self) -> "tuple[PriceRow, ...]":
-        """Return the operator's prices that this version can use; none of a catalogue that is lost."""
-        if self._prices is None:
-            stored = self.document.get("prices")
-            self._prices = tuple(_prices(stored)) if isinstance(stored, list) else ()
-        return self._prices
+    def metering(self) -> Metering:
+        """Return the operator's prices and how requests are limited; nothing of a catalogue that is lost."""
+        if self._metering is None:
+            self._metering = read_metering(self.document)
+        return self._metering
 
     def require(self) -> None:
         """Check that the catalogue is not lost.
@@ -125,16 +121,6 @@ class Catalogue:
         self.require()
         entries = self.document.get(section)
         return entries if isinstance(entries, dict) else {}
-
-
-def _prices(stored: list[Any]) -> "Iterator[PriceRow]":
-    """Yield the prices of a list. Those that only a newer version can use are logged and left out."""
-    model = import_module("image_gateway.models.prices").PriceRow
-    for row in stored:
-        try:
-            yield model.model_validate(row)
-        except ValidationError:
-            logger.warning("a stored price cannot be used, and is ignored")
 
 
 def _model(section: str) -> type[BaseModel]:

@@ -122,6 +122,10 @@ class CatalogueDraft:
         if not form.prices:
             del self.document["prices"]
 
+    def put_limits(self, *, limited: bool, unknown_price: str) -> None:
+        """Store whether the ledger has limits of the deployment, and what becomes of requests without a price."""
+        self.document["limits"] = {"limited": limited, "unknown_price": unknown_price}
+
     def _put(self, section: str, name: str, value: Any) -> bool:
         entries = self._section(section)
         created = name not in entries

@@ -1,8 +1,10 @@
 """What a job may cost, before it runs, and what it has cost."""
 
-from decimal import Decimal
+from typing import Final
 
+from image_gateway.access.principals import Principal
 from image_gateway.engines.protocol import ImageRequest
+from image_gateway.errors import NotConfigured
 from image_gateway.metering.cost import Consumption, cost_of, reservation_for
 from image_gateway.metering.prices import find_price, size_names
 from image_gateway.metering.providers import provider_of
@@ -13,15 +15,37 @@ from image_gateway.models.money import from_micros, to_micros
 from image_gateway.models.prices import PriceRow
 from image_gateway.models.sizes import wanted_size
 from image_gateway.routing.destination import Destination
+from image_gateway.routing.plan import Plan
+
+DEPLOYMENT: Final = "deployment"
+"""The scope of the deployment's own limits."""
 
 
-def expected_micros(destination: Destination, form: CreateImageForm | EditImageForm) -> int | None:
-    """Return what is held for a request, in millionths of a dollar; None if it has no price.
+def limited_scopes(principal: Principal, plan: Plan) -> list[str]:
+    """Return whose limits count for a request: those of its caller and of the deployment, as far as they have any."""
+    return [*([principal.owner] if principal.metered else []), *([DEPLOYMENT] if plan.metering.limited else [])]
+
+
+def reserved_micros(plan: Plan, form: CreateImageForm | EditImageForm, *, limited: bool) -> int:
+    """Return what is held for a request, in millionths of a dollar: the most that one of its destinations costs.
 
     Args:
-        destination: where the request goes.
+        plan: where the request may go.
         form: the request.
+        limited: whether any limits count for it.
+
+    Raises:
+        NotConfigured: it is limited, a destination has no price, and the operator refuses such requests.
     """
+    expected = {each.model or each.key: _expected_micros(each, form) for each in plan.usable}
+    unknown = [model for model, micros in expected.items() if micros is None]
+    if unknown and limited and plan.metering.refuses_unknown_prices:
+        message = f"There is no price for {unknown[0]}, and requests without one are refused: ask the operator for it"
+        raise NotConfigured(message, field="model")
+    return max(micros or 0 for micros in expected.values())
+
+
+def _expected_micros(destination: Destination, form: CreateImageForm | EditImageForm) -> int | None:
     default = destination.config.IMAGE_EDIT_SIZE if destination.edit else destination.config.IMAGE_SIZE
     # A ratio or a size class has the price of the pixels that the engine is asked for.
     pixels = wanted_size(form.size, form.aspect_ratio, default or "", None).size
@@ -50,11 +74,6 @@ def cost_from_reservation(job: Job) -> JobCost:
     """Return the cost of a job of which only the images are known: what was held for it."""
     held = from_micros(job.reserved)
     return JobCost(usd=held, basis="price" if job.reserved else "unknown")
-
-
-def spent(job: Job) -> Decimal:
-    """Return what an ended job cost and may have cost."""
-    return (job.cost.usd if job.cost else Decimal(0)) + (job.uncertain_usd or Decimal(0))
 
 
 def _price(destination: Destination, size: str, quality: str | None) -> PriceRow | None:

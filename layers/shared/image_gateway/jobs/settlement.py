@@ -11,6 +11,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
 from image_gateway.models.jobs import Job
 from image_gateway.models.money import to_micros
+from image_gateway.routing.destination import connection_of
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Settlement:
             uncertain_micros=uncertain,
         )
         day = job.created_at.astimezone(UTC).date()
-        key = UsageKey(day, job.owner, job.engine, job.model, end_user=job.end_user)
+        key = UsageKey(day, job.owner, connection_of(job), job.model, end_user=job.end_user)
         writes = self._usage.writes(key, counts) if self._usage else []
         try:
             await self._jobs.settle(job, charged + uncertain, writes, announced=announced)

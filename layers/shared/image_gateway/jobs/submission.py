@@ -21,7 +21,7 @@ from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
-from image_gateway.jobs.pricing import expected_micros
+from image_gateway.jobs.pricing import limited_scopes, reserved_micros
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
 from image_gateway.jobs.route_attempts import run_round, start_next
 from image_gateway.jobs.store import JobStore
@@ -202,6 +202,8 @@ class Submission:
             Forbidden: the caller may not use the engine or the model.
             InvalidRequest: the claim's key was used for another request, or as `admit`.
             GatewayError: as `load_inputs`.
+            BudgetExceeded, LimitExceeded: a limit refuses the request.
+            NotConfigured: the request has no price, and the operator refuses such requests.
             StorageUnavailable: the job could not be stored or queued; nothing was paid.
         """
         earlier = await find_earlier_job(self._jobs, claim) or await find_unmarked_retry(self._jobs, unmarked)
@@ -223,9 +225,10 @@ class Submission:
             pinned=not plan.route and (first.named or principal.is_limited),
             response_format=response_format or first.for_all.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
-            reserved=max(expected_micros(destination, form) or 0 for destination in plan.usable),
         )
         first.record_in(job)
+        scopes = limited_scopes(principal, plan)
+        job.reserved = reserved_micros(plan, form, limited=bool(scopes))
         inline = not queue and self._fits_inline(plan, form.n or 1, spent())
         if inline or not self._settings.queue_url:
             return await self._run_inline(
@@ -235,11 +238,12 @@ class Submission:
                 images,
                 mask=mask,
                 claim=claim,
+                scopes=scopes,
                 contents=contents,
                 remaining=remaining,
                 storing=storing or remaining,
             )
-        return await self._enqueue(job, images, mask, claim)
+        return await self._enqueue(job, images, mask, claim, scopes)
 
     async def expect_retry(self, job: Job, unmarked: Claim | None) -> None:
         """Remember a request before it is answered, if its client may retry it and the retry would be paid again.
@@ -298,6 +302,7 @@ class Submission:
         *,
         mask: InputImage | None,
         claim: Claim | None,
+        scopes: Sequence[str],
         contents: ImageContents | None,
         remaining: Remaining,
         storing: Remaining,
@@ -312,7 +317,9 @@ class Submission:
         round_ = await self._rounds.begin(plan)
         destination = await start_next(round_, job)
         try:
-            earlier = await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder)
+            earlier = await create_job(
+                self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder, scopes=scopes
+            )
         except StorageUnavailable as error:
             if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
                 # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
@@ -373,11 +380,16 @@ class Submission:
             logger.exception("a job's recovery was not scheduled", extra={"job_id": job.id})
 
     async def _enqueue(
-        self, job: Job, images: Sequence[InputImage], mask: InputImage | None, claim: Claim | None
+        self,
+        job: Job,
+        images: Sequence[InputImage],
+        mask: InputImage | None,
+        claim: Claim | None,
+        scopes: Sequence[str],
     ) -> Job:
         await store_inputs(self._images, job, images, mask)
         try:
-            earlier = await create_job(self._jobs, job, claim)
+            earlier = await create_job(self._jobs, job, claim, scopes=scopes)
         except StorageUnavailable as error:
             if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
                 # The recovery will find the job and run it.

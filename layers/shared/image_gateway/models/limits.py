@@ -59,3 +59,23 @@ class LimitState(LimitFields):
     def limits(self) -> Limits:
         """Return the limits alone."""
         return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
+
+
+UnknownPrice = Literal["zero", "refuse"]
+"""What becomes of a limited request without a price: it counts as free, or it is refused."""
+
+_UNKNOWN_PRICE = "A limited request without a price counts as free (`zero`), or is refused (`refuse`)."
+
+
+class DeploymentLimitsForm(LimitFields):
+    """Limits of the whole deployment, to be stored in place of those before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unknown_price: UnknownPrice = Field("zero", description=_UNKNOWN_PRICE)
+
+
+class DeploymentLimits(LimitState):
+    """Limits of the whole deployment, and what they leave."""
+
+    unknown_price: UnknownPrice = Field(description=_UNKNOWN_PRICE)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+from image_gateway.config.metering import UNMETERED, Metering
 from image_gateway.config.timeouts import REWRITE_TIMEOUT_SECONDS
 from image_gateway.routing.destination import Destination
 
@@ -18,6 +19,7 @@ class Plan:
         catalogue: the hash of the catalogue that has the route or the connection; empty if none is used.
         strategy: which target is tried first.
         fallback_on: the failures after which the next target is tried.
+        metering: how the request is priced and limited.
     """
 
     destinations: tuple[Destination, ...]
@@ -25,6 +27,7 @@ class Plan:
     catalogue: str = ""
     strategy: str = "ordered"
     fallback_on: Collection[str] = ()
+    metering: Metering = UNMETERED
 
     @classmethod
     def to(cls, destination: Destination, *, catalogue: str = "") -> Self:
@@ -50,6 +53,11 @@ class Plan:
         seconds = [destination.config.IMAGE_ENGINE_TIMEOUT for destination in self.destinations]
         rewriting = self.first.max_seconds - seconds[0]
         return sum(seconds) + min(rewriting, REWRITE_TIMEOUT_SECONDS)
+
+    def metered(self, metering: Metering) -> Self:
+        """Return the plan with the operator's prices and limits."""
+        priced = tuple(replace(each, price_rows=metering.prices) for each in self.destinations)
+        return replace(self, destinations=priced, metering=metering)
 
     def only(self, target: int) -> Self:
         """Return the plan of a request that stays at the target with this number."""

@@ -60,9 +60,10 @@ class Router:
             StorageUnavailable: the configuration cannot be read.
         """
         versioned = await self._read(edit=edit, remaining=remaining)
-        return _find(versioned, model, edit=edit, allow_prefix=allow_prefix) or Plan.to(
+        plan = _find(versioned, model, edit=edit, allow_prefix=allow_prefix) or Plan.to(
             find_destination(versioned.config, model, edit=edit, allow_engine_prefix=allow_prefix)
         )
+        return plan.metered(versioned.catalogue.metering())
 
     async def try_workflow(self, name: str, connection: str, *, remaining: Remaining | None = None) -> Plan:
         """Return where a request goes that tries a workflow on a connection.
@@ -108,6 +109,9 @@ class Router:
             StorageUnavailable: the configuration cannot be read.
         """
         versioned = await self._configs.read(remaining)
+        return (await self._of_job(job, versioned)).metered(versioned.catalogue.metering())
+
+    async def _of_job(self, job: Job, versioned: VersionedConfig) -> Plan:
         edit = job.kind == "edit"
         if job.route:
             plan = _route(versioned, await self._catalogue(job, versioned), job.route, edit=edit)

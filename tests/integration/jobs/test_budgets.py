@@ -1,0 +1,175 @@
+"""Budgets and other limits of requests by HTTP: what they refuse, and what is charged."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from image_gateway.errors import BudgetExceeded
+from image_gateway.event_loop import run
+from image_gateway.models.forms import CreateImageForm
+
+if TYPE_CHECKING:
+    from tests.integration.deployment import ApiResponse, Deployment
+
+TOKENS = "/api/v1/images/tokens"
+GENERATIONS = "/api/v1/images/generations"
+LIMITS = "/api/v1/images/limits"
+PRICES = "/api/v1/images/prices"
+FOX: dict[str, Any] = {"prompt": "a fox", "size": "64x64"}
+
+
+@pytest.fixture
+def priced(openai_deployment: "Deployment") -> "Deployment":
+    """A deployment on which an image costs ten cents."""
+    response = openai_deployment.call("PUT", PRICES, {"prices": [{"model": "*", "usd_per_image": "0.10"}]})
+    assert response.status == 200, response.text
+    return openai_deployment
+
+
+def limited(deployment: "Deployment", **limits: Any) -> str:
+    """Make a token with limits, and return its id. Calls with the role `limited` use it."""
+    created = deployment.call("POST", TOKENS, {"name": "limited", "role": "user", **limits}).json
+    deployment.tokens["limited"] = created["token"]
+    return str(created["id"])
+
+
+def generate(deployment: "Deployment", role: str = "limited", **fields: Any) -> "ApiResponse":
+    return deployment.call("POST", GENERATIONS, FOX | fields, role=role)
+
+
+def token(deployment: "Deployment", token_id: str) -> dict[str, Any]:
+    tokens = deployment.call("GET", f"{TOKENS}?limit=100").json["tokens"]
+    return next(each for each in tokens if each["id"] == token_id)
+
+
+def test_a_budget_is_never_exceeded_by_requests_at_the_same_time(priced: "Deployment") -> None:
+    """As many succeed as there is money for; the others are refused, and the engine is not asked for them."""
+    token_id = limited(priced, budget={"usd": "0.50", "period": "month"})
+    gateway = priced.gateway
+
+    async def request() -> str:
+        principal = await gateway.tokens.authenticate(priced.tokens["limited"])
+        assert principal
+        try:
+            return (await gateway.submission.submit(CreateImageForm(**FOX), principal)).status
+        except BudgetExceeded as error:
+            return error.code
+
+    async def requests() -> list[str]:
+        return await asyncio.gather(*(request() for _ in range(12)))
+
+    assert sorted(run(requests())) == ["budget_exceeded"] * 7 + ["succeeded"] * 5
+    assert token(priced, token_id)["remaining_usd"] == "0.000000"
+    rows = priced.call("GET", "/api/v1/images/usage", role="limited").json["rows"]
+    assert [(row["requests"], row["images"], row["usd"]) for row in rows] == [(5, 5, "0.500000")]
+
+
+def test_a_refusal_says_what_is_left_and_is_not_to_be_repeated(priced: "Deployment") -> None:
+    """In the shape of each API."""
+    limited(priced, budget={"usd": "0.15", "period": "total"})
+
+    refused = generate(priced, n=2)
+    openai = priced.call("POST", "/v1/images/generations", FOX | {"n": 2}, role="limited")
+
+    assert (refused.status, refused.json["code"]) == (429, "budget_exceeded")
+    assert "0.150000 of 0.150000 US dollars left" in refused.json["detail"]
+    assert refused.headers["x-should-retry"] == "false"
+    assert "retry-after" not in refused.headers
+    assert (openai.status, openai.json["error"]["code"]) == (429, "budget_exceeded")
+    assert generate(priced).status == 200
+
+
+def test_an_answer_says_what_the_images_cost(priced: "Deployment") -> None:
+    """In a header, and in the job."""
+    answer = generate(priced, role="user", n=2)
+
+    assert answer.headers["x-image-gateway-cost"] == "0.200000"
+
+
+def test_what_an_engine_refused_costs_nothing(priced: "Deployment") -> None:
+    """What was held for the request is given back."""
+    token_id = limited(priced, budget={"usd": "0.10", "period": "total"})
+
+    assert generate(priced, prompt="a forbidden fox").status == 400
+
+    assert token(priced, token_id)["remaining_usd"] == "0.100000"
+    assert generate(priced).status == 200
+
+
+def test_a_raised_limit_holds_at_once(priced: "Deployment") -> None:
+    """And one that is removed."""
+    token_id = limited(priced, budget={"usd": "0.10", "period": "total"})
+    assert [generate(priced).status for _ in range(2)] == [200, 429]
+
+    changed = priced.call("PATCH", f"{TOKENS}/{token_id}", {"budget": {"usd": "0.20", "period": "total"}})
+    assert (changed.status, changed.json["remaining_usd"]) == (200, "0.100000")
+    assert [generate(priced).status for _ in range(2)] == [200, 429]
+    priced.call("PATCH", f"{TOKENS}/{token_id}", {"budget": None})
+
+    assert generate(priced).status == 200
+
+
+def test_requests_of_a_minute_are_limited(priced: "Deployment") -> None:
+    """The answer says when the next one may be sent."""
+    limited(priced, requests_per_minute=1)
+    statuses = [generate(priced) for _ in range(3)]
+
+    refused = next(response for response in statuses if response.status == 429)
+    assert refused.json["code"] == "rate_limited"
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+def test_the_deployment_has_limits_of_its_own(priced: "Deployment") -> None:
+    """They hold for all callers together; removing them ends that."""
+    stored = priced.call("PUT", LIMITS, {"budget": {"usd": "0.10", "period": "total"}})
+
+    assert stored.status == 200, stored.text
+    assert [generate(priced, role="user").status, generate(priced, role="admin").status] == [200, 429]
+    state = priced.call("GET", LIMITS).json
+    assert (state["remaining_usd"], state["unknown_price"], state["open_jobs"]) == ("0.000000", "zero", 0)
+    assert priced.call("PUT", LIMITS, {}).json["budget"] is None
+    assert generate(priced, role="user").status == 200
+
+
+@pytest.mark.parametrize(("policy", "status"), [("zero", 200), ("refuse", 409)])
+def test_the_operator_says_what_becomes_of_a_request_without_a_price(
+    openai_deployment: "Deployment", policy: str, status: int
+) -> None:
+    """It counts as free, or is refused; requests without limits are not concerned."""
+    limited(openai_deployment, budget={"usd": "1", "period": "total"})
+    assert openai_deployment.call("PUT", LIMITS, {"unknown_price": policy}).status == 200
+
+    response = generate(openai_deployment)
+
+    assert response.status == status, response.text
+    assert generate(openai_deployment, role="user").status == 200
+
+
+def test_a_repeated_request_is_charged_once(priced: "Deployment") -> None:
+    """It is the job of the first one."""
+    token_id = limited(priced, budget={"usd": "1", "period": "total"})
+
+    for _ in range(2):
+        response = priced.call("POST", GENERATIONS, FOX, role="limited", headers={"Idempotency-Key": "order-1"})
+        assert response.status == 200
+
+    assert token(priced, token_id)["remaining_usd"] == "0.900000"
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"budget": {"usd": 25.5, "period": "month"}}, "budget.usd"),
+        ({"budget": {"usd": "25", "period": "week"}}, "budget.period"),
+        ({"budget": {"usd": "-1", "period": "day"}}, "budget.usd"),
+        ({"requests_per_minute": 0}, "requests_per_minute"),
+        ({"max_jobs": 10**9}, "max_jobs"),
+    ],
+)
+def test_limits_that_make_no_sense_are_refused(deployment: "Deployment", limits: dict[str, Any], field: str) -> None:
+    """For tokens and for the deployment."""
+    for method, path, body in (("POST", TOKENS, {"name": "x", "role": "user"}), ("PUT", LIMITS, {})):
+        refused = deployment.call(method, path, body | limits)
+        assert refused.status == 422
+        assert field in refused.text
