@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +14,7 @@ import httpx
 from sandbox.client import ENGINES
 from sandbox.gateway import Sandbox
 from tests.chaos.requests import EDIT, RequestSource, Sent
+from tests.chaos.routes import change_route, refuse_some
 
 WAITING = {"images": 3, "openai": 2}
 """The channels that respond with the images, and how often each is chosen."""
@@ -182,7 +183,10 @@ class Load:
             self.canceled |= {job_id} if response.status_code == 200 else set()
 
     async def _configure(self) -> None:
-        """Use other engines, with a timeout that lets their jobs run inline or in the worker."""
+        """Use other engines, with a timeout that lets their jobs run inline or in the worker, and other routes.
+
+        One of the engines refuses some requests.
+        """
         generation, edit = (self._chance.choice(self._source.engines) for _ in range(2))
         fields = {
             "IMAGE_GENERATION_ENGINE": generation,
@@ -193,4 +197,8 @@ class Load:
         }
         headers = {"Authorization": f"Bearer {self._sandbox.admin_token}"}
         await self._request("POST", "/api/v1/images/config/update", json=fields, headers=headers)
+        refusing = self._chance.choice(self._source.engines)
+        refuse_some(self._sandbox.engines[refusing], refusing, self._chance)
+        with suppress(httpx.TransportError):
+            await change_route(self._sandbox, self._chance, self._source.engines)
         await self._pause(_PHASE_SECONDS)

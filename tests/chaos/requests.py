@@ -10,8 +10,11 @@ from typing import Any
 from PIL import Image
 
 from sandbox.client import ENGINES
+from tests.chaos.routes import ROUTES
 
 GENERATION, EDIT = "generation", "edit"
+_ROUTED = 0.4
+"""The share of the requests that name a route."""
 
 
 @dataclass
@@ -64,12 +67,16 @@ class RequestSource:
     def form(self, request: Sent) -> dict[str, Any]:
         """Return the fields of a request in the gateway's own form."""
         form: dict[str, Any] = {"prompt": f"{request.marker} a fox", "size": "64x64", "n": request.n}
+        if self.chance.random() < _ROUTED:
+            form["model"] = self.chance.choice(ROUTES)
         if request.kind == EDIT:
             form["image"] = base64.b64encode(_photo(self.chance)).decode()
         return form
 
     def model(self) -> str:
-        """Return a model of the OpenAI API that selects an engine."""
+        """Return a model of the OpenAI API that is a route, or selects an engine."""
+        if self.chance.random() < _ROUTED:
+            return self.chance.choice(ROUTES)
         engine = self.chance.choice(self.engines)
         return f"{engine}/{ENGINES[engine]}"
 

@@ -25,6 +25,7 @@ from tests.chaos.load import Load
 from tests.chaos.meter import Meter
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.requests import RequestSource
+from tests.chaos.routes import store_routes
 from tests.chaos.senders import process_of
 
 _ALL_FUNCTIONS = (*FUNCTIONS, "ConfigFunction", "JobsFunction", "DeadLetterFunction")
@@ -116,6 +117,7 @@ class Run:
         await self._stack.enter_async_context(self._sandbox)
         for engine in self._sandbox.engines.values():
             engine.knobs.latency = options.latency
+        await store_routes(self._sandbox, self._random("routes"), options.engines, self._sandbox.engine_urls["comfyui"])
         self._leases = Leases(self._sandbox.settings.table, self._busy)
         proxy.before.append(self._leases.observe)
         self._invocations = Invocations(self._sandbox, proxy, self._leases)
