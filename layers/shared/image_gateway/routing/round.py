@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from image_gateway.errors import GatewayError
 from image_gateway.models.jobs import Job, JobTry
-from image_gateway.routing.cooldown import Cooldowns
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.failures import COOLING, NO_SLOT, UNSUPPORTED, failure_of, is_passed_over
 from image_gateway.routing.plan import Plan
+
+if TYPE_CHECKING:
+    from image_gateway.routing.cooldown import Cooldowns
 
 _OF_THE_SERVER: Final = frozenset(
     {"unreachable", "rate_limited", "unavailable", "refused_key", "not_configured", "failed", "timeout"}
@@ -30,7 +32,7 @@ class Round:
         cooldowns: the targets that are left alone; None if there is no other target instead.
     """
 
-    def __init__(self, plan: Plan, order: Sequence[Destination], cooldowns: Cooldowns | None = None) -> None:
+    def __init__(self, plan: Plan, order: Sequence[Destination], cooldowns: "Cooldowns | None" = None) -> None:
         self.plan = plan
         self._cooldowns = cooldowns
         self._left = [destination for destination in order if destination.problem is None]
@@ -61,7 +63,7 @@ class Round:
         usable = [replace(each, repeats=alone) for each in left]
         return usable if NO_SLOT in self.plan.fallback_on else usable[:1]
 
-    async def _not_cooling(self, cooldowns: Cooldowns) -> list[Destination]:
+    async def _not_cooling(self, cooldowns: "Cooldowns") -> list[Destination]:
         """Return the targets that are not left alone. One that was is only tried if it is the best."""
         found: list[Destination] = []
         for destination in self._left:
