@@ -41,6 +41,9 @@ def trace_canvas(walk: Walk, start: Iterable[Link]) -> Canvas:
         seen.add(link.node_id)
         walk.graph.step(link.node_id)
         before = canvas_inputs(walk, link.node_id, link.slot)
+        if _is_sized(walk, link.node_id) and not _takes_image(walk, link.node_id):
+            # What comes in by a bundle of values is no image that would have another size.
+            before = []
         _note(walk, link.node_id, canvas, has_input=bool(before))
         waiting += before
     return canvas
@@ -64,14 +67,22 @@ def canvas_inputs(walk: Walk, node_id: str, slot: int | None = None) -> list[Lin
 
 def _note(walk: Walk, node_id: str, canvas: Canvas, *, has_input: bool) -> None:
     graph, known = walk.graph, walk.known(node_id)
-    inputs = graph.literals[node_id].keys() | graph.links[node_id].keys()
-    sized = all(known.inputs.get(name, name) in inputs for name in _SIZES)
-    sized = sized or {"empty_latent_width", "empty_latent_height"} <= inputs
     if "n" in known.inputs and has_input:
         canvas.repeaters.append(node_id)
-    elif sized:
+    elif _is_sized(walk, node_id):
         (canvas.resizers if has_input else canvas.starts).append(node_id)
     elif not has_input:
         canvas.loaders.append(node_id)
     elif any(word in graph.classes[node_id].lower() for word in _ENLARGING):
         canvas.enlargers.append(node_id)
+
+
+def _is_sized(walk: Walk, node_id: str) -> bool:
+    """Return whether a node has a width and a height."""
+    inputs = walk.graph.literals[node_id].keys() | walk.graph.links[node_id].keys()
+    named = walk.known(node_id).inputs
+    return all(named.get(name, name) in inputs or f"empty_latent_{name}" in inputs for name in _SIZES)
+
+
+def _takes_image(walk: Walk, node_id: str) -> bool:
+    return any(carries(name, "latent") or carries(name, "image") for name in walk.graph.links[node_id])

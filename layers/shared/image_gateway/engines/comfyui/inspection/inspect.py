@@ -94,7 +94,14 @@ class _Inspection:
 
     def _seed(self, makers: Makers) -> Finding | None:
         samplers = [*makers.samplers, *makers.detailers]
-        return self._number("seed", samplers, "the samplers start from this noise")
+        finding = self._number("seed", samplers, "the samplers start from this noise")
+        setters = [node for node in self._graph.classes if self._walk.known(node).role == "sets_all_seeds"]
+        if finding and setters:
+            finding.sure = False
+            finding.why = f"{finding.why}; {self._graph.labels(setters)} replaces all seeds"
+            spots = [spot for node in setters for spot in self._numbers.of_node(node, "seed").spots]
+            finding.options += [Option(tuple(spots), "the node that replaces all seeds")] if spots else []
+        return finding
 
     def _number(self, type_: NumberType, nodes: list[str], why: str) -> Finding | None:
         numbers = Numbers()

@@ -24,6 +24,7 @@ Role = Literal[
     "sets_size",  # a size whose numbers override the preset beside them
     "has_presets",  # a size that may come from a preset instead of the numbers beside it
     "takes_size",  # calculates something from the image's size, without making the image
+    "sets_all_seeds",  # replaces the seeds of all nodes when a workflow starts
     "removes_text",  # conditioning without the text that went in
 ]
 

@@ -19,7 +19,7 @@ _PATTERNS: dict[Kind, re.Pattern[str]] = {
 _OTHER: dict[Kind, re.Pattern[str]] = {
     "conditioning": re.compile(r"style|image|control_net|text$|empty"),
     "latent": re.compile(r"model|noise_mask"),
-    "image": re.compile(r"model|vision|mask|output|proj|(^|_)ref(_|erence)"),
+    "image": re.compile(r"model|vision|mask|output|proj|(^|_)ref(_|erence)|source_|face"),
     "model": re.compile(
         r"upscale|vision|control|style|vae|clip|bbox|segm|sam|caption|llm|patch|audio|face|pulid|insight|ipadapter|name"
     ),
@@ -78,8 +78,8 @@ def role_of(name: str) -> Role | None:
 
 
 def of_role(names: list[str], role: Role) -> list[str]:
-    """Leave out the names for the other prompt, if there are names for both."""
-    roles = {role_of(name) for name in names}
-    if not {"positive", "negative"} <= roles:
-        return names
-    return [name for name in names if role_of(name) in (role, None)]
+    """Leave out the names for the other prompt. A name without a role is for the positive one if there are others."""
+    negative = [name for name in names if role_of(name) == "negative"]
+    if role == "negative":
+        return negative or [name for name in names if role_of(name) is None] or names
+    return [name for name in names if name not in negative] or names

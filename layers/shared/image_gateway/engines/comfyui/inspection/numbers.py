@@ -14,6 +14,9 @@ NumberType = Literal["seed", "steps", "width", "height", "n"]
 _HELPERS: dict[str, tuple[str, ...]] = {"seed": ("noise",), "steps": ("sigmas",)}
 """Inputs of samplers whose nodes hold a number in their place, as RandomNoise and BasicScheduler do."""
 
+_BESIDE_VALUES = frozenset({"control_after_generate", "control_before_generate"})
+"""Inputs of primitives that have no effect on the server."""
+
 _PRESETS = ("ratio", "preset", "resolution", "dimensions")
 
 
@@ -102,8 +105,8 @@ class NumberFinder:
         for name in self._names(node_id, type_):
             if is_number(literals.get(name)):
                 return Spot(node_id, name)
-        numbers = [name for name, value in literals.items() if is_number(value)]
-        return Spot(node_id, numbers[0]) if len(numbers) == 1 and not links else None
+        values = [name for name in literals if name not in _BESIDE_VALUES]
+        return Spot(node_id, values[0]) if len(values) == 1 and is_number(literals[values[0]]) and not links else None
 
     def _passed_on(self, link: Link) -> Link | None:
         links = self._graph.links[link.node_id]

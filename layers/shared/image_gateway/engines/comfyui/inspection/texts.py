@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from image_gateway.engines.comfyui.inspection.findings import Spot
 from image_gateway.engines.comfyui.inspection.graph import Link
-from image_gateway.engines.comfyui.inspection.names import ENCODER_TEXTS, Role, carries, of_role
+from image_gateway.engines.comfyui.inspection.names import ENCODER_TEXTS, Role, carries, of_role, role_of
 from image_gateway.engines.comfyui.inspection.walk import Walk, is_text
 
 
@@ -92,8 +92,8 @@ class TextFinder:
         """Return the inputs of an encoder of an unknown class that hold its text."""
         named = [*self._walk.literal_texts(node_id), *self._graph.links[node_id]]
         names = of_role([name for name in named if carries(name, "text")], role)
-        usual = [name for name in names if name in ENCODER_TEXTS]
-        if len(usual or names) > 1 and not usual:
+        usual = [name for name in names if role_of(name) == role] or [name for name in names if name in ENCODER_TEXTS]
+        if len(names) > 1 and not usual:
             texts.unsure = f"{self._graph.label(node_id)} takes several texts"
         return usual or names
 
