@@ -15,7 +15,9 @@ from image_gateway.api import (
     access,
     error_responses,
 )
+from image_gateway.config.metering import event_scope
 from image_gateway.config.versioned import VersionedConfig
+from image_gateway.container import Gateway
 from image_gateway.errors import Busy, InvalidRequest, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.jobs.pricing import DEPLOYMENT
 from image_gateway.metering.limit_store import LimitStore
@@ -75,22 +77,35 @@ async def put_limits(
 
     Changed limits hold at once, the first ones as soon as all functions have read the configuration again.
     """
+    store = LimitStore(gateway.aws, gateway.settings)
     limits = Limits().after(form)
-    if not limits.is_empty or (await gateway.configs.read()).catalogue.metering().limited:
-        await LimitStore(gateway.aws, gateway.settings).set_limits(DEPLOYMENT, limits)
+    before = (await gateway.configs.read()).catalogue.metering()
+    if before.limited or not limits.is_empty:
+        await store.set_limits(DEPLOYMENT, limits)
+    for source, budget in form.events.items():
+        await store.set_limits(event_scope(source), Limits(budget=budget))
     current, _ = await gateway.configs.update_catalogue(
-        lambda draft: draft.put_limits(limited=not limits.is_empty, unknown_price=form.unknown_price),
+        lambda draft: draft.put_limits(
+            limited=not limits.is_empty, unknown_price=form.unknown_price, events=form.events
+        ),
         if_match=if_match,
     )
+    for removed in before.limited_events - current.catalogue.metering().limited_events:
+        await store.remove(removed)
     response.headers["ETag"] = current.etag
     return await _deployment_limits(gateway, current)
 
 
-async def _deployment_limits(gateway: GatewayDep, current: VersionedConfig) -> DeploymentLimits:
+async def _deployment_limits(gateway: Gateway, current: VersionedConfig) -> DeploymentLimits:
     metering = current.catalogue.metering()
-    state = await LimitStore(gateway.aws, gateway.settings).state(DEPLOYMENT) if metering.limited else None
-    unknown_price = "refuse" if metering.refuses_unknown_prices else "zero"
-    return DeploymentLimits(**(dict(state) if state else {}), unknown_price=unknown_price)
+    scopes = [*metering.limited_events, *([DEPLOYMENT] if metering.limited else [])]
+    states = await LimitStore(gateway.aws, gateway.settings).states(scopes)
+    whole = states.pop(DEPLOYMENT, None)
+    return DeploymentLimits(
+        **(dict(whole) if whole else {}),
+        unknown_price="refuse" if metering.refuses_unknown_prices else "zero",
+        events={scope.removeprefix(event_scope("")): state for scope, state in sorted(states.items())},
+    )
 
 
 @router.get(
@@ -146,7 +161,7 @@ def _check_range(first: date, last: date, today: date) -> None:
         raise InvalidRequest(f"from and to must be within {RETENTION_DAYS} days of today", field="from")
 
 
-async def _token_names(gateway: GatewayDep, principal: Principal) -> dict[str, str]:
+async def _token_names(gateway: Gateway, principal: Principal) -> dict[str, str]:
     """Return the names of tokens by their ids: of all tokens for an administrator, else of the caller's own."""
     if principal.role < Role.ADMIN:
         return {principal.id: principal.name}

@@ -74,7 +74,7 @@ PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
             "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
         },
     ),
-    "ChargeLimits": (["dynamodb:UpdateItem"], TABLE, items("limits")),
+    "ChargeLimits": (["dynamodb:GetItem", "dynamodb:UpdateItem"], TABLE, items("limits")),
     "CountUsage": (["dynamodb:UpdateItem"], USAGE_TABLE, None),
 }
 RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
@@ -96,7 +96,7 @@ SUBMITS_JOBS: Final[dict[str, Statement]] = {
     "ReadTokensAndJobs": (
         ["dynamodb:GetItem"],
         TABLE,
-        items("token", "job", "idempotency", "retry", "limits", "cooldown"),
+        items("token", "job", "idempotency", "retry", "cooldown"),
     ),
     "RecordCooldown": (["dynamodb:UpdateItem"], TABLE, items("cooldown")),
     "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
@@ -175,7 +175,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),
-        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "limits", "cooldown")),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "cooldown")),
         "ReadManyJobs": (["dynamodb:BatchGetItem"], TABLE, items("job", "slots")),
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),

@@ -19,12 +19,14 @@ from image_gateway.engines.protocol import ImageConversion, InputImage
 from image_gateway.images.output_formats import OutputFormats
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
+from image_gateway.jobs.budget_events import BudgetEvents
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import JobExecutor
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
+from image_gateway.metering.limit_store import LimitStore
 from image_gateway.metering.usage import UsageTable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -270,8 +272,9 @@ class Gateway:
     @cached_property
     def announcements(self) -> Announcements:
         """Announces the ends of jobs."""
+        budgets = BudgetEvents(LimitStore(self.aws, self.settings), self.events)
         usage = UsageTable(self.aws, self.settings) if self.settings.usage_table else None
-        return Announcements(self.jobs, self.events, Settlement(self.jobs, usage))
+        return Announcements(self.jobs, self.events, Settlement(self.jobs, usage, budgets))
 
     @cached_property
     def _locks(self) -> Locks:

@@ -20,14 +20,14 @@ from image_gateway.batches.request_file import REQUESTS_PREFIX, RequestFile
 from image_gateway.batches.results import not_queued_error
 from image_gateway.batches.store import BatchStore
 from image_gateway.batches.tracking import RESULTS_PREFIX, BatchTracker
-from image_gateway.errors import GatewayError, InvalidRequest, NotFound, TooLarge
+from image_gateway.errors import GatewayError, InvalidRequest, LimitExceeded, NotConfigured, NotFound, TooLarge
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_line
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import MAX_BATCH_SIZE, JobQueue
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
-from image_gateway.models.jobs import Job, Kind
+from image_gateway.models.jobs import Job, Kind, utc_now
 
 MAX_FILE_BYTES = 32 * 2**20
 """Maximum size of a request file in bytes. Large images are better named by URL or id."""
@@ -164,8 +164,20 @@ class RequestFileIngester:
             await self._jobs.create(job)
             await self._fail(job, line.content)
             return
-        await self._inputs.attach_request(job, line.content.request)
-        await self._jobs.create(job)
+        try:
+            scopes = await self._inputs.attach_request(job, line.content.request)
+            await self._jobs.create(job, scopes=scopes)
+        except (LimitExceeded, NotConfigured) as error:
+            await self._create_failed(job, error)
+
+    async def _create_failed(self, job: Job, error: GatewayError) -> None:
+        """Store the job of a line that a limit refuses. It is failed from the start, so that no worker runs it."""
+        job.reserved = 0
+        job.fail(error)
+        job.finished_at = utc_now()
+        self._announcements.expect(job)
+        if await self._jobs.create(job) is None:
+            await self._announcements.announce(job)
 
     async def _fail(self, job: Job, error: GatewayError) -> None:
         """End a queued job as failed, unless a worker has leased it by now."""

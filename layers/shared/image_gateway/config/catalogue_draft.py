@@ -1,7 +1,7 @@
 """Changes of the catalogue: what may be stored and deleted, and what refers to what."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from image_gateway.config.timeouts import timeout_problem
@@ -122,9 +122,15 @@ class CatalogueDraft:
         if not form.prices:
             del self.document["prices"]
 
-    def put_limits(self, *, limited: bool, unknown_price: str) -> None:
-        """Store whether the ledger has limits of the deployment, and what becomes of requests without a price."""
-        self.document["limits"] = {"limited": limited, "unknown_price": unknown_price}
+    def put_limits(self, *, limited: bool, unknown_price: str, events: Iterable[str]) -> None:
+        """Store what the ledger has limits of, and what becomes of limited requests without a price.
+
+        Args:
+            limited: whether it has limits of the deployment.
+            unknown_price: `zero` or `refuse`.
+            events: the sources of events that have a budget.
+        """
+        self.document["limits"] = {"limited": limited, "unknown_price": unknown_price, "events": sorted(events)}
 
     def _put(self, section: str, name: str, value: Any) -> bool:
         entries = self._section(section)

@@ -22,15 +22,22 @@ class Metering:
         prices: the operator's prices.
         limited: whether the ledger has limits of the deployment.
         refuses_unknown_prices: whether a request that is limited needs a price.
+        limited_events: the owners of requests by event, such as `event:s3`, that have a budget.
     """
 
     prices: "tuple[PriceRow, ...]" = ()
     limited: bool = False
     refuses_unknown_prices: bool = False
+    limited_events: frozenset[str] = frozenset()
 
 
 UNMETERED: Final = Metering()
 """Neither prices of the operator nor limits."""
+
+
+def event_scope(source: str) -> str:
+    """Return the scope, and the owner, of requests by event from a source: `sqs`, `s3`, or EventBridge's `source`."""
+    return f"event:{source}"
 
 
 def read_metering(document: Mapping[str, Any]) -> Metering:
@@ -42,6 +49,7 @@ def read_metering(document: Mapping[str, Any]) -> Metering:
         prices=tuple(_prices(prices)) if isinstance(prices, list) else (),
         limited=limits.get("limited") is True,
         refuses_unknown_prices=limits.get("unknown_price") == "refuse",
+        limited_events=frozenset(map(event_scope, limits.get("events") or ())),
     )
 
 

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, AwsError
 from image_gateway.models.jobs import Job
@@ -19,7 +20,7 @@ SOURCE = "image-gateway"
 
 
 class JobEvents:
-    """Publishes `Image Job Succeeded`, `Image Job Failed` and `Image Job Canceled`.
+    """Publishes `Image Job Succeeded`, `Image Job Failed` and `Image Job Canceled`, and events about budgets.
 
     Args:
         aws: EventBridge.
@@ -42,12 +43,25 @@ class JobEvents:
         Returns:
             False if EventBridge did not accept the event; True if it did, or if the deployment has no bus.
         """
+        return await self.publish(f"Image Job {job.status.capitalize()}", _detail(job, self._bucket), job_id=job.id)
+
+    async def publish(self, detail_type: str, detail: Mapping[str, Any], **about: str) -> bool:
+        """Publish an event. A failure is logged.
+
+        Args:
+            detail_type: the kind of event.
+            detail: its content.
+            about: what the log line of a failure says.
+
+        Returns:
+            False if EventBridge did not accept the event; True if it did, or if the deployment has no bus.
+        """
         if not self._bus:
             return True
         entry: PutEventsRequestEntryTypeDef = {
             "Source": SOURCE,
-            "DetailType": f"Image Job {job.status.capitalize()}",
-            "Detail": _detail(job, self._bucket),
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
             "EventBusName": self._bus,
         }
         try:
@@ -56,21 +70,19 @@ class JobEvents:
         except AwsError as error:
             error_code = error.code
         if error_code:
-            logger.error("a job's completion event was not published", extra={"job_id": job.id, "error": error_code})
+            logger.error("an event was not published", extra={**about, "event": detail_type, "error": error_code})
         return not error_code
 
 
-def _detail(job: Job, bucket: str) -> str:
+def _detail(job: Job, bucket: str) -> dict[str, Any]:
     # An error's detail contains the engine's error text, which may quote the prompt.
     included = {"id", "kind", "owner", "channel", "status", "engine", "model", "route", "batch", "line"}
     fields = job.model_dump(mode="json", include=included) | {"connection": connection_of(job)}
-    return json.dumps(
-        {
-            **{name: value for name, value in fields.items() if value not in (None, "")},
-            "bucket": bucket,
-            "keys": [image.key for image in job.images],
-            "cost": job.cost.model_dump(mode="json") if job.cost else None,
-            "uncertain_usd": format_usd(job.uncertain_usd) if job.uncertain_usd else None,
-            "error": {"code": job.error.code, "status": job.error.status} if job.error else None,
-        }
-    )
+    return {
+        **{name: value for name, value in fields.items() if value not in (None, "")},
+        "bucket": bucket,
+        "keys": [image.key for image in job.images],
+        "cost": job.cost.model_dump(mode="json") if job.cost else None,
+        "uncertain_usd": format_usd(job.uncertain_usd) if job.uncertain_usd else None,
+        "error": {"code": job.error.code, "status": job.error.status} if job.error else None,
+    }

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from image_gateway.access.principals import EventPrincipal, Role
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.engines.protocol import InputImage
+from image_gateway.errors import InvalidRequest, NotConfigured
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.input_storage import store_inputs
+from image_gateway.jobs.pricing import event_scopes, reserved_micros
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.routing.router import Router
@@ -35,10 +37,14 @@ class JobInputs:
         self._inputs = inputs
         self._router = router
 
-    async def attach_request(self, job: Job, form: CreateImageForm | EditImageForm) -> None:
-        """Set the request of a new job, and its route. The texts of images, which may be long, go to the bucket.
+    async def attach_request(self, job: Job, form: CreateImageForm | EditImageForm) -> list[str]:
+        """Set the request of a new job, its route, and what it may cost. Long texts of images go to the bucket.
+
+        Returns:
+            The scopes whose budgets count for the job.
 
         Raises:
+            NotConfigured: the job has no price, and the operator refuses such jobs.
             StorageUnavailable: the bucket does not accept them, or the configuration cannot be read.
         """
         job.request = form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"})
@@ -47,6 +53,14 @@ class JobInputs:
             key = _unresolved_key(job)
             await self._objects.put_json(key, {"image": form.image, "mask": form.mask})
             job.inputs = [key]
+        try:
+            plan = await self._router.of_job(job)
+        except (InvalidRequest, NotConfigured):
+            # The worker finds that again, and says so in the job.
+            return []
+        scopes = event_scopes(job.owner, plan)
+        job.reserved = reserved_micros(plan, form, limited=bool(scopes))
+        return scopes
 
     async def load(self, job: Job) -> tuple[CreateImageForm | EditImageForm, Sequence[InputImage], InputImage | None]:
         """Return a job's form, input images and mask.

@@ -26,6 +26,12 @@ def limited_scopes(principal: Principal, plan: Plan) -> list[str]:
     return [*([principal.owner] if principal.metered else []), *([DEPLOYMENT] if plan.metering.limited else [])]
 
 
+def event_scopes(owner: str, plan: Plan) -> list[str]:
+    """Return whose budgets count for a request by event: that of its source and that of the deployment."""
+    scopes = [owner] if owner in plan.metering.limited_events else []
+    return [*scopes, *([DEPLOYMENT] if plan.metering.limited else [])]
+
+
 def reserved_micros(plan: Plan, form: CreateImageForm | EditImageForm, *, limited: bool) -> int:
     """Return what is held for a request, in millionths of a dollar: the most that one of its destinations costs.
 

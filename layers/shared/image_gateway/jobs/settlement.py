@@ -7,6 +7,7 @@ import logging
 from datetime import UTC
 
 from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.jobs.budget_events import BudgetEvents
 from image_gateway.jobs.store import JobStore
 from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
 from image_gateway.models.jobs import Job
@@ -22,11 +23,13 @@ class Settlement:
     Args:
         jobs: the job records, with the ledger.
         usage: where usage is counted; None if the deployment does not count it.
+        budgets: says when budgets are used; None if nobody wants to know.
     """
 
-    def __init__(self, jobs: JobStore, usage: UsageTable | None) -> None:
+    def __init__(self, jobs: JobStore, usage: UsageTable | None, budgets: BudgetEvents | None = None) -> None:
         self._jobs = jobs
         self._usage = usage
+        self._budgets = budgets
 
     def is_due(self, job: Job) -> bool:
         """Whether a job has something to settle that is not."""
@@ -59,4 +62,6 @@ class Settlement:
         except (Busy, StorageUnavailable):
             logger.exception("a job was not settled", extra={"job_id": job.id})
             return False
+        if self._budgets and job.periods:
+            await self._budgets.publish(job.periods)
         return True

@@ -20,7 +20,7 @@ from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes, parse_item, parse_items
 from image_gateway.jobs.record_size import truncate_to_fit
 from image_gateway.metering.ledger import Ledger, Reservation, Write
-from image_gateway.models.jobs import OPEN_STATUSES, Job, Status, utc_now
+from image_gateway.models.jobs import EVENT_CHANNELS, OPEN_STATUSES, Job, Status, utc_now
 from image_gateway.routing.destination import Destination
 from image_gateway.settings import Settings
 
@@ -116,7 +116,9 @@ class JobStore:
             return [{"Put": {"TableName": self._table.name, **put}} for put in (self._new(job, lease), *claimed)]
 
         for _ in range(_MAX_CLAIM_TRIES):
-            reservation, _ = await self.ledger.reserve(scopes, job.reserved, writes)
+            reservation, _ = await self.ledger.reserve(
+                scopes, job.reserved, writes, only_budgets=job.channel in EVENT_CHANNELS
+            )
             if reservation is not None:
                 return None
             job.periods = {}
@@ -152,7 +154,9 @@ class JobStore:
                 "ExpressionAttributeValues": {f":{name}": {"BOOL": value} for name, value in states.items()},
             }
         }
-        settled = await self.ledger.settle(Reservation(job.reserved, job.periods), charged, mark, usage)
+        settled = await self.ledger.settle(
+            Reservation(job.reserved, job.periods, only_budgets=job.channel in EVENT_CHANNELS), charged, mark, usage
+        )
         job.settled = True
         if settled and announced is not None:
             job.announced = announced

@@ -31,10 +31,12 @@ class Reservation:
     Attributes:
         micros: millionths of a dollar.
         periods: the period that is charged, by the name of each scope.
+        only_budgets: whether it is not counted among the open jobs.
     """
 
     micros: int
     periods: Mapping[str, str]
+    only_budgets: bool = False
 
 
 class Ledger:
@@ -55,7 +57,12 @@ class Ledger:
         self._known: dict[str, LimitItem] = {}
 
     async def reserve(
-        self, scopes: Sequence[str], micros: int, create: Callable[[Reservation], Sequence[Write]]
+        self,
+        scopes: Sequence[str],
+        micros: int,
+        create: Callable[[Reservation], Sequence[Write]],
+        *,
+        only_budgets: bool = False,
     ) -> tuple[Reservation | None, tuple[Reason, ...]]:
         """Hold an amount in every scope that has limits, in one transaction with other writes.
 
@@ -63,6 +70,7 @@ class Ledger:
             scopes: whose limits count.
             micros: what is held, in millionths of a dollar.
             create: returns the other writes, for the reservation that they record.
+            only_budgets: whether neither requests a minute nor open jobs are counted and limited.
 
         Returns:
             The reservation; or None and the reasons of the other writes if the condition of one of them failed.
@@ -78,9 +86,11 @@ class Ledger:
         for _ in range(_MAX_TRIES):
             now = self._now()
             limits = {scope: item for scope in scopes if (item := self._known.get(scope))}
-            reservation = Reservation(micros, {scope: item.at(now).period for scope, item in limits.items()})
+            reservation = Reservation(
+                micros, {scope: item.at(now).period for scope, item in limits.items()}, only_budgets=only_budgets
+            )
             others = create(reservation)
-            holds = [self._hold(scope, item, micros, now) for scope, item in limits.items()]
+            holds = [self._hold(scope, item, micros, now, only_budgets) for scope, item in limits.items()]
             reasons = await self._table.transact(
                 [*others, *holds], "The job was not stored", contended=contended if limits else None
             )
@@ -96,7 +106,7 @@ class Ledger:
                     del self._known[scope]
                 else:
                     self._known[scope] = known = LimitItem.parse(reason.item)
-                    require_allowed(scope, known, micros, now)
+                    require_allowed(scope, known, micros, now, only_budgets=only_budgets)
         raise contended
 
     async def _learn(self, scopes: Iterable[str]) -> None:
@@ -105,37 +115,29 @@ class Ledger:
             if item := await self._table.get(limits_key(scope), _NOT_READ):
                 self._known[scope] = LimitItem.parse(item)
 
-    def _hold(self, scope: str, known: LimitItem, micros: int, now: float) -> Write:
+    def _hold(self, scope: str, known: LimitItem, micros: int, now: float, only_budgets: bool) -> Write:
         """Return the write that holds an amount, if the item is in the period and the minute that are known of it."""
         current = known.at(now)
         renewed, new_minute = current.period != known.period, current.minute != known.minute
-        sets = [
-            "#period = :period",
-            f"remaining = {'#limit' if renewed else 'remaining'} - :amount",
-            "#open = #open + :one",
-            "#minute = :minute",
-            "hits = :one" if new_minute else "hits = hits + :one",
-            *(["notified = :zero"] if renewed else []),
-        ]
-        conditions = [
-            "kind = :kind",
-            "#period = :known_period",
-            "#minute = :known_minute",
-            f"{'#limit' if renewed else 'remaining'} >= :amount",
-            "#open < max_open",
-            *([] if new_minute else ["hits < rate"]),
-        ]
-        values = {
+        left = "#limit" if renewed else "remaining"
+        sets = ["#period = :period", f"remaining = {left} - :amount"]
+        conditions = ["kind = :kind", "#period = :known_period", f"{left} >= :amount"]
+        names = {"#period": "period", **({"#limit": "limit"} if renewed else {})}
+        values: dict[str, str | int] = {
             ":period": current.period,
             ":known_period": known.period,
             ":kind": known.kind,
-            ":minute": current.minute,
-            ":known_minute": known.minute,
             ":amount": micros,
-            ":one": 1,
-            **({":zero": 0} if renewed else {}),
         }
-        names = {"#minute": "minute", **({"#limit": "limit"} if renewed else {})}
+        if renewed:
+            sets.append("notified = :zero")
+            values[":zero"] = 0
+        if not only_budgets:
+            hits = ":one" if new_minute else "hits + :one"
+            sets += ["#open = #open + :one", "#minute = :minute", f"hits = {hits}"]
+            conditions += ["#minute = :known_minute", "#open < max_open", *([] if new_minute else ["hits < rate"])]
+            names |= {"#open": "open", "#minute": "minute"}
+            values |= {":one": 1, ":minute": current.minute, ":known_minute": known.minute}
         return self._update(scope, sets, conditions, values, names)
 
     def _update(
@@ -152,7 +154,7 @@ class Ledger:
                 "Key": limits_key(scope),
                 "UpdateExpression": "SET " + ", ".join(sets),
                 "ConditionExpression": " AND ".join(conditions),
-                "ExpressionAttributeNames": {"#period": "period", "#open": "open", **names},
+                "ExpressionAttributeNames": dict(names),
                 "ExpressionAttributeValues": to_values(values),
                 **_RETURN_STORED_ITEM,
             }
@@ -199,10 +201,15 @@ class Ledger:
 
     def _refund(self, scope: str, reservation: Reservation, charged: int, *, same_period: bool) -> Write:
         """Return the write that gives back what was not charged, where the budget is still in the job's period."""
-        values: dict[str, Any] = {":one": 1, ":period": reservation.periods[scope]}
-        sets = ["#open = #open - :one"]
+        values: dict[str, str | int] = {":period": reservation.periods[scope]}
+        names = {"#period": "period"}
+        # One of the two is always set; an update must change something.
+        sets = []
+        if not reservation.only_budgets or not same_period:
+            sets, names["#open"] = ["#open = #open - :closed"], "open"
+            values[":closed"] = 0 if reservation.only_budgets else 1
         if same_period:
             sets.append("remaining = remaining + :refund")
             values[":refund"] = reservation.micros - charged
         condition = f"#period {'=' if same_period else '<>'} :period"
-        return self._update(scope, sets, [condition], values, {})
+        return self._update(scope, sets, [condition], values, names)

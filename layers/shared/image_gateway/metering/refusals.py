@@ -12,7 +12,7 @@ _SECONDS_UNTIL_A_JOB_ENDS = 5.0
 """Nobody knows when one of the open jobs ends: a client may ask again after this time."""
 
 
-def require_allowed(scope: str, item: LimitItem, micros: int, moment: float) -> None:
+def require_allowed(scope: str, item: LimitItem, micros: int, moment: float, *, only_budgets: bool = False) -> None:
     """Raise the error of the first limit that refuses a request; none does if another write has only come between.
 
     Args:
@@ -20,6 +20,7 @@ def require_allowed(scope: str, item: LimitItem, micros: int, moment: float) -> 
         item: the limits as they are stored.
         micros: what would be held for the request, in millionths of a dollar.
         moment: the time in seconds since 1970.
+        only_budgets: whether other limits than the budget do not count.
 
     Raises:
         BudgetExceeded: the budget has not enough left.
@@ -29,6 +30,8 @@ def require_allowed(scope: str, item: LimitItem, micros: int, moment: float) -> 
     whose = "the deployment" if scope == "deployment" else "this caller"
     if now.remaining < micros:
         raise BudgetExceeded(_budget_text(whose, now, micros, moment), permanent=True)
+    if only_budgets:
+        return
     if now.hits >= now.rate:
         raise LimitExceeded(
             f"The limit of {whose} is {now.rate} requests a minute",

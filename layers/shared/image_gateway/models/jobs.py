@@ -15,6 +15,8 @@ Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
 Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
 ResponseFormat = Literal["b64_json", "url"]
 
+EVENT_CHANNELS: tuple[Channel, ...] = ("sqs", "eventbridge", "s3")
+"""The channels of requests that arrive as events."""
 KINDS: tuple[str, ...] = get_args(Kind)
 OPEN_STATUSES: tuple[Status, ...] = ("queued", "running")
 """The statuses that a worker may change."""

@@ -64,6 +64,7 @@ class LimitState(LimitFields):
 UnknownPrice = Literal["zero", "refuse"]
 """What becomes of a limited request without a price: it counts as free, or it is refused."""
 
+EventSource = Annotated[str, Field(min_length=1, max_length=256)]
 _UNKNOWN_PRICE = "A limited request without a price counts as free (`zero`), or is refused (`refuse`)."
 
 
@@ -73,9 +74,13 @@ class DeploymentLimitsForm(LimitFields):
     model_config = ConfigDict(extra="forbid")
 
     unknown_price: UnknownPrice = Field("zero", description=_UNKNOWN_PRICE)
+    events: Annotated[dict[EventSource, Budget], Field(max_length=50)] = Field(
+        {}, description="Budgets of requests by event, by their source: `sqs`, `s3`, or EventBridge's `source`."
+    )
 
 
 class DeploymentLimits(LimitState):
     """Limits of the whole deployment, and what they leave."""
 
     unknown_price: UnknownPrice = Field(description=_UNKNOWN_PRICE)
+    events: dict[str, LimitState] = Field(description="Budgets of requests by event, by their source.")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from image_gateway.batches.ingestion import RequestFileIngester
-from image_gateway.errors import GatewayError, InvalidRequest, StorageUnavailable
+from image_gateway.errors import GatewayError, InvalidRequest, LimitExceeded, NotConfigured, StorageUnavailable
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.idempotency import claim_for
@@ -125,14 +125,15 @@ class Dispatcher:
             claim = claim_for(job.owner, envelope.request, envelope.id, None)
             if earlier := await find_earlier_job(self._jobs, claim, own_id=job.id):
                 return earlier
-            await self._inputs.attach_request(job, envelope.request)
-            return await create_job(self._jobs, job, claim)
-        except InvalidRequest as error:
+            scopes = await self._inputs.attach_request(job, envelope.request)
+            return await create_job(self._jobs, job, claim, scopes=scopes)
+        except (InvalidRequest, LimitExceeded, NotConfigured) as error:
             await self._create_failed_job(job, error)
             return None
 
     async def _create_failed_job(self, job: Job, error: GatewayError) -> None:
-        """Store a failed job for a request that does not validate, so that its sender can find the reason."""
+        """Store a failed job for a request that is refused, so that its sender can find the reason."""
+        job.reserved = 0
         job.fail(error)
         job.finished_at = utc_now()
         if await self._jobs.create(job) is None:
