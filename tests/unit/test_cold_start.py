@@ -62,6 +62,12 @@ def test_the_generate_function_starts_without_modules_of_other_functions() -> No
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
+def test_pydantics_first_version_is_not_loaded(function: str) -> None:
+    """FastAPI asks for it at each route, to refuse its models, of which there are none."""
+    assert output_after_start(function, "print('pydantic.v1.main' in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_pydantic_does_not_search_for_plugins(function: str, path_with_plugin: str) -> None:
     """An installed plugin is not loaded, because a search of all packages takes longer than building most models."""
     code = "print('a_plugin' in sys.modules)"
