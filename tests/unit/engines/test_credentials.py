@@ -7,9 +7,12 @@ import pytest
 
 from image_gateway.engines import Connection, create_engine
 from image_gateway.engines.credentials import credentials
-from image_gateway.errors import NotConfigured
+from image_gateway.engines.protocol import ImageRequest
+from image_gateway.errors import EngineRejected, EngineTimeout, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.servers import Auth, ServerAccess
+from sandbox.engines.state import SandboxState
+from tests.polling import LONG
 
 OWN = {"x-own": "me:pw"}
 
@@ -65,3 +68,23 @@ def test_error_about_a_missing_value_names_the_connection(
     if key_field:
         with pytest.raises(NotConfigured, match=r"^The connection gpu-1 has no key: https://"):
             create_engine(engine, ImagesConfig().with_access(access, {}), connect())
+
+
+@pytest.mark.anyio
+async def test_refused_key_and_timeout_name_the_connection(
+    connect: Callable[..., Connection],
+    openai_url: str,
+    openai_state: SandboxState,
+    make_request: Callable[..., ImageRequest],
+) -> None:
+    """The operator of several servers learns which one to look at."""
+    fields = {"IMAGES_OPENAI_API_BASE_URL": openai_url, "IMAGES_OPENAI_API_KEY": "sk-wrong-key"}
+    config = ImagesConfig().with_access(ServerAccess("azure-eu"), fields)
+    openai_state.knobs.key = "sk-test"
+
+    with pytest.raises(EngineRejected, match="check the key of the connection azure-eu"):
+        await create_engine("openai", config, connect()).verify()
+    openai_state.knobs.key, openai_state.knobs.latency = "", LONG
+    engine = create_engine("openai", config, connect(timeout=0.05))
+    with pytest.raises(EngineTimeout, match=r"\(timeout_seconds of azure-eu\)"):
+        await engine.generate(make_request())

@@ -38,6 +38,16 @@ class Connection:
     repeats: bool = True
     convert_image: ImageConverter = field(kw_only=True)
 
+    @property
+    def key_name(self) -> str:
+        """What messages call the server's key."""
+        return f"the key of the connection {self.access.connection}" if self.access else "the engine's key"
+
+    @property
+    def timeout_name(self) -> str:
+        """What messages call the field with the server's timeout."""
+        return f"timeout_seconds of {self.access.connection}" if self.access else "IMAGE_ENGINE_TIMEOUT"
+
     def not_set(self, field: str, member: str, more: str = "") -> NotConfigured:
         """Return the error for a value that the server needs and does not have.
 

@@ -180,7 +180,7 @@ class EngineServer:
         return EngineUnavailable(detail, failure=failure, may_have_cost=may_have_cost, permanent=permanent)
 
     def _timeout_text(self) -> str:
-        return f"{self.name} did not answer within {self.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
+        return f"{self.name} did not answer within {self.connection.timeout:g} s ({self.connection.timeout_name})"
 
     async def _send_once(self, method: str, url: str, body: _Body, **request: Any) -> EngineResponse:
         client, timeout = self.connection.client, self._seconds_left()
@@ -246,7 +246,9 @@ class EngineServer:
         if status == 429:
             return EngineRateLimited(detail, retry_after=wait)
         if status in (401, 403):
-            return EngineRejected(f"{detail} (check the engine's key in the configuration)", failure="refused_key")
+            return EngineRejected(
+                f"{detail} (check {self.connection.key_name} in the configuration)", failure="refused_key"
+            )
         if status in (404, 405) and not (paid and _MISSING_RESOURCE.search(detail)):
             detail += f" ({self.url_hint or f'check {self.connection.url_field} in the configuration'})"
         if 400 <= status < 500:

@@ -187,7 +187,8 @@ class Runner:
                 f"comfyui did not start the run within {self.queue_limit:g} s: other runs are before it in its queue"
             )
             return EngineTimeout(detail)
-        detail = f"comfyui ran for longer than {self.server.connection.timeout:g} s (IMAGE_ENGINE_TIMEOUT)"
+        connection = self.server.connection
+        detail = f"comfyui ran for longer than {connection.timeout:g} s ({connection.timeout_name})"
         return EngineTimeout(detail, may_have_cost=True)
 
 
