@@ -203,6 +203,30 @@ def test_full_servers_are_passed_over(worker: WorkerDeployment, routes: Routes) 
     assert min(routes.asked("one"), routes.asked("two")) >= 3
 
 
+def test_a_server_with_slots_overflows_to_one_without_a_limit(worker: WorkerDeployment, routes: Routes) -> None:
+    """At once, with a warning."""
+    routes.connect("one", max_concurrent=1).knobs.latency = 0.05
+    routes.put("poster", "one", "two")
+    job_ids = submit(worker, routes, 5)
+
+    worker.process_queue()
+
+    jobs = [worker.job(job_id) for job_id in job_ids]
+    assert {job.status for job in jobs} == {"succeeded"}
+    assert routes.engines["one"].max_in_flight == 1
+    assert routes.asked("two") >= 1
+    assert "one was passed over: no_slot" in [warning for job in jobs for warning in job.warnings]
+
+
+def test_a_queued_job_has_no_connection_yet(worker: WorkerDeployment, routes: Routes) -> None:
+    """It is not known which target will do it."""
+    (job_id,) = submit(worker, routes)
+
+    shown = routes.deployment.call("GET", f"/api/v1/images/jobs/{job_id}", role="user").json
+
+    assert (shown["route"], shown.get("connection")) == ("poster", None)
+
+
 def test_a_full_server_is_waited_for_if_the_operator_says_so(worker: WorkerDeployment, routes: Routes) -> None:
     """Without `no_slot`, the next target is for failures only."""
     routes.connect("one", max_concurrent=1).knobs.latency = 0.05

@@ -103,6 +103,17 @@ async def test_a_job_without_a_slot_keeps_one_server_for_its_owner(one: Process,
     assert await one.hold("4") == 1
 
 
+async def test_a_job_that_goes_elsewhere_keeps_no_server_for_its_owner(one: Process, two: Process) -> None:
+    """The next slot is for whoever comes first."""
+    await one.hold("1")
+    with pytest.raises(Busy):
+        async with two.slots.hold_any(SERVERS[:1], "2", "b", max_wait_seconds=0, reserve=False):
+            raise AssertionError("unreachable")
+    await one.end("1")
+
+    assert await one.hold("3") == 0
+
+
 async def test_a_job_that_is_canceled_while_it_waits_leaves_no_slot(one: Process) -> None:
     """The next job gets it."""
     await one.hold("1")

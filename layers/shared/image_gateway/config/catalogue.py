@@ -55,6 +55,14 @@ class Catalogue:
         """
         return sorted(self._section(section))
 
+    def has_route(self, name: str) -> bool:
+        """Return whether there is a route with this name, also one that this version cannot use.
+
+        Raises:
+            StorageUnavailable: the catalogue is lost.
+        """
+        return name in self._section("routes")
+
     def connection(self, name: str) -> "StoredConnection | None":
         """Return the connection with this name, or None. Those of the configuration's fields are not in the catalogue.
 

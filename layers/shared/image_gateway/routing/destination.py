@@ -158,6 +158,8 @@ def require_enabled(config: ImagesConfig, *, edit: bool) -> None:
 
 def connection_of(job: Job) -> str:
     """Return the connection that a job has used last or uses; empty if none has been chosen yet."""
+    if job.route and not job.attempts:
+        return ""
     if job.connection or not job.engine:
         return job.connection
     return default_connection(job.engine, edit=job.kind == "edit")

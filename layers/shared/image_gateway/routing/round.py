@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from image_gateway.errors import GatewayError
 from image_gateway.models.jobs import Job, JobTry
 from image_gateway.routing.destination import Destination
-from image_gateway.routing.failures import COOLING, NO_SLOT, UNSUPPORTED, failure_of, is_passed_over
+from image_gateway.routing.failures import COOLING, NO_SLOT, failure_of, is_passed_over
 from image_gateway.routing.plan import Plan
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _OF_THE_SERVER: Final = frozenset(
     {"unreachable", "rate_limited", "unavailable", "refused_key", "not_configured", "failed", "timeout"}
 )
 """Failures that count for the cooldown. A full server works, and a refused request says nothing about others."""
-_ANSWERS: Final = frozenset({"rejected", "content_blocked", UNSUPPORTED})
+_ANSWERS: Final = frozenset({"rejected", "content_blocked"})
 _MAX_TRIES: Final = 50
 """How many attempts a job's record keeps."""
 
@@ -107,10 +107,13 @@ class Round:
             self._uncertain += job.uncertain_usd or 0
         if self._cooldowns:
             failure = failure_of(error) if error else ""
-            if error is None or (failure in _ANSWERS):
+            if error is None or failure in _ANSWERS:
                 await self._cooldowns.answered(destination.key)
             elif failure in _OF_THE_SERVER and failure in self.plan.fallback_on:
                 await self._cooldowns.failed(destination.key, failure)
+            elif destination.key in self._cooldowns.all():
+                # It is not known whether the target works.
+                await self._cooldowns.give_up(destination.key)
         self._record(job)
         return error is not None and bool(self._left) and is_passed_over(error, self.plan.fallback_on)
 

@@ -168,8 +168,7 @@ def _route_name(versioned: VersionedConfig, model: str | None, *, edit: bool) ->
     """Return the route that a name leads to, itself or as an alias; None if it is none."""
     name = model or configured_model(versioned.config, edit=edit)
     names = (name, versioned.config.IMAGE_MODEL_ALIASES.get(model or ""))
-    routes = versioned.catalogue.names("routes") if name else ()
-    return next((each for each in names if each in routes), None)
+    return next((each for each in names if each and versioned.catalogue.has_route(each)), None)
 
 
 def _route(versioned: VersionedConfig, catalogue: Catalogue, name: str, *, edit: bool) -> Plan:

@@ -44,7 +44,13 @@ class ProcessSlots:
 
     @asynccontextmanager
     async def hold_any(
-        self, servers: Sequence[tuple[str, int]], job_id: str, owner: str, *, max_wait_seconds: float
+        self,
+        servers: Sequence[tuple[str, int]],
+        job_id: str,
+        owner: str,
+        *,
+        max_wait_seconds: float,
+        reserve: bool = True,
     ) -> AsyncIterator[tuple[int, Slot]]:
         """Hold a slot of the first of several servers that has one, and yield the server's number and the slot.
 
@@ -56,6 +62,7 @@ class ProcessSlots:
             job_id: the job that needs the slot.
             owner: the job's owner. Owners get slots in turn.
             max_wait_seconds: how long to wait for another job of this process.
+            reserve: whether the next slot of the first server may be reserved for the owner if all are full.
 
         Raises:
             Busy: all servers are full; `retry_after` says after how many seconds to try again.
@@ -65,7 +72,7 @@ class ProcessSlots:
             self._servers.setdefault(server, SharedSlots(server, self._store, self._sleep)) for server, _ in servers
         ]
         limits = [limit for _, limit in servers]
-        number, slot = await acquire_any(shared, limits, job_id, owner, max_wait_seconds)
+        number, slot = await acquire_any(shared, limits, job_id, owner, max_wait_seconds, reserve=reserve)
         try:
             yield number, slot
         finally:

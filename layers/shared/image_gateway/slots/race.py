@@ -8,7 +8,13 @@ from image_gateway.slots.shared import LOOK_SECONDS, SharedSlots, Slot
 
 
 async def acquire_any(
-    servers: Sequence[SharedSlots], limits: Sequence[int], job_id: str, owner: str, max_wait_seconds: float
+    servers: Sequence[SharedSlots],
+    limits: Sequence[int],
+    job_id: str,
+    owner: str,
+    max_wait_seconds: float,
+    *,
+    reserve: bool = True,
 ) -> tuple[int, Slot]:
     """Take a slot of the first server that has one, or wait for those of this process.
 
@@ -18,6 +24,7 @@ async def acquire_any(
         job_id: the job that needs the slot.
         owner: the job's owner.
         max_wait_seconds: how long to wait for another job of this process.
+        reserve: whether the next slot of the first server may be reserved for the owner if all are full.
 
     Returns:
         The number of the server, from 0, and the slot.
@@ -27,25 +34,33 @@ async def acquire_any(
         StorageUnavailable: the table does not respond, so that no slot was taken.
     """
     if len(servers) == 1:
-        return 0, await servers[0].acquire(limits[0], job_id, owner, max_wait_seconds)
+        return 0, await servers[0].acquire(limits[0], job_id, owner, max_wait_seconds, reserve=reserve)
     for number, server in enumerate(servers):
         try:
             # Only one server keeps its next slot for this owner: it would be idle in vain on the others.
-            return number, await server.acquire(limits[number], job_id, owner, 0, reserve=number == 0)
+            return number, await server.acquire(limits[number], job_id, owner, 0, reserve=reserve and number == 0)
         except Busy:
             continue
-    return await _wait_for_any(servers, limits, job_id, owner, max_wait_seconds)
+    return await _wait_for_any(servers, limits, job_id, owner, max_wait_seconds, reserve=reserve)
 
 
 async def _wait_for_any(
-    servers: Sequence[SharedSlots], limits: Sequence[int], job_id: str, owner: str, max_wait_seconds: float
+    servers: Sequence[SharedSlots],
+    limits: Sequence[int],
+    job_id: str,
+    owner: str,
+    max_wait_seconds: float,
+    *,
+    reserve: bool,
 ) -> tuple[int, Slot]:
     clock = asyncio.get_running_loop().time
     deadline = clock() + max_wait_seconds
     waiting: dict[asyncio.Task[Slot], int] = {}
 
     def wait_for(number: int) -> None:
-        acquiring = servers[number].acquire(limits[number], job_id, owner, deadline - clock(), reserve=number == 0)
+        acquiring = servers[number].acquire(
+            limits[number], job_id, owner, deadline - clock(), reserve=reserve and number == 0
+        )
         waiting[asyncio.create_task(acquiring)] = number
 
     refused: dict[int, Busy] = {}

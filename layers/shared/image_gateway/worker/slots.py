@@ -121,7 +121,9 @@ class Slots:
         if not limits:
             return destinations[0]
         max_wait = 0 if unlimited else deadline - asyncio.get_running_loop().time()
-        slots = self._server_slots.hold_any(limits, job.id, job.owner, max_wait_seconds=max_wait)
+        # A job that goes elsewhere needs no slot to be kept for it.
+        reserve = unlimited is None
+        slots = self._server_slots.hold_any(limits, job.id, job.owner, max_wait_seconds=max_wait, reserve=reserve)
         try:
             number, slot = await held.enter_async_context(slots)
         except Busy:
