@@ -1,7 +1,7 @@
 """Combines several engine calls into one result, for engines that return fewer images per call than requested."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 
 from image_gateway.engines.protocol import EngineResult
 from image_gateway.engines.usage import add_counts
@@ -18,7 +18,11 @@ async def gather_results(calls: Iterable[Awaitable[EngineResult]]) -> EngineResu
         EngineError: every call failed. This is the first call's error. `may_have_cost` is set if it is for any of them;
             `outstanding` if it is for every call that may have cost.
     """
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    return combine_results(await asyncio.gather(*calls, return_exceptions=True))
+
+
+def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineResult:
+    """Combine what calls returned and raised: see `gather_results`."""
     failed = [outcome for outcome in outcomes if isinstance(outcome, EngineError)]
     unexpected = [outcome for outcome in outcomes if isinstance(outcome, BaseException) and outcome not in failed]
     results = [outcome for outcome in outcomes if isinstance(outcome, EngineResult)]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from image_gateway.engines.base64_images import decode_base64
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.credentials import credentials
-from image_gateway.engines.fanout import gather_results
+from image_gateway.engines.fanout import combine_results, gather_results
 from image_gateway.engines.gemini.model_features import features_of
 from image_gateway.engines.gemini.responses import (
     blocked,
@@ -206,9 +206,12 @@ class GeminiEngine:
         path: str,
         body: Callable[[ModelFields], dict[str, Any]],
         fields: ModelFields,
-        read: Callable[[Any], Awaitable[EngineResult]],
+        read: Callable[[Any], EngineResult],
     ) -> EngineResult:
-        """Make one call. If the model refuses one of `fields` by name, call again without that field."""
+        """Make one call. If the model refuses one of `fields` by name, call again without that field.
+
+        A response is read without a pause, so that of concurrent calls only one has a parsed response in memory.
+        """
         server = self._server.with_operation_deadline()
         dropped: list[str] = []
         while True:
@@ -225,38 +228,38 @@ class GeminiEngine:
                 fields = {field: value for field, value in fields.items() if field != name}
                 dropped.append(f"{name} is not supported by this model and was left out")
             else:
-                result = await read(response)
+                result = read(response)
                 result.warnings += dropped
                 return result
 
-    async def _read_content(self, response: Any, limit: int) -> EngineResult:
+    def _read_content(self, response: Any, limit: int) -> EngineResult:
         """Return the images of a response, which may hold several."""
         parts = parts_of(response)
         found = [data for part in parts if (data := inline_data(part))]
         if not found:
             raise self._missing(response)
         kept, too_many = first_images(found, limit, _NAME)
-        result = await gather_results(_image(data) for data in kept)
+        result = combine_results([_image(data) for data in kept])
         result.warnings[:0], result.usage = too_many, usage_of(response)
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result
 
-    async def _read_predictions(self, response: Any, count: int) -> EngineResult:
+    def _read_predictions(self, response: Any, count: int) -> EngineResult:
         predictions = response.get("predictions") if isinstance(response, dict) else None
         if not isinstance(predictions, list) or not predictions:
             raise self._missing(response)
         items = [item if isinstance(item, dict) else {} for item in predictions]
         made, too_many = first_images([item for item in items if not item.get("raiFilteredReason")], count, _NAME)
         filtered = [item for item in items if item.get("raiFilteredReason")]
-        result = await gather_results(self._prediction(item) for item in [*made, *filtered[:count]])
+        result = combine_results([self._prediction(item) for item in [*made, *filtered[:count]]])
         result.warnings += too_many
         return result
 
-    async def _prediction(self, item: dict[str, Any]) -> EngineResult:
+    def _prediction(self, item: dict[str, Any]) -> EngineResult | EngineError:
         if reason := item.get("raiFilteredReason"):
-            raise ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")
-        return await _image(item.get("bytesBase64Encoded"))
+            return ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")
+        return _image(item.get("bytesBase64Encoded"))
 
     def _missing(self, response: Any, wanted: str = "an image") -> EngineError:
         """Return the error for a 200 without the wanted content: a content refusal, text instead, or nothing."""
@@ -269,8 +272,11 @@ class GeminiEngine:
         return EngineUnavailable(f"{_NAME} answered without {wanted}: {reason}", may_have_cost=True)
 
 
-async def _image(data: object) -> EngineResult:
-    return EngineResult([EngineImage(decode_base64(data, _NAME))])
+def _image(data: object) -> EngineResult | EngineError:
+    try:
+        return EngineResult([EngineImage(decode_base64(data, _NAME))])
+    except EngineUnavailable as error:
+        return error
 
 
 def _url_hint(connection: Connection, base_url: str) -> str:
