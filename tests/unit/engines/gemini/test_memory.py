@@ -48,5 +48,5 @@ async def test_parsed_responses_of_concurrent_calls_are_not_in_memory_at_the_sam
         tracemalloc.stop()
 
     assert len(result.images) == COUNT
-    # Each body as it came, and what the server has of it; one of them parsed, with copies of its text.
-    assert peak < (2 * COUNT + 16) * TEXT_BYTES
+    # Each body as it came; one of them parsed, with copies of its text.
+    assert peak < (COUNT + 12) * TEXT_BYTES
