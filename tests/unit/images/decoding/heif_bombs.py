@@ -103,9 +103,9 @@ def _bombs(name: str, kind: bytes, sample: Callable[[], bytes]) -> dict[str, Cal
         f"{name}: announces 50 megapixels": lambda: _with_size(sample(), 7_000, 7_000),
         f"{name}: announces 4 billion x 4 billion pixels": lambda: _with_size(sample(), 2**32 - 1, 2**32 - 1),
         f"{name}: announces no pixels": lambda: _with_size(sample(), 0, 0),
-        f"{name}: grid of 961 tiles": lambda: _derived(kind, b"grid", grid(31, 31, 1_984, 1_984), 961, (1_984, 1_984)),
-        f"{name}: grid that announces 10 x 10 and is 1,984 x 1,984": lambda: _derived(
-            kind, b"grid", grid(31, 31, 1_984, 1_984), 961, (10, 10)
+        f"{name}: grid of 256 tiles": lambda: _derived(kind, b"grid", grid(16, 16, 1_024, 1_024), 256, (1_024, 1_024)),
+        f"{name}: grid that announces 10 x 10 and is 1,024 x 1,024": lambda: _derived(
+            kind, b"grid", grid(16, 16, 1_024, 1_024), 256, (10, 10)
         ),
         f"{name}: grid of 961 tiles on 268 megapixels": lambda: _derived(
             kind, b"grid", grid(31, 31, 16_384, 16_384), 961, (64, 64)
