@@ -59,7 +59,9 @@ def serving() -> Iterator[Callable[[ASGIApp], str]]:
 
     def start(app: ASGIApp) -> str:
         listener = listening_socket()
-        config = uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app, log_config=None, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
         running.append(server)

@@ -5,6 +5,8 @@ import io
 import random
 import textwrap
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -37,6 +39,24 @@ def paint(
     Returns:
         The encoded image.
     """
+    options: Any = {"seed": seed, "format": format, "transparent": transparent}
+    if inputs or mask:
+        return _paint(prompt, width, height, inputs=inputs, mask=mask, **options)
+    # Tests and demonstrations repeat the same few requests, and an image takes longer than everything else about them.
+    return _paint_once(prompt, width, height, **options)
+
+
+def _paint(
+    prompt: str,
+    width: int,
+    height: int,
+    *,
+    seed: int,
+    format: str,
+    transparent: bool,
+    inputs: Sequence[bytes] = (),
+    mask: bytes | None = None,
+) -> bytes:
     rng = random.Random(hashlib.sha256(f"{prompt}\0{seed}".encode()).digest())
     opened = [Image.open(io.BytesIO(data)).convert("RGBA") for data in inputs]
     background = opened[0].resize((width, height)) if opened else None
@@ -57,6 +77,9 @@ def paint(
     keeps_alpha = format.upper() in ("PNG", "WEBP") and transparent
     (canvas if keeps_alpha else canvas.convert("RGB")).save(out, format)
     return out.getvalue()
+
+
+_paint_once = lru_cache(maxsize=64)(_paint)
 
 
 def _background(rng: random.Random, width: int, height: int, transparent: bool) -> Image.Image:
