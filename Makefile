@@ -148,7 +148,7 @@ run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
-	@$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report term
+	@$(PY) -m pytest -n 3 --dist loadgroup --cov --cov-report term
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance

@@ -25,6 +25,7 @@ from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
+from tests.coverage_scope import pytest_collection, pytest_runtest_protocol, pytest_sessionstart  # noqa: F401 - hooks
 from tests.loop_time import LoopTime, controlled_time
 from tests.polling import DEADLINE_SECONDS
 from tests.resource_copies import copy_resources, remove_resources

@@ -35,9 +35,6 @@ from tests.conftest import deployed, serving
 from tests.integration.deployment import Deployment
 from tests.integration.in_process_functions import InProcessFunctions
 
-# Coverage would take a third of the time, and other tests cover what these requests reach.
-pytestmark = pytest.mark.no_cover
-
 
 def without_defaults(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document without its `default` responses, which would document every status."""
