@@ -36,7 +36,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 
 # The programs that the recipes use. If one is missing, make stops here with one line that names its package.
-TOOLS := awk cat dirname grep ls mkdir rm tail touch uname
+TOOLS := awk cat dirname grep ln ls mkdir rm tail touch
 PACKAGE_awk := mawk
 PACKAGE_grep := grep
 MISSING := $(shell for tool in $(TOOLS); do command -v $$tool >/dev/null || echo $$tool; done)
@@ -148,6 +148,7 @@ run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
 	@$(PY) -m coverage erase
+# Three processes on two cores: some tests wait for other processes.
 	@$(PY) -m pytest -n 3 --dist loadgroup --cov --cov-report term
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
@@ -226,11 +227,10 @@ build: $(SAM_ENV)/.ready $(LAYERS) ## Build what SAM deploys (ARCHITECTURE=arm64
 	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
 # Measures a build for this computer under Lambda's version of Python, with the packages of Lambda's runtime.
-bench: MACHINE := $(subst aarch64,arm64,$(shell uname -m))
-bench: $(BENCH_ENV)/.ready ## Measure speed, memory and cost beside a usual handler (QUICK=1 RESULTS=)
-	@mkdir -p .build/bench && \
-		$(MAKE) -s build ARCHITECTURE=$(MACHINE) BUILD_DIR=.build/bench/build > .build/bench/build.log 2>&1 || \
-		{ cat .build/bench/build.log; exit 1; }
+bench: $(BENCH_ENV)/.ready $(SAM_ENV)/.ready $(LAYERS) ## Measure speed, memory and cost beside a usual handler (QUICK=1 RESULTS=)
+	@mkdir -p .build/bench && rm -rf .build/bench/build && \
+		$(BENCH_ENV)/bin/python -m tests.template.build_artifact > .build/bench/build.txt && \
+		ln -s "$$(cat .build/bench/build.txt)" .build/bench/build
 	@$(UV) export --quiet --locked --only-group runtime --no-emit-project --no-header -o .build/bench/runtime.txt
 	@$(UV) pip install --quiet --require-hashes --target .build/bench/runtime --python "$$($(FIND_PYTHON))" \
 		-r .build/bench/runtime.txt
