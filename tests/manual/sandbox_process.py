@@ -20,6 +20,8 @@ USER_TOKEN = "manual-user"
 TIMEOUT_SECONDS = 60
 
 _CONFIG = "/api/v1/images/config"
+_NO_ROUTES = {"IMAGE_GENERATION_MODEL": "", "IMAGE_EDIT_MODEL": "", "IMAGE_MODEL_ALIASES": {}}
+"""The fields that can name a route, which keeps it from being deleted."""
 
 
 @dataclass
@@ -56,7 +58,8 @@ class SandboxProcess:
         """Make the configuration what it was, if anything changed it. It had no routes and no connections."""
         if self.request("GET", _CONFIG).headers["ETag"] == self._etag:
             return
-        # What refers to others first.
+        # What refers to others first: fields, then routes.
+        self.request("POST", f"{_CONFIG}/update", json=_NO_ROUTES)
         for kind in ("routes", "connections"):
             for item in self.request("GET", f"/api/v1/images/{kind}").json()[kind]:
                 if item.get("managed_by") != "config":

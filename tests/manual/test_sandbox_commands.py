@@ -63,7 +63,7 @@ def test_a_python_program_succeeds_against_the_sandbox(block: Block, sandbox: Sa
 
 def test_the_flux_example_makes_images(sandbox: SandboxProcess, folder: Path) -> None:
     """The node map of the page fits the workflow: everything that is requested reaches a node."""
-    block = block_with("flux.json")
+    block = block_with('    "COMFYUI_WORKFLOW": $workflow')
     text = block.text.replace(COMFYUI_URL, sandbox.config["COMFYUI_BASE_URL"])
     run(replace(block, text=text), sandbox, folder)
 
