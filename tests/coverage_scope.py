@@ -20,6 +20,8 @@ UNTRACED = (
     "tests/benchmarks/",
     "tests/chaos/",
     "tests/conformance/",
+    "tests/browser/",
+    "tests/deployment/",
     "tests/integration/leaks/",
     "tests/integration/sandbox/",
     "tests/manual/",
@@ -27,10 +29,10 @@ UNTRACED = (
     "tests/template/",
     "tests/unit/sandbox/",
     # Many random requests and inputs. Other tests cover what these reach.
-    "tests/integration/all_routes/",
+    "tests/integration/all_routes/test_fuzz.py",
     "tests/unit/properties/",
 )
-"""Folders whose tests are not traced."""
+"""What the ids of tests begin with that are not traced."""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -52,7 +54,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Trace a test, with its fixtures, unless it is in one of the folders `UNTRACED`."""
+    """Trace a test, with its fixtures, unless its id begins with one of `UNTRACED`."""
     if not item.nodeid.startswith(UNTRACED):
         return (yield)
     with _untraced(item.config):
