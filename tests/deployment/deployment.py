@@ -100,8 +100,11 @@ class Deployment(GatewayClient):
 
         async def job() -> dict[str, Any] | None:
             response = await self.request("GET", f"/api/v1/images/jobs/{job_id}")
-            document: dict[str, Any] = response.json()
-            return document if response.is_success and document["status"] not in ("queued", "running") else None
+            # A message of SQS or of the bus becomes a job some time after it was sent.
+            if response.status_code == 404:
+                return None
+            document: dict[str, Any] = body(response)
+            return document if document["status"] not in ("queued", "running") else None
 
         found = await self.until(job, f"job {job_id} ends")
         assert found["status"] == status, found

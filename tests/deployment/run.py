@@ -10,7 +10,7 @@ from pathlib import Path
 
 import boto3
 
-from sandbox.engines import automatic1111, openai
+from sandbox.engines import automatic1111, comfyui, openai
 from sandbox.engines.state import Knobs, SandboxState
 from sandbox.gateway import ENGINE_KEY
 from sandbox.servers import HttpServer
@@ -30,6 +30,9 @@ OUTPUT = ROOT / ".build/deploy-local"
 """Where the logs and the table of statements are written."""
 PARAMETERS = {"Architecture": MACHINE, "ConfigTtlSeconds": "0"}
 """Functions run on this computer, and every function sees an update of the configuration at once."""
+
+_MOST_FAILURES = 5
+"""After so many failures, a broken deployment is not used any longer: each may wait for a minute."""
 
 
 class Run:
@@ -87,6 +90,9 @@ class Run:
     async def _steps(self, deployment: Deployment, decisions: Decisions) -> bool:
         passed = 0
         for step in STEPS:
+            if self._failures == _MOST_FAILURES:
+                self._say("so many steps have failed that the others are not run")
+                return False
             decisions.begin()
             passed += await self._attempt(step.name, lambda: decisions.none_denied(step.run(deployment)))  # noqa: B023
             decisions.attribute(step.name)
@@ -172,6 +178,7 @@ async def _deployment(emulator: MiniStack, stack: Stack, decisions: Decisions) -
     async with (
         HttpServer(openai.create_app(engine)) as fast,
         HttpServer(automatic1111.create_app(SandboxState())) as one_at_a_time,
+        HttpServer(comfyui.create_app(SandboxState())) as comfy,
     ):
         yield Deployment(
             emulator.api_url(resources["Api"]),
@@ -180,7 +187,7 @@ async def _deployment(emulator: MiniStack, stack: Stack, decisions: Decisions) -
             outputs=stack.outputs(),
             resources=resources,
             engine=engine,
-            engine_urls={"openai": fast.url, "automatic1111": one_at_a_time.url},
+            engine_urls={"openai": fast.url, "automatic1111": one_at_a_time.url, "comfyui": comfy.url},
             decisions=decisions,
         )
 

@@ -79,7 +79,8 @@ def work_around_apis_without_routes() -> None:
                 integration = {names.get(name, name): value for name, value in target.items() if name != "type"}
                 made = apigateway._create_integration(api_id, {**integration, "integrationType": "AWS_PROXY"})
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-                route = {"routeKey": f"{verb} {path}", "target": f"integrations/{json.loads(made[2])['integrationId']}"}
+                key = path if path == "$default" else f"{verb} {path}"
+                route = {"routeKey": key, "target": f"integrations/{json.loads(made[2])['integrationId']}"}
                 apigateway._create_route(api_id, route)
 
     create, update = api["create"], api["update"]

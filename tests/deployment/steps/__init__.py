@@ -6,6 +6,7 @@ from tests.deployment.steps import (  # noqa: F401, I001 - in the order of the s
     administration,
     generations,
     edits,
+    routing,
     jobs,
     events,
     failures,

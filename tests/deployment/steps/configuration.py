@@ -27,6 +27,7 @@ async def the_first_configuration_is_stored(deployment: Deployment) -> None:
         IMAGES_OPENAI_API_KEY=ENGINE_KEY,
         IMAGES_EDIT_OPENAI_API_BASE_URL="",
         AUTOMATIC1111_BASE_URL=deployment.engine_urls["automatic1111"],
+        COMFYUI_BASE_URL=deployment.engine_urls["comfyui"],
     )
     assert updated["IMAGES_OPENAI_API_KEY"] == "********"
     assert body(await deployment.request("GET", "/api/v1/images/config/url/verify")) is True
