@@ -13,7 +13,6 @@ from tests.template.permissions import OPTIONS, statements, with_options
 NOT_USED: Final[dict[str, str]] = {
     "WriteLogs": "Lambda writes a function's logs with its role, and the emulator does so by itself",
     "WriteTraces": "Lambda's daemon sends a function's traces with its role, and the emulator has no such daemon",
-    "ChargeLimits": "no request can set the limits whose use it counts",
     "ReceiveMessages": "Lambda receives a queue's messages with the function's role, and the emulator without any",
 }
 """Statements that no step can use, by `Sid`, in every role, with the reason."""

@@ -8,6 +8,7 @@ from tests.deployment.steps import (  # noqa: F401, I001 - in the order of the s
     edits,
     routing,
     jobs,
+    metering,
     events,
     failures,
 )

@@ -35,6 +35,17 @@ async def the_first_configuration_is_stored(deployment: Deployment) -> None:
 
 
 @step
+async def the_deployment_gets_prices_and_a_budget(deployment: Deployment) -> None:
+    """All jobs of the following steps are charged to it, whichever function ends them."""
+    prices = [{"model": "*", "usd_per_image": "0.05", "reserve_usd": "0.05"}]
+    body(await deployment.request("PUT", "/api/v1/images/prices", json={"prices": prices}))
+    budget = {"usd": "1000.00", "period": "month"}
+    body(await deployment.request("PUT", "/api/v1/images/limits", json={"budget": budget}))
+    limits = body(await deployment.request("GET", "/api/v1/images/limits"))
+    assert float(limits["budget"]["usd"]) == 1000, limits
+
+
+@step
 async def an_update_of_the_current_version_succeeds(deployment: Deployment) -> None:
     """`If-Match` with the version that was read, once."""
     etag = (await deployment.request("GET", "/api/v1/images/config")).headers["etag"]
