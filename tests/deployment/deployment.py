@@ -124,7 +124,7 @@ class Deployment(GatewayClient):
 
         async def announced() -> dict[str, Any] | None:
             details = [event["detail"] for event in self.announcements.events()]
-            return next((detail for detail in details if detail["id"] == job_id), None)
+            return next((detail for detail in details if detail.get("id") == job_id), None)
 
         return await self.until(announced, f"the end of job {job_id} is announced")
 

@@ -33,3 +33,9 @@ async def a_token_spends_its_budget_and_no_more(deployment: Deployment) -> None:
         body(await deployment.request("POST", "/api/v1/images/generations", **request))
     finally:
         body(await deployment.request("DELETE", path), 204)
+
+    async def told() -> bool:
+        """Return whether there was an event about the budget: the only ones that are not about a job."""
+        return any("id" not in event["detail"] for event in deployment.announcements.events())
+
+    await deployment.until(told, "an event says that the budget is used up")
