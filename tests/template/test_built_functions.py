@@ -77,7 +77,7 @@ def request_event(method: str, path: str, body: Any, token: str) -> dict[str, An
 async def deployed(artifact: Artifact, embedded_aws: EmbeddedAws, aws: Aws, tmp_path: Path) -> AsyncIterator[Deployed]:
     name = f"built-{uuid.uuid4().hex[:12]}"
     template = Template(parameters={"ConfigTtlSeconds": "0"})
-    template.values.update({"Bucket": name, "Table": name, "AWS::StackName": name})
+    template.values.update({"Bucket": name, "Table": name, "UsageTable": f"{name}-usage", "AWS::StackName": name})
     embedded_aws.deploy(template)
     registry = TokenRegistry(aws, Settings.from_environment(template.functions()[0].environment))
     tokens = {role: (await registry.create(role.name, role)).token for role in Role}
