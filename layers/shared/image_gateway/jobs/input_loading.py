@@ -6,11 +6,12 @@ stores the images for later attempts.
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from image_gateway.access.principals import EventPrincipal, Role
 from image_gateway.aws.object_store import ObjectStore
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import InvalidRequest, NotConfigured
+from image_gateway.errors import InvalidRequest, NotConfigured, NotFound
 from image_gateway.images.inputs import ImageInputs
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
@@ -19,6 +20,10 @@ from image_gateway.jobs.pricing import event_scopes, reserved_micros
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.routing.router import Router
+
+_STORED = "stored"
+"""The member of a job's unresolved texts that replaces them when its images are stored."""
+_STORED_FIELDS = ("inputs", "mask", "input_bytes")
 
 
 class JobInputs:
@@ -65,7 +70,8 @@ class JobInputs:
     async def load(self, job: Job) -> tuple[CreateImageForm | EditImageForm, Sequence[InputImage], InputImage | None]:
         """Return a job's form, input images and mask.
 
-        Where the images are still unresolved, they are resolved and stored, and `job` gets their keys.
+        Where the images are still unresolved, they are resolved and stored, and `job` gets their keys. The bucket keeps
+        that they are, so that a later attempt knows it if this process dies: see `were_read`.
 
         Raises:
             GatewayError: as `ImageInputs.resolve`.
@@ -74,19 +80,46 @@ class JobInputs:
         if job.kind == "generation":
             return CreateImageForm.model_validate(job.request), (), None
         if job.inputs == [_unresolved_key(job)]:
-            texts = await self._objects.get_json(_unresolved_key(job))
-            principal = EventPrincipal(id=job.owner, name=job.owner, role=Role.USER)
-            images, mask = await self._inputs.resolve(texts["image"], texts["mask"], principal)
-            await store_inputs(self._images, job, images, mask)
-        else:
-            loaded = await asyncio.gather(*(self._load_image(key) for key in (*job.inputs, job.mask) if key))
-            images, mask = tuple(loaded[: len(job.inputs)]), loaded[-1] if job.mask else None
-        return EditImageForm.model_validate({**job.request, "image": job.inputs}), images, mask
+            document = await self._objects.get_json(_unresolved_key(job))
+            if _STORED not in document:
+                images, mask = await self._resolve(job, document)
+                return _edit_form(job), images, mask
+            for name in _STORED_FIELDS:
+                setattr(job, name, document[_STORED][name])
+        loaded = await asyncio.gather(*(self._load_image(key) for key in (*job.inputs, job.mask) if key))
+        images, mask = tuple(loaded[: len(job.inputs)]), loaded[-1] if job.mask else None
+        return _edit_form(job), images, mask
+
+    async def were_read(self, job: Job) -> bool:
+        """Return whether an attempt that did not end may have asked an engine, because it had read the job's images.
+
+        Raises:
+            StorageUnavailable: the bucket does not respond.
+        """
+        if job.inputs != [_unresolved_key(job)]:
+            return True
+        try:
+            return _STORED in await self._objects.get_json(_unresolved_key(job))
+        except NotFound:
+            return True
+
+    async def _resolve(self, job: Job, texts: dict[str, Any]) -> tuple[Sequence[InputImage], InputImage | None]:
+        principal = EventPrincipal(id=job.owner, name=job.owner, role=Role.USER)
+        images, mask = await self._inputs.resolve(texts["image"], texts["mask"], principal)
+        await store_inputs(self._images, job, images, mask)
+        # Without texts, which take memory again otherwise.
+        stored = {name: getattr(job, name) for name in _STORED_FIELDS}
+        await self._objects.put_json(_unresolved_key(job), {"image": [], "mask": None, _STORED: stored})
+        return images, mask
 
     async def _load_image(self, key: str) -> InputImage:
         data = await self._images.get(key)
         image_type = sniff(data)
         return InputImage(data, image_type.content_type, image_type.width or 0, image_type.height or 0)
+
+
+def _edit_form(job: Job) -> EditImageForm:
+    return EditImageForm.model_validate({**job.request, "image": job.inputs})
 
 
 def _unresolved_key(job: Job) -> str:

@@ -35,6 +35,14 @@ class AttemptRunner:
         self._executor = executor
         self._cancel_watch = cancel_watch
 
+    async def may_have_asked(self, job: Job) -> bool:
+        """Return whether an attempt at a job that did not end may have asked an engine.
+
+        Raises:
+            StorageUnavailable: the bucket does not respond.
+        """
+        return await self._inputs.were_read(job)
+
     async def run(
         self,
         job: Job,

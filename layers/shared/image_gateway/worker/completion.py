@@ -78,9 +78,13 @@ class JobCompletion:
             self._jobs, job, holder, lambda: remaining() - _RECORD_MARGIN_SECONDS, self._sleep
         )
 
-    async def complete_lost(self, lease: Lease, holder: str, remaining: Remaining) -> bool:
-        """Complete a job whose last holder died: with its stored images, or as interrupted. Returns as `complete`."""
-        interrupted = Interrupted("The function ended while the engine was working", may_have_cost=True)
+    async def complete_lost(self, lease: Lease, holder: str, remaining: Remaining, *, asked: bool) -> bool:
+        """Complete a job whose last holder died: with its stored images, or as interrupted. Returns as `complete`.
+
+        `asked` says whether an engine may have been asked, and so paid.
+        """
+        what = "while the engine was working" if asked else "while it read the input images"
+        interrupted = Interrupted(f"The function ended {what}", may_have_cost=asked)
         await self._restore_or_fail(lease, interrupted)
         return await self.complete(lease.job, holder, remaining)
 

@@ -166,7 +166,9 @@ class Worker:
             return await self._completion.has_ended(job_id)
         job, round_ = lease.job, passage.round
         if is_lost(lease):
-            return await self._completion.complete_lost(lease, passage.holder, remaining)
+            asked = await self._attempts.may_have_asked(job)
+            if asked or job.attempts > MAX_ATTEMPTS:
+                return await self._completion.complete_lost(lease, passage.holder, remaining, asked=asked)
         error = await passage.run(job, memory, remaining)
         retryable = error is not None and is_round_retryable(round_, error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
