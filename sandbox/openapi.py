@@ -31,6 +31,14 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": "Seconds after which a retry may succeed.",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
+    "x-image-gateway-connection": {
+        "description": "The connection that the job has used last, or uses.",
+        "schema": {"type": "string"},
+    },
+    "x-image-gateway-cost": {
+        "description": "What the job cost, in US dollars, if that is known.",
+        "schema": {"type": "string"},
+    },
 }
 """Headers that the responses of many routes may have."""
 
@@ -83,12 +91,14 @@ def _responses(operation: dict[str, Any], *, is_openai: bool) -> dict[str, Any]:
     content = {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
     for status, response in responses.items():
         documented = {"description": response["description"], "content": content} if status >= "400" else response
-        responses[status] = {**documented, "headers": {**response.get("headers", {}), **_headers(status)}}
+        headers = _headers(status, is_about_job="303" in responses)
+        responses[status] = {**documented, "headers": {**response.get("headers", {}), **headers}}
     return {status: responses[status] for status in sorted(responses)}
 
 
-def _headers(status: str) -> dict[str, dict[str, str]]:
+def _headers(status: str, *, is_about_job: bool) -> dict[str, dict[str, str]]:
     names = ["x-request-id"]
+    names += ["x-image-gateway-connection", "x-image-gateway-cost"] if is_about_job and status < "400" else []
     names += ["x-should-retry"] if status >= "400" else []
     names += ["Retry-After"] if status in _TEMPORARY else []
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

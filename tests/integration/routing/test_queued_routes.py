@@ -18,6 +18,7 @@ from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import SandboxState
 from tests.integration.routing.routes import Routes, fail
+from tests.integration.sample_images import encoded, text
 from tests.integration.sqs_records import record
 from tests.integration.worker.queued_jobs import FOX
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
@@ -172,6 +173,33 @@ def test_jobs_are_done_by_the_route_as_it_was_accepted(worker: WorkerDeployment,
     assert {worker.job(job_id).connection for job_id in after} == {"two"}
     # The message that arrived as the last has made a job as well.
     assert (routes.asked("one"), routes.asked("two")) == (11, 6)
+
+
+def test_lines_of_a_request_file_are_done_by_the_route_as_it_was(worker: WorkerDeployment, routes: Routes) -> None:
+    """They were accepted when the file was read. The results name the jobs as usual."""
+    line = {"kind": "generation", "request": {**FOX, "model": "poster"}}
+    worker.deliver(record(worker.upload("requests/foxes.jsonl", [line] * 3)))
+    routes.put("poster", "two")
+
+    worker.process_queue()
+
+    assert [(job.status, job.route, job.connection) for job in worker.jobs()] == [("succeeded", "poster", "one")] * 3
+
+
+def test_an_edit_by_message_takes_the_route_for_edits(worker: WorkerDeployment, routes: Routes) -> None:
+    """A route that does no edits fails the job, at no cost."""
+    routes.put("draft", "one", operations=["generation"])
+    image = text(encoded())
+
+    for model in ("poster", "draft"):
+        request = {"prompt": "a hat", "image": image, "model": model}
+        worker.deliver(record(json.dumps({"kind": "edit", "request": request})))
+
+    draft, poster = worker.jobs()
+    assert (poster.status, poster.connection) == ("succeeded", "one")
+    assert draft.error
+    assert (draft.status, draft.error.code, draft.error.may_have_cost) == ("failed", "invalid_request", False)
+    assert routes.asked("one", "/images/edits") == 1
 
 
 def test_a_key_is_not_sent_to_the_server_that_a_connection_had_before(worker: WorkerDeployment, routes: Routes) -> None:
