@@ -103,6 +103,23 @@ def test_an_edit_is_done_by_a_workflow_with_image_nodes(queue_deployment: "Deplo
     assert (job.status, [each.code for each in job.tried]) == ("succeeded", ["not_configured", ""])
 
 
+def test_errors_and_warnings_name_the_workflow(queue_deployment: "Deployment", gpu: SandboxState) -> None:
+    """The fields of the configuration have nothing to do with a named workflow."""
+    nodes = [{"type": "prompt", "key": "text", "node_ids": ["6"]}]
+    queue_deployment.call("PUT", f"{WORKFLOWS}/plain", {"workflow": CHECKPOINT.workflow, "nodes": nodes})
+    route(queue_deployment, {"connection": "gpu-1", "workflow": "plain"})
+
+    queue_deployment.call("POST", GENERATIONS, {"prompt": "a fox", "model": "poster", "steps": 3})
+    queue_deployment.edit(model="poster", prompt="at night")
+    queue_deployment.process_queue()
+
+    edit, generation = queue_deployment.jobs()
+    ignored = "steps was ignored: the node map of the workflow plain names no node of type steps"
+    assert ignored in generation.warnings
+    assert edit.error
+    assert "the node map of the workflow plain names no node of type image" in edit.error.detail
+
+
 @pytest.mark.parametrize("connection", ["gpu-1", "comfyui"])
 def test_a_trial_runs_the_workflow_once_as_a_job(
     queue_deployment: "Deployment", gpu: SandboxState, serve: Callable[[ASGIApp], str], connection: str

@@ -111,7 +111,7 @@ class JobExecutor:
             metrics.usd = float(job.cost.usd)
             with metrics.timed("store_ms"):
                 converted = await self._formats.apply(request, result, remaining)
-                job.warnings = [*job.warnings, *result.warnings]
+                job.warnings = [*job.warnings, *map(destination.explained, result.warnings)]
                 if config.IMAGE_PROVENANCE != "off":
                     job.warnings = [*job.warnings, *lost_mark_warnings(result.images, converted)]
                 # An original is freed when its marked copy replaces it: all of both would take twice the memory.
@@ -126,6 +126,7 @@ class JobExecutor:
             metrics.succeeded()
         except GatewayError as error:
             metrics.code = error.code
+            error.detail = destination.explained(error.detail)
             raise
         except asyncio.CancelledError:
             metrics.code = Interrupted.code

@@ -9,6 +9,7 @@ from image_gateway.engines import REGISTRY, EngineEntry, default_connection, fie
 from image_gateway.errors import Disabled, GatewayError
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.models.names import RESERVED_WORKFLOWS
 from image_gateway.models.prices import PriceRow
 
 
@@ -103,6 +104,15 @@ class Destination:
         job.engine, job.model = self.engine, self.model or ""
         job.connection, job.target = self.stored_connection, self.target
         job.workflow = self.workflow or ""
+
+    def explained(self, text: str) -> str:
+        """Return an engine's text with the name of a named workflow in the place of the configuration's fields."""
+        if self.workflow is None or self.workflow in RESERVED_WORKFLOWS:
+            return text
+        for name in ("IMAGES_EDIT_COMFYUI_WORKFLOW", "COMFYUI_WORKFLOW"):
+            text = text.replace(f"{name}_NODES", f"the node map of the workflow {self.workflow}")
+            text = text.replace(name, f"the workflow {self.workflow}")
+        return text
 
     def require_enabled(self) -> None:
         """Check that the configuration enables the operation.

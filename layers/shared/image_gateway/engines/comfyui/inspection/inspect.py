@@ -66,6 +66,7 @@ class _Inspection:
         texts = prompts.find()
         measures = sizes.find() if makers.samplers or not makers.generators else self._of_generators(makers)
         found = [find_model(self._walk, makers), self._steps(makers), self._seed(makers)]
+        self._doubt_frames(measures, outputs)
         found += [*texts, *measures, *images.find(), output_finding(self._walk, outputs)]
         self._blocked |= prompts.blocked | sizes.blocked
         problems = [*output_problems(self._walk, outputs), *self._linked_inputs(), *images.problems]
@@ -77,6 +78,16 @@ class _Inspection:
     def _canvas_start(self, outputs: Outputs, makers: Makers) -> list[Any]:
         nodes = outputs.all or makers.samplers
         return [link for node_id in nodes for link in canvas_inputs(self._walk, node_id)]
+
+    def _doubt_frames(self, findings: list[Finding], outputs: Outputs) -> None:
+        """Do not be sure about the number of images where it may be that of an animation's frames.
+
+        A request has one image by default, and an animation would have one frame.
+        """
+        animates = any(self._walk.known(node_id).makes for node_id in outputs.savers) or not outputs.images
+        for finding in findings:
+            if finding.type == "n" and outputs.all and animates:
+                finding.sure, finding.why = False, f"{finding.why}; it may be the number of frames"
 
     def _steps(self, makers: Makers) -> Finding | None:
         finding = self._number("steps", makers.samplers, "the samplers work in so many steps")

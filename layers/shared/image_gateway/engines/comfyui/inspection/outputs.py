@@ -90,7 +90,7 @@ def output_problems(walk: Walk, outputs: Outputs) -> Sequence[Problem]:
 
 
 def _animation(walk: Walk, node_id: str) -> Problem:
-    detail = f"{walk.graph.label(node_id)} saves one animation, whose frames are the images: n is their number."
+    detail = f"{walk.graph.label(node_id)} saves one animation: leave n out of the map if it is the number of frames."
     return Problem("animation", detail, node_id)
 
 
