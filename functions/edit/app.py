@@ -14,6 +14,7 @@ from image_gateway.api import (
     access,
     create_app,
     error_responses,
+    generation_router,
     lambda_handler,
     result_router,
 )
@@ -22,7 +23,8 @@ from image_gateway.errors import Disabled, Forbidden, NotConfigured
 from image_gateway.models.forms import EditImageForm, UploadForm
 from image_gateway.models.images import ImageInfo, Upload
 
-app = create_app(result_router())
+# With the routes for generations, so that its function URL is the one address of a client that does both.
+app = create_app(generation_router(), result_router())
 
 
 @app.post(

@@ -1,8 +1,15 @@
 """Public pages, unknown paths and internal errors."""
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.requests import Request
+
+from functions.edit.app import handler as edit_handler
+from functions.generate.app import handler as generate_handler
+from image_gateway.api.app import Handler
+from sandbox.front import http_event
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
@@ -40,6 +47,44 @@ def test_a_function_url_with_its_own_slash_is_a_base_url(openai_deployment: "Dep
     without_token = openai_deployment.call("POST", path, {"prompt": "a fox"}, role=None)
 
     assert (response.status, without_token.status) == (200, 401)
+
+
+@pytest.mark.parametrize("path", ["/v1/images/generations", "/api/v1/images/generations"])
+def test_the_url_of_the_edit_function_serves_generations(openai_deployment: "Deployment", path: str) -> None:
+    """A client that does both, and that follows no redirects, has one base URL."""
+    openai_deployment.activate()
+    headers = {"authorization": f"Bearer {openai_deployment.tokens['user']}", "content-type": "application/json"}
+    response = call_function(edit_handler, "POST", path, headers, {"prompt": "a fox", "size": "64x64"})
+
+    assert response["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/v1/models"), ("POST", "//v1/images/edits"), ("POST", "/v1/images/edits")]
+)
+def test_an_address_without_the_route_says_what_a_base_url_is(deployment: "Deployment", method: str, path: str) -> None:
+    """The method and the path are right: only the address is not."""
+    deployment.activate()
+
+    response = call_function(generate_handler, method, path, {}, {})
+
+    assert response["statusCode"] == 404
+    assert "a base URL is the API's URL and /v1, with one slash between them" in response["body"]
+
+
+def call_function(handler: Handler, method: str, path: str, headers: dict[str, str], body: Any) -> dict[str, Any]:
+    """Call a function by its own URL."""
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("192.0.2.1", 1),
+        "server": ("abc.lambda-url.eu-central-1.on.aws", 443),
+        "scheme": "https",
+    }
+    return handler(http_event(Request(scope), json.dumps(body).encode(), {}, "$default"), None)
 
 
 def test_a_wrong_path_with_several_slashes_has_the_error_of_its_api(deployment: "Deployment") -> None:

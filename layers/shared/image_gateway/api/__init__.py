@@ -5,6 +5,7 @@
 
 from image_gateway.api.app import create_app, lambda_handler
 from image_gateway.api.documented_errors import ENGINE_ERRORS, error_responses
+from image_gateway.api.generation_routes import generation_router
 from image_gateway.api.openai_responses import (
     DOCUMENTED_WARNINGS,
     OPENAI_RESPONSES,
@@ -40,6 +41,7 @@ __all__ = [
     "create_app",
     "error_responses",
     "format_warnings",
+    "generation_router",
     "lambda_handler",
     "result_router",
 ]

@@ -59,7 +59,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code
     code, detail = known.get(status, ("invalid_request", str(error.detail)))
     if status in known and _is_openai(request):
-        status, detail = openai_path_error(request.scope["path"])
+        status, detail = openai_path_error(request.scope["path"], request.method)
         code = known[status][0]
     return _render(request, status, code, HTTPStatus(status).phrase, detail, error.headers or {})
 

@@ -9,8 +9,14 @@ _METHODS = {"/v1/images/generations": "POST", "/v1/images/edits": "POST", "/v1/m
 _ROUTES = "It has POST /v1/images/generations, POST /v1/images/edits and GET /v1/models"
 
 
-def openai_path_error(path: str) -> tuple[int, str]:
+def openai_path_error(path: str, method: str) -> tuple[int, str]:
     """Return the status, 404 or 405, and the error message for a path that begins with `/v1/`."""
+    if method == _METHODS.get(path):
+        # At a function URL, or at an address of the API with several slashes in front of the path.
+        return 404, (
+            "This address does not serve this path: a base URL is the API's URL and /v1, with one slash between them, "
+            "and function URLs serve images only"
+        )
     if path in _METHODS:
         return 405, f"This path does not support this method: send {_METHODS[path]} {path}"
     if "//" in path:
