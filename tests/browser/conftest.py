@@ -38,9 +38,12 @@ def running_gateway() -> Iterator[Gateway]:
             process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def window() -> Iterator[BrowserContext]:
-    """A window of Debian's Chromium, whose cache all flows share. What a session stores is each tab's own."""
+    """A window of Debian's Chromium, whose cache a module's flows share. What a session stores is each tab's own.
+
+    It is closed before other tests of the process, because Playwright's event loop would be in the way of theirs.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", locale="en-US")
