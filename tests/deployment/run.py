@@ -56,7 +56,8 @@ class Run:
         log.write_text("")
         with tempfile.TemporaryDirectory() as folder, MiniStack(OUTPUT / "ministack.log") as emulator:
             os.environ.update(emulator.variables)
-            stack = Stack(STACK, emulator.variables, log)
+            # Whatever a command leaves behind when it is killed is removed with the emulator's folder.
+            stack = Stack(STACK, {**emulator.variables, "TMPDIR": str(emulator.folder)}, log)
             self._say(f"MiniStack is ready, at {emulator.url}")
             if await self._attempt("the template is built and deployed", lambda: self._deploy(stack)):
                 await self._use(emulator, stack, Path(folder))
