@@ -93,6 +93,7 @@ class Run:
         for step in STEPS:
             if self._failures == _MOST_FAILURES:
                 self._say("so many steps have failed that the others are not run")
+                self._done.append(f"{passed} of {len(STEPS)} steps passed")
                 return False
             decisions.begin()
             passed += await self._attempt(step.name, lambda: decisions.none_denied(step.run(deployment)))  # noqa: B023
