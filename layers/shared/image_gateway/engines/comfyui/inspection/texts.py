@@ -73,9 +73,19 @@ class TextFinder:
             literals, links = self._graph.literals[link.node_id], self._graph.links[link.node_id]
             texts.spots += [Spot(link.node_id, name) for name in names if is_text(literals.get(name))]
             waiting += [links[name] for name in names[::-1] if name in links]
-        # Of a text that is joined from several, what stands in the joining node itself is usually an addition.
-        texts.spots.sort(key=lambda spot: self._walk.known(spot.node_id).role == "joins_texts")
+        texts.spots.sort(key=self._rank)
         return texts
+
+    def _rank(self, spot: Spot) -> int:
+        """Return how probably one of several texts is the prompt, the most probable first.
+
+        A node that has nothing but a text is one to write in. What stands in a joining node itself is an addition.
+        """
+        known = self._walk.known(spot.node_id)
+        if known.role == "joins_texts":
+            return 2
+        inputs = len(self._graph.literals[spot.node_id]) + len(self._graph.links[spot.node_id])
+        return 0 if known.texts or inputs == 1 else 1
 
     def _known_names(self, node_id: str, slot: int | None) -> list[str] | None:
         known = self._walk.known(node_id)
