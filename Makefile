@@ -174,8 +174,7 @@ check: .venv/.dev $(SAM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Check for
 	$(PY) -m sandbox.envelope_schema --check
 	$(PY) .ci/console/vendor.py --check
 	$(PY) .ci/console/tools.py check
-	$(SAM_ENV)/bin/cfn-lint template.yaml
-	$(SAM_ENV)/bin/sam validate --lint --region eu-central-1
+	$(SAM_ENV)/bin/cfn-lint --regions us-east-1 eu-central-1 -- template.yaml
 	@$(MAKE) --no-print-directory scan audit
 
 # Checkov downloads no rules and sends no results. Each suppressed rule has its reason in the template.
