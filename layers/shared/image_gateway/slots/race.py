@@ -2,9 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
-from image_gateway.errors import Busy
+from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.slots.occupancy import MIN_WAIT_SECONDS
 from image_gateway.slots.shared import LOOK_SECONDS, SharedSlots, Slot
+
+_PAUSE_SECONDS: Final = 1.0
+"""The pause between two looks at servers that this process does not use, while it waits for another one."""
 
 
 async def acquire_any(
@@ -57,18 +62,23 @@ async def _wait_for_any(
     deadline = clock() + max_wait_seconds
     waiting: dict[asyncio.Task[Slot], int] = {}
 
-    def wait_for(number: int) -> None:
+    def wait_for(number: int, known_seconds: float) -> None:
         acquiring = servers[number].acquire(
-            limits[number], job_id, owner, deadline - clock(), reserve=reserve and number == 0
+            limits[number],
+            job_id,
+            owner,
+            deadline - clock(),
+            reserve=reserve and number == 0,
+            known_seconds=known_seconds,
         )
         waiting[asyncio.create_task(acquiring)] = number
 
     refused: dict[int, Busy] = {}
     for number in range(len(servers)):
-        wait_for(number)
+        wait_for(number, LOOK_SECONDS)
     try:
         while waiting:
-            timeout = LOOK_SECONDS if refused else None
+            timeout = _PAUSE_SECONDS if refused else None
             done, _ = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             for task in sorted(done, key=waiting.__getitem__):
                 if not isinstance(task.exception(), Busy):
@@ -78,12 +88,23 @@ async def _wait_for_any(
                     return number, slot
                 refused[waiting.pop(task)] = task.exception()  # type: ignore[assignment]  # it is a `Busy`
             if not done:
-                for number in refused:
-                    wait_for(number)
-                refused.clear()
+                for number in await _free(servers, limits, list(refused)):
+                    del refused[number]
+                    wait_for(number, 0)
     finally:
         await _leave(servers, waiting)
-    raise min(refused.values(), key=lambda busy: busy.retry_after or 0)
+    # The servers do together what waits for them, and each of them knows of all of it.
+    wait = min(busy.retry_after or 0 for busy in refused.values()) / len(servers)
+    raise Busy("All slots of all servers are taken", retry_after=max(wait, MIN_WAIT_SECONDS))
+
+
+async def _free(servers: Sequence[SharedSlots], limits: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    """Return those of some servers that have a free slot, by one read; none if the table does not respond."""
+    try:
+        taken = await servers[0].store.taken([servers[number].server for number in numbers])
+    except StorageUnavailable:
+        return []
+    return [number for number in numbers if taken.get(servers[number].server, 0) < limits[number]]
 
 
 async def _leave(servers: Sequence[SharedSlots], waiting: dict[asyncio.Task[Slot], int]) -> None:

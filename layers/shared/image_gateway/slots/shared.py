@@ -85,11 +85,15 @@ class SharedSlots:
         server: the server.
         store: the slots that all processes share.
         sleep: waits for a number of seconds.
+
+    Attributes:
+        server: the server.
+        store: the slots that all processes share.
     """
 
     def __init__(self, server: str, store: SlotStore, sleep: Sleep) -> None:
-        self._server = server
-        self._store = store
+        self.server = server
+        self.store = store
         self._sleep = sleep
         self._limit = 1
         self._held: list[Slot] = []
@@ -103,7 +107,14 @@ class SharedSlots:
         self._job_seconds: float | None = None
 
     async def acquire(
-        self, limit: int, job_id: str, owner: str, max_wait_seconds: float, *, reserve: bool = True
+        self,
+        limit: int,
+        job_id: str,
+        owner: str,
+        max_wait_seconds: float,
+        *,
+        reserve: bool = True,
+        known_seconds: float = LOOK_SECONDS,
     ) -> Slot:
         """Take a slot, or wait for one that this process holds.
 
@@ -113,6 +124,7 @@ class SharedSlots:
             owner: the job's owner.
             max_wait_seconds: how long to wait for another job of this process.
             reserve: whether the next slot may be reserved for the owner if the server is full.
+            known_seconds: for how long what another job has seen of the full server counts for this one.
 
         Raises:
             Busy: the server is full; `retry_after` says after how many seconds to try again.
@@ -122,9 +134,9 @@ class SharedSlots:
         clock = asyncio.get_running_loop().time
         deadline = clock() + max_wait_seconds
         while True:
-            arrived = self._store.now()
+            arrived = self.store.now()
             async with self._looking:
-                if slot := await self._look(job_id, owner, arrived, reserve=reserve):
+                if slot := await self._look(job_id, owner, arrived, reserve=reserve, known_seconds=known_seconds):
                     return slot
                 if not self._held:
                     raise Busy("All slots of the server are taken", retry_after=self._wait_seconds(owner))
@@ -135,7 +147,7 @@ class SharedSlots:
 
     async def leave(self, slot: Slot) -> None:
         """Pass a slot on to the next job of this process, or release it."""
-        job_seconds = self._learn(self._store.now() - slot.started_at)
+        job_seconds = self._learn(self.store.now() - slot.started_at)
         if not self._pass_on(slot):
             try:
                 await self._release(slot, job_seconds)
@@ -145,26 +157,28 @@ class SharedSlots:
                 self._refused.clear()
                 self._let_all_look()
 
-    async def _look(self, job_id: str, owner: str, arrived: float, *, reserve: bool) -> Slot | None:
+    async def _look(
+        self, job_id: str, owner: str, arrived: float, *, reserve: bool, known_seconds: float
+    ) -> Slot | None:
         """Try to take a slot, unless it is known that there is none.
 
         What another job of this process and owner has found out since this job arrived is not asked again.
         """
         if self._failed_at >= arrived:
             raise StorageUnavailable(self._failure, retry_after=1)
-        known_since = min(arrived, self._store.now() - LOOK_SECONDS)
+        known_since = min(arrived, self.store.now() - known_seconds)
         if len(self._held) >= self._limit or self._refused.get(owner, -math.inf) >= known_since:
             return None
-        now = self._store.now()
+        now = self.store.now()
         slot = Slot(uuid.uuid4().hex, owner, job_id, now, now, now + LEASE_SECONDS)
         try:
-            taken = await self._store.take(self._server, self._limit, self._holder(slot), reserve=reserve)
+            taken = await self.store.take(self.server, self._limit, self._holder(slot), reserve=reserve)
         except StorageUnavailable as error:
-            self._failed_at, self._failure = self._store.now(), error.detail
+            self._failed_at, self._failure = self.store.now(), error.detail
             raise
         if isinstance(taken, Occupancy):
             self._refused = {name: at for name, at in self._refused.items() if at >= now - LOOK_SECONDS}
-            self._refused[owner], self._occupancy = self._store.now(), taken
+            self._refused[owner], self._occupancy = self.store.now(), taken
             return None
         slot.replaces_dead = taken.replaces_dead
         self._occupancy = taken.occupancy
@@ -200,7 +214,7 @@ class SharedSlots:
         Returns:
             False if no job waits, if the slot is not certainly held, or if it is another owner's turn.
         """
-        now = self._store.now()
+        now = self.store.now()
         if not self._waiting or slot.lease_until - now < RENEWAL_SECONDS or len(self._held) > self._limit:
             return False
         waiting = next((job for job in self._waiting if job.owner != slot.owner), self._waiting[0])
@@ -222,10 +236,10 @@ class SharedSlots:
             await asyncio.wait([slot.renewing])
         try:
             async with time_limit(_MAX_RELEASE_SECONDS, "The slot was not released"):
-                await self._store.release(self._server, slot.id, job_seconds)
+                await self.store.release(self.server, slot.id, job_seconds)
         except StorageUnavailable:
             # The job is done. The slot is free when its lease has run out.
-            logger.warning("a slot was not released and expires by itself", extra={"server": self._server})
+            logger.warning("a slot was not released and expires by itself", extra={"server": self.server})
 
     async def _keep(self, slot: Slot) -> None:
         """Renew the lease of a slot until this task is canceled."""
@@ -237,9 +251,9 @@ class SharedSlots:
 
     async def _renew(self, slot: Slot) -> bool:
         """Renew the lease of a slot. Return False if the table does not respond."""
-        lease_until = self._store.now() + LEASE_SECONDS
+        lease_until = self.store.now() + LEASE_SECONDS
         try:
-            occupancy = await self._store.renew(self._server, self._holder(slot, lease_until), self._job_seconds)
+            occupancy = await self.store.renew(self.server, self._holder(slot, lease_until), self._job_seconds)
             if occupancy is None:
                 occupancy = await self._regain(slot, lease_until)
         except StorageUnavailable as error:
@@ -256,7 +270,7 @@ class SharedSlots:
 
     async def _regain(self, slot: Slot, lease_until: float) -> Occupancy | None:
         """Take a slot again that this process has lost, if another is free. Its job goes on in any case."""
-        taken = await self._store.take(self._server, self._limit, self._holder(slot, lease_until))
+        taken = await self.store.take(self.server, self._limit, self._holder(slot, lease_until))
         if isinstance(taken, Taken):
             return taken.occupancy
         if not slot.lost:
@@ -273,7 +287,7 @@ class SharedSlots:
         """Return the seconds after which a job that goes back to the queue should look again."""
         own = [self._holder(slot) for slot in self._held]
         occupancy = Occupancy(tuple(own), self._job_seconds) if own else self._occupancy
-        return occupancy.wait_seconds(owner, self._store.now())
+        return occupancy.wait_seconds(owner, self.store.now())
 
     def _learn(self, seconds: float) -> float:
         """Learn from the duration of a job, and return how long a job has a slot."""
@@ -282,4 +296,4 @@ class SharedSlots:
         return self._job_seconds
 
     def _warn(self, message: str, slot: Slot, **fields: str) -> None:
-        logger.warning(message, extra={"server": self._server, "job_id": slot.job_id, **fields})
+        logger.warning(message, extra={"server": self.server, "job_id": slot.job_id, **fields})
