@@ -9,15 +9,19 @@ import pytest
 
 from sandbox.template import ROOT
 
-# The check takes until the tests have ended, so that both run at the same time or never end.
+# The check takes until the tests have begun, and the tests until the deployment, so that each runs beside the tests or
+# they never end.
 MAKE = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
     *environments) exit ${ENVIRONMENTS:-0} ;;
     *lambda-python) exit ${PYTHON313:-0} ;;
-    deploy-local) echo "deployed"; exit ${DEPLOY:-0} ;;
+    deploy-local) echo "deployed"; touch deployed; exit ${DEPLOY:-0} ;;
     check) while [ ! -e tested ]; do sleep 0.01; done; echo "checked"; exit ${CHECK:-0} ;;
-    test) echo "collected"; touch tested; echo "1 passed"; exit ${TEST:-0} ;;
+    test)
+        echo "collected"; touch tested
+        while [ "${PYTHON313:-0}" = 0 ] && [ ! -e deployed ]; do sleep 0.01; done
+        echo "1 passed"; exit ${TEST:-0} ;;
 esac
 """
 
@@ -41,8 +45,8 @@ def run(clone: Path, **statuses: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_and_tests_run_at_the_same_time(clone: Path) -> None:
-    """The output is the check's, then the tests', then that of the deployment, which begins after both."""
+def test_check_and_then_the_deployment_run_beside_the_tests(clone: Path) -> None:
+    """The output is the check's, then the tests', then that of the deployment, which begins after the check."""
     done = run(clone)
 
     assert (done.returncode, done.stderr) == (0, "")
