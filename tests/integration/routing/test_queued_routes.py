@@ -195,7 +195,8 @@ def test_an_edit_by_message_takes_the_route_for_edits(worker: WorkerDeployment, 
         request = {"prompt": "a hat", "image": image, "model": model}
         worker.deliver(record(json.dumps({"kind": "edit", "request": request})))
 
-    draft, poster = worker.jobs()
+    jobs = {job.request["model"]: job for job in worker.jobs()}
+    poster, draft = jobs["poster"], jobs["draft"]
     assert (poster.status, poster.connection) == ("succeeded", "one")
     assert draft.error
     assert (draft.status, draft.error.code, draft.error.may_have_cost) == ("failed", "invalid_request", False)
