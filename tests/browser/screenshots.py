@@ -109,7 +109,7 @@ def walk(console: Console, screen: str, scheme: Literal["light", "dark"], photo:
     expect(card.locator(".picture.shown")).to_be_visible()
     card.get_by_role("button", name="Compare with the original").click()
     take(page, "compare", screen, scheme)
-    for name in ("gallery", "setup/engines", "setup/connections", "setup/routes", "tokens", "health"):
+    for name in ("gallery", "setup/engines", "setup/connections", "setup/routes", "usage", "tokens", "health"):
         page.goto(f"{console.gateway.url}/console/#/{name}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         page.wait_for_timeout(500)

@@ -11,7 +11,7 @@ from sandbox.template import ROOT
 from tests.browser.console import TOKENS, Console
 
 AXE = ROOT / ".ci/console/node_modules/axe-core/axe.min.js"
-PAGES = ["create", "edit", "gallery", "setup", "tokens", "health"]
+PAGES = ["create", "edit", "gallery", "setup", "usage", "tokens", "health"]
 SCRIPT = "no <script>alert(3)</script>"
 MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -48,6 +48,15 @@ def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -
     page.get_by_role("link", name="Set up").click()
     page.get_by_role("button", name="Edit OpenAI and compatible servers").click()
     found["setup"] = violations(console)
+    for part in ("ComfyUI", "Connections", "Routes"):
+        page.get_by_role("navigation", name="Parts of the set-up").get_by_role("link", name=part).click()
+        expect(page.locator(".loading")).to_have_count(0)
+    page.get_by_role("button", name="New route").first.click()
+    found["route"] = violations(console)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Usage").click()
+    expect(page.get_by_role("region", name="Servers")).to_be_visible()
+    found["usage"] = violations(console)
     page.get_by_role("link", name="Tokens").click()
     page.get_by_role("button", name="New token").click()
     found["tokens"] = violations(console)

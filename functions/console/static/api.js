@@ -49,7 +49,7 @@ export const address = (path) => new URL(`../${path}`, document.baseURI);
  * @param {string} method
  * @param {string} path relative to the gateway's base URL
  * @param {Options} [options]
- * @returns {Promise<{data: any, headers: Headers}>}
+ * @returns {Promise<{data: any, text: string, headers: Headers}>} `data` is null if the response is not JSON
  * @throws {Problem}
  */
 export async function request(method, path, { body, headers = {}, signal, as } = {}) {
@@ -74,7 +74,7 @@ export async function request(method, path, { body, headers = {}, signal, as } =
   }
   const text = await response.text();
   const data = parsed(text);
-  if (response.ok) return { data, headers: response.headers };
+  if (response.ok) return { data, text, headers: response.headers };
   if (response.status === 401 && as === undefined) {
     endedBecause.set("Your token has expired or was revoked. Sign in again.");
     token.set("");

@@ -109,15 +109,3 @@ export function bodyOf(choices) {
   const body = Object.fromEntries(chosen.map(([name, value]) => [name, NUMBERS.has(name) ? Number(value) : value]));
   return { ...body, response_format: "url" };
 }
-
-/**
- * Return what was chosen for a request, from its body.
- *
- * @param {any} body
- * @returns {Choices}
- */
-export function choicesOf(body) {
-  const { image: _image, images: _images, mask: _mask, response_format: _format, ...rest } = body;
-  const simple = Object.entries(rest).filter(([, value]) => ["string", "number"].includes(typeof value));
-  return Object.fromEntries(simple.map(([name, value]) => [name, String(value)]));
-}

@@ -25,6 +25,11 @@ export function Field({ label, hint, error, wide, children }) {
   </div>`;
 }
 
+/** A text in which names are between backticks, as the API's descriptions have them. @param {{text: string}} props */
+export function Description({ text }) {
+  return text.split("`").map((part, index) => (index % 2 ? html`<code key=${index}>${part}</code>` : part));
+}
+
 /**
  * A select that looks like a chip.
  *

@@ -2,6 +2,8 @@
 
 const number = new Intl.NumberFormat();
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+const utcDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const month = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
@@ -9,8 +11,11 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 /** @param {number} value */
 export const formatNumber = (value) => number.format(value);
 
-/** @param {string} time */
-export const formatDay = (time) => day.format(new Date(time));
+/** @param {string} time a time, or a day of UTC */
+export const formatDay = (time) => (time.length === 10 ? utcDay : day).format(new Date(time));
+
+/** @param {string} text such as `2026-11` */
+export const formatMonth = (text) => month.format(new Date(`${text}-01T00:00:00Z`));
 
 /** @param {string} time */
 export const formatMoment = (time) => moment.format(new Date(time));
@@ -55,6 +60,19 @@ export function formatBytes(bytes) {
  * @param {string} noun in the singular, whose plural has an s
  */
 export const plural = (count, noun) => `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+
+const cents = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD" });
+const millionths = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD", minimumFractionDigits: 6 });
+
+/**
+ * @param {string | number} usd US dollars
+ * @param {boolean} [exact] to the millionth instead of to the cent
+ */
+export function formatUsd(usd, exact = false) {
+  const amount = Number(usd);
+  if (exact) return millionths.format(amount);
+  return amount > 0 && amount < 0.005 ? `< ${cents.format(0.01)}` : cents.format(amount);
+}
 
 /** The names of statuses, as people read them. */
 export const STATUS = /** @type {Record<string, string>} */ ({

@@ -36,7 +36,7 @@ export function Health() {
   return html`<header class="page-head">
       <div>
         <h1>Health</h1>
-        <p class="quiet" role="status">${at ? `As of ${formatMoment(at)}` : "Reading …"}</p>
+        <p class="quiet" role="status">${at ? `As of ${formatMoment(at)}, version ${report?.version}` : "Reading …"}</p>
       </div>
       <button class="button" type="button" onClick=${read}><${Icon} name="again" />Look again</button>
     </header>
@@ -48,8 +48,6 @@ export function Health() {
       <${Queue} report=${report} />
       <${DeadLetters} letters=${report.dead_letters} />
       <${Connections} connections=${connections} />
-      <section class="card"><h2>Version</h2><p class="large figures">${report.version}</p>
-        <p class="quiet">of the gateway that is deployed.</p></section>
     </div>`
     }`;
 }

@@ -2,7 +2,7 @@
 
 import { ErrorNote } from "./controls.js";
 import { Elapsed } from "./elapsed.js";
-import { ENGINE, formatClock, formatSeconds } from "./format.js";
+import { ENGINE, formatClock, formatSeconds, formatUsd } from "./format.js";
 import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { cancel, dismiss, download, hasEnded } from "./jobs.js";
@@ -88,7 +88,7 @@ function Facts({ entry, failed, onAgain }) {
 }
 
 /**
- * Return what made the images, and how: the connection or the model, the time that it took, and the size.
+ * Return what made the images, and how: the connection and the model, the time that it took, the size and the cost.
  *
  * @param {import("./jobs.js").Job | null} job
  * @returns {string[]}
@@ -98,9 +98,11 @@ function factsOf(job) {
   const took = job.started_at && job.finished_at ? Date.parse(job.finished_at) - Date.parse(job.started_at) : null;
   const [image] = job.images;
   const facts = [
-    job.connection ?? job.model ?? ENGINE[job.engine ?? ""],
+    job.connection ?? ENGINE[job.engine ?? ""],
+    job.model,
     took === null ? null : formatSeconds(Math.max(took, 100) / 1000),
     image?.width ? `${image.width} × ${image.height}` : null,
+    Number(job.cost?.usd) > 0 ? formatUsd(job.cost?.usd ?? 0) : null,
   ];
   return /** @type {string[]} */ (facts.filter(Boolean));
 }

@@ -1,6 +1,7 @@
 /** The jobs that this tab has sent or watches. They go on while other pages are shown. */
 
 import { get, IMAGES, idempotencyKey, Problem, post, request, token } from "./api.js";
+import { notify } from "./notices.js";
 import { createStore } from "./store.js";
 
 /**
@@ -24,6 +25,9 @@ import { createStore } from "./store.js";
  * @property {string} [model]
  * @property {string} [connection]
  * @property {string} [route]
+ * @property {{connection: string, model?: string, code?: string, milliseconds?: number}[]} [tried]
+ * @property {{usd: string, basis: string}} [cost]
+ * @property {string} [uncertain_usd]
  * @property {string} created_at
  * @property {string} [started_at]
  * @property {string} [finished_at]
@@ -42,6 +46,7 @@ import { createStore } from "./store.js";
  * @property {Job | null} job null until the gateway has accepted the request
  * @property {Problem | null} problem why it was not accepted, or what became of canceling it
  * @property {string} [original] address of the image that is edited, while this tab has it
+ * @property {string} [path] where it was sent, if not to the route of its kind
  */
 
 /** The newest come first. */
@@ -75,13 +80,14 @@ const pause = (ms) => new Promise((done) => setTimeout(done, ms));
  *
  * @param {"generation" | "edit"} kind
  * @param {any} body
- * @param {{ratio?: number, original?: string}} [shown]
+ * @param {{ratio?: number, original?: string, path?: string}} [shown]
  * @returns {string} the key of its entry
  */
-export function submit(kind, body, { ratio = 1, original } = {}) {
+export function submit(kind, body, { ratio = 1, original, path } = {}) {
   const key = idempotencyKey();
-  entries.set([{ key, kind, body, ratio, original, sentAt: Date.now(), job: null, problem: null }, ...entries.get()]);
-  sendOnce(PATHS[kind], body, key)
+  const entry = { key, kind, body, ratio, original, path, sentAt: Date.now(), job: null, problem: null };
+  entries.set([entry, ...entries.get()]);
+  sendOnce(path ?? PATHS[kind], body, key)
     .then((job) => {
       change(key, { job });
       return watch(key, job);
@@ -144,6 +150,18 @@ export async function cancel(entry) {
     if (!(problem instanceof Problem) || problem.status !== 409)
       change(entry.key, { problem: /** @type {any} */ (problem) });
   }
+}
+
+/**
+ * Send the request of an entry again, for another image.
+ *
+ * @param {Entry} entry
+ */
+export function again({ kind, body, ratio, original, path }) {
+  const { seed: _seed, ...same } = body;
+  const isStored = kind === "edit" && !body.image;
+  if (isStored) return notify("Its input images are no longer here. Open it in the gallery, and use them again.");
+  submit(kind, { ...same, ...(path ? {} : { response_format: "url" }) }, { ratio, original, path });
 }
 
 /** @param {string} key */

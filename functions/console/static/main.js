@@ -13,7 +13,8 @@ import { account, refreshAccount } from "./session.js";
 import { Setup } from "./setup/page.js";
 import { SignIn } from "./sign_in.js";
 import { useStore } from "./store.js";
-import { Tokens } from "./tokens.js";
+import { Tokens } from "./tokens/page.js";
+import { Usage } from "./usage/page.js";
 
 /** @type {import("./frame.js").Page[]} */
 const PAGES = [
@@ -21,6 +22,7 @@ const PAGES = [
   { id: "edit", title: "Edit", icon: "edit", page: Edit },
   { id: "gallery", title: "Gallery", icon: "gallery", page: Gallery },
   { id: "setup", title: "Set up", icon: "setup", admin: true, page: Setup },
+  { id: "usage", title: "Usage", icon: "usage", admin: true, page: Usage },
   { id: "tokens", title: "Tokens", icon: "key", admin: true, page: Tokens },
   { id: "health", title: "Health", icon: "health", admin: true, page: Health },
 ];

@@ -1,11 +1,11 @@
 /** Create: images from a prompt. */
 
-import { bodyOf, Composer, choicesOf, shapeOf } from "../composer.js";
+import { bodyOf, Composer, shapeOf } from "../composer.js";
 import { Empty } from "../controls.js";
 import { takeInputs } from "../edit/inputs.js";
 import { html, useEffect } from "../html.js";
 import { JobCards } from "../job_card.js";
-import { entries, resume, submit } from "../jobs.js";
+import { again, entries, resume, submit } from "../jobs.js";
 import { go } from "../router.js";
 import { createStore, useStore } from "../store.js";
 
@@ -31,11 +31,6 @@ export function Create({ account }) {
   const send = (/** @type {import("../composer.js").Choices} */ sent) => {
     submit("generation", bodyOf(sent), { ratio: shapeOf(sent, usual) });
   };
-  const again = (/** @type {import("../jobs.js").Entry} */ entry) => {
-    if (entry.kind === "edit")
-      return submit("edit", withoutSeed(entry.body), { ratio: entry.ratio, original: entry.original });
-    submit("generation", bodyOf(choicesOf(withoutSeed(entry.body))), { ratio: entry.ratio });
-  };
   const use = (/** @type {import("../jobs.js").Image} */ image) => {
     takeInputs([image]);
     go("edit");
@@ -60,11 +55,6 @@ export function Create({ account }) {
             <//>`
       }
     </section>`;
-}
-
-/** The same request for another image. @param {any} body */
-export function withoutSeed({ seed: _seed, ...body }) {
-  return body;
 }
 
 /** @param {{account: import("../session.js").Account, what: string}} props */

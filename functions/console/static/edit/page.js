@@ -2,11 +2,11 @@
 
 import { bodyOf, Composer } from "../composer.js";
 import { Empty, ErrorNote } from "../controls.js";
-import { SwitchedOff, withoutSeed } from "../create/page.js";
+import { SwitchedOff } from "../create/page.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { JobCards } from "../job_card.js";
-import { entries, ratioOf, resume, submit } from "../jobs.js";
+import { again, entries, ratioOf, resume, submit } from "../jobs.js";
 import { createStore, useStore } from "../store.js";
 import { Compare } from "./compare.js";
 import { dataUrl } from "./image_files.js";
@@ -55,9 +55,6 @@ export function Edit({ account }) {
     const withMask = isPainted ? { mask: await dataUrl(await maskOf(strokes, first.width, first.height)) } : {};
     const ratio = ratioOf(null, choices.aspect_ratio) ?? (first.width ? first.width / first.height : 1);
     submit("edit", { ...body, ...withMask }, { ratio, original: first.url });
-  };
-  const again = (/** @type {import("../jobs.js").Entry} */ { body, ratio, original }) => {
-    submit("edit", withoutSeed(body), { ratio, original });
   };
   const use = (/** @type {import("../jobs.js").Image} */ image) => {
     setCompared(null);

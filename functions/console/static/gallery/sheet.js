@@ -3,7 +3,7 @@
 import { get, IMAGES } from "../api.js";
 import { Dialog, ErrorNote, Loading, State } from "../controls.js";
 import { takeInputs } from "../edit/inputs.js";
-import { ENGINE, formatClock, formatMoment, formatSeconds, STATUS } from "../format.js";
+import { ENGINE, formatClock, formatMoment, formatSeconds, formatUsd, STATUS } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { download } from "../jobs.js";
@@ -72,7 +72,20 @@ function Details({ job, account }) {
     ${!own && html`<p class="quiet small">The request is shown to its owner only.</p>`}
     ${job.error && html`<${ErrorNote} problem=${job.error} />`}
     ${job.warnings.map((text) => html`<p class="note warn" key=${text}><span class="quoted">${text}</span></p>`)}
+    ${job.tried?.length ? html`<${Tried} tried=${job.tried} />` : null}
     <dl class="facts">${facts(job).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+/** The attempts at a route's targets. @param {{tried: NonNullable<Job["tried"]>}} props */
+function Tried({ tried }) {
+  return html`<ol class="tried" aria-label="Attempts">
+    ${tried.map(
+      ({ connection, model, code, milliseconds = 0 }, index) => html`<li key=${index}>
+        <span>${connection}${model ? html` <span class="quiet">${model}</span>` : null}</span>
+        <${State} state=${code ? "warn" : "good"}>${code || "answered"}${milliseconds ? ` in ${formatSeconds(milliseconds / 1000)}` : ""}<//>
+      </li>`,
+    )}
+  </ol>`;
 }
 
 /**
@@ -90,6 +103,9 @@ function facts(job) {
     ["Engine", job.engine ? (ENGINE[job.engine] ?? job.engine) : null],
     ["Connection", job.connection ?? null],
     ["Model", job.model ?? null],
+    ["Route", job.route ?? null],
+    ["Cost", job.cost && job.cost.basis !== "unknown" ? formatUsd(job.cost.usd, true) : null],
+    ["May have cost", job.uncertain_usd ? formatUsd(job.uncertain_usd, true) : null],
     ["Attempts", job.attempts || null],
     ["Size", job.images[0]?.width ? `${job.images[0].width} × ${job.images[0].height}` : null],
     ["Seed", seeds.length ? seeds.join(", ") : null],

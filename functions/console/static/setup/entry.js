@@ -1,6 +1,6 @@
 /** The input of one field, by its kind. */
 
-import { Field, Switch } from "../controls.js";
+import { Description, Field, Switch } from "../controls.js";
 import { html } from "../html.js";
 import { labelOf, shown } from "./fields.js";
 
@@ -23,7 +23,7 @@ export function errorOf(problem, name) {
 export function Entry({ field, value, text, error, onText }) {
   const current = text ?? shown(field, value);
   const label = labelOf(field.name);
-  const hint = html`${field.description} <code class="field-name">${field.name}</code>`;
+  const hint = html`<${Description} text=${field.description} /> <code class="field-name">${field.name}</code>`;
   const type = (/** @type {any} */ event) => onText(event.target.value);
   if (field.kind === "boolean") {
     return html`<div class="field wide">

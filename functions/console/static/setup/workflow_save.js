@@ -1,5 +1,6 @@
 /** Saves a workflow with its node map, then makes a test image with it. */
 
+import { IMAGES } from "../api.js";
 import { ErrorNote, Field } from "../controls.js";
 import { html, useState } from "../html.js";
 import { JobCard } from "../job_card.js";
@@ -93,7 +94,7 @@ export function WorkflowSave({ workflow, nodes, server, account }) {
       ${state.warnings?.map((text) => html`<p class="note warn" key=${text}><span class="quoted">${text}</span></p>`)}
       <div class="row"><button class="button primary" type="submit" disabled=${state.busy || (purpose === "named" && !name.trim())}>${state.busy ? "Saving …" : state.exists ? "Replace it" : "Save the workflow"}</button></div>
     </form>
-    ${state.saved === "generation" && html`<${TestImage} server=${server} usual=${account.generation} />`}
+    ${state.saved && state.saved !== "edit" && html`<${TestImage} name=${state.saved === "named" ? name.trim() : "default"} server=${server || "comfyui"} usual=${account.generation} />`}
     ${state.saved === "edit" && html`<p>Try it on an image: <a href="#/edit">go to Edit</a>.</p>`}
     ${state.saved === "named" && html`<p>Give it to a target of a <a href="#/setup/routes">route</a>, which callers then use as a model.</p>`}
   </section>`;
@@ -114,18 +115,20 @@ function fieldsOf(purpose, workflow, nodes, use) {
   return { [`${prefix}_WORKFLOW`]: workflow, [`${prefix}_WORKFLOW_NODES`]: nodes, ...(use ? engine : {}) };
 }
 
-/** @param {{server: string, usual: import("../session.js").Operation}} props */
-function TestImage({ server, usual }) {
+/** @param {{name: string, server: string, usual: import("../session.js").Operation}} props */
+function TestImage({ name, server, usual }) {
   const [prompt, setPrompt] = useState("a lighthouse in a storm");
   const [tried, setTried] = useState("");
   const entry = useStore(entries).find(({ key }) => key === tried);
   const make = (/** @type {Event} */ event) => {
     event.preventDefault();
-    const ratio = ratioOf(usual.size, usual.size) ?? 1;
-    setTried(submit("generation", { prompt, model: "comfyui/", response_format: "url" }, { ratio }));
+    const path = `${IMAGES}/workflows/${encodeURIComponent(name)}/try`;
+    setTried(
+      submit("generation", { prompt, connection: server }, { ratio: ratioOf(usual.size, usual.size) ?? 1, path }),
+    );
   };
   return html`<form class="stack" onSubmit=${make}>
-      <${Field} label="Prompt of a test image" hint=${server && server !== "comfyui" ? "It is made by the connection comfyui." : undefined}>
+      <${Field} label="Prompt of a test image" hint=${`The connection ${server} makes it.`}>
         ${(/** @type {any} */ ids) => html`<input ...${ids} required value=${prompt} onInput=${(/** @type {any} */ event) => setPrompt(event.target.value)} />`}
       <//>
       <div class="row"><button class="button" type="submit">Make a test image</button></div>

@@ -1,12 +1,13 @@
 /** Tokens: who may use the gateway, and what for. */
 
-import { get, IMAGES, request } from "./api.js";
-import { Confirm, Empty, ErrorNote, Loading } from "./controls.js";
-import { ENGINE, formatAgo, formatDay, formatMoment } from "./format.js";
-import { html, useEffect, useState } from "./html.js";
-import { Icon } from "./icons.js";
+import { get, IMAGES, request } from "../api.js";
+import { Confirm, Empty, ErrorNote, Loading } from "../controls.js";
+import { ENGINE, formatAgo, formatDay, formatMoment } from "../format.js";
+import { html, useEffect, useState } from "../html.js";
+import { Icon } from "../icons.js";
+import { notify } from "../notices.js";
+import { LimitDialog, limitWords } from "./limits.js";
 import { NewToken } from "./new_token.js";
-import { notify } from "./notices.js";
 
 /**
  * @typedef {object} Token
@@ -18,14 +19,21 @@ import { notify } from "./notices.js";
  * @property {string | null} last_used_at
  * @property {string[] | null} engines
  * @property {string[] | null} models
+ * @property {string[] | null} [connections]
+ * @property {string[] | null} [routes]
+ * @property {{usd: string, period: string} | null} [budget]
+ * @property {string | null} [remaining_usd]
+ * @property {number | null} [requests_per_minute]
+ * @property {number | null} [max_jobs]
  */
 
-/** @param {{account: import("./session.js").Account}} props */
+/** @param {{account: import("../session.js").Account}} props */
 export function Tokens({ account }) {
   const [tokens, setTokens] = useState(/** @type {Token[] | null} */ (null));
   const [cursor, setCursor] = useState(/** @type {string | null} */ (null));
   const [problem, setProblem] = useState(/** @type {any} */ (null));
   const [making, setMaking] = useState(false);
+  const [limited, setLimited] = useState(/** @type {Token | null} */ (null));
   const [revoking, setRevoking] = useState(/** @type {Token | null} */ (null));
 
   const read = (/** @type {string | null} */ from) => {
@@ -44,6 +52,12 @@ export function Tokens({ account }) {
     notify(`${name} is revoked. It stops working within a minute.`);
   };
 
+  const onLimited = (/** @type {Token} */ changed) => {
+    setTokens((now) => now?.map((token) => (token.id === changed.id ? changed : token)) ?? null);
+    setLimited(null);
+    notify(`${changed.name} has its limits.`);
+  };
+
   return html`<header class="page-head">
       <div>
         <h1>Tokens</h1>
@@ -58,10 +72,10 @@ export function Tokens({ account }) {
       tokens?.length
         ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Tokens">
       <table class="table">
-        <thead><tr><th>Name</th><th>Role</th><th>May use</th><th>Last used</th><th>Expires</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+        <thead><tr><th>Name</th><th>Role</th><th>May use</th><th>Limits</th><th>Last used</th><th>Expires</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
         <tbody>${tokens.map(
           (token) => html`<${Row} key=${token.id} token=${token} own=${`token:${token.id}` === account.owner}
-          onRevoke=${() => setRevoking(token)} />`,
+          onLimit=${() => setLimited(token)} onRevoke=${() => setRevoking(token)} />`,
         )}</tbody>
       </table>
     </div>`
@@ -69,6 +83,7 @@ export function Tokens({ account }) {
     }
     ${cursor && html`<button class="button" type="button" onClick=${() => read(cursor)}>Show more</button>`}
     ${making && html`<${NewToken} onClose=${() => setMaking(false)} onMade=${(/** @type {Token} */ made) => setTokens([made, ...(tokens ?? [])])} />`}
+    ${limited && html`<${LimitDialog} token=${limited} onClose=${() => setLimited(null)} onSaved=${onLimited} />`}
     ${
       revoking &&
       html`<${Confirm} title="Revoke this token" action=${`Revoke ${revoking.name}`} onConfirm=${revoke} onClose=${() => setRevoking(null)}>
@@ -77,23 +92,29 @@ export function Tokens({ account }) {
     }`;
 }
 
-/** @param {{token: Token, own: boolean, onRevoke: () => void}} props */
-function Row({ token, own, onRevoke }) {
+/** @param {{token: Token, own: boolean, onLimit: () => void, onRevoke: () => void}} props */
+function Row({ token, own, onLimit, onRevoke }) {
   const expired = token.expires_at !== null && Date.parse(token.expires_at) < Date.now();
   return html`<tr>
     <td><span class="token-name">${token.name}</span>${own && html`<span class="role">yours</span>`}
       <span class="quiet small block">since ${formatDay(token.created_at)}</span></td>
     <td>${token.role}</td>
     <td>${limits(token)}</td>
+    <td class="figures">${limitWords(token).map((words) => html`<span class="block" key=${words}>${words}</span>`)}${limitWords(token).length ? null : "None"}</td>
     <td title=${token.last_used_at ? formatMoment(token.last_used_at) : undefined}>${token.last_used_at ? formatAgo(token.last_used_at) : "Never"}</td>
     <td>${!token.expires_at ? "Never" : expired ? "Expired" : formatMoment(token.expires_at)}</td>
-    <td class="end"><button class="button small" type="button" aria-label=${`Revoke ${token.name}`} onClick=${onRevoke}>Revoke</button></td>
+    <td class="end row-actions"><button class="button small" type="button" aria-label=${`Limit ${token.name}`} onClick=${onLimit}>Limit</button><button class="button small" type="button" aria-label=${`Revoke ${token.name}`} onClick=${onRevoke}>Revoke</button></td>
   </tr>`;
 }
 
 /** @param {Token} token */
-function limits({ engines, models }) {
-  if (!engines && !models) return "Everything";
-  const names = [...(engines ?? []).map((name) => ENGINE[name] ?? name), ...(models ?? [])];
+function limits({ engines, models, connections, routes }) {
+  const names = [
+    ...(engines ?? []).map((name) => ENGINE[name] ?? name),
+    ...(connections ?? []),
+    ...(routes ?? []),
+    ...(models ?? []),
+  ];
+  if (!names.length) return "Everything";
   return names.map((name) => html`<span class="tag-chip" key=${name}>${name}</span>`);
 }

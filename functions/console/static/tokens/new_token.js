@@ -1,11 +1,12 @@
 /** The dialog that makes a token, and shows its secret once. */
 
-import { IMAGES, post } from "./api.js";
-import { Dialog, ErrorNote, Field } from "./controls.js";
-import { ENGINE } from "./format.js";
-import { html, useState } from "./html.js";
-import { Icon } from "./icons.js";
-import { copy } from "./notices.js";
+import { get, IMAGES, post } from "../api.js";
+import { Dialog, ErrorNote, Field } from "../controls.js";
+import { ENGINE } from "../format.js";
+import { html, useEffect, useState } from "../html.js";
+import { Icon } from "../icons.js";
+import { copy } from "../notices.js";
+import { LimitInputs, limitsOf, NO_LIMITS } from "./limits.js";
 
 const LIVES = [
   { value: "", label: "Never" },
@@ -15,7 +16,7 @@ const LIVES = [
   { value: "365", label: "In a year" },
 ];
 
-/** @param {{onClose: () => void, onMade: (token: import("./tokens.js").Token) => void}} props */
+/** @param {{onClose: () => void, onMade: (token: import("./page.js").Token) => void}} props */
 export function NewToken({ onClose, onMade }) {
   const [form, setForm] = useState({
     name: "",
@@ -23,21 +24,34 @@ export function NewToken({ onClose, onMade }) {
     days: "",
     engines: /** @type {string[]} */ ([]),
     models: "",
+    connections: /** @type {string[]} */ ([]),
+    routes: /** @type {string[]} */ ([]),
+  });
+  const [limits, setLimits] = useState(NO_LIMITS);
+  const [known, setKnown] = useState({
+    connections: /** @type {string[]} */ ([]),
+    routes: /** @type {string[]} */ ([]),
   });
   const [state, setState] = useState(/** @type {{busy?: boolean, problem?: any, secret?: string}} */ ({}));
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) =>
     setForm({ ...form, [name]: event.target.value });
-  const toggle = (/** @type {string} */ engine) => {
-    const engines = form.engines.includes(engine)
-      ? form.engines.filter((name) => name !== engine)
-      : [...form.engines, engine];
-    setForm({ ...form, engines });
-  };
+  const toggle = (/** @type {"engines" | "connections" | "routes"} */ list, /** @type {string} */ item) =>
+    setForm({
+      ...form,
+      [list]: form[list].includes(item) ? form[list].filter((name) => name !== item) : [...form[list], item],
+    });
+  useEffect(() => {
+    const names = (/** @type {{name: string}[]} */ items) => items.map(({ name }) => name);
+    Promise.all([get(`${IMAGES}/connections`), get(`${IMAGES}/routes`)]).then(
+      ([{ connections }, { routes }]) => setKnown({ connections: names(connections), routes: names(routes) }),
+      (problem) => setState({ problem }),
+    );
+  }, []);
 
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    post(`${IMAGES}/tokens`, bodyOf(form)).then(
+    post(`${IMAGES}/tokens`, { ...bodyOf(form), ...limitsOf(limits) }).then(
       ({ token: secret, ...made }) => {
         setState({ secret });
         onMade(made);
@@ -64,18 +78,24 @@ export function NewToken({ onClose, onMade }) {
           </select>`}
         <//>
       </div>
-      <fieldset class="choices">
-        <legend>Engines</legend>
-        <p class="hint">None chosen: all of them.</p>
-        ${Object.entries(ENGINE).map(
-          ([name, label]) => html`<label class="choice" key=${name}>
-          <input type="checkbox" checked=${form.engines.includes(name)} onChange=${() => toggle(name)} /><span>${label}</span>
-        </label>`,
-        )}
-      </fieldset>
+      <${Names} legend="Engines" hint="None chosen: all of them." names=${Object.entries(ENGINE)} chosen=${form.engines}
+        onToggle=${(/** @type {string} */ name) => toggle("engines", name)} />
+      ${
+        known.routes.length > 0 &&
+        html`<${Names} legend="Routes" hint="With all their servers. If only routes are chosen, nothing else may be used."
+          names=${known.routes.map((name) => [name, name])} chosen=${form.routes} onToggle=${(/** @type {string} */ name) => toggle("routes", name)} />`
+      }
+      <details>
+        <summary>Connections, models and limits</summary>
+        <div class="stack">
+          <${Names} legend="Connections" hint="None chosen: all of them." names=${known.connections.map((name) => [name, name])}
+            chosen=${form.connections} onToggle=${(/** @type {string} */ name) => toggle("connections", name)} />
       <${Field} label="Models" hint="One on a line, by their engines’ names. Empty: all of them.">
         ${(/** @type {any} */ ids) => html`<textarea ...${ids} rows="2" value=${form.models} onInput=${set("models")} spellcheck=${false}></textarea>`}
       <//>
+          <${LimitInputs} texts=${limits} onChange=${setLimits} />
+        </div>
+      </details>
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>
@@ -85,20 +105,32 @@ export function NewToken({ onClose, onMade }) {
   <//>`;
 }
 
-/** @param {{name: string, role: string, days: string, engines: string[], models: string}} form */
-function bodyOf({ name, role, days, engines, models }) {
+/**
+ * @param {{name: string, role: string, days: string, engines: string[], models: string, connections: string[], routes: string[]}} form
+ */
+function bodyOf({ name, role, days, models, ...chosen }) {
   const listed = models
     .split("\n")
     .map((line) => line.trim())
     .filter(Boolean);
   const expiry = days ? { expires_at: new Date(Date.now() + Number(days) * 86_400_000).toISOString() } : {};
-  return {
-    name,
-    role,
-    ...expiry,
-    ...(engines.length ? { engines } : {}),
-    ...(listed.length ? { models: listed } : {}),
-  };
+  const limited = Object.entries({ ...chosen, models: listed }).filter(([, names]) => names.length);
+  return { name, role, ...expiry, ...Object.fromEntries(limited) };
+}
+
+/**
+ * @param {{legend: string, hint: string, names: [string, string][], chosen: string[], onToggle: (name: string) => void}} props
+ */
+function Names({ legend, hint, names, chosen, onToggle }) {
+  return html`<fieldset class="choices">
+    <legend>${legend}</legend>
+    <p class="hint">${hint}</p>
+    ${names.map(
+      ([name, label]) => html`<label class="choice" key=${name}>
+        <input type="checkbox" checked=${chosen.includes(name)} onChange=${() => onToggle(name)} /><span>${label}</span>
+      </label>`,
+    )}
+  </fieldset>`;
 }
 
 /** @param {{name: string, secret: string, onClose: () => void}} props */
