@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -13,6 +14,10 @@ from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+_PLAYWRIGHT = ThreadPoolExecutor(max_workers=1, thread_name_prefix="playwright")
+"""A thread of its own: Playwright has an event loop running in it from the first flow to the end, and other tests of
+this process start loops in theirs."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,16 +43,25 @@ def running_gateway() -> Iterator[Gateway]:
             process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
-@pytest.fixture(scope="module")
-def window() -> Iterator[BrowserContext]:
-    """A window of Debian's Chromium, whose cache a module's flows share. What a session stores is each tab's own.
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Run a flow in the thread of Playwright."""
+    names = pyfuncitem._fixtureinfo.argnames
+    _PLAYWRIGHT.submit(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names}).result()
+    return True
 
-    It is closed before other tests of the process, because Playwright's event loop would be in the way of theirs.
-    """
-    with sync_playwright() as playwright:
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[BrowserContext]:
+    """A window of Debian's Chromium, whose cache all flows share. What a session stores is each tab's own."""
+    playwright = _PLAYWRIGHT.submit(sync_playwright().start).result()
+
+    def opened() -> BrowserContext:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", locale="en-US")
-        browser.close()
+        return browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce", locale="en-US")
+
+    yield _PLAYWRIGHT.submit(opened).result()
+    _PLAYWRIGHT.submit(playwright.stop).result()
 
 
 @pytest.fixture
@@ -64,7 +78,7 @@ def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
 @pytest.fixture
 def console(window: BrowserContext, gateway: Gateway) -> Iterator[Console]:
     """A console in a tab of its own. In the end, nothing unexpected may have gone wrong in it."""
-    console = Console(window.new_page(), gateway)
+    console = _PLAYWRIGHT.submit(lambda: Console(window.new_page(), gateway)).result()
     yield console
-    console.page.close()
+    _PLAYWRIGHT.submit(console.page.close).result()
     assert console.unexpected() == []

@@ -21,7 +21,8 @@ from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, 
 FOLDER = ROOT / "docs/console"
 SCREENS = {"desktop": (1280, 800), "phone": (390, 780)}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-QUALITY = 55
+LARGEST = (1000, 780)
+QUALITY = 50
 """Of the WebP files. All of them together have a few hundred kilobytes."""
 # The system's own font differs between computers. Debian's package fonts-inter has this one.
 FONT = "document.documentElement.style.setProperty('--font', 'Inter, system-ui, sans-serif')"
@@ -58,6 +59,9 @@ def _fill(gateway: Gateway) -> None:
     connection = {"engine": "openai", "base_url": f"{openai}/v1", "key": "sandbox-key", "max_concurrent": 4}
     gateway.request("PUT", "connections/azure-eu", json=connection)
     gateway.request("PUT", "connections/gpu-2", json={"engine": "comfyui", "base_url": gateway.engines["comfyui"]})
+    prices = [{"model": "gpt-image-2", "usd_per_image": "0.042"}]
+    gateway.request("PUT", "prices", json={"prices": prices})
+    gateway.request("PUT", "limits", json={"budget": {"usd": "2.00", "period": "month"}})
     targets = [{"connection": "azure-eu", "model": "gpt-image-2"}, {"connection": "gpu-2", "steps": 30}]
     gateway.request("PUT", "routes/poster", json={"description": "Large, slow, dear", "targets": targets})
     gateway.request("PUT", "routes/draft", json={"description": "Small and quick", "targets": targets[::-1]})
@@ -75,6 +79,7 @@ def take(page: Page, name: str, screen: str, scheme: str) -> None:
     expect(page.locator(".loading")).to_have_count(0)
     page.wait_for_timeout(150)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
     picture.save(FOLDER / f"{name}-{screen}-{scheme}.webp", quality=QUALITY, method=6)
 
 

@@ -62,7 +62,7 @@ def test_an_administrator_sees_everybodys_jobs_without_their_prompts(console: Co
     """The image is there, and the sheet says who may see the request."""
     made(console, "a private matter", TOKENS["user"])
     console.open("gallery")
-    console.page.get_by_role("switch", name="Of everybody").check()
+    console.page.get_by_role("switch", name="All owners").check()
 
     console.page.get_by_role("list", name="Jobs").get_by_role("link").first.click()
 

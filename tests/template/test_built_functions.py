@@ -25,7 +25,7 @@ from sandbox.engines.painter import paint
 from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
 from sandbox.lambda_environment import Environment
-from sandbox.template import Template
+from sandbox.template import ROOT, Template
 from tests.template.build_artifact import FUNCTIONS, Artifact
 
 pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
@@ -105,6 +105,16 @@ async def test_a_built_function_requires_a_token(deployed: Deployed, name: str) 
     responses = [await call(route.method, route.path) for route in function.routes if "/api/" in route.path]
 
     assert [(status, body["code"]) for status, body in responses] == [(401, "unauthorized")] * len(responses)
+
+
+def test_the_built_console_function_has_its_files(artifact: Artifact) -> None:
+    """The page, its modules and its styles are in the function's package, and nothing that only developers need."""
+    built, source = (folder / "functions/console/static" for folder in (artifact.folder / "ConsoleFunction", ROOT))
+
+    files = {path.relative_to(built).as_posix() for path in built.rglob("*") if path.is_file()}
+    assert files == {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    assert {"index.html", "main.js", "style.css", "vendor/preact.mjs"} <= files
+    assert not list((artifact.folder / "ConsoleFunction").rglob("node_modules"))
 
 
 @pytest.mark.anyio

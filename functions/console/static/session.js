@@ -50,7 +50,10 @@ export async function refreshAccount() {
   account.set(await get(`${IMAGES}/account`));
 }
 
+/** Forget the token, and with it everything that the page has in memory. */
 export function signOut() {
   endedBecause.set("");
   token.set("");
+  history.replaceState(null, "", location.pathname);
+  location.reload();
 }

@@ -5,7 +5,7 @@
  * have only ten at a time. What is loaded here stays in the browser's cache, from which the imports then take it.
  */
 
-const AT_ONCE = 4;
+const AT_ONCE = 6;
 const TRIES = 4;
 
 /** @param {URL} url */

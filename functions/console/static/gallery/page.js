@@ -45,7 +45,7 @@ export function Gallery({ account, parts }) {
         <${Chip} label="Age" value=${filters.days} on=${filters.days} options=${AGES} onChange=${(/** @type {string} */ days) => set({ days })} />
         ${
           account.role === "admin" &&
-          html`<${Switch} label="Of everybody" checked=${filters.everyone}
+          html`<${Switch} label="All owners" checked=${filters.everyone}
           onChange=${(/** @type {boolean} */ everyone) => set({ everyone })} />`
         }
         ${filtered && html`<button class="button quiet" type="button" onClick=${() => chosen.set({ ...NO_FILTERS, everyone: filters.everyone })}>Clear</button>`}
