@@ -30,7 +30,7 @@ class MiniStack:
     removed at the end. Its processes are in a group of their own, which is killed at the end.
 
     Args:
-        log: the file for its output.
+        log: the file for its output; the folder of temporary files is beside it.
 
     Attributes:
         url: its address.
@@ -39,7 +39,8 @@ class MiniStack:
     """
 
     def __init__(self, log: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="image-gateway-ministack-"))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="ministack-", dir=log.parent.resolve()))
         self._decisions = self.folder / "decisions"
         self._decisions.touch()
         self._log = log
@@ -62,6 +63,8 @@ class MiniStack:
         # Nothing of this process's environment: functions see MiniStack's variables.
         variables = {
             "AUTH": "true",
+            # As in the sandbox: calls to AWS may take longer than in a deployment, because the computer may be busy.
+            "AWS_TIME_LIMIT_FACTOR": "20",
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self._port),
             "HOME": str(self.folder),
@@ -74,7 +77,6 @@ class MiniStack:
             "SFTP_ENABLED": "0",
             "TMPDIR": str(self.folder),
         }
-        self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [PYTHON, ROOT / "tests/deployment/environment/ministack_server.py", self._decisions]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program

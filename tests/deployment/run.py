@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,10 +52,12 @@ class Run:
 
     async def run(self) -> bool:
         """Do everything, and report it on stdout; return whether everything passed."""
-        OUTPUT.mkdir(parents=True, exist_ok=True)
+        # A run that was killed could not remove its files.
+        shutil.rmtree(OUTPUT, ignore_errors=True)
+        OUTPUT.mkdir(parents=True)
         log = OUTPUT / "commands.log"
         log.write_text("")
-        with tempfile.TemporaryDirectory() as folder, MiniStack(OUTPUT / "ministack.log") as emulator:
+        with tempfile.TemporaryDirectory(dir=OUTPUT) as folder, MiniStack(OUTPUT / "ministack.log") as emulator:
             os.environ.update(emulator.variables)
             # Whatever a command leaves behind when it is killed is removed with the emulator's folder.
             stack = Stack(STACK, {**emulator.variables, "TMPDIR": str(emulator.folder)}, log)
