@@ -44,8 +44,10 @@ def running_gateway() -> Iterator[Gateway]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
-    """Run a flow in the thread of Playwright."""
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a flow in the thread of Playwright; fixtures that use the page must do so there too."""
+    if pyfuncitem.path.parent.name != "browser":
+        return None
     names = pyfuncitem._fixtureinfo.argnames
     _PLAYWRIGHT.submit(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names}).result()
     return True

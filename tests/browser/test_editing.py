@@ -4,7 +4,6 @@ import base64
 import io
 import re
 
-import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, expect
 
@@ -35,16 +34,16 @@ def send(console: Console, prompt: str) -> None:
     console.page.get_by_role("button", name="Edit", exact=False).last.click()
 
 
-@pytest.fixture
-def editing(console: Console) -> Console:
-    """The page of edits; AUTOMATIC1111 edits, whose record has the images that it gets."""
+def opened(console: Console) -> Console:
+    """Open the page of edits; AUTOMATIC1111 edits, whose record has the images that it gets."""
     console.gateway.configure(IMAGE_EDIT_ENGINE="automatic1111", IMAGE_EDIT_MODEL="")
     console.open("edit", role="user")
     return console
 
 
-def test_the_pixels_of_a_painted_mask_reach_the_engine(editing: Console) -> None:
+def test_the_pixels_of_a_painted_mask_reach_the_engine(console: Console) -> None:
     """What was painted is white in the engine's mask, what was erased or left out is black."""
+    editing = opened(console)
     page = editing.page
     choose(editing, photo(400, 300))
     box = page.locator("canvas.mask").bounding_box()
@@ -71,8 +70,9 @@ def test_the_pixels_of_a_painted_mask_reach_the_engine(editing: Console) -> None
     assert painted == {(100, 90): 255, (300, 90): 255, (200, 90): 0, (200, 210): 0, (10, 10): 0}
 
 
-def test_a_mask_is_painted_with_the_keyboard(editing: Console) -> None:
+def test_a_mask_is_painted_with_the_keyboard(console: Console) -> None:
     """Keys choose the tool, move the brush and paint; another takes the stroke back."""
+    editing = opened(console)
     page = editing.page
     choose(editing, photo(400, 300))
     undo = page.get_by_role("button", name="Undo")
@@ -97,8 +97,9 @@ def test_a_mask_is_painted_with_the_keyboard(editing: Console) -> None:
     assert left_out == 0
 
 
-def test_a_large_photo_is_scaled_down_and_that_is_said(editing: Console) -> None:
+def test_a_large_photo_is_scaled_down_and_that_is_said(console: Console) -> None:
     """A photo that is too large for the API is reduced in the browser; the engine gets the smaller one."""
+    editing = opened(console)
     large = photo(5000, 300, "BMP")
     assert len(large["buffer"]) > 4_000_000
     choose(editing, large)
@@ -111,8 +112,9 @@ def test_a_large_photo_is_scaled_down_and_that_is_said(editing: Console) -> None
     assert decoded(asked["json"]["init_images"][0]).width < 5000
 
 
-def test_the_result_is_compared_with_the_original_by_keyboard(editing: Console) -> None:
+def test_the_result_is_compared_with_the_original_by_keyboard(console: Console) -> None:
     """A slider shows more of the original or of the result; arrow keys move it."""
+    editing = opened(console)
     page = editing.page
     choose(editing, photo(400, 300))
     send(editing, "a red hat")
@@ -128,16 +130,18 @@ def test_the_result_is_compared_with_the_original_by_keyboard(editing: Console) 
     expect(slider).to_have_attribute("aria-valuetext", "48 % original")
 
 
-def test_a_file_that_is_no_image_is_refused_in_words(editing: Console) -> None:
+def test_a_file_that_is_no_image_is_refused_in_words(console: Console) -> None:
     """The page says which file and what to choose instead, and has no input."""
+    editing = opened(console)
     choose(editing, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"})
 
     expect(editing.page.get_by_role("alert")).to_contain_text("notes.txt is not an image")
     expect(editing.page.get_by_text("Choose an image first")).to_be_visible()
 
 
-def test_a_stored_image_is_an_input_by_its_id(editing: Console) -> None:
+def test_a_stored_image_is_an_input_by_its_id(console: Console) -> None:
     """An image that was made here is used without being sent again; the job's request has no file."""
+    editing = opened(console)
     editing.page.get_by_role("link", name="Create").click()
     card = editing.create("a plain wall")
     expect(card.locator("img")).to_be_visible()
