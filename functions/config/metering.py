@@ -20,7 +20,6 @@ from image_gateway.config.versioned import VersionedConfig
 from image_gateway.container import Gateway
 from image_gateway.errors import Busy, InvalidRequest, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.jobs.pricing import DEPLOYMENT
-from image_gateway.metering.limit_store import LimitStore
 from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
 from image_gateway.metering.usage_report import grouped, to_csv
 from image_gateway.models.limits import DeploymentLimits, DeploymentLimitsForm, Limits
@@ -77,7 +76,7 @@ async def put_limits(
 
     Changed limits hold at once, the first ones as soon as all functions have read the configuration again.
     """
-    store = LimitStore(gateway.aws, gateway.settings)
+    store = gateway.limits
     limits = Limits().after(form)
     before = (await gateway.configs.read()).catalogue.metering()
     if before.limited or not limits.is_empty:
@@ -99,7 +98,7 @@ async def put_limits(
 async def _deployment_limits(gateway: Gateway, current: VersionedConfig) -> DeploymentLimits:
     metering = current.catalogue.metering()
     scopes = [*metering.limited_events, *([DEPLOYMENT] if metering.limited else [])]
-    states = await LimitStore(gateway.aws, gateway.settings).states(scopes)
+    states = await gateway.limits.states(scopes)
     whole = states.pop(DEPLOYMENT, None)
     return DeploymentLimits(
         **(dict(whole) if whole else {}),

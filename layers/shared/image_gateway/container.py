@@ -26,7 +26,6 @@ from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
-from image_gateway.metering.limit_store import LimitStore
 from image_gateway.metering.usage import UsageTable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from image_gateway.images.library import ImageLibrary
     from image_gateway.jobs.backlog import Backlog
     from image_gateway.jobs.input_loading import JobInputs
+    from image_gateway.metering.limit_store import LimitStore
     from image_gateway.net.public_fetch import PublicFetcher
     from image_gateway.routing.cooldown import Cooldowns
     from image_gateway.slots.store import SlotStore
@@ -112,6 +112,13 @@ class Gateway:
     def tokens(self) -> TokenAuthenticator:
         """Authenticates tokens."""
         return TokenAuthenticator(self.aws, self.settings)
+
+    @cached_property
+    def limits(self) -> "LimitStore":
+        """Limits of tokens and of the deployment."""
+        from image_gateway.metering.limit_store import LimitStore
+
+        return LimitStore(self.aws, self.settings)
 
     @cached_property
     def token_registry(self) -> "TokenRegistry":
@@ -272,7 +279,7 @@ class Gateway:
     @cached_property
     def announcements(self) -> Announcements:
         """Announces the ends of jobs."""
-        budgets = BudgetEvents(LimitStore(self.aws, self.settings), self.events)
+        budgets = BudgetEvents(lambda: self.limits, self.events)
         usage = UsageTable(self.aws, self.settings) if self.settings.usage_table else None
         return Announcements(self.jobs, self.events, Settlement(self.jobs, usage, budgets))
 

@@ -107,9 +107,10 @@ def test_a_size_is_named_by_pixels_and_by_class(width: int, height: int, names: 
     assert size_names(width, height) == names
 
 
-def test_every_row_of_the_table_can_be_found() -> None:
+def test_every_row_of_the_table_is_valid_and_can_be_found() -> None:
     """No row hides another."""
     for provider, row in built_in_rows():
+        assert PriceRow.model_validate(row.model_dump(mode="json", exclude_none=True)) == row
         found = find_price(
             (),
             connection="c",

@@ -1,12 +1,15 @@
 """Events about budgets: one when 80 percent of a budget are used and one at 100 percent, once in each period."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.events import JobEvents
-from image_gateway.metering.limit_store import LimitStore
 from image_gateway.models.money import format_usd
+
+if TYPE_CHECKING:
+    from image_gateway.metering.limit_store import LimitStore
 
 logger = logging.getLogger(__name__)
 
@@ -15,11 +18,11 @@ class BudgetEvents:
     """Publishes `Image Budget Used`.
 
     Args:
-        limits: the limits of all scopes.
+        limits: returns the limits of all scopes. Most processes have no job with limits, and never need them.
         events: publishes events.
     """
 
-    def __init__(self, limits: LimitStore, events: JobEvents) -> None:
+    def __init__(self, limits: "Callable[[], LimitStore]", events: JobEvents) -> None:
         self._limits = limits
         self._events = events
 
@@ -30,10 +33,11 @@ class BudgetEvents:
         """
         if not self._events.enabled:
             return
+        limits = self._limits()
         for scope in scopes:
             try:
-                percent = await self._limits.newly_used_percent(scope)
-                state = await self._limits.state(scope) if percent else None
+                percent = await limits.newly_used_percent(scope)
+                state = await limits.state(scope) if percent else None
             except StorageUnavailable:
                 logger.exception("the use of a budget is not known", extra={"scope": scope})
                 continue

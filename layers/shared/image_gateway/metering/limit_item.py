@@ -6,11 +6,9 @@ millionths of a dollar. A limit that does not exist is a number that is never re
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from image_gateway.metering.periods import TOTAL, minute_of, period_name
-from image_gateway.models.limits import Budget, Limits, LimitState, Period
-from image_gateway.models.money import from_micros, to_micros
+from image_gateway.metering.periods import minute_of, period_name
 
 UNLIMITED: Final = 10**15
 """More than any budget, in millionths, and than any count."""
@@ -61,23 +59,6 @@ class LimitItem:
         values: dict[str, Any] = {name: int(item[name]["N"]) for name in numbers}
         return cls(kind=item["kind"]["S"], period=item["period"]["S"], **values)
 
-    @classmethod
-    def new(cls, limits: Limits, moment: float) -> "LimitItem":
-        """Return the limits of a scope that has used nothing of them."""
-        kind = limits.budget.period if limits.budget else TOTAL
-        limit = to_micros(limits.budget.usd) if limits.budget else UNLIMITED
-        return cls(
-            kind=kind,
-            limit=limit,
-            period=period_name(kind, moment),
-            remaining=limit,
-            max_open=limits.max_jobs or UNLIMITED,
-            open=0,
-            rate=limits.requests_per_minute or UNLIMITED,
-            minute=0,
-            hits=0,
-        )
-
     def to_item(self) -> dict[str, Any]:
         """Return the attributes as DynamoDB's JSON."""
         return to_values(self._fields())
@@ -95,19 +76,6 @@ class LimitItem:
                 "hits": 0 if minute > self.minute else self.hits,
                 "notified": 0 if renewed else self.notified,
             }
-        )
-
-    def to_state(self, moment: float) -> LimitState:
-        """Return what callers see of it."""
-        now = self.at(moment)
-        has_budget = self.limit < UNLIMITED
-        budget = Budget(usd=from_micros(self.limit), period=cast("Period", self.kind)) if has_budget else None
-        return LimitState(
-            budget=budget,
-            requests_per_minute=self.rate if self.rate < UNLIMITED else None,
-            max_jobs=self.max_open if self.max_open < UNLIMITED else None,
-            remaining_usd=from_micros(max(0, now.remaining)) if has_budget else None,
-            open_jobs=self.open,
         )
 
     def _fields(self) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from image_gateway.aws import Aws, ConditionFailed, Table
 from image_gateway.errors import Busy
 from image_gateway.metering.limit_item import UNLIMITED, LimitItem, limits_key, to_values
-from image_gateway.models.limits import Limits, LimitState
+from image_gateway.metering.periods import TOTAL, period_name
+from image_gateway.models.limits import Budget, Limits, LimitState, Period
+from image_gateway.models.money import from_micros, to_micros
 from image_gateway.settings import Settings
 
 _NOT_READ = "The limits cannot be read"
@@ -47,7 +49,7 @@ class LimitStore:
     async def _replace(self, scope: str, stored: LimitItem | None, limits: Limits) -> bool:
         """Change the limits of a scope; return False if another write came between."""
         now = self._now()
-        new = LimitItem.new(limits, now)
+        new = _new(limits, now)
         if stored is None:
             put = {"Item": {**limits_key(scope), **new.to_item()}, "ConditionExpression": "attribute_not_exists(pk)"}
             return await self._write("PutItem", **put)
@@ -86,7 +88,7 @@ class LimitStore:
 
     def new_item(self, scope: str, limits: Limits) -> dict[str, Any]:
         """Return the item of a scope that has used nothing of its limits, to be stored with others."""
-        return {**limits_key(scope), **LimitItem.new(limits, self._now()).to_item()}
+        return {**limits_key(scope), **_new(limits, self._now()).to_item()}
 
     async def states(self, scopes: Sequence[str]) -> dict[str, LimitState]:
         """Return the limits of several scopes, as `state` does; those without any are left out.
@@ -95,7 +97,7 @@ class LimitStore:
             StorageUnavailable: the table does not respond.
         """
         items = await self._table.get_many([limits_key(scope) for scope in scopes], _NOT_READ)
-        return {item["pk"]["S"].partition("#")[2]: LimitItem.parse(item).to_state(self._now()) for item in items}
+        return {item["pk"]["S"].partition("#")[2]: _state(LimitItem.parse(item), self._now()) for item in items}
 
     async def remove(self, scope: str) -> None:
         """Remove the limits of a scope. Jobs that are open are settled without them.
@@ -112,7 +114,7 @@ class LimitStore:
             StorageUnavailable: the table does not respond.
         """
         item = await self._table.get(limits_key(scope), _NOT_READ)
-        return LimitItem.parse(item).to_state(self._now()) if item else None
+        return _state(LimitItem.parse(item), self._now()) if item else None
 
     async def newly_used_percent(self, scope: str) -> int | None:
         """Return 80 or 100 if that part of the budget has been used, and nobody has been told so in this period.
@@ -140,3 +142,34 @@ class LimitStore:
             ReturnValues="NONE",
         )
         return reached if marked else None
+
+
+def _new(limits: Limits, moment: float) -> LimitItem:
+    """Return the limits of a scope that has used nothing of them."""
+    kind = limits.budget.period if limits.budget else TOTAL
+    limit = to_micros(limits.budget.usd) if limits.budget else UNLIMITED
+    return LimitItem(
+        kind=kind,
+        limit=limit,
+        period=period_name(kind, moment),
+        remaining=limit,
+        max_open=limits.max_jobs or UNLIMITED,
+        open=0,
+        rate=limits.requests_per_minute or UNLIMITED,
+        minute=0,
+        hits=0,
+    )
+
+
+def _state(item: LimitItem, moment: float) -> LimitState:
+    """Return what callers see of limits."""
+    now = item.at(moment)
+    has_budget = item.limit < UNLIMITED
+    budget = Budget(usd=from_micros(item.limit), period=cast("Period", item.kind)) if has_budget else None
+    return LimitState(
+        budget=budget,
+        requests_per_minute=item.rate if item.rate < UNLIMITED else None,
+        max_jobs=item.max_open if item.max_open < UNLIMITED else None,
+        remaining_usd=from_micros(max(0, now.remaining)) if has_budget else None,
+        open_jobs=item.open,
+    )

@@ -10,11 +10,12 @@ those of LiteLLM 1.110's public map of models (MIT), which names the providers' 
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from image_gateway.models.prices import ANY_MODEL, PriceRow
+from image_gateway.models.prices import ANY_MODEL, PriceRow, TokenPrices
 
 _CLASSES: Final = (("512", 792), ("1K", 1584), ("2K", 3168))
 """Gemini's classes of sizes, with the longest side that an image of them has, at the aspect ratio 21:9."""
@@ -81,7 +82,7 @@ def _merged(rows: Iterable[PriceRow], wanted: Mapping[str, Collection[str | None
     if not matching:
         return None
     prices = {name: value for row in matching for name in _FIELDS if (value := getattr(row, name)) is not None}
-    return PriceRow(model=matching[-1].model, **prices)
+    return PriceRow.model_construct(model=matching[-1].model, **prices)
 
 
 def _matches(row: PriceRow, wanted: Mapping[str, Collection[str | None]]) -> bool:
@@ -96,9 +97,16 @@ def _specificity(row: PriceRow) -> tuple[bool, bool, int]:
 @cache
 def _table() -> dict[str, list[PriceRow]]:
     table = json.loads(Path(__file__).with_name("price_table.json").read_text())
-    return {
-        provider: [
-            PriceRow.model_validate({name: value for name, value in row.items() if name != "source"}) for row in rows
-        ]
-        for provider, rows in table["providers"].items()
-    }
+    return {provider: [_row(row) for row in rows] for provider, rows in table["providers"].items()}
+
+
+def _row(stored: Mapping[str, Any]) -> PriceRow:
+    """Return a row of the table, which a test validates: validating it here would cost every cold start some time."""
+    fields = {name: value for name, value in stored.items() if name != "source"}
+    if "usd_per_million" in fields:
+        prices = {kind: Decimal(price) for kind, price in fields["usd_per_million"].items()}
+        fields["usd_per_million"] = TokenPrices.model_construct(None, **prices)
+    for name in ("usd_per_image", "usd_per_second", "reserve_usd"):
+        if name in fields:
+            fields[name] = Decimal(fields[name])
+    return PriceRow.model_construct(**fields)

@@ -1,4 +1,7 @@
-"""Prices of images: the rows that an operator sets, and those that the gateway brings."""
+"""Prices of images: the rows that an operator sets, and those that the gateway brings.
+
+Most processes validate no row, so the models are built when they are first used.
+"""
 
 from typing import Annotated, Final, Self
 
@@ -17,7 +20,7 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 class TokenPrices(BaseModel):
     """Prices of a million tokens, in US dollars. A missing price of cached tokens is that of others of their kind."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, defer_build=True)
 
     text_in: Price | None = None
     image_in: Price | None = None
@@ -30,7 +33,7 @@ class TokenPrices(BaseModel):
 class PriceRow(BaseModel):
     """What an image of a model costs."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, defer_build=True)
 
     connection: Name | None = Field(None, description="The connection; absent: every one.")
     model: Name = Field(description=f"The model's name at the engine; `{ANY_MODEL}`: every one without another row.")
@@ -59,7 +62,7 @@ class PriceRow(BaseModel):
 class Prices(BaseModel):
     """The operator's prices: they come before those that the gateway brings."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, defer_build=True)
 
     prices: list[PriceRow] = Field(max_length=500)
 

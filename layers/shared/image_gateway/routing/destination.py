@@ -1,7 +1,7 @@
 """A destination: the server, engine and model that a job goes to, with the configuration that is valid there."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.timeouts import max_engine_seconds
@@ -10,7 +10,11 @@ from image_gateway.errors import Disabled, GatewayError
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
 from image_gateway.models.names import RESERVED_WORKFLOWS
-from image_gateway.models.prices import PriceRow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from image_gateway.models.prices import PriceRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,7 @@ class Destination:
     deployment: ImagesConfig | None = field(default=None, repr=False)
     edit: bool = False
     named: bool = False
-    price_rows: Sequence[PriceRow] = ()
+    price_rows: "Sequence[PriceRow]" = ()
     stored_connection: str = ""
     slots: int | None = None
     target: int | None = None
