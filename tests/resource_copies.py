@@ -31,7 +31,10 @@ def remove_resources(name: str) -> None:
     tables = _dynamodb().tables
     for table in [table for table in tables if table.startswith(name)]:
         del tables[table]
-    bucket = _s3().buckets[name]
+    bucket = _s3().buckets.get(name)
+    if bucket is None:
+        # The test has deleted it.
+        return
     for key in list(bucket.keys):
         bucket.keys.pop(key)
     _s3().delete_bucket(name)

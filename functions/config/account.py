@@ -1,14 +1,12 @@
 """The route of the caller's account."""
 
-from fastapi import APIRouter
-
 from image_gateway import __version__
 from image_gateway.access.principals import Role
-from image_gateway.api import Access, GatewayDep, GuardedRoute, PrincipalDep, access
+from image_gateway.api import Access, GatewayDep, PrincipalDep, access, create_router
 from image_gateway.models.account import Account, Defaults
 from image_gateway.routing.destination import configured_engine
 
-router = APIRouter(prefix="/api/v1/images/account", tags=["tokens"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/account", tags=["tokens"])
 
 
 @router.get("")

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
-from image_gateway.api import ENGINE_ERRORS, Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
+from image_gateway.api import ENGINE_ERRORS, Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.config.connection_views import list_connections, show_connection
 from image_gateway.config.projection import engine_of, for_connection
 from image_gateway.config.secret_checks import key_warnings
@@ -19,7 +19,7 @@ from image_gateway.models.names import CONNECTION_NAME, RESERVED_CONNECTIONS
 VERIFY_SECONDS = 20.0
 """Seconds that an engine may take to respond: API Gateway responds in the gateway's place after 30 s."""
 
-router = APIRouter(prefix="/api/v1/images/connections", tags=["connections"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/connections", tags=["connections"])
 
 Name = Annotated[str, Path(pattern=CONNECTION_NAME, description="The connection's name.", examples=["azure-eu"])]
 

@@ -1,10 +1,10 @@
 """Routes of the API's documentation: the OpenAPI document and a page for it."""
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
-from image_gateway.api import Access, GuardedRoute, access, openapi_page
+from image_gateway.api import Access, access, create_router, openapi_page
 
-router = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+router = create_router(include_in_schema=False)
 
 
 @router.get("/openapi.json")

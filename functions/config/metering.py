@@ -3,16 +3,16 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, get_args
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 
 from image_gateway.access.principals import Principal, Role
 from image_gateway.api import (
     Access,
     GatewayDep,
-    GuardedRoute,
     IfMatchDep,
     PrincipalDep,
     access,
+    create_router,
     error_responses,
 )
 from image_gateway.config.metering import event_scope
@@ -23,10 +23,10 @@ from image_gateway.jobs.pricing import DEPLOYMENT
 from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
 from image_gateway.metering.usage_report import grouped, to_csv
 from image_gateway.models.limits import DeploymentLimits, DeploymentLimitsForm, Limits
-from image_gateway.models.prices import Prices
+from image_gateway.models.price_forms import Prices
 from image_gateway.models.usage import GroupBy, Usage, UsageQuery
 
-router = APIRouter(prefix="/api/v1/images", tags=["metering"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images", tags=["metering"])
 
 _WITH_END_USERS = frozenset({"end_user", "day", "token"})
 """What usage of end users can be grouped by."""

@@ -1,6 +1,6 @@
 """Routes of the list of models in the format of the OpenAI API, and of all paths under `/v1` that have no function."""
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import HTTPException, Response
 
 from image_gateway.api import (
     DOCUMENTED_WARNINGS,
@@ -8,16 +8,16 @@ from image_gateway.api import (
     WARNINGS_HEADER,
     Access,
     GatewayDep,
-    GuardedRoute,
     PrincipalDep,
     access,
+    create_router,
     error_responses,
     format_warnings,
 )
 from image_gateway.models.openai import OpenAIModel, OpenAIModels
 from image_gateway.openai_api.model_list import ModelList
 
-router = APIRouter(route_class=GuardedRoute, tags=["OpenAI"])
+router = create_router(tags=["OpenAI"])
 
 
 @router.get(

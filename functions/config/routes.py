@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
-from image_gateway.api import Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
+from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.config.connection_views import list_routes, show_route
 from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
 from image_gateway.models.names import ROUTE_NAME
 from image_gateway.models.route_forms import RouteForm, RouteInfo, RouteList
 
-router = APIRouter(prefix="/api/v1/images/routes", tags=["routes"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/routes", tags=["routes"])
 
 Name = Annotated[str, Path(pattern=ROUTE_NAME, description="The route's name.", examples=["poster"])]
 

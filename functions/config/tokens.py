@@ -3,16 +3,16 @@
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from image_gateway.access.principals import Role
-from image_gateway.api import Access, GatewayDep, GuardedRoute, access, error_responses
+from image_gateway.api import Access, GatewayDep, access, create_router, error_responses
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.ids import UUID
 from image_gateway.models.limits import Limits
 from image_gateway.models.tokens import NewToken, TokenChanges, TokenForm, TokenInfo, TokenPage
 
-router = APIRouter(prefix="/api/v1/images/tokens", tags=["tokens"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/tokens", tags=["tokens"])
 
 
 @router.get("")

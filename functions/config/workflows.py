@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
-from image_gateway.api import Access, GatewayDep, GuardedRoute, IfMatchDep, access, error_responses
+from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
 from image_gateway.models.names import CONNECTION_NAME
 from image_gateway.models.workflow_forms import WorkflowForm, WorkflowInfo, WorkflowList
 from image_gateway.models.workflow_inspection import InspectionForm, InspectionInfo
 
-router = APIRouter(prefix="/api/v1/images/workflows", tags=["workflows"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/workflows", tags=["workflows"])
 
 Name = Annotated[str, Path(pattern=CONNECTION_NAME, description="The workflow's name.", examples=["portrait"])]
 

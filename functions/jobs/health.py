@@ -1,11 +1,9 @@
 """The route of the queues' health, for administrators."""
 
-from fastapi import APIRouter
-
-from image_gateway.api import Access, GatewayDep, GuardedRoute, access
+from image_gateway.api import Access, GatewayDep, access, create_router
 from image_gateway.models.health import HealthReport
 
-router = APIRouter(prefix="/api/v1/images/health", tags=["service"], route_class=GuardedRoute)
+router = create_router(prefix="/api/v1/images/health", tags=["service"])
 
 
 @router.get("")

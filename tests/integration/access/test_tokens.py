@@ -213,3 +213,10 @@ def test_parallel_creation_and_revocation_leave_a_consistent_list(deployment: "D
     created = {response.json()["name"]: response.json()["id"] for response in responses[:50]}
     kept = {name: token["id"] for name, token in listed_tokens(deployment).items() if name[:3] in ("new", "old")}
     assert kept == created
+
+
+def test_json_is_read_without_a_content_type(deployment: "Deployment") -> None:
+    """On every route with a body, not only on those for images."""
+    body = b'{"name": "a guest", "role": "user"}'
+
+    assert deployment.call("POST", TOKENS, raw=body, headers={}).status == 201

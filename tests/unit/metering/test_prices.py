@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from image_gateway.metering.prices import built_in_rows, find_price, size_names
-from image_gateway.models.prices import PriceRow, Prices
+from image_gateway.models.price_forms import Prices
+from image_gateway.models.prices import PriceRow
 
 ANY = {"connection": "openai", "provider": "openai", "model": "gpt-image-2"}
 

@@ -61,7 +61,7 @@ async def test_a_preflight_request_of_a_named_origin_is_accepted(
     assert (response.status_code, functions.invocations) == (204, [])
     assert response.headers["access-control-allow-origin"] == ORIGIN
     assert header in response.headers["access-control-allow-headers"].split(",")
-    assert response.headers["access-control-allow-methods"] == "GET,POST,DELETE"
+    assert response.headers["access-control-allow-methods"] == "GET,POST,PUT,PATCH,DELETE"
 
 
 async def test_a_response_is_readable_for_a_named_origin(front: Callable[[str], httpx.AsyncClient]) -> None:

@@ -16,7 +16,7 @@ from image_gateway.api.openai_submission import OpenAISubmissionDep
 from image_gateway.api.owned_resources import ImageKeyDep, JobDep, OwnHostDep
 from image_gateway.api.preconditions import IfMatchDep
 from image_gateway.api.result_routes import result_router
-from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, PrincipalDep, access
+from image_gateway.api.routing import Access, GatewayDep, PrincipalDep, access, create_router
 from image_gateway.api.submission import SUBMISSION_RESPONSES, SubmissionDep
 from image_gateway.api.waiting import DOCUMENTED_LOCATION
 
@@ -29,7 +29,6 @@ __all__ = [
     "WARNINGS_HEADER",
     "Access",
     "GatewayDep",
-    "GuardedRoute",
     "IfMatchDep",
     "ImageKeyDep",
     "JobDep",
@@ -39,6 +38,7 @@ __all__ = [
     "SubmissionDep",
     "access",
     "create_app",
+    "create_router",
     "error_responses",
     "format_warnings",
     "generation_router",

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from image_gateway.api.openai_responses import OPENAI_RESPONSES
 from image_gateway.api.openai_submission import OpenAISubmissionDep
-from image_gateway.api.routing import Access, GuardedRoute, access
+from image_gateway.api.routing import Access, access, create_router
 from image_gateway.api.submission import SUBMISSION_RESPONSES, SubmissionDep
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.images import ImageInfo
@@ -16,7 +16,7 @@ from image_gateway.models.openai import ImageGenerateParams
 
 def generation_router(*, documented: bool = False) -> APIRouter:
     """Create the routes of generations. `documented` is set by one function only, so that OpenAPI has them once."""
-    router = APIRouter(route_class=GuardedRoute, include_in_schema=documented)
+    router = create_router(include_in_schema=documented)
 
     @router.post(
         "/api/v1/images/generations",

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 
 from image_gateway.api.openai_responses import OPENAI_RESPONSES, OpenAIResponderDep
 from image_gateway.api.owned_resources import JobDep
-from image_gateway.api.routing import Access, GatewayDep, GuardedRoute, access
+from image_gateway.api.routing import Access, GatewayDep, access, create_router
 from image_gateway.api.waiting import MAX_REDIRECTS, WAIT_RESPONSES, WaitingDep
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.views import image_infos
@@ -25,10 +25,10 @@ Redirects = Annotated[
 
 def result_router(*, documented: bool = False) -> APIRouter:
     """Create the routes of results. `documented` is set by one function only, so that OpenAPI has the routes once."""
-    router = APIRouter(route_class=GuardedRoute, include_in_schema=documented)
+    router = create_router(include_in_schema=documented)
 
     @router.get(
-        "/api/v1/images/jobs/{id}/result",  # noqa: FAST003 - `JobDep` has the parameter
+        "/api/v1/images/jobs/{id}/result",
         tags=["jobs"],
         response_model=list[ImageInfo],
         response_model_exclude_none=True,
@@ -43,7 +43,7 @@ def result_router(*, documented: bool = False) -> APIRouter:
         return image_infos(job, gateway.images) if job.ended else waiting.redirect(job, "", redirects + 1)
 
     @router.get(
-        "/v1/images/jobs/{id}/result",  # noqa: FAST003 - `JobDep` has the parameter
+        "/v1/images/jobs/{id}/result",
         tags=["OpenAI"],
         summary="OpenAI Result",
         responses={status: response for status, response in OPENAI_RESPONSES.items() if status != 202},

@@ -5,7 +5,7 @@ from enum import Enum
 from functools import wraps
 from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
-from fastapi import Depends, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from image_gateway.access.principals import Principal, Role
@@ -135,3 +135,14 @@ async def _authenticated(request: Request, tokens: TokenAuthenticator) -> Princi
     if principal is None:
         raise InvalidToken("The token is unknown, expired or revoked")
     return principal
+
+
+def create_router(**options: Any) -> APIRouter:
+    """Create a router for an application of `create_app`: each of its routes declares its access.
+
+    As in the application itself, JSON is also read without a `Content-Type`.
+
+    Args:
+        options: those of FastAPI's router.
+    """
+    return APIRouter(route_class=GuardedRoute, strict_content_type=False, **options)

@@ -13,7 +13,7 @@ from image_gateway.models.names import RESERVED_CONNECTIONS, RESERVED_WORKFLOWS
 
 if TYPE_CHECKING:
     from image_gateway.models.connection_forms import ConnectionForm
-    from image_gateway.models.prices import Prices
+    from image_gateway.models.price_forms import Prices
     from image_gateway.models.route_forms import RouteForm, Target
 
 MAX_ENTRIES: Final = 500
