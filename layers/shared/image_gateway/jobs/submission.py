@@ -3,33 +3,30 @@
 import asyncio
 import logging
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining, may_be_done, time_limit
 from image_gateway.engines.protocol import InputImage
-from image_gateway.errors import GatewayError, InvalidRequest, StorageUnavailable
+from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
-from image_gateway.jobs.attempt import finish_with_retries, run_attempt
 from image_gateway.jobs.end_users import with_end_user
 from image_gateway.jobs.execution import ImageContents, JobExecutor
 from image_gateway.jobs.idempotency import Claim
+from image_gateway.jobs.inline_jobs import InlineJobs
 from image_gateway.jobs.input_storage import store_inputs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.polling import poll_until_ended
 from image_gateway.jobs.pricing import limited_scopes, reserved_micros
 from image_gateway.jobs.repeated_requests import create_job, find_earlier_job
-from image_gateway.jobs.route_attempts import run_round, start_next
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.unmarked_repetitions import find_unmarked_retry, may_be_retried, remember_unanswered
 from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Channel, Job, ResponseFormat
-from image_gateway.routing.destination import Destination
 from image_gateway.routing.plan import Plan
 from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
@@ -53,8 +50,6 @@ _START_TOLERANCE_SECONDS = 2.0
 """How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
 _ADMISSION_MARGIN_SECONDS = 6.0
 """Seconds of a request's time that the first read of the configuration must leave: the job is queued after it."""
-_RECORD_SECONDS = 1.0
-"""Seconds of the time for storing an inline job that are reserved for its record."""
 _REMEMBERING_SECONDS = 2.0
 """How long a response may wait until its request is remembered for retries."""
 
@@ -94,10 +89,18 @@ class Submission:
         self._queue = queue
         self._images = images
         self._router = router
-        self._rounds = rounds
-        self._executor = executor
-        self._announcements = announcements
         self._withdrawal = Withdrawal(jobs, announcements)
+        self._inline = InlineJobs(
+            settings=settings,
+            jobs=jobs,
+            queue=queue,
+            rounds=rounds,
+            executor=executor,
+            announcements=announcements,
+            withdrawal=self._withdrawal,
+            sleep=sleep,
+            clock=clock,
+        )
         self._sleep = sleep
         self._clock = clock
 
@@ -231,7 +234,7 @@ class Submission:
         job.reserved = reserved_micros(plan, form, limited=bool(scopes))
         inline = not queue and self._fits_inline(plan, form.n or 1, spent())
         if inline or not self._settings.queue_url:
-            return await self._run_inline(
+            return await self._inline.run(
                 job,
                 plan,
                 form,
@@ -292,92 +295,6 @@ class Submission:
         seconds = plan.max_seconds + sum(queues)
         limit = self._settings.inline_seconds
         return seconds <= limit and seconds + spent <= limit + _START_TOLERANCE_SECONDS
-
-    async def _run_inline(
-        self,
-        job: Job,
-        plan: Plan,
-        form: CreateImageForm | EditImageForm,
-        images: Sequence[InputImage],
-        *,
-        mask: InputImage | None,
-        claim: Claim | None,
-        scopes: Sequence[str],
-        contents: ImageContents | None,
-        remaining: Remaining,
-        storing: Remaining,
-    ) -> Job:
-        """Execute a job in this function. Its input images are not stored, which saves a write for each.
-
-        So if this function dies, an edit ends as interrupted, even on an engine that can find its run again.
-        """
-        holder = uuid.uuid4().hex
-        lease_seconds = self._settings.function_timeout_seconds
-        lease_ends = self._clock() + lease_seconds
-        round_ = await self._rounds.begin(plan)
-        destination = await start_next(round_, job)
-        try:
-            earlier = await create_job(
-                self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder, scopes=scopes
-            )
-        except StorageUnavailable as error:
-            if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
-                # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
-                await self._schedule_recovery(job, lease_seconds)
-            raise
-        if earlier:
-            return earlier
-        scheduling = asyncio.create_task(self._schedule_recovery(job, lease_seconds))
-
-        async def attempt(destination: Destination) -> GatewayError | None:
-            return await run_attempt(
-                self._executor,
-                job,
-                destination,
-                form,
-                images,
-                mask=mask,
-                contents=contents,
-                remaining=lambda: storing() - _RECORD_SECONDS,
-            )
-
-        async def choose(usable: list[Destination]) -> Destination | None:
-            return usable[0] if storing() > usable[0].max_seconds else None
-
-        async def move() -> bool:
-            return await self._jobs.move(job, holder, lease_ends - self._clock())
-
-        await run_round(round_, job, destination, attempt=attempt, choose=choose, move=move, clock=self._clock)
-        self._announcements.expect(job)
-        try:
-            # While there is time for a response, it does not wait for the record: the worker can complete it.
-            in_time = remaining() > 0
-            recorded = await finish_with_retries(
-                self._jobs,
-                job,
-                holder,
-                lambda: min(remaining(), storing()) if in_time else storing(),
-                self._sleep,
-            )
-            if not recorded or await self._announcements.announce(job):
-                # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
-                scheduling.cancel()
-            return job if recorded else await self._jobs.get(job.id) or job
-        except StorageUnavailable:
-            # The images are stored, and the caller gets them. The worker will complete the record from them.
-            logger.exception("a job's completion was not recorded", extra={"job_id": job.id, "outcome": job.status})
-            return job
-        finally:
-            await asyncio.wait([scheduling])
-
-    async def _schedule_recovery(self, job: Job, lease_seconds: float) -> None:
-        """Send the job to the worker for when its lease expires: if this function dies, the worker ends the job."""
-        if not self._settings.queue_url:
-            return
-        try:
-            await self._queue.send(job.id, owner=job.owner, delay_seconds=lease_seconds + 1)
-        except StorageUnavailable:
-            logger.exception("a job's recovery was not scheduled", extra={"job_id": job.id})
 
     async def _enqueue(
         self,
