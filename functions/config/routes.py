@@ -6,7 +6,7 @@ from fastapi import Path, Response
 
 from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.config.connection_views import list_routes, show_route
-from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
+from image_gateway.errors import Busy, Conflict, InvalidSize, NotConfigured, PreconditionFailed, TooLarge
 from image_gateway.models.names import ROUTE_NAME
 from image_gateway.models.route_forms import RouteForm, RouteInfo, RouteList
 
@@ -37,7 +37,7 @@ async def read_route(name: Name, gateway: GatewayDep, response: Response) -> Rou
     "/{name}",
     responses={
         201: {"model": RouteInfo, "description": "The route is new"},
-        **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+        **error_responses(InvalidSize, NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
     },
 )
 @access(Access.ADMIN)
