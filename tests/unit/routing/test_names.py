@@ -51,6 +51,18 @@ def test_a_model_can_have_the_prefix_of_a_configured_engine(model: str | None, e
     assert chosen(find_destination(config, model, edit=False, allow_engine_prefix=True)) == expected
 
 
+@pytest.mark.parametrize("prefix", ["openai", "openai-edit"])
+def test_an_edit_can_name_the_connection_for_edits(prefix: str) -> None:
+    """It is the same one as the engine's name means. A generation cannot go there."""
+    config = ImagesConfig(**TWO_ENGINES, IMAGE_EDIT_ENGINE="comfyui", IMAGES_EDIT_OPENAI_API_KEY="key")
+
+    edit = find_destination(config, f"{prefix}/gpt-image-2", edit=True, allow_engine_prefix=True)
+
+    assert (edit.connection, edit.model) == ("openai-edit", "gpt-image-2")
+    generation = find_destination(config, "openai-edit/gpt-image-2", edit=False, allow_engine_prefix=True)
+    assert generation.model == "openai-edit/gpt-image-2"
+
+
 def test_a_prefix_is_part_of_the_models_name_on_other_channels() -> None:
     """There, names come from the engine's own list."""
     destination = find_destination(ImagesConfig(**TWO_ENGINES), "comfyui/flux-dev", edit=False)

@@ -1,8 +1,9 @@
 """The names that requests use for models, and where those lead that are no routes.
 
 A request's model can have the form `engine/model`. It selects that engine if the part before the slash is the name of
-a configured engine. Any other name, with or without slashes, is a model of the configured engine. A name that the
-configuration has as an alias stands for another name, of either form.
+a configured engine, or in an edit the name of its connection for edits, such as `openai-edit`. Any other name, with or
+without slashes, is a model of the configured engine. A name that the configuration has as an alias stands for another
+name, of either form.
 """
 
 from image_gateway.engines import REGISTRY
@@ -27,7 +28,8 @@ def find_destination(
     if alias := config.IMAGE_MODEL_ALIASES.get(model):
         model, allow_engine_prefix = alias, True
     configured = configured_engine(config, edit=edit)
-    engine, slash, rest = model.partition("/")
+    prefix, slash, rest = model.partition("/")
+    engine = prefix.removesuffix("-edit") if edit else prefix
     is_prefix = allow_engine_prefix and slash and engine in REGISTRY
     if is_prefix and (engine == configured or server_url(config, engine, edit=edit)):
         return Destination(engine=engine, model=rest or None, config=config, edit=edit, named=True)
