@@ -6,7 +6,9 @@ import pytest
 
 from image_gateway.aws import Aws
 from image_gateway.jobs.store import JobStore
+from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job, Status
+from image_gateway.routing.destination import Destination
 from image_gateway.settings import Settings
 from tests.unit.jobs.job_records import Clock, leased_job, new_job, stored_item
 
@@ -46,6 +48,19 @@ async def test_a_job_can_be_leased_again_after_its_lease_has_expired(store: JobS
 
     assert lease is not None
     assert (lease.job.attempts, lease.interrupted_engine, lease.job.engine) == (2, "openai", "comfyui")
+
+
+async def test_a_pinned_job_is_leased_only_for_where_it_went_before(store: JobStore) -> None:
+    """Another worker may have put it back after a run that is still there, while this one waited for a slot."""
+    job = new_job(pinned=True, route="poster", engine="comfyui", connection="gpu-2", target=1)
+    await store.create(job)
+    first, second = (
+        Destination(engine="comfyui", model=None, config=ImagesConfig(), stored_connection=name, target=number)
+        for number, name in enumerate(("gpu-1", "gpu-2"))
+    )
+
+    assert await store.lease(job.id, "a", 60, destination=first) is None
+    assert await store.lease(job.id, "a", 60, destination=second)
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])

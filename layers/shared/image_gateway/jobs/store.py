@@ -205,7 +205,8 @@ class JobStore:
             holder: identifies the new holder.
             seconds: the duration of the lease.
             engine: the engine of the new attempt, if it has no destination.
-            destination: where the new attempt goes. A running job is leased only for where it went before.
+            destination: where the new attempt goes. A job that is running or pinned is leased only for where it went
+                before. Its state may have changed since the destination was chosen.
             spare: returns the seconds in which the write is tried again if it is not known whether the table has it.
                 By default it is not tried again.
 
@@ -234,7 +235,8 @@ class JobStore:
             job.engine = engine
         else:
             destination.record_in(job)
-            if previous_status == "running" and previous != (job.engine, job.connection, job.target):
+            stays = previous_status == "running" or job.pinned
+            if stays and previous != (job.engine, job.connection, job.target):
                 return None
         job.status, job.attempts, job.started_at = "running", job.attempts + 1, utc_now()
         put = {
