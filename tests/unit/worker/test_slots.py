@@ -9,6 +9,7 @@ from image_gateway.container import Gateway
 from image_gateway.errors import Busy, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
+from image_gateway.models.servers import ServerAccess
 from image_gateway.routing.destination import Destination
 from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, Holder
 from image_gateway.slots.process import ProcessSlots
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from image_gateway.jobs.engine_factory import EngineFactory
+    from image_gateway.models.servers import Dialect
 
 pytestmark = pytest.mark.anyio
 
@@ -127,6 +129,29 @@ async def test_memory_limits_the_jobs_that_run_concurrently(
     await asyncio.gather(*(counter.run(job) for job in batch))
 
     assert (counter.max_running, counter.finished) == (max_running, 10)
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect", "copies"),
+    [
+        ("https://api.x.ai/v1", "auto", 5),
+        ("https://openrouter.ai/api/v1", "auto", 5),
+        ("https://a.example", "xai", 5),
+        ("https://api.openai.com/v1", "auto", 2),
+        ("https://openrouter.ai/api/v1", "plain", 2),
+    ],
+)
+async def test_memory_depends_on_the_dialect(gateway: Gateway, url: str, dialect: "Dialect", copies: int) -> None:
+    """Some servers take the images of edits as base64 in JSON."""
+    fields = {"IMAGES_OPENAI_API_BASE_URL": url, "IMAGES_EDIT_OPENAI_API_BASE_URL": url}
+    config = ImagesConfig().with_access(ServerAccess("one", dialect=dialect), fields)
+    chosen = Destination(engine="openai", model=None, config=config, edit=True)
+    image_bytes = 16 * 2**20
+
+    async with Process(gateway).slots.hold(
+        edit_job(1, inputs=["inputs/x/0.png"], input_bytes=10_000_000), chosen, max_wait_seconds=0.0
+    ) as memory:
+        assert memory.size == copies * 10_000_000 + image_bytes
 
 
 async def test_a_job_that_needs_more_than_all_memory_runs_alone(gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ from image_gateway.engines.registry import (
     create_prompt_writer,
     default_connection,
     field_for,
+    input_copies,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "create_prompt_writer",
     "default_connection",
     "field_for",
+    "input_copies",
 ]

@@ -7,6 +7,10 @@ from typing import cast
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import Engine, PromptWriter
 from image_gateway.models.config import ImagesConfig
+from image_gateway.models.servers import ServerAccess
+
+_JSON_COPIES = 5
+"""How many copies of an edit's images a request holds that has them as base64 in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +24,8 @@ class EngineEntry:
         key_field: configuration field of the key.
         max_concurrent: how many jobs the engine can run at the same time; None: no limit.
         has_own_queue: whether the server has a queue, in which a run may wait for the timeout of each image.
-        input_copies: how many copies of an edit's images a request to it holds in memory. Base64 in JSON needs more
-            than two.
+        input_copies: how many copies of an edit's images a request to it holds in memory, unless its server has a
+            dialect with others: see `input_copies`.
         resumes_runs: whether a restarted job finds its own earlier run, so that nothing is paid twice.
         can_stop: whether a job's run can be stopped, by the job's id or by the process that waits for it.
         takes_masks: whether an edit can be limited by a mask.
@@ -47,7 +51,7 @@ REGISTRY: dict[str, EngineEntry] = {
         "AUTOMATIC1111_BASE_URL",
         "AUTOMATIC1111_API_AUTH",
         max_concurrent=1,
-        input_copies=5,
+        input_copies=_JSON_COPIES,
         can_stop=True,
     ),
     "comfyui": EngineEntry(
@@ -64,7 +68,7 @@ REGISTRY: dict[str, EngineEntry] = {
         "GeminiEngine",
         "IMAGES_GEMINI_API_BASE_URL",
         "IMAGES_GEMINI_API_KEY",
-        input_copies=5,
+        input_copies=_JSON_COPIES,
         takes_masks=False,
     ),
 }
@@ -77,6 +81,22 @@ def field_for(name: str, *, edit: bool) -> str:
     """Return the configuration field that replaces the field `name` for edits; `name` itself where there is none."""
     for_edits = f"IMAGES_EDIT_{name.removeprefix('IMAGES_')}"
     return for_edits if edit and for_edits in ImagesConfig.model_fields else name
+
+
+def input_copies(name: str, access: ServerAccess | None, base_url: str) -> int:
+    """Return how many copies of an edit's images a request to a server holds in memory.
+
+    Args:
+        name: the engine.
+        access: what a named connection says of its server; None for the configuration's own.
+        base_url: the server.
+    """
+    if name == "openai":
+        from image_gateway.engines.openai.dialects import JSON_DIALECTS, dialect_of  # noqa: PLC0415 - for edits only
+
+        if dialect_of(access, base_url) in JSON_DIALECTS:
+            return _JSON_COPIES
+    return REGISTRY[name].input_copies
 
 
 def default_connection(engine: str, *, edit: bool) -> str:

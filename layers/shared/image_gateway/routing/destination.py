@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from image_gateway.config.fallbacks import with_edit_fallbacks
 from image_gateway.config.timeouts import max_engine_seconds
-from image_gateway.engines import REGISTRY, EngineEntry, default_connection, field_for
+from image_gateway.engines import REGISTRY, EngineEntry, default_connection, field_for, input_copies
 from image_gateway.errors import Disabled, GatewayError
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
@@ -92,6 +92,11 @@ class Destination:
         """The base URL of the server."""
         config = with_edit_fallbacks(self.config) if self.edit else self.config
         return f"{getattr(config, field_for(self.entry.url_field, edit=self.edit))}"
+
+    @property
+    def input_copies(self) -> int:
+        """How many copies of its input images an edit holds in memory."""
+        return input_copies(self.engine, self.config.access, self.url)
 
     @property
     def max_seconds(self) -> float:

@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from image_gateway.engines import EngineEntry
 from image_gateway.engines.protocol import Observable
 from image_gateway.errors import Busy, GatewayError
 from image_gateway.images.decoding.limits import TOTAL_MEMORY
@@ -43,7 +42,7 @@ class Reservation:
 
     def shrink(self, job: Job) -> None:
         """Give back what the job does not need, because the size of its inputs is known now."""
-        unneeded = self.size - _required_memory(job, self.destination.entry)
+        unneeded = self.size - _required_memory(job, self.destination)
         if unneeded > 0:
             self.size -= unneeded
             self._free(unneeded)
@@ -95,7 +94,7 @@ class Slots:
         async with AsyncExitStack() as held:
             destination = await self._take_slot(held, job, destinations, deadline)
             # A job that needs more than there is runs alone.
-            size = min(_required_memory(job, destination.entry), self._total_memory)
+            size = min(_required_memory(job, destination), self._total_memory)
             await self._reserve_memory(size, deadline)
             reservation = Reservation(size, destination, self._free)
             try:
@@ -165,7 +164,8 @@ def _jobs_memory(function_memory: int) -> int:
     return max(function_memory - _PROGRAM_MEMORY - TOTAL_MEMORY, int(function_memory * _MIN_SHARE))
 
 
-def _required_memory(job: Job, entry: EngineEntry) -> int:
+def _required_memory(job: Job, destination: Destination) -> int:
     """Estimate the bytes that a job needs: the engine's copies of its inputs, and large output images."""
     inputs = job.input_bytes if job.input_bytes is not None or not job.inputs else MAX_TOTAL_BYTES
-    return (inputs or 0) * entry.input_copies + (job.request.get("n") or 1) * _IMAGE_BYTES
+    copies = destination.input_copies if inputs else 0
+    return (inputs or 0) * copies + (job.request.get("n") or 1) * _IMAGE_BYTES

@@ -90,9 +90,9 @@ async def test_the_dialect_is_the_connections_or_that_of_the_host(
     """What a connection says goes first; the configuration's own server has that of its host."""
     named = replace(connect(), access=ServerAccess("my-server", dialect=chosen))
 
-    assert dialect_of(named, url) == expected
+    assert dialect_of(named.access, url) == expected
     if chosen == "auto":
-        assert dialect_of(connect(), url) == expected
+        assert dialect_of(None, url) == expected
 
 
 async def test_azure_dialect_sends_azures_header_to_any_host(

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from image_gateway.engines.connection import Connection
 from image_gateway.engines.protocol import OPENAI_ONLY_FIELDS, ImageRequest, InputImage, unsupported_warnings
 from image_gateway.models.fields import Size, origin
-from image_gateway.models.servers import Dialect
+from image_gateway.models.servers import Dialect, ServerAccess
 from image_gateway.models.sizes import proportion
 
 AZURE_DOMAINS: Final = (".azure.com", ".azure.us", ".azure.cn")
@@ -77,9 +76,9 @@ JSON_DIALECTS: Mapping[Dialect, JsonDialect] = MappingProxyType(
 )
 
 
-def dialect_of(connection: Connection, base_url: str) -> Dialect:
+def dialect_of(access: ServerAccess | None, base_url: str) -> Dialect:
     """Return the dialect of a server: the connection's, or that of the server's host; never `auto`."""
-    chosen = connection.access.dialect if connection.access else "auto"
+    chosen = access.dialect if access else "auto"
     if chosen != "auto":
         return chosen
     host = origin(base_url)[1]

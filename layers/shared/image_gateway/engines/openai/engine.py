@@ -55,7 +55,7 @@ class OpenAIEngine:
         if not key and origin(base_url) == _OFFICIAL:
             raise connection.not_set(f"{prefix}_API_KEY", "key", f": {base_url} needs one")
         self._params = config.IMAGES_OPENAI_API_PARAMS
-        dialect = dialect_of(connection, base_url)
+        dialect = dialect_of(connection.access, base_url)
         is_azure = bool(version) or dialect == "azure"
         self._extra = {str(field): name for field, name in config.IMAGES_OPENAI_API_EXTRA_FIELDS.items()}
         self._server = EngineServer(
