@@ -10,6 +10,8 @@ from image_gateway.models.route_forms import RouteForm
 from sandbox.engines.state import Fault, SandboxState
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from image_gateway.config.catalogue_draft import CatalogueDraft
     from tests.integration.deployment import Deployment
 
@@ -28,10 +30,18 @@ class Routes:
         self._serve = serve
         self.engines: dict[str, SandboxState] = {}
 
-    def connect(self, name: str, engine: str = "openai", **fields: Any) -> SandboxState:
-        """Serve a sandbox engine and store a connection to it."""
+    def connect(
+        self,
+        name: str,
+        engine: str = "openai",
+        *,
+        through: "Callable[[ASGIApp], ASGIApp]" = lambda app: app,
+        **fields: Any,
+    ) -> SandboxState:
+        """Serve a sandbox engine, if given through another application, and store a connection to it."""
         state = SandboxState()
-        url = self._serve(import_module(f"sandbox.engines.{engine}").create_app(state)) + PATHS.get(engine, "")
+        app = import_module(f"sandbox.engines.{engine}").create_app(state)
+        url = self._serve(through(app)) + PATHS.get(engine, "")
         form = ConnectionForm.model_validate({"engine": engine, "base_url": url, "key": f"key-of-{name}", **fields})
         self.engines[name] = state
         self._change(lambda draft: draft.put_connection(name, form))
