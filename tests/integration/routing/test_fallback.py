@@ -1,9 +1,12 @@
 """Routes whose first target fails: the next one does the request, where nothing can have been paid."""
 
+import time
 from typing import Any
 
 import pytest
 
+from image_gateway.event_loop import run
+from image_gateway.routing.cooldown import COOLING_SECONDS, FAILURES, Cooldowns
 from sandbox.engines.state import Fault
 from tests.integration.routing.routes import Routes, fail
 from tests.integration.sample_images import right_half
@@ -168,3 +171,22 @@ def test_a_fault_of_the_last_target_is_repeated_there(routes: Routes) -> None:
 
     assert generate(routes).status == 200
     assert (routes.asked("one"), routes.asked("two")) == (1, 2)
+
+
+def test_a_target_after_its_cooldown_is_tried_though_a_request_for_it_was_refused(routes: Routes) -> None:
+    """The refused request asked nobody, so the next one need not wait until it could have ended."""
+    gateway = routes.deployment.gateway
+    earlier = Cooldowns(gateway.aws, gateway.settings, now=lambda: time.time() - COOLING_SECONDS - 1)
+    for _ in range(FAILURES):
+        run(earlier.failed("one/gpt-image-2", "unavailable"))
+    prices = {"prices": [{"model": "*", "usd_per_image": "0.10"}]}
+    assert routes.deployment.call("PUT", "/api/v1/images/prices", prices).status == 200
+    limits = {"name": "limited", "role": "user", "budget": {"usd": "0.05", "period": "total"}}
+    routes.deployment.tokens["limited"] = routes.deployment.call("POST", "/api/v1/images/tokens", limits).json["token"]
+    form = {"prompt": "a fox", "model": "poster"}
+
+    refused = routes.deployment.call("POST", "/api/v1/images/generations", form, role="limited")
+    response = generate(routes)
+
+    assert (refused.status, refused.json["code"]) == (429, "budget_exceeded")
+    assert (response.status, response.headers[CONNECTION]) == (200, "one")

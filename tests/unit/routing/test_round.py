@@ -113,6 +113,29 @@ async def test_a_target_that_may_be_tried_and_is_not_is_given_up() -> None:
     assert cooldowns.told == [("may try", "one"), ("given up", "one")]
 
 
+async def test_a_target_whose_attempt_does_not_take_place_is_given_up() -> None:
+    """The job could not be stored, say. Once a target has answered, there is nothing to give up."""
+    cooldowns = KnownCooldowns(over={"one"})
+    round_ = round_of(cooldowns)
+    await round_.start((await round_.usable())[0])
+
+    await round_.give_up()
+
+    assert cooldowns.told == [("may try", "one"), ("given up", "one")]
+    asked = round_of(other := KnownCooldowns(over={"one"}))
+    await attempt(asked, running_job(), None)
+    await asked.give_up()
+    assert other.told == [("may try", "one"), ("answered", "one")]
+
+
+async def test_targets_that_are_left_alone_are_tried_beside_one_that_cannot_be_used() -> None:
+    """All that can be used are left alone, so they are tried in order."""
+    broken = destination(0, problem=NotConfigured("There is no connection one"))
+    round_ = round_of(KnownCooldowns(cooling={"two", "three"}), broken, destination(1), destination(2))
+
+    assert names(await round_.usable()) == ["two", "three"]
+
+
 @pytest.mark.parametrize(
     ("error", "told", "goes_on"),
     [

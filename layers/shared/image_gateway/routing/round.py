@@ -40,6 +40,7 @@ class Round:
         self._tries = [_try(destination, error.code) for destination, error in self._failed]
         self._recorded = 0
         self._ignores_cooldown = False
+        self._has_started = False
         self._probed = ""
         self._uncertain = Decimal(0)
 
@@ -57,7 +58,7 @@ class Round:
         left = self._left
         if self._cooldowns and not self._ignores_cooldown:
             left = await self._not_cooling(self._cooldowns)
-            if not left and not self._failed:
+            if not left and not self._has_started:
                 self._ignores_cooldown, left = True, self._left
         alone = len(self._left) == 1
         usable = [replace(each, repeats=alone) for each in left]
@@ -78,9 +79,9 @@ class Round:
     async def start(self, chosen: Destination) -> None:
         """Start an attempt at one of the usable destinations. Those before it were passed over."""
         number = next(number for number, each in enumerate(self._left) if each.target == chosen.target)
-        if chosen.key == self._probed:
-            self._probed = ""
-        await self.give_up()
+        if chosen.key != self._probed:
+            await self.give_up()
+        self._has_started = True
         for passed in self._left[:number]:
             is_cooling = self._cooldowns and not self._ignores_cooldown and passed.key in self._cooldowns.all()
             if is_cooling:
@@ -90,7 +91,7 @@ class Round:
         del self._left[number]
 
     async def give_up(self) -> None:
-        """Let other requests try a target that this one has not tried after all."""
+        """Let other requests try a target that this one has not tried after all, even if its attempt has started."""
         if self._cooldowns and self._probed:
             await self._cooldowns.give_up(self._probed)
         self._probed = ""
@@ -102,6 +103,9 @@ class Round:
             Whether another destination may be tried after it.
         """
         self._tries.append(_try(destination, error.code if error else "", seconds))
+        if destination.key == self._probed:
+            # What follows tells others what became of it.
+            self._probed = ""
         if error:
             self._failed.append((destination, error))
             self._uncertain += job.uncertain_usd or 0

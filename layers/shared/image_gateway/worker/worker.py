@@ -6,6 +6,7 @@ the engine may have been paid and must not be paid twice.
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +20,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import KINDS, Job, utc_now
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.plan import Plan
+from image_gateway.routing.round import Round
 from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.worker.attempt_runner import AttemptRunner
@@ -118,12 +120,20 @@ class Worker:
         except (InvalidRequest, NotConfigured) as error:
             return await self._completion.fail(job, error, remaining)
         round_ = await self._rounds.begin(self._with_problems(plan), max_age_seconds=0)
-        usable = await round_.usable()
+        try:
+            return await self._run_at_one_of(await round_.usable(), job, round_, remaining)
+        finally:
+            # The job may have been put back, or be another worker's, before its destination was asked.
+            await round_.give_up()
+
+    async def _run_at_one_of(
+        self, usable: Sequence[Destination], job: Job, round_: Round, remaining: Remaining
+    ) -> bool:
+        """Run a job at the first of some destinations that has a slot. Otherwise queue it again, or fail it."""
         if not usable:
             return await self._completion.fail(job, round_.failed[0][1], remaining)
         required = max(destination.max_seconds for destination in usable) + MARGIN_SECONDS
         if remaining() < required:
-            await round_.give_up()
             await self._queue.send(job.id, owner=job.owner)
             return True
         async with AsyncExitStack() as held:
@@ -131,7 +141,6 @@ class Worker:
                 slot = self._slots.hold(job, *usable, max_wait_seconds=remaining() - required)
                 memory = await held.enter_async_context(slot)
             except Busy as busy:
-                await round_.give_up()
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
             await round_.start(memory.destination)
