@@ -110,15 +110,13 @@ class InlineJobs:
         lease_ends = self._clock() + lease_seconds
         round_ = await self._rounds.begin(plan)
         destination = await start_next(round_, job)
+        created = False
         try:
-            earlier = await create_job(
-                self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder, scopes=scopes
-            )
-        except StorageUnavailable as error:
-            if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
-                # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
-                await self._schedule_recovery(job, lease_seconds)
-            raise
+            earlier = await self._create(job, claim, scopes, holder, lease_seconds)
+            created = earlier is None
+        finally:
+            if not created:
+                await round_.give_up()
         if earlier:
             return earlier
         scheduling = asyncio.create_task(self._schedule_recovery(job, lease_seconds))
@@ -163,6 +161,18 @@ class InlineJobs:
             return job
         finally:
             await asyncio.wait([scheduling])
+
+    async def _create(
+        self, job: Job, claim: Claim | None, scopes: Sequence[str], holder: str, lease_seconds: float
+    ) -> Job | None:
+        """Store a leased job, or return the earlier job of the same request. Raises as `run`."""
+        try:
+            return await create_job(self._jobs, job, claim, lease_seconds=lease_seconds, holder=holder, scopes=scopes)
+        except StorageUnavailable as error:
+            if may_be_done(error) and not await self._withdrawal.fail_if_stored(job, error):
+                # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
+                await self._schedule_recovery(job, lease_seconds)
+            raise
 
     async def _schedule_recovery(self, job: Job, lease_seconds: float) -> None:
         """Send the job to the worker for when its lease expires: if this function dies, the worker ends the job."""
