@@ -242,15 +242,20 @@ bench: $(BENCH_ENV)/.ready $(SAM_ENV)/.ready $(LAYERS) ## Measure speed, memory 
 deploy-local: .venv/.dev $(SAM_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Deploy to an emulated AWS, use, update, delete
 	@$(PY) -m tests.deployment --template "$(TEMPLATE)"
 
+# Without --template-file, the SAM CLI deploys `.aws-sam/build` and has its samconfig.toml here. With it, the file would be
+# beside the built template, in a folder that every build empties. That nothing changes is no error.
+SAM_BUILD_DIR := .aws-sam/build
+deploy: override BUILD_DIR := $(SAM_BUILD_DIR)
+
 # Asks for everything the first time, and remembers it in samconfig.toml. Later it shows what it did.
 deploy: build ## Deploy to your AWS account: asks the first time (ARCHITECTURE=)
-	@exec $(SAM_ENV)/bin/sam deploy $(if $(wildcard samconfig.toml),,--guided) --template-file "$(BUILD_DIR)/template.yaml"
+	@exec $(SAM_ENV)/bin/sam deploy --no-fail-on-empty-changeset $(if $(wildcard samconfig.toml),,--guided)
 
 # The list of changes stays in the account as a change set, which the next deployment removes.
 diff: $(SAM_ENV)/.ready ## Show what `make deploy` would change, and change nothing (ARCHITECTURE=)
 	@[ -e samconfig.toml ] || { echo "There is no samconfig.toml: make deploy writes it"; exit 1; }
-	@$(MAKE) --no-print-directory build
-	@exec $(SAM_ENV)/bin/sam deploy --template-file "$(BUILD_DIR)/template.yaml" --no-execute-changeset
+	@$(MAKE) --no-print-directory build BUILD_DIR=$(SAM_BUILD_DIR)
+	@exec $(SAM_ENV)/bin/sam deploy --no-execute-changeset --no-fail-on-empty-changeset
 
 smoke: .venv/.dev ## Test a deployment without changing it or paying for images (URL= ADMIN_TOKEN=)
 	@exec $(PY) -m tests.deployment.smoke

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from sandbox.__main__ import run_until_signaled
+from tests.deployment import emulator
 from tests.deployment.run import Run
 
 
@@ -13,6 +14,8 @@ def main() -> None:
     """Run once; exit with 1 if anything failed or a signal came."""
     arguments = argparse.ArgumentParser(prog="make deploy-local", description=__doc__)
     arguments.add_argument("--template", type=Path, default=Path("template.yaml"), help="the template to deploy")
+    if not emulator.PYTHON.exists():
+        sys.exit("MiniStack needs Python 3.13, the version of the Lambda runtime: install python3.13")
     run = Run(arguments.parse_args().template)
     passed = False
 

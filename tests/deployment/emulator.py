@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +22,11 @@ PYTHON = ROOT / ".venv-ministack/bin/python"
 REGION = "eu-central-1"
 _START_SECONDS = 60.0
 _POLL_SECONDS = 0.05
+
+
+def without_aws(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables without those for AWS and the SAM CLI, such as an operator's profile or endpoint."""
+    return {name: value for name, value in variables.items() if not name.startswith(("AWS_", "SAM_"))}
 
 
 class MiniStack:
@@ -47,6 +53,8 @@ class MiniStack:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}"
+        given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        no_proxy = f"{given},127.0.0.1" if given else "127.0.0.1"
         self.variables = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": "test",
@@ -56,6 +64,9 @@ class MiniStack:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # It is never reached by a proxy, which the build may need.
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
         }
 
     def __enter__(self) -> Self:

@@ -19,7 +19,7 @@ from sandbox.template import ROOT
 from tests.deployment import builds
 from tests.deployment.controls import CONTROLS, fails_without
 from tests.deployment.deployment import Deployment
-from tests.deployment.emulator import MiniStack
+from tests.deployment.emulator import MiniStack, without_aws
 from tests.deployment.stack import DeploymentFailed, Stack
 from tests.deployment.statements import Decisions, all_statements, unexplained, write_table
 from tests.deployment.step import STEPS, body
@@ -58,12 +58,18 @@ class Run:
         log = OUTPUT / "commands.log"
         log.write_text("")
         with tempfile.TemporaryDirectory(dir=OUTPUT) as folder, MiniStack(OUTPUT / "ministack.log") as emulator:
+            # This process is nothing but the run: the operator's own profile or endpoint must not be used.
+            for name in os.environ.keys() - without_aws(os.environ):
+                del os.environ[name]
             os.environ.update(emulator.variables)
             # Whatever a command leaves behind when it is killed is removed with the emulator's folder.
             stack = Stack(STACK, {**emulator.variables, "TMPDIR": str(emulator.folder)}, log)
             self._say(f"MiniStack is ready, at {emulator.url}")
             if await self._attempt("the template is built and deployed", lambda: self._deploy(stack)):
-                await self._use(emulator, stack, Path(folder))
+                try:
+                    await self._use(emulator, stack, Path(folder))
+                except Exception as error:  # noqa: BLE001 - no token, or no output of a name: the stack is still deleted
+                    self._fail(f"the deployment cannot be used: {type(error).__name__}: {error}")
                 await self._attempt("the stack is deleted", lambda: self._delete(stack))
         seconds = time.monotonic() - self._started
         self._say(f"logs, and the table of statements, are in {OUTPUT.relative_to(ROOT)}")

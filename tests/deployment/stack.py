@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 
 from sandbox.template import ROOT, Template
+from tests.deployment.emulator import without_aws
 
 SAM = ROOT / ".venv-template/bin/sam"
 
@@ -34,7 +35,7 @@ class Stack:
 
     def __init__(self, name: str, variables: Mapping[str, str], log: Path) -> None:
         self.name = name
-        self._variables = {**os.environ, **variables, "SAM_CLI_TELEMETRY": "0"}
+        self._variables = {**without_aws(os.environ), **variables, "SAM_CLI_TELEMETRY": "0"}
         self._log = log
 
     async def deploy(self, build: Path, parameters: Mapping[str, str]) -> None:

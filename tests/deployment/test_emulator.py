@@ -65,3 +65,18 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         parent.send_signal(signal.SIGKILL)
 
     wait_until(lambda: not responds(url))
+
+
+def test_an_operator_s_own_aws_is_not_used() -> None:
+    """A profile would not be found, and an endpoint would be that of another AWS."""
+    variables = {"PATH": "/bin", "AWS_PROFILE": "work", "AWS_ENDPOINT_URL_S3": "https://s3", "SAM_TEMPLATE_FILE": "x"}
+
+    assert emulator.without_aws(variables) == {"PATH": "/bin"}
+
+
+def test_it_is_reached_without_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where others than it are exceptions, which the build may need."""
+    monkeypatch.setenv("NO_PROXY", "packages.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    assert MiniStack(tmp_path / "log").variables["NO_PROXY"] == "packages.example,127.0.0.1"
