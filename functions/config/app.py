@@ -19,13 +19,13 @@ from image_gateway.api import (
 )
 from image_gateway.config.merge import with_credentials
 from image_gateway.config.secret_checks import secret_warnings
-from image_gateway.config.usable_routes import usable_routes
 from image_gateway.config.workflow_checks import workflow_warnings
 from image_gateway.engines import REGISTRY, field_for
 from image_gateway.errors import Busy, GatewayError, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.models.config import ImagesConfig, UpdatedConfig
 from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
+from image_gateway.routing.usable_routes import usable_routes
 
 _PARTS = (account, tokens, connections, routes, workflows, metering, openai_models, docs)
 app = create_app(*(part.router for part in _PARTS))

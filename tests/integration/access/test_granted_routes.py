@@ -99,3 +99,16 @@ def test_what_is_wrong_with_a_route_is_said_to_those_who_may_use_it(routed: "Dep
     assert (refused.status, refused.json["code"]) == (403, "forbidden")
     assert "edits only" not in refused.json["detail"]
     assert routed.call("POST", f"{API}/generations", form, role="user").json["code"] == "not_configured"
+
+
+def test_a_route_to_the_configured_model_is_listed_for_those_who_may_use_that(routed: "Deployment") -> None:
+    """Its target names no model, so the configured one counts."""
+    routed.configure(IMAGE_GENERATION_MODEL="gpt-image-2", IMAGE_EDIT_MODEL="gpt-image-2")
+    put(routed, "routes/everyday", targets=[{"connection": "openai"}])
+    listed = {}
+    for model in ("gpt-image-2", "gpt-image-1"):
+        routed.tokens["limited"] = routed.token("limited", models={model})
+        models = routed.call("GET", f"{API}/models", role="limited").json
+        listed[model] = "everyday" in [each["id"] for each in models], generate(routed, "everyday")
+
+    assert listed == {"gpt-image-2": (True, 200), "gpt-image-1": (False, 403)}

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 
 from image_gateway.access.principals import Principal
 from image_gateway.config.store import ConfigStore
-from image_gateway.config.usable_routes import usable_routes
 from image_gateway.engines import REGISTRY, default_connection
 from image_gateway.errors import EngineTimeout, GatewayError, NotFound
 from image_gateway.jobs.engine_factory import EngineFactory
@@ -18,6 +17,7 @@ from image_gateway.models.images import ModelInfo
 from image_gateway.models.openai import OpenAIModel
 from image_gateway.routing.destination import Destination, configured_engine, server_url
 from image_gateway.routing.names import find_destination
+from image_gateway.routing.usable_routes import usable_routes
 
 TIMEOUT_SECONDS = 8.0
 """Seconds that an engine may take to list its models."""

@@ -18,12 +18,23 @@ def usable_routes(current: VersionedConfig, principal: Principal) -> list[str]:
 def _may_use(current: VersionedConfig, principal: Principal, name: str) -> bool:
     try:
         route = current.catalogue.route(name)
-        targets = [
-            (engine_of(current, target.connection) or "", target.model, target.connection)
-            for target in (route.targets if route else ())
-        ]
+        for target in route.targets if route else ():
+            engine_of(current, target.connection)
     except NotConfigured:
         return False
-    return all(
-        principal.may_use(engine, model, connection=connection, route=name) for engine, model, connection in targets
+    if route is None or not principal.is_limited:
+        return route is not None
+    from image_gateway.routing.targets import plan_of_route  # noqa: PLC0415 - most callers are not limited
+
+    plans = [
+        plan_of_route(current, current.catalogue, name, route, edit=edit)
+        for edit in (False, True)
+        if route.can(edit=edit)
+    ]
+    return any(
+        all(
+            principal.may_use(each.engine, each.model, connection=each.connection, route=name)
+            for each in plan.destinations
+        )
+        for plan in plans
     )
