@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.console import TOKENS, Console
 
@@ -117,3 +117,86 @@ def test_generation_that_is_switched_off_is_explained(console: Console, role: st
 
     expect(console.page.get_by_text("Generation is switched off.")).to_be_visible()
     expect(console.page.get_by_role("link", name="Set up an engine")).to_have_count(1 if role == "admin" else 0)
+
+
+def test_a_long_job_that_is_a_303_for_other_clients_ends_in_its_card(console: Console) -> None:
+    """The card counts the seconds of a job whose plain request is redirected, and then has the image of that job."""
+    console.gateway.set_knobs("openai", latency=60, key="sandbox-key")
+    console.open(role="user")
+    with console.page.expect_request("**/v1/images/generations") as sent:
+        card = console.create("a slow whale")
+    expect(card).to_contain_text(re.compile(r"Waits for OpenAI-compatible\s*\d+ s"))
+
+    headers = {
+        "Authorization": f"Bearer {TOKENS['user']}",
+        "Idempotency-Key": sent.value.headers["idempotency-key"],
+        "Prefer": "wait=1",
+    }
+    same = console.gateway.http.post(sent.value.url, json=sent.value.post_data_json, headers=headers)
+    assert same.status_code == 303
+    job = re.search(r"jobs/([^/]+)/", same.headers["location"])
+    assert job is not None
+    console.gateway.set_knobs("openai", key="sandbox-key")
+
+    expect(card.locator("img")).to_have_attribute("src", re.compile(job[1]))
+    assert len(console.gateway.posts("openai")) == 1
+
+
+def test_a_request_without_a_response_that_is_sent_again_is_one_job(console: Console) -> None:
+    """The gateway got the request and its response was lost: sent again, it is the same job, and is paid once."""
+    console.expected.append("ERR_FAILED")
+    console.open(role="user")
+
+    def lose(route: Route) -> None:
+        route.fetch()
+        route.abort()
+
+    console.page.route("**/v1/images/generations", lose)
+    card = console.create("a lost letter")
+    expect(card.get_by_role("alert")).to_contain_text("The gateway did not answer")
+    console.page.unroute("**/v1/images/generations")
+    card.get_by_role("button", name="Again").click()
+
+    expect(card.locator("img")).to_be_visible()
+    assert len(console.gateway.posts("openai")) == 1
+
+
+def test_a_job_that_could_not_be_canceled_stays_in_its_card(console: Console) -> None:
+    """The page says so; canceling can be tried again, and the image still comes."""
+    console.expected.append("ERR_FAILED")
+    console.gateway.set_knobs("openai", latency=60, key="sandbox-key")
+    console.open(role="user")
+    card = console.create("a stubborn mule")
+    expect(card).to_contain_text("Waits for")
+    console.page.route(
+        "**/jobs/*", lambda route: route.abort() if route.request.method == "DELETE" else route.continue_()
+    )
+
+    card.get_by_role("button", name="Cancel").click()
+
+    expect(console.page.get_by_text("The job was not canceled.")).to_be_visible()
+    expect(card.get_by_role("button", name="Cancel")).to_be_enabled()
+    console.gateway.set_knobs("openai", key="sandbox-key")
+    expect(card.locator("img")).to_be_visible()
+
+
+def test_a_connection_that_fails_is_shown_beside_the_one_that_made_the_image(console: Console) -> None:
+    """The card of a route's job names the connection that worked; the sheet lists both, and what was wrong."""
+    broken = {"engine": "openai", "base_url": "http://127.0.0.1:9/v1", "key": "k"}
+    console.gateway.request("PUT", "connections/broken-server", json=broken)
+    targets = [{"connection": "broken-server", "model": "gpt-image-2"}, {"connection": "comfyui"}]
+    console.gateway.request("PUT", "routes/with-a-spare", json={"targets": targets})
+    console.open(role="user")
+    console.page.get_by_label("Model or route").select_option("with-a-spare")
+
+    card = console.create("a spare wheel")
+    expect(card.locator("img")).to_be_visible()
+    expect(card.locator(".job-facts")).to_contain_text("comfyui")
+    console.page.get_by_role("link", name="Gallery").click()
+    console.page.get_by_role("list", name="Jobs").get_by_role("link").first.click()
+
+    attempts = console.page.get_by_role("list", name="Attempts").get_by_role("listitem")
+    expect(attempts).to_contain_text(["broken-server", "comfyui"])
+    expect(attempts.first).to_contain_text("engine_unavailable")
+    console.gateway.request("DELETE", "routes/with-a-spare")
+    console.gateway.request("DELETE", "connections/broken-server")

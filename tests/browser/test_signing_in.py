@@ -56,3 +56,31 @@ def test_a_user_sees_no_page_of_administrators(console: Console) -> None:
     for name in ("setup", "usage", "tokens", "health"):
         console.page.goto(f"{console.gateway.url}/console/#/{name}")
         expect(console.page.get_by_label("What the image should show")).to_be_visible()
+
+
+def test_the_next_person_in_a_tab_sees_nothing_of_a_session_that_has_ended(console: Console) -> None:
+    """A token expires while its page is open; whoever signs in then finds an empty prompt."""
+    console.expected.append(UNAUTHORIZED)
+    page = console.page
+    console.open(role="")
+    page.get_by_label("Token").fill(TOKENS["admin"])
+    page.keyboard.press("Enter")
+    page.get_by_label("What the image should show").fill("a private matter")
+    page.route("**/images/jobs?*", lambda route: route.fulfill(status=401))
+    page.get_by_role("link", name="Gallery").click()
+    expect(page.get_by_role("alert")).to_contain_text("expired or was revoked")
+    page.unroute("**/images/jobs?*")
+    page.get_by_label("Token").fill(TOKENS["user"])
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Create").click()
+
+    expect(page.get_by_label("What the image should show")).to_have_value("")
+
+
+def test_a_token_with_characters_that_no_header_can_have_is_refused_in_words(console: Console) -> None:
+    """A quotation mark was pasted with it: the page does not blame the network."""
+    console.open(role="")
+    console.page.get_by_label("Token").fill("\u201eigw_quoted\u201c")
+    console.page.get_by_role("button", name="Sign in").click()
+
+    expect(console.page.get_by_role("alert")).to_contain_text("This token is not valid")

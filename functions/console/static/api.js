@@ -11,6 +11,20 @@ token.listen(() => {
   else sessionStorage.removeItem(KEY);
 });
 
+/**
+ * A store that has its first value again when a session has ended: the next person in this tab sees nothing of it.
+ *
+ * @template T
+ * @param {T} value
+ */
+export function createSessionStore(value) {
+  const store = createStore(value);
+  token.listen(() => {
+    if (!token.get()) store.set(value);
+  });
+  return store;
+}
+
 /** Why the session ended, if it did not end by signing out. */
 export const endedBecause = createStore("");
 

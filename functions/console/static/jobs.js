@@ -1,8 +1,7 @@
 /** The jobs that this tab has sent or watches. They go on while other pages are shown. */
 
-import { get, IMAGES, idempotencyKey, Problem, post, request, token } from "./api.js";
+import { createSessionStore, get, IMAGES, idempotencyKey, Problem, post, request } from "./api.js";
 import { notify } from "./notices.js";
-import { createStore } from "./store.js";
 
 /**
  * @typedef {object} Image
@@ -44,17 +43,13 @@ import { createStore } from "./store.js";
  * @property {number} ratio width by height of the box in which its images appear
  * @property {number} sentAt milliseconds since 1970
  * @property {Job | null} job null until the gateway has accepted the request
- * @property {Problem | null} problem why it was not accepted, or what became of canceling it
+ * @property {Problem | null} problem why it was not accepted
  * @property {string} [original] address of the image that is edited, while this tab has it
  * @property {string} [path] where it was sent, if not to the route of its kind
  */
 
 /** The newest come first. */
-export const entries = createStore(/** @type {Entry[]} */ ([]));
-
-token.listen(() => {
-  if (!token.get()) entries.set([]);
-});
+export const entries = createSessionStore(/** @type {Entry[]} */ ([]));
 
 const DELAYS_MS = [500, 700, 1000, 1000, 1500, 2000, 3000, 4000];
 const HIDDEN_MS = 10_000;
@@ -87,13 +82,24 @@ export function submit(kind, body, { ratio = 1, original, path } = {}) {
   const key = idempotencyKey();
   const entry = { key, kind, body, ratio, original, path, sentAt: Date.now(), job: null, problem: null };
   entries.set([entry, ...entries.get()]);
+  deliver(entry);
+  return key;
+}
+
+/**
+ * Send the request of an entry, and watch its job. However often an entry is sent, it is one job.
+ *
+ * @param {Entry} entry
+ */
+function deliver({ key, kind, body, path }) {
   sendOnce(path ?? PATHS[kind], body, key)
     .then((job) => {
+      // A page that was opened before the response came may have found the job in the list.
+      entries.set(entries.get().filter((entry) => entry.key === key || entry.job?.id !== job.id));
       change(key, { job });
       return watch(key, job);
     })
     .catch((problem) => change(key, { problem }));
-  return key;
 }
 
 /**
@@ -146,18 +152,24 @@ export async function cancel(entry) {
     const { data } = await request("DELETE", `${IMAGES}/jobs/${entry.job.id}`);
     change(entry.key, { job: data });
   } catch (problem) {
-    // A conflict: it had ended before, and the next look shows how.
-    if (!(problem instanceof Problem) || problem.status !== 409)
-      change(entry.key, { problem: /** @type {any} */ (problem) });
+    // A conflict: it had ended before, and the next look shows how. Otherwise the job goes on, and so does its card.
+    const hasEndedBefore = problem instanceof Problem && problem.status === 409;
+    if (!hasEndedBefore) notify(`The job was not canceled. ${/** @type {Error} */ (problem).message}`);
   }
 }
 
 /**
- * Send the request of an entry again, for another image.
+ * Send the request of an entry again, for another image. A request without a response may have become a job, so it is
+ * the same request that is sent again, and is not paid twice.
  *
  * @param {Entry} entry
  */
-export function again({ kind, body, ratio, original, path }) {
+export function again(entry) {
+  const { key, kind, body, ratio, original, path } = entry;
+  if (!entry.job) {
+    change(key, { problem: null, sentAt: Date.now() });
+    return deliver(entry);
+  }
   const { seed: _seed, ...same } = body;
   const isStored = kind === "edit" && !body.image;
   if (isStored) return notify("Its input images are no longer here. Open it in the gallery, and use them again.");

@@ -1,17 +1,19 @@
 /** The models and routes that the token may use, and which fields their engines take. */
 
-import { get } from "./api.js";
+import { createSessionStore, get, token } from "./api.js";
 import { ENGINE } from "./format.js";
 import { useEffect } from "./html.js";
-import { createStore, useStore } from "./store.js";
+import { useStore } from "./store.js";
 
 /**
  * @typedef {{id: string, owned_by: string, ends_on?: string}} Model
  * @typedef {{value: string, label: string, group?: string}} Choice
  */
 
-const list = createStore(/** @type {Model[] | null} */ (null));
+const list = createSessionStore(/** @type {Model[] | null} */ (null));
 let asked = false;
+
+token.listen(forgetModels);
 
 /** Ask for the list again when it is shown the next time, for example after the configuration was changed. */
 export function forgetModels() {
@@ -25,7 +27,10 @@ export function useModels() {
     asked = true;
     get("v1/models").then(
       ({ data }) => list.set(data),
-      () => list.set([]),
+      () => {
+        list.set([]);
+        forgetModels();
+      },
     );
   }, []);
   return useStore(list);

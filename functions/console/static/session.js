@@ -36,6 +36,8 @@ token.listen(() => {
  * @throws {Problem}
  */
 export async function signIn(secret) {
+  // A header can have no other characters: the browser would not send the request.
+  if (/[^\x21-\x7e]/.test(secret)) throw new Problem("This token is not valid", "It has characters that no token has.");
   const known = await get(`${IMAGES}/account`, { as: secret }).catch((problem) => {
     if (problem.status !== 401) throw problem;
     throw new Problem("This token is not valid", "Check that it is complete, and that it has not expired.", problem);

@@ -1,5 +1,6 @@
 /** Create: images from a prompt. */
 
+import { createSessionStore } from "../api.js";
 import { bodyOf, Composer, shapeOf } from "../composer.js";
 import { Empty } from "../controls.js";
 import { takeInputs } from "../edit/inputs.js";
@@ -7,7 +8,7 @@ import { html, useEffect } from "../html.js";
 import { JobCards } from "../job_card.js";
 import { again, entries, resume, submit } from "../jobs.js";
 import { go } from "../router.js";
-import { createStore, useStore } from "../store.js";
+import { useStore } from "../store.js";
 
 const IDEAS = [
   "a lighthouse in a storm, oil on canvas",
@@ -16,7 +17,7 @@ const IDEAS = [
 ];
 
 /** What is chosen stays while other pages are shown. */
-const draft = createStore(/** @type {import("../composer.js").Choices} */ ({}));
+const draft = createSessionStore(/** @type {import("../composer.js").Choices} */ ({}));
 
 /** @param {{account: import("../session.js").Account}} props */
 export function Create({ account }) {

@@ -1,11 +1,12 @@
 /** Gallery: the account's jobs, the newest first. */
 
+import { createSessionStore } from "../api.js";
 import { Chip, Empty, ErrorNote, Loading, Switch } from "../controls.js";
 import { STATUS } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { go, link, replace } from "../router.js";
-import { createStore, useStore } from "../store.js";
+import { useStore } from "../store.js";
 import { NO_FILTERS, readPage } from "./list.js";
 import { Sheet } from "./sheet.js";
 
@@ -19,7 +20,7 @@ const AGES = [
   { value: "30", label: "Last month" },
 ];
 
-const chosen = createStore(NO_FILTERS);
+const chosen = createSessionStore(NO_FILTERS);
 
 /** @param {{account: import("../session.js").Account, parts: string[]}} props */
 export function Gallery({ account, parts }) {
