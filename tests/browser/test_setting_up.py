@@ -66,6 +66,28 @@ def test_a_doubtful_row_is_corrected_by_choosing_from_a_list(console: Console) -
     console.gateway.request("DELETE", "workflows/joined")
 
 
+def test_a_default_workflow_that_somebody_else_changed_is_not_overwritten(console: Console) -> None:
+    """The page names what they changed and stores nothing; saving again is a choice."""
+    console.expected.append("412 \\(Precondition Failed\\)")
+    console.gateway.configure(COMFYUI_WORKFLOW="", COMFYUI_WORKFLOW_NODES=[])
+    console.open("setup/comfyui")
+    page = console.page
+    with page.expect_response("**/images/config"):
+        page.locator("input[type=file]").set_input_files(file_of(workflow()))
+    theirs, mine = json.dumps(workflow(joined=True)), json.dumps(workflow())
+    console.gateway.configure(COMFYUI_WORKFLOW=theirs)
+
+    page.get_by_role("button", name="Save the workflow").click()
+    conflict = page.get_by_role("alert")
+    expect(conflict).to_contain_text("Somebody else has changed the configuration")
+    expect(conflict).to_contain_text("They changed: Workflow.")
+    assert json.loads(console.gateway.request("GET", "config")["COMFYUI_WORKFLOW"]) == json.loads(theirs)
+    page.get_by_role("button", name="Save mine instead").click()
+
+    expect(page.get_by_text("The workflow is saved.")).to_be_visible()
+    assert json.loads(console.gateway.request("GET", "config")["COMFYUI_WORKFLOW"]) == json.loads(mine)
+
+
 def test_a_file_that_is_no_workflow_is_explained(console: Console) -> None:
     """The problem says what to do instead, and there is nothing to save."""
     console.open("setup/comfyui")
@@ -102,7 +124,7 @@ def test_a_connection_is_made_tested_and_deleted(console: Console) -> None:
     expect(card).to_have_count(0)
 
 
-def test_targets_of_a_route_are_ordered_with_the_keyboard(console: Console) -> None:
+def test_targets_of_a_route_are_ordered_by_dragging_and_with_the_keyboard(console: Console) -> None:
     """What is stored has the order of the form, and callers find the route among their models."""
     console.open("setup/routes")
     page = console.page
@@ -114,6 +136,10 @@ def test_targets_of_a_route_are_ordered_with_the_keyboard(console: Console) -> N
     dialog.get_by_role("button", name="Add a target").click()
     dialog.get_by_label("Connection 2").select_option("comfyui")
     dialog.get_by_label("Steps 2").fill("12")
+    dialog.locator(".grip").nth(1).drag_to(dialog.locator(".grip").first)
+    expect(dialog.get_by_label("Connection 1")).to_have_value("comfyui")
+    dialog.locator(".grip").first.drag_to(dialog.locator(".grip").nth(1))
+    expect(dialog.get_by_label("Connection 1")).to_have_value("openai")
     up = dialog.get_by_role("button", name="Move target 2 up")
     up.focus()
     page.keyboard.press("Enter")

@@ -17,6 +17,27 @@ export async function readConfig() {
 }
 
 /**
+ * Store changes on top of what was read before. A change of other fields meanwhile is no conflict.
+ *
+ * @param {any} changes
+ * @param {Stored} base
+ * @returns {Promise<(Stored & {warnings: string[]}) | {theirs: string[], current: Stored}>} what was stored, or the fields that
+ *   somebody else has changed meanwhile: then nothing is stored
+ */
+export async function saveOver(changes, base) {
+  try {
+    return await saveConfig(changes, base.etag);
+  } catch (problem) {
+    if (/** @type {any} */ (problem).status !== 412) throw problem;
+  }
+  const current = await readConfig();
+  const theirs = Object.keys(changes).filter(
+    (name) => JSON.stringify(current.config[name]) !== JSON.stringify(base.config[name]),
+  );
+  return theirs.length ? { theirs, current } : saveOver(changes, current);
+}
+
+/**
  * Store changes on top of a version. Throws a problem with status 412 if another version is current by now.
  *
  * @param {any} changes

@@ -44,6 +44,11 @@ export function Targets({ targets, onChange, weighted, connections, workflows })
     onChange(moved(targets, from, to));
     setSaid(`${targetText(targets[from])} is now number ${to + 1} of ${targets.length}`);
   };
+  const dragStart = (/** @type {DragEvent} */ event, /** @type {number} */ index) => {
+    // Firefox drags nothing that has no data.
+    event.dataTransfer?.setData("text/plain", targetText(targets[index]));
+    setDragged(index);
+  };
   const dragOver = (/** @type {DragEvent} */ event, /** @type {number} */ index) => {
     event.preventDefault();
     if (dragged === null || dragged === index) return;
@@ -56,7 +61,7 @@ export function Targets({ targets, onChange, weighted, connections, workflows })
     <ol class="targets">
       ${targets.map(
         (target, index) => html`<li key=${index} class=${dragged === index ? "dragged" : ""} draggable
-        onDragStart=${() => setDragged(index)} onDragOver=${(/** @type {DragEvent} */ event) => dragOver(event, index)}
+        onDragStart=${(/** @type {DragEvent} */ event) => dragStart(event, index)} onDragOver=${(/** @type {DragEvent} */ event) => dragOver(event, index)}
         onDragEnd=${() => setDragged(null)} onDrop=${(/** @type {Event} */ event) => event.preventDefault()}>
         <span class="grip"><${Icon} name="grip" /></span>
         <${TargetFields} target=${target} weighted=${weighted} connections=${connections} workflows=${workflows} number=${index + 1}

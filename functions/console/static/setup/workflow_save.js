@@ -2,14 +2,15 @@
 
 import { IMAGES } from "../api.js";
 import { ErrorNote, Field } from "../controls.js";
-import { html, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { JobCard } from "../job_card.js";
 import { entries, ratioOf, submit } from "../jobs.js";
 import { forgetModels } from "../models.js";
 import { notify } from "../notices.js";
 import { refreshAccount } from "../session.js";
 import { useStore } from "../store.js";
-import { saveConfig } from "./config.js";
+import { readConfig, saveOver } from "./config.js";
+import { labelOf } from "./fields.js";
 import { readAll, save } from "./versioned.js";
 
 const PURPOSES = [
@@ -26,33 +27,43 @@ export function WorkflowSave({ workflow, nodes, server, account }) {
   const [name, setName] = useState("");
   const [use, setUse] = useState(true);
   const [state, setState] = useState(
-    /** @type {{busy?: boolean, problem?: any, saved?: string, warnings?: string[], exists?: boolean}} */ ({}),
+    /** @type {{busy?: boolean, problem?: any, saved?: string, warnings?: string[], exists?: any, theirs?: string[]}} */ ({}),
   );
+  const base = useRef(/** @type {import("./config.js").Stored | null} */ (null));
+  useEffect(() => {
+    // If this fails, saving reads it, and says what is wrong.
+    readConfig().then(
+      (stored) => {
+        base.current ??= stored;
+      },
+      () => {},
+    );
+  }, []);
   const { hint } = PURPOSES.find(({ value }) => value === purpose) ?? PURPOSES[0];
 
-  const send = async () => {
-    if (purpose === "named") {
-      const { items, etag } = await readAll("workflows");
-      const before = items.find((item) => item.name === name.trim()) ?? null;
-      if (before && !state.exists) return null;
-      const { item } = await save(
-        "workflows",
-        name.trim(),
-        { workflow: JSON.parse(workflow.replace(/^\uFEFF/, "")), nodes },
-        { before, etag },
-      );
-      return item?.warnings ?? [];
-    }
-    const { warnings } = await saveConfig(fieldsOf(purpose, workflow, nodes, use));
-    return warnings;
+  /** @returns {Promise<typeof state>} what is shown then; nothing is stored over what was not shown before */
+  const sendNamed = async () => {
+    const { items, etag } = await readAll("workflows");
+    const before = items.find((item) => item.name === name.trim()) ?? null;
+    if (before && JSON.stringify(before) !== JSON.stringify(state.exists)) return { exists: before };
+    const body = { workflow: JSON.parse(workflow.replace(/^\uFEFF/, "")), nodes };
+    const { item, theirs } = await save("workflows", name.trim(), body, { before, etag });
+    return item ? { saved: purpose, warnings: item.warnings ?? [] } : { exists: theirs };
+  };
+  /** @returns {Promise<typeof state>} */
+  const sendDefault = async () => {
+    base.current ??= await readConfig();
+    const done = await saveOver(fieldsOf(purpose, workflow, nodes, use), base.current);
+    base.current = "theirs" in done ? done.current : done;
+    return "theirs" in done ? { theirs: done.theirs } : { saved: purpose, warnings: done.warnings };
   };
   const submitForm = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    send().then(
-      (warnings) => {
-        if (!warnings) return setState({ exists: true });
-        setState({ saved: purpose, warnings });
+    (purpose === "named" ? sendNamed() : sendDefault()).then(
+      (done) => {
+        setState(done);
+        if (!done.saved) return;
         forgetModels();
         refreshAccount().catch(() => {});
         notify("The workflow is saved.");
@@ -61,6 +72,10 @@ export function WorkflowSave({ workflow, nodes, server, account }) {
     );
   };
 
+  const choose = (/** @type {string} */ value) => {
+    setState({});
+    setPurpose(value);
+  };
   const rename = (/** @type {any} */ event) => {
     setState({});
     setName(event.target.value);
@@ -73,7 +88,7 @@ export function WorkflowSave({ workflow, nodes, server, account }) {
         <legend>Use it for</legend>
         ${PURPOSES.map(
           ({ value, label }) => html`<label class="choice" key=${value}>
-          <input type="radio" name="purpose" value=${value} checked=${purpose === value} onChange=${() => setPurpose(value)} /><span>${label}</span>
+          <input type="radio" name="purpose" value=${value} checked=${purpose === value} onChange=${() => choose(value)} /><span>${label}</span>
         </label>`,
         )}
         <p class="hint">${hint}</p>
@@ -91,8 +106,15 @@ export function WorkflowSave({ workflow, nodes, server, account }) {
       }
       <${ErrorNote} problem=${state.problem} />
       ${state.exists && html`<p class="note warn" role="alert">There is a workflow ${name.trim()} already. Routes that name it would use this one.</p>`}
+      ${
+        state.theirs &&
+        html`<div class="note warn" role="alert"><div>
+          <p><strong>Somebody else has changed the configuration since you opened this page.</strong></p>
+          <p>Nothing was saved. They changed: ${state.theirs.map((field) => labelOf(field)).join(", ")}. <a href="#/setup/engines">See theirs</a>, or save yours instead.</p>
+        </div></div>`
+      }
       ${state.warnings?.map((text) => html`<p class="note warn" key=${text}><span class="quoted">${text}</span></p>`)}
-      <div class="row"><button class="button primary" type="submit" disabled=${state.busy || (purpose === "named" && !name.trim())}>${state.busy ? "Saving …" : state.exists ? "Replace it" : "Save the workflow"}</button></div>
+      <div class="row"><button class="button primary" type="submit" disabled=${state.busy || (purpose === "named" && !name.trim())}>${state.busy ? "Saving …" : state.exists ? "Replace it" : state.theirs ? "Save mine instead" : "Save the workflow"}</button></div>
     </form>
     ${state.saved && state.saved !== "edit" && html`<${TestImage} name=${state.saved === "named" ? name.trim() : "default"} server=${server || "comfyui"} usual=${account.generation} />`}
     ${state.saved === "edit" && html`<p>Try it on an image: <a href="#/edit">go to Edit</a>.</p>`}
