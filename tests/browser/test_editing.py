@@ -4,6 +4,7 @@ import base64
 import io
 import re
 
+import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, expect
 
@@ -120,8 +121,11 @@ def test_the_result_is_compared_with_the_original_by_keyboard(console: Console) 
     send(editing, "a red hat")
     card = page.get_by_role("article", name="a red hat")
     expect(card.locator("img")).to_be_visible()
+    # The original is no input any more, and is compared all the same.
+    card.get_by_role("button", name="Use as input").click()
 
     card.get_by_role("button", name="Compare with the original").click()
+    expect(page.get_by_alt_text("Original")).to_have_js_property("naturalWidth", 400)
     slider = page.get_by_role("slider", name="How much of the original is shown")
     slider.focus()
     page.keyboard.press("ArrowLeft")
@@ -152,3 +156,57 @@ def test_a_stored_image_is_an_input_by_its_id(console: Console) -> None:
     expect(editing.page.get_by_role("article", name="with a door").locator("img")).to_be_visible()
     (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
     assert decoded(asked["json"]["init_images"][0]).size == (1024, 1024)
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_an_image_that_is_dropped_or_pasted_is_an_input(console: Console, way: str) -> None:
+    """It can be painted on, and the engine gets it."""
+    editing = opened(console)
+    expect(editing.page.get_by_role("heading", name="Drop an image here, or paste one")).to_be_visible()
+    editing.page.evaluate(
+        """([way, text]) => {
+            const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+            const given = new DataTransfer();
+            given.items.add(new File([bytes], "given.png", { type: "image/png" }));
+            const options = { bubbles: true, cancelable: true, dataTransfer: given, clipboardData: given };
+            const event = way === "drop" ? new DragEvent(way, options) : new ClipboardEvent(way, options);
+            document.getElementById("inputs").dispatchEvent(event);
+        }""",
+        [way, base64.b64encode(photo(400, 300)["buffer"]).decode()],
+    )
+
+    expect(editing.page.locator("canvas.mask")).to_be_visible()
+    send(editing, f"after a {way}")
+    expect(editing.page.get_by_role("article", name=f"after a {way}").locator("img")).to_be_visible()
+    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    assert decoded(asked["json"]["init_images"][0]).getpixel((5, 5)) == (128, 128, 128)
+
+
+def test_an_enlarged_image_is_moved_with_the_hand(console: Console) -> None:
+    """Dragging moves what is seen of the image, and paints nothing."""
+    editing = opened(console)
+    page = editing.page
+    choose(editing, photo(400, 300))
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom in").click()
+    page.get_by_role("button", name="Move", exact=True).click()
+    stage = page.locator(".stage")
+    box = stage.bounding_box()
+    assert box is not None
+    before = stage.evaluate("element => element.scrollLeft")
+    page.mouse.move(box["x"] + 400, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 150, steps=4)
+    page.mouse.up()
+
+    assert stage.evaluate("element => element.scrollLeft") - before == 100
+    expect(page.get_by_role("button", name="Undo")).to_be_disabled()
+
+
+def test_a_file_that_is_no_image_leaves_the_others_as_they_are(console: Console) -> None:
+    """The image that was chosen with it is an input, and the page says which file is not."""
+    editing = opened(console)
+    choose(editing, {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no image"}, photo(400, 300))
+
+    expect(editing.page.get_by_role("alert")).to_contain_text("notes.txt is not an image")
+    expect(editing.page.get_by_role("list", name="Input images").get_by_role("listitem")).to_have_count(1)

@@ -9,9 +9,11 @@ from playwright.sync_api import expect
 
 from sandbox.template import ROOT
 from tests.browser.console import TOKENS, Console
+from tests.browser.test_setting_up import file_of, workflow
 
 AXE = ROOT / ".ci/console/node_modules/axe-core/axe.min.js"
 PAGES = ["create", "edit", "gallery", "setup", "usage", "tokens", "health"]
+SETUP = ["comfyui", "connections", "routes"]
 SCRIPT = "no <script>alert(3)</script>"
 MARKUP = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
 
@@ -56,6 +58,10 @@ def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -
     for part in ("ComfyUI", "Connections", "Routes"):
         page.get_by_role("navigation", name="Parts of the set-up").get_by_role("link", name=part).click()
         expect(page.locator(".loading")).to_have_count(0)
+        if part == "ComfyUI":
+            page.locator("input[type=file]").set_input_files(file_of(workflow(joined=True)))
+            expect(page.get_by_text("1 row to check")).to_be_visible()
+        found[part] = violations(console, scheme)
     page.get_by_role("button", name="New route").first.click()
     found["route"] = violations(console, scheme)
     page.keyboard.press("Escape")
@@ -77,7 +83,12 @@ def test_every_page_fits_a_screen_of_360_pixels(console: Console) -> None:
     """Nothing is wider than the screen, and all pages can be reached from the bar at the bottom."""
     console.page.set_viewport_size({"width": 360, "height": 740})
     console.open("create")
-    expect(console.create("a narrow fox").locator(".picture.shown")).to_be_visible()
+    card = console.create("a narrow fox")
+    expect(card.locator(".picture.shown")).to_be_visible()
+    card.get_by_role("button", name="Use as input").click()
+    toolbar = console.page.get_by_role("toolbar", name="Mask")
+    expect(toolbar).to_be_visible()
+    assert toolbar.evaluate("element => element.scrollWidth <= element.clientWidth")
     widths = {}
     for name in PAGES:
         link = console.page.get_by_role("navigation", name="Pages").locator(f"a[href='#/{name}']")
@@ -85,8 +96,15 @@ def test_every_page_fits_a_screen_of_360_pixels(console: Console) -> None:
         expect(link).to_have_attribute("aria-current", "page")
         expect(console.page.locator(".loading")).to_have_count(0)
         widths[name] = console.page.evaluate("document.scrollingElement.scrollWidth")
+    for part in SETUP:
+        console.page.goto(f"{console.gateway.url}/console/#/setup/{part}")
+        expect(console.page.locator(".loading")).to_have_count(0)
+        if part == "comfyui":
+            console.page.locator("input[type=file]").set_input_files(file_of(workflow(joined=True)))
+            expect(console.page.get_by_role("region", name="Node map")).to_be_visible()
+        widths[part] = console.page.evaluate("document.scrollingElement.scrollWidth")
 
-    assert widths == dict.fromkeys(PAGES, 360)
+    assert widths == dict.fromkeys([*PAGES, *SETUP], 360)
 
 
 def test_everything_is_done_with_the_keyboard_alone(console: Console) -> None:

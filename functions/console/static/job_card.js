@@ -116,7 +116,7 @@ function Picture({ image, entry, onUse, onCompare }) {
     <img src=${image.url} alt=${prompt} decoding="async" onLoad=${() => setState("shown")} onError=${() => setState("missing")} />
     ${state === "missing" && html`<p class="job-ended">Its link has expired. Find it in the gallery.</p>`}
     <figcaption class="actions">
-      ${onCompare && html`<${Action} icon="compare" label="Compare with the original" onClick=${() => onCompare(image)} />`}
+      ${onCompare && entry.original && html`<${Action} icon="compare" label="Compare with the original" onClick=${() => onCompare(image)} />`}
       ${onUse && html`<${Action} icon="edit" label="Use as input" onClick=${() => onUse(image)} />`}
       <${Action} icon="copy" label="Copy link"
         onClick=${() => copy(image.url, `Link copied. It works until ${formatClock(image.expires_at)}.`)} />

@@ -1,6 +1,8 @@
 /** The input images of the next edit. They stay while other pages are shown. */
 
-import { token } from "../api.js";
+import { Problem, token } from "../api.js";
+import { formatNumber } from "../format.js";
+import { entries } from "../jobs.js";
 import { createStore } from "../store.js";
 import { LIMIT, readFile } from "./image_files.js";
 
@@ -18,6 +20,8 @@ token.listen(() => {
 /** @param {Input[]} next */
 function setInputs(next) {
   const kept = new Set(next.map(({ url }) => url));
+  // Results are compared with their originals also when those are no inputs any more.
+  for (const { original } of entries.get()) kept.add(original ?? "");
   for (const { url } of inputs.get()) {
     if (url.startsWith("blob:") && !kept.has(url)) URL.revokeObjectURL(url);
   }
@@ -45,14 +49,31 @@ export function takeInputs(images) {
 }
 
 /**
- * Add files. If all together are too large, each gets the same share of what a request can have.
+ * Add files. Those that cannot be used leave the others as they are.
  *
  * @param {Iterable<File>} files
+ * @throws {Problem} the first that was wrong with them, after the others were added
  */
 export async function addFiles(files) {
-  const given = [...files].slice(0, MAX_INPUTS - inputs.get().length);
-  const added = await Promise.all(given.map((file) => readFile(file, LIMIT)));
-  const all = [...inputs.get(), ...added];
+  const free = MAX_INPUTS - inputs.get().length;
+  const given = [...files];
+  const read = await Promise.allSettled(given.slice(0, free).map((file) => readFile(file, LIMIT)));
+  await setFitting([
+    ...inputs.get(),
+    ...read.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
+  ]);
+  for (const result of read) if (result.status === "rejected") throw result.reason;
+  if (given.length > free) {
+    throw new Problem("Not all files were added", `An edit takes ${formatNumber(MAX_INPUTS)} images at most.`);
+  }
+}
+
+/**
+ * Set the inputs. If all together are too large, each gets the same share of what a request can have.
+ *
+ * @param {Input[]} all
+ */
+async function setFitting(all) {
   const total = all.reduce((bytes, input) => bytes + input.bytes, 0);
   if (total <= LIMIT) return setInputs(all);
   const share = Math.floor(LIMIT / all.filter(({ file }) => file).length);

@@ -1,5 +1,6 @@
 /** Edit: images from images, a prompt, and a mask where only a part may change. */
 
+import { createSessionStore } from "../api.js";
 import { bodyOf, Composer } from "../composer.js";
 import { Empty, ErrorNote } from "../controls.js";
 import { SwitchedOff } from "../create/page.js";
@@ -7,7 +8,7 @@ import { html, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { JobCards } from "../job_card.js";
 import { again, entries, ratioOf, resume, submit } from "../jobs.js";
-import { createStore, useStore } from "../store.js";
+import { useStore } from "../store.js";
 import { Compare } from "./compare.js";
 import { dataUrl } from "./image_files.js";
 import { ChooseFiles, InputStrip } from "./input_strip.js";
@@ -19,9 +20,9 @@ import { afterKey, Toolbar } from "./toolbar.js";
 /** @typedef {import("./strokes.js").Stroke} Stroke */
 /** @typedef {import("./toolbar.js").Tools} Tools */
 
-const draft = createStore(/** @type {import("../composer.js").Choices} */ ({}));
+const draft = createSessionStore(/** @type {import("../composer.js").Choices} */ ({}));
 /** The strokes by the input that they are painted on. */
-const painted = createStore(/** @type {{key: string, strokes: Stroke[]}} */ ({ key: "", strokes: [] }));
+const painted = createSessionStore(/** @type {{key: string, strokes: Stroke[]}} */ ({ key: "", strokes: [] }));
 
 /** @param {{account: import("../session.js").Account}} props */
 export function Edit({ account }) {

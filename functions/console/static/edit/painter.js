@@ -76,6 +76,17 @@ export function Painter({ input, strokes, onStroke, tool, size, zoom }) {
     current.current = null;
     if (stroke) onStroke(stroke);
   };
+  const grab = (/** @type {PointerEvent} */ event) => {
+    // A finger scrolls by itself, and so do the bars beside the image.
+    if (tool !== "hand" || event.button !== 0 || event.pointerType === "touch" || event.target === event.currentTarget)
+      return;
+    event.preventDefault();
+    /** @type {Element} */ (event.currentTarget).setPointerCapture(event.pointerId);
+  };
+  const drag = (/** @type {PointerEvent} */ event) => {
+    const element = /** @type {Element} */ (event.currentTarget);
+    if (element.hasPointerCapture(event.pointerId)) element.scrollBy(-event.movementX, -event.movementY);
+  };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const step = size / 2;
     const moves = /** @type {Record<string, [number, number]>} */ ({
@@ -99,7 +110,7 @@ export function Painter({ input, strokes, onStroke, tool, size, zoom }) {
 
   const box = { width: `${width * scale}px`, height: `${height * scale}px` };
   const pixels = { width: Math.max(1, Math.round(width * shown)), height: Math.max(1, Math.round(height * shown)) };
-  return html`<div class="stage" ref=${stage}>
+  return html`<div class="stage" ref=${stage} onPointerDown=${grab} onPointerMove=${drag}>
     <div class=${`stage-image ${tool}`} style=${box}>
       <img src=${input.url} alt=${input.name} draggable=${false} />
       <canvas class="mask" ref=${canvas} ...${pixels} tabindex="0" role="application"
