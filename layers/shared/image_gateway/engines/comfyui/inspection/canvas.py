@@ -9,6 +9,8 @@ from image_gateway.engines.comfyui.inspection.walk import Walk
 
 _SIZES = ("width", "height")
 _ENLARGING = ("upscale", "scaleby", "scale_by", "latentupscaleby")
+_REGROUPING = ("frombatch", "from batch", "grid", "tobatch", "imagebatch", "latentbatch", "batchmulti", "collage")
+"""Words in the classes of nodes that take some images of a batch, add others, or make one image of several."""
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class Canvas:
         resizers: nodes that give an image another size, in pixels.
         enlargers: nodes that multiply the size.
         repeaters: nodes that make several images of one.
+        regroupers: nodes that take some images of several, add others, or make one of several.
         loaders: nodes that the way starts at and that have no size, e.g. because they load an image.
     """
 
@@ -27,6 +30,7 @@ class Canvas:
     resizers: list[str] = field(default_factory=list)
     enlargers: list[str] = field(default_factory=list)
     repeaters: list[str] = field(default_factory=list)
+    regroupers: list[str] = field(default_factory=list)
     loaders: list[str] = field(default_factory=list)
 
 
@@ -67,14 +71,17 @@ def canvas_inputs(walk: Walk, node_id: str, slot: int | None = None) -> list[Lin
 
 def _note(walk: Walk, node_id: str, canvas: Canvas, *, has_input: bool) -> None:
     graph, known = walk.graph, walk.known(node_id)
+    class_type = graph.classes[node_id].lower()
     if "n" in known.inputs and has_input:
         canvas.repeaters.append(node_id)
     elif _is_sized(walk, node_id):
         (canvas.resizers if has_input else canvas.starts).append(node_id)
     elif not has_input:
         canvas.loaders.append(node_id)
-    elif any(word in graph.classes[node_id].lower() for word in _ENLARGING):
+    elif any(word in class_type for word in _ENLARGING):
         canvas.enlargers.append(node_id)
+    elif any(word in class_type for word in _REGROUPING):
+        canvas.regroupers.append(node_id)
 
 
 def _is_sized(walk: Walk, node_id: str) -> bool:

@@ -67,6 +67,8 @@ class _Inspection:
         measures = sizes.find() if makers.samplers or not makers.generators else self._of_generators(makers)
         found = [find_model(self._walk, makers), self._steps(makers), self._seed(makers)]
         self._doubt_frames(measures, outputs)
+        if makers.samplers and makers.generators:
+            self._doubt_generators([*texts, *measures, *found], makers)
         found += [*texts, *measures, *images.find(), output_finding(self._walk, outputs)]
         self._blocked |= prompts.blocked | sizes.blocked
         problems = [*output_problems(self._walk, outputs), *self._linked_inputs(), *images.problems]
@@ -88,6 +90,17 @@ class _Inspection:
         for finding in findings:
             if finding.type == "n" and outputs.all and animates:
                 finding.sure, finding.why = False, f"{finding.why}; it may be the number of frames"
+
+    def _doubt_generators(self, findings: list[Finding | None], makers: Makers) -> None:
+        """Do not be sure about the samplers' inputs where other nodes make images by themselves, too."""
+        for finding in findings:
+            if finding:
+                finding.sure = False
+                finding.why = f"{finding.why}; {self._graph.labels(makers.generators)} makes an image, too"
+                for node_id in makers.generators:
+                    name = self._walk.known(node_id).inputs.get(finding.type, "")
+                    if name in self._graph.literals[node_id] and Spot(node_id, name) not in finding.spots:
+                        finding.options.append(Option((Spot(node_id, name),), "the other node's"))
 
     def _steps(self, makers: Makers) -> Finding | None:
         finding = self._number("steps", makers.samplers, "the samplers work in so many steps")

@@ -25,7 +25,7 @@ _OTHER: dict[Kind, re.Pattern[str]] = {
     ),
     "text": re.compile(
         r"delim|separat|mode|style|name|type|format|language|filename|model|action|index|regex|find|system"
-        r"|device|embeds|encoding|path|mask|image|width|height"
+        r"|device|embeds|encoding|path|mask|image|width|height|normali[sz]ation|interpretation|weight"
     ),
 }
 _HELPERS = re.compile(r"(^|_)(pipe|ctx|context|tuple|guider|config|settings|conds)(_|\d|$)|_embeds$")

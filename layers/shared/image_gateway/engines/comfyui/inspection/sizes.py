@@ -91,10 +91,14 @@ class SizeFinder:
             return None
         options = [Option((spot,), "multiplies the number of images") for spot in batches.spots if repeats.spots]
         doubt = numbers.unsure or (
-            "several nodes set the number of images" if options or len(numbers.spots) > 1 else ""
+            "several nodes set the number of images" if options or len(numbers.spots) > 1 else self._regrouped()
         )
         why = f"{self._graph.labels(nodes)} makes so many images"
         return Finding("n", numbers.spots[:1], not doubt, f"{why}; {doubt}" if doubt else why, options)
+
+    def _regrouped(self) -> str:
+        nodes = self._canvas.regroupers
+        return f"{self._graph.labels(nodes)} makes another number of them" if nodes else ""
 
     def _of(self, node_ids: list[str], type_: NumberType) -> Numbers:
         numbers = Numbers()

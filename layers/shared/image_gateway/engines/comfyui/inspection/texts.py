@@ -105,7 +105,15 @@ class TextFinder:
         usual = [name for name in names if role_of(name) == role] or [name for name in names if name in ENCODER_TEXTS]
         if len(names) > 1 and not usual:
             texts.unsure = f"{self._graph.label(node_id)} takes several texts"
+        elif self._has_others(node_id, names, usual):
+            texts.unsure = f"{self._graph.label(node_id)} takes other texts, too"
         return usual or names
+
+    def _has_others(self, node_id: str, names: list[str], usual: list[str]) -> bool:
+        """Return whether an encoder has texts besides the usual ones, which a request would leave as they are."""
+        literals = self._graph.literals[node_id]
+        others = [str(literals.get(name, "linked")) for name in names if name not in usual]
+        return bool(usual) and any(text.strip() for text in others)
 
     def _source_names(self, link: Link, role: Role, texts: Texts) -> Sequence[str]:
         """Return the inputs of a node on a text's way that the text consists of."""
