@@ -1,5 +1,6 @@
 """Finds the inputs that hold a number: seeds, steps, sizes, the number of images."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,6 +17,9 @@ _HELPERS: dict[str, tuple[str, ...]] = {"seed": ("noise",), "steps": ("sigmas",)
 
 _BESIDE_VALUES = frozenset({"control_after_generate", "control_before_generate"})
 """Inputs of primitives that have no effect on the server."""
+
+_CHANGES = re.compile(r"swap|multipl|factor|scale_by")
+"""Inputs beside a size by which a node makes another size of it, unless their value is neutral."""
 
 _PRESETS = ("ratio", "preset", "resolution", "dimensions")
 
@@ -127,7 +131,11 @@ class NumberFinder:
             return ""
         if self._walk.known(node_id).role == "sets_size":
             return ""
-        texts = {name: value for name, value in self._graph.literals[node_id].items() if isinstance(value, str)}
+        literals, links = self._graph.literals[node_id], self._graph.links[node_id]
+        changes = [name for name in (*literals, *links) if _CHANGES.search(name.lower())]
+        if any(not _is_neutral(literals.get(name)) for name in changes):
+            return f"{self._graph.label(node_id)} may change the size by its {changes[0]}"
+        texts = {name: value for name, value in literals.items() if isinstance(value, str)}
         chosen = [name for name, value in texts.items() if "custom" not in value.lower()]
         presets = any(word in name.lower() for name in chosen for word in _PRESETS)
         if self._walk.known(node_id).role == "has_presets" or presets:
@@ -148,3 +156,8 @@ class NumberFinder:
             if len(kinds) > 1
             else ""
         )
+
+
+def _is_neutral(value: object) -> bool:
+    """Return whether a value that swaps or multiplies sizes changes nothing."""
+    return value in (False, 1, "false", "off", "Off", "disabled", "none", "None")
