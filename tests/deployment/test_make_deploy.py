@@ -22,6 +22,8 @@ Parameters: {ImageRetentionDays: {Type: Number, Default: 7}}
 Resources: {Queue: {Type: AWS::SQS::Queue, Properties: {DelaySeconds: !Ref ImageRetentionDays}}}
 """
 
+_OF_MAKE = frozenset({"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"})
+
 
 class Checkout:
     """A folder with the Makefile, the SAM CLI and a small build."""
@@ -29,7 +31,9 @@ class Checkout:
     def __init__(self, folder: Path, ministack: MiniStack) -> None:
         self.config = folder / "samconfig.toml"
         self._folder = folder
-        self._variables = {**without_aws(os.environ), **ministack.variables, "SAM_CLI_TELEMETRY": "0"}
+        # The tests may themselves be run by make, whose variables would change what this make does and prints.
+        variables = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
+        self._variables = {**without_aws(variables), **ministack.variables, "SAM_CLI_TELEMETRY": "0"}
         for name in ("Makefile", "uv.lock", "pyproject.toml"):
             shutil.copy(ROOT / name, folder)
         (folder / ".venv-template/bin").mkdir(parents=True)
