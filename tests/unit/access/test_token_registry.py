@@ -58,9 +58,10 @@ async def create_admin(registry: TokenRegistry, name: str = "an admin", **option
     return await registry.create(name, Role.ADMIN, **options)
 
 
-async def test_the_list_describes_tokens(registry: TokenRegistry) -> None:
+async def test_the_list_describes_tokens(aws: Aws, settings: Settings) -> None:
     """The list has all properties of a token except the secret, with times in UTC."""
-    expires_at = time_from_now()
+    now, expires_at = 1_800_000_000.5, datetime(2028, 1, 31, 12, tzinfo=UTC)
+    registry = TokenRegistry(aws, settings, now=lambda: now)
     created = await registry.create(
         "ci", Role.USER, expires_at=expires_at, engines={"openai", "gemini"}, models={"b", "a"}
     )
@@ -70,7 +71,7 @@ async def test_the_list_describes_tokens(registry: TokenRegistry) -> None:
     assert listed.model_dump() == created.model_dump(exclude={"token"})
     assert (listed.name, listed.role, listed.expires_at, listed.last_used_at) == ("ci", "user", expires_at, None)
     assert (listed.engines, listed.models) == (["gemini", "openai"], ["a", "b"])
-    assert abs(listed.created_at.timestamp() - time.time()) < 60
+    assert listed.created_at == datetime.fromtimestamp(int(now), UTC)
 
 
 async def test_the_table_does_not_contain_the_secret(
