@@ -127,8 +127,8 @@ async def test_a_cursor_of_another_owner_lists_only_ones_own_jobs(store: JobStor
 
 async def test_the_number_of_jobs_read_for_a_page_is_limited(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages for a rare status can be empty and have a next page. All jobs are found in the end."""
-    monkeypatch.setattr("image_gateway.jobs.store._READ_LIMIT", 10)
-    monkeypatch.setattr("image_gateway.jobs.store._MAX_QUERIES", 2)
+    monkeypatch.setattr("image_gateway.jobs.reader._READ_LIMIT", 10)
+    monkeypatch.setattr("image_gateway.jobs.reader._MAX_QUERIES", 2)
     failed = await store_jobs(store, 1, status="failed")
     await store_jobs(store, 50, status="succeeded")
 

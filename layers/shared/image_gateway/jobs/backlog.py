@@ -5,7 +5,7 @@ from typing import Any
 
 from image_gateway import __version__
 from image_gateway.aws import Aws, Bucket, storage_errors
-from image_gateway.jobs.store import MAX_READ_PER_PAGE, JobStore
+from image_gateway.jobs.reader import MAX_READ_PER_PAGE, JobReader
 from image_gateway.models.health import DeadLetters, HealthReport, QueueDepth, WaitingJob
 from image_gateway.settings import Settings
 
@@ -29,7 +29,7 @@ class Backlog:
         jobs: the deployment's jobs.
     """
 
-    def __init__(self, aws: Aws, settings: Settings, jobs: JobStore) -> None:
+    def __init__(self, aws: Aws, settings: Settings, jobs: JobReader) -> None:
         self._aws = aws
         self._settings = settings
         self._bucket = Bucket(aws, settings.bucket)

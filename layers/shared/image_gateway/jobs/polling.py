@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from image_gateway.aws import time_limit
 from image_gateway.errors import StorageUnavailable
-from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.reader import JobReader
 from image_gateway.models.jobs import Job, utc_now
 
 _MIN_INTERVAL_SECONDS = 0.1
@@ -17,7 +17,7 @@ _MAX_READ_SECONDS = 2.0
 
 
 async def poll_until_ended(
-    jobs: JobStore,
+    jobs: JobReader,
     job: Job,
     max_wait_seconds: float,
     *,

@@ -8,12 +8,13 @@ earlier job's id: of several such requests, one creates the job, and the others 
 from collections.abc import Sequence
 from typing import Any
 
+from image_gateway.jobs.creation import JobCreator
 from image_gateway.jobs.idempotency import Claim, should_be_retried
-from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.reader import JobReader
 from image_gateway.models.jobs import Job
 
 
-async def find_earlier_job(jobs: JobStore, claim: Claim | None, *, own_id: str | None = None) -> Job | None:
+async def find_earlier_job(jobs: JobReader, claim: Claim | None, *, own_id: str | None = None) -> Job | None:
     """Return the job of the earlier request with this claim; None if the request is not a repetition.
 
     Args:
@@ -38,7 +39,7 @@ async def find_earlier_job(jobs: JobStore, claim: Claim | None, *, own_id: str |
 
 
 async def create_job(
-    jobs: JobStore,
+    jobs: JobCreator,
     job: Job,
     claim: Claim | None,
     *,
@@ -55,9 +56,9 @@ async def create_job(
         jobs: where the job is stored.
         job: the new job.
         claim: identifies repetitions of the request, if any.
-        lease_seconds: as of `JobStore.create`.
-        holder: as of `JobStore.create`.
-        scopes: as of `JobStore.create`.
+        lease_seconds: as of `JobCreator.create`.
+        holder: as of `JobCreator.create`.
+        scopes: as of `JobCreator.create`.
 
     Raises:
         InvalidRequest: the claim's key was used for another request.
@@ -75,7 +76,7 @@ async def create_job(
     return None
 
 
-async def _job_that_counts(jobs: JobStore, job_id: str) -> Job | None:
+async def _job_that_counts(jobs: JobReader, job_id: str) -> Job | None:
     """Return a job, or None if the same request may become a new job after it."""
     job = await jobs.get(job_id)
     return None if job is None or should_be_retried(job) else job

@@ -7,8 +7,9 @@ person may have changed the configuration since.
 
 from datetime import datetime, timedelta
 
+from image_gateway.jobs.creation import JobCreator
 from image_gateway.jobs.idempotency import Claim
-from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.reader import JobReader
 from image_gateway.models.jobs import Job, utc_now
 
 _RETRY_SOON = timedelta(seconds=30)
@@ -35,7 +36,7 @@ def is_retry_of(job: Job, now: datetime) -> bool:
     return (end or now) - job.created_at >= _WAITED
 
 
-async def find_unmarked_retry(jobs: JobStore, claim: Claim | None) -> Job | None:
+async def find_unmarked_retry(jobs: JobReader, claim: Claim | None) -> Job | None:
     """Return the job of which a request without a key is a retry; None if it is a new request.
 
     Args:
@@ -53,7 +54,7 @@ async def find_unmarked_retry(jobs: JobStore, claim: Claim | None) -> Job | None
     return earlier if was_unanswered else None
 
 
-async def remember_unanswered(jobs: JobStore, job: Job) -> None:
+async def remember_unanswered(jobs: JobCreator, job: Job) -> None:
     """Remember that a succeeded job could not be answered: for some seconds, an identical request is its repetition.
 
     Raises:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from image_gateway.engines import REGISTRY
 from image_gateway.errors import Canceled, StorageUnavailable
 from image_gateway.jobs.engine_cancellation import EngineCanceler
-from image_gateway.jobs.store import JobStore
+from image_gateway.jobs.reader import JobReader
 from image_gateway.models.jobs import Job
 
 POLL_SECONDS = 2.0
@@ -29,7 +29,7 @@ class CancelWatch:
 
     def __init__(
         self,
-        jobs: JobStore,
+        jobs: JobReader,
         engine_canceler: EngineCanceler,
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
