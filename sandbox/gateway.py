@@ -14,7 +14,9 @@ from image_gateway.access.principals import Role
 from image_gateway.access.token_registry import TokenRegistry, new_token
 from image_gateway.aws import Aws
 from image_gateway.aws.locks import Locks
-from image_gateway.config.store import ConfigStore
+from image_gateway.config.reader import ConfigReader
+from image_gateway.config.stored import StoredConfig
+from image_gateway.config.updates import ConfigUpdates
 from image_gateway.jobs.events import SOURCE
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
@@ -150,7 +152,9 @@ class Sandbox(GatewayClient):
             tokens = TokenRegistry(client, self.settings)
             await tokens.create("sandbox admin", Role.ADMIN, token=self.admin_token)
             await tokens.create("sandbox user", Role.USER, token=self.user_token)
-            configs = ConfigStore(client, self.settings, Locks(client, self.settings), environ={})
+            stored = StoredConfig(client, self.settings, environ={})
+            reader, locks = ConfigReader(stored, self.settings), Locks(client, self.settings)
+            configs = ConfigUpdates(stored, reader, self.settings, locks)
             await configs.update(ImagesConfig.model_validate(self._configuration()))
 
     def _configuration(self) -> dict[str, Any]:

@@ -53,11 +53,11 @@ async def update_config(
     if_match: IfMatchDep,
 ) -> UpdatedConfig:
     """Set fields. Fields that are left out, and secrets that are sent masked, keep their values."""
-    stored = await gateway.configs.update(changes, if_match=if_match)
+    stored = await gateway.config_parts.updates.update(changes, if_match=if_match)
     response.headers["ETag"] = stored.etag
     warnings = [
         *workflow_warnings(stored.config, changes),
-        *gateway.workflow_inspector.warnings(stored.config, changes),
+        *gateway.config_parts.workflow_inspector.warnings(stored.config, changes),
         *secret_warnings(changes),
     ]
     return UpdatedConfig.model_construct(**dict(stored.config.masked()), warnings=warnings)
@@ -71,7 +71,7 @@ async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
     url_field, key_field = (field_for(name, edit=form.edit) for name in (entry.url_field, entry.key_field))
     config = (await gateway.configs.read()).config
     config = with_credentials(config, url_field, key_field, form.url, form.key)
-    await gateway.engine(form.engine, config, edit=form.edit, timeout=VERIFY_SECONDS).verify()
+    await gateway.engines.create(form.engine, config, edit=form.edit, timeout=VERIFY_SECONDS).verify()
     return True
 
 
@@ -80,7 +80,7 @@ async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
 async def verify_configured(gateway: GatewayDep) -> Literal[True]:
     """Check that the configured engine can be used."""
     config = (await gateway.configs.read()).config
-    await gateway.engine(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).verify()
+    await gateway.engines.create(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).verify()
     return True
 
 
@@ -93,7 +93,7 @@ async def models(gateway: GatewayDep, principal: PrincipalDep) -> list[ModelInfo
     routes = [ModelInfo(id=name, name=name) for name in usable_routes(current, principal)]
     try:
         principal.require_server(engine, engine)
-        offered = await gateway.engine(engine, current.config, timeout=VERIFY_SECONDS).models()
+        offered = await gateway.engines.create(engine, current.config, timeout=VERIFY_SECONDS).models()
     except GatewayError:
         if routes:
             return routes

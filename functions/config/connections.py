@@ -58,7 +58,7 @@ async def put_connection(
     name: Name, form: ConnectionForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
 ) -> StoredConnectionInfo:
     """Store a connection, in place of the one with this name. A key that is left out or masked is kept."""
-    current, created = await gateway.configs.update_catalogue(
+    current, created = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_connection(name, form), if_match=if_match
     )
     response.status_code = 201 if created else 200
@@ -75,7 +75,7 @@ async def put_connection(
 @access(Access.ADMIN)
 async def delete_connection(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:
     """Delete a connection with its key. This is refused while a route refers to it."""
-    await gateway.configs.update_catalogue(lambda draft: draft.delete_connection(name), if_match=if_match)
+    await gateway.config_parts.updates.update_catalogue(lambda draft: draft.delete_connection(name), if_match=if_match)
 
 
 @router.post("/{name}/verify", responses=error_responses(*ENGINE_ERRORS))
@@ -109,4 +109,4 @@ async def _engine(gateway: Gateway, name: str) -> Engine:
         raise NotFound(f"There is no connection {name}")
     config = for_connection(current, name)
     is_for_edits = name in RESERVED_CONNECTIONS and name.endswith("-edit")
-    return gateway.engine(engine, config, edit=is_for_edits, timeout=VERIFY_SECONDS)
+    return gateway.engines.create(engine, config, edit=is_for_edits, timeout=VERIFY_SECONDS)

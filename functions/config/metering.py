@@ -50,7 +50,9 @@ async def read_prices(gateway: GatewayDep, response: Response) -> Prices:
 @access(Access.ADMIN)
 async def put_prices(form: Prices, gateway: GatewayDep, response: Response, if_match: IfMatchDep) -> Prices:
     """Replace all of the operator's prices. They come before those that the gateway brings."""
-    current, _ = await gateway.configs.update_catalogue(lambda draft: draft.put_prices(form), if_match=if_match)
+    current, _ = await gateway.config_parts.updates.update_catalogue(
+        lambda draft: draft.put_prices(form), if_match=if_match
+    )
     response.headers["ETag"] = current.etag
     return Prices(prices=list(current.catalogue.metering().prices))
 
@@ -83,7 +85,7 @@ async def put_limits(
         await store.set_limits(DEPLOYMENT, limits)
     for source, budget in form.events.items():
         await store.set_limits(event_scope(source), Limits(budget=budget))
-    current, _ = await gateway.configs.update_catalogue(
+    current, _ = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_limits(
             limited=not limits.is_empty, unknown_price=form.unknown_price, events=form.events
         ),
@@ -167,7 +169,7 @@ async def _token_names(gateway: Gateway, principal: Principal) -> dict[str, str]
     names: dict[str, str] = {}
     cursor: str | None = None
     while True:
-        page = await gateway.token_registry.page(limit=100, cursor=cursor)
+        page = await gateway.config_parts.token_registry.page(limit=100, cursor=cursor)
         names |= {token.id: token.name for token in page.tokens}
         cursor = page.cursor
         if cursor is None:

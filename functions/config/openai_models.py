@@ -28,7 +28,7 @@ router = create_router(tags=["OpenAI"])
 @access(Access.USER)
 async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: Response) -> OpenAIModels:
     """List the models that all configured engines offer now."""
-    models, warnings = await ModelList(gateway.configs, gateway.engine_at).all(principal)
+    models, warnings = await ModelList(gateway.configs, gateway.engines.at).all(principal)
     if warnings:
         response.headers[WARNINGS_HEADER] = format_warnings(warnings)
     return OpenAIModels(data=models)
@@ -38,7 +38,7 @@ async def openai_models(gateway: GatewayDep, principal: PrincipalDep, response: 
 @access(Access.USER)
 async def openai_model(id: str, gateway: GatewayDep, principal: PrincipalDep) -> OpenAIModel:
     """Return one model by the name that requests use for it."""
-    return await ModelList(gateway.configs, gateway.engine_at).get(id, principal)
+    return await ModelList(gateway.configs, gateway.engines.at).get(id, principal)
 
 
 @router.api_route(

@@ -45,7 +45,7 @@ async def put_route(
     name: Name, form: RouteForm, gateway: GatewayDep, response: Response, if_match: IfMatchDep
 ) -> RouteInfo:
     """Store a route, in place of the one with this name. Its connections and workflows must exist."""
-    current, created = await gateway.configs.update_catalogue(
+    current, created = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_route(name, form), if_match=if_match
     )
     response.status_code = 201 if created else 200
@@ -61,4 +61,4 @@ async def put_route(
 @access(Access.ADMIN)
 async def delete_route(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:
     """Delete a route. This is refused while the configuration refers to it. Jobs that were accepted are still done."""
-    await gateway.configs.update_catalogue(lambda draft: draft.delete_route(name), if_match=if_match)
+    await gateway.config_parts.updates.update_catalogue(lambda draft: draft.delete_route(name), if_match=if_match)

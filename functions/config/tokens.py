@@ -23,14 +23,14 @@ async def list_tokens(
     cursor: Annotated[str | None, Query(pattern=f"^{UUID}$", description="The `cursor` of the previous page.")] = None,
 ) -> TokenPage:
     """List all tokens, newest first, without their secrets. New and revoked tokens may appear a second late."""
-    return await gateway.token_registry.page(limit=limit, cursor=cursor)
+    return await gateway.config_parts.token_registry.page(limit=limit, cursor=cursor)
 
 
 @router.post("", status_code=201, responses=error_responses(Conflict, StorageUnavailable, Busy))
 @access(Access.ADMIN)
 async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
     """Create a token. Its secret is returned only here: the gateway stores a hash of it."""
-    return await gateway.token_registry.create(
+    return await gateway.config_parts.token_registry.create(
         form.name,
         Role[form.role.upper()],
         expires_at=form.expires_at,
@@ -52,7 +52,7 @@ async def change_token(
     """Change the limits of a token's requests. They hold at once, a token's first ones within 60 s."""
     if not re.fullmatch(UUID, token_id):
         raise NotFound("There is no such token")
-    return await gateway.token_registry.change(token_id, changes)
+    return await gateway.config_parts.token_registry.change(token_id, changes)
 
 
 @router.delete("/{id}", status_code=204, responses=error_responses(Conflict, StorageUnavailable, Busy))
@@ -66,4 +66,4 @@ async def revoke_token(
     """
     if not re.fullmatch(UUID, token_id):
         raise NotFound("There is no such token")
-    await gateway.token_registry.delete(token_id)
+    await gateway.config_parts.token_registry.delete(token_id)

@@ -22,7 +22,7 @@ async def inspect_workflow(form: InspectionForm, gateway: GatewayDep) -> Inspect
 
     With a `connection`, the workflow is compared with that server, too.
     """
-    return await gateway.workflow_inspector.inspect(form, await gateway.configs.read())
+    return await gateway.config_parts.workflow_inspector.inspect(form, await gateway.configs.read())
 
 
 @router.get("", responses=error_responses(NotConfigured))
@@ -31,7 +31,7 @@ async def read_workflows(gateway: GatewayDep, response: Response) -> WorkflowLis
     """List all workflows by name. The `ETag` is the configuration's version."""
     current = await gateway.configs.read()
     response.headers["ETag"] = current.etag
-    return gateway.workflow_catalogue.list(current)
+    return gateway.config_parts.workflow_catalogue.list(current)
 
 
 @router.get("/{name}", responses=error_responses(NotConfigured))
@@ -40,7 +40,7 @@ async def read_workflow(name: Name, gateway: GatewayDep, response: Response) -> 
     """Return a workflow with its node map. The `ETag` is the configuration's version."""
     current = await gateway.configs.read()
     response.headers["ETag"] = current.etag
-    return await gateway.workflow_catalogue.get(name, current)
+    return await gateway.config_parts.workflow_catalogue.get(name, current)
 
 
 @router.put(
@@ -58,7 +58,7 @@ async def put_workflow(
 
     Jobs that were accepted before are done by the workflow as it was.
     """
-    current, shown, created = await gateway.workflow_catalogue.put(name, form, if_match)
+    current, shown, created = await gateway.config_parts.workflow_catalogue.put(name, form, if_match)
     response.status_code = 201 if created else 200
     response.headers["ETag"] = current.etag
     return shown
@@ -72,4 +72,4 @@ async def put_workflow(
 @access(Access.ADMIN)
 async def delete_workflow(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:
     """Delete a workflow. This is refused while a route refers to it."""
-    await gateway.configs.update_catalogue(lambda draft: draft.delete_workflow(name), if_match=if_match)
+    await gateway.config_parts.updates.update_catalogue(lambda draft: draft.delete_workflow(name), if_match=if_match)

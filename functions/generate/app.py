@@ -14,7 +14,7 @@ from image_gateway.api import (
     lambda_handler,
     result_router,
 )
-from image_gateway.jobs.submission import Trial
+from image_gateway.jobs.admission import Trial
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.images import ImageInfo
 from image_gateway.models.names import CONNECTION_NAME

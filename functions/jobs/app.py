@@ -72,7 +72,7 @@ async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> J
     cancellation = Cancellation(
         jobs=gateway.jobs,
         router=gateway.router,
-        engine=gateway.engine_at,
+        engine=gateway.engines.at,
         announcements=gateway.announcements,
         queue=gateway.queue,
     )

@@ -15,7 +15,7 @@ def make_handler(gateway: Callable[[], Gateway] = from_environment) -> Callable[
 
     def handler(event: Any, context: Any) -> BatchResponse:
         # If the settings are invalid, this fails the invocation, and Lambda logs the reason.
-        dispatcher = gateway().dispatcher
+        dispatcher = gateway().worker_parts.dispatcher
 
         async def process(record: Any) -> bool:
             return await dispatcher.dispatch(to_message(record), lambda: context.get_remaining_time_in_millis() / 1000)

@@ -46,10 +46,12 @@ async def _process(gateway: Gateway, record: Any, remaining: Remaining) -> bool:
     content = _read(gateway, message)
     if isinstance(content, JobMessage | RequestMessage) and await gateway.jobs.get(content.job_id):
         error = Interrupted(_JOB_GIVEN_UP)
-        return await gateway.completion.give_up(content.job_id, error, remaining, redelivered=message.redelivered)
+        return await gateway.worker_parts.completion.give_up(
+            content.job_id, error, remaining, redelivered=message.redelivered
+        )
     reason = _reason(record)
     if isinstance(content, RequestFile):
-        await gateway.ingester.give_up(content, reason)
+        await gateway.worker_parts.ingester.give_up(content, reason)
     document = {"reason": reason, "sent_at": message.sent_at.isoformat(), "body": message.body}
     await gateway.objects.put_json(f"{DEAD_LETTERS_PREFIX}{message.id}.json", document)
     logger.error("a message was given up and is kept", extra={"message_id": message.id, "reason": reason})

@@ -119,7 +119,7 @@ class Deployment:
 
     def token(self, name: str, role: Role = Role.USER, **options: Any) -> str:
         """Create a token; return its secret."""
-        return run(self.gateway.token_registry.create(name, role, **options)).token
+        return run(self.gateway.config_parts.token_registry.create(name, role, **options)).token
 
     def configure(self, **fields: Any) -> Any:
         """Update the configuration as an administrator; return it."""
@@ -161,4 +161,4 @@ class Deployment:
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-                run(self.gateway.worker.process(json.loads(message["Body"])["job"], lambda: 900.0))
+                run(self.gateway.worker_parts.worker.process(json.loads(message["Body"])["job"], lambda: 900.0))

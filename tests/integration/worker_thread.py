@@ -42,7 +42,7 @@ class WorkerThread:
             for message in (await aws.call("sqs", "ReceiveMessage", **queue)).get("Messages", []):
                 await aws.call("sqs", "DeleteMessage", ReceiptHandle=message["ReceiptHandle"], **queue)
                 job_id = json.loads(message["Body"])["job"]
-                tasks.add(asyncio.create_task(self._gateway.worker.process(job_id, lambda: 900.0)))
+                tasks.add(asyncio.create_task(self._gateway.worker_parts.worker.process(job_id, lambda: 900.0)))
             await asyncio.sleep(_PAUSE_SECONDS)
         await asyncio.gather(*tasks)
         await self._gateway.aclose()

@@ -5,7 +5,6 @@ processes, or run in this process in a time that passes at once: then a busy com
 """
 
 import asyncio
-import inspect
 import json
 import os
 import random
@@ -18,7 +17,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from tests.scale.shared_time import SharedTime
 
@@ -52,8 +50,8 @@ class Package:
     def __init__(self, code: Path) -> None:
         sys.path.insert(0, str(code / "layers/shared"))
         self._aws = import_module("image_gateway.aws")
-        self._locks = import_module("image_gateway.aws.locks")
-        self._store = import_module("image_gateway.config.store")
+        self._reader = import_module("image_gateway.config.reader")
+        self._stored = import_module("image_gateway.config.stored")
         self._errors = import_module("image_gateway.errors")
         self._settings = import_module("image_gateway.settings").Settings(
             config_parameter="/image-gateway/scale/config", bucket="scale", table="scale"
@@ -67,15 +65,11 @@ class Package:
     ) -> Outcome:
         """Read the configuration as a new process does."""
         aws = self._aws.Aws(lambda: self._aws.create_transport(self._tls), sleep=sleep)
-        store_class: Any = self._store.ConfigStore
-        # Earlier versions have no pauses of their own, and wait for as long as they think fit.
-        options = {"sleep": sleep} if "sleep" in inspect.signature(store_class).parameters else {}
-        store = store_class(aws, self._settings, self._locks.Locks(aws, self._settings), clock=clock, **options)
+        stored = self._stored.StoredConfig(aws, self._settings)
+        reader = self._reader.ConfigReader(stored, self._settings, clock=clock, sleep=sleep)
         started, status = clock(), 200
-        takes_time = "remaining" in inspect.signature(store.read).parameters
-        remaining = [lambda: started + REQUEST_SECONDS - clock()] if takes_time else []
         try:
-            await store.read(*remaining)
+            await reader.read(lambda: started + REQUEST_SECONDS - clock())
         except self._errors.GatewayError as error:
             status = error.status
         await aws.aclose()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from image_gateway.aws import Aws, AwsError
-from image_gateway.aws.locks import Locks
-from image_gateway.config.store import ConfigStore
+from image_gateway.config.reader import ConfigReader
+from image_gateway.config.stored import StoredConfig
 from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.template import ROOT
@@ -52,22 +52,22 @@ async def test_warm_processes_do_not_wait_for_a_throttled_parameter_store(settin
 
     settings = settings.model_copy(update={"config_ttl_seconds": 30})
     aws = LimitedAws()
-    stores = [
-        ConfigStore(
-            aws, settings, Locks(aws, settings), environ={}, clock=lambda: now, jitter=rng.random, sleep=no_sleep
+    readers = [
+        ConfigReader(
+            StoredConfig(aws, settings, environ={}), settings, clock=lambda: now, jitter=rng.random, sleep=no_sleep
         )
         for _ in range(300)
     ]
-    for store in stores:
+    for reader in readers:
         now += 1 / 8
-        await store.read()
+        await reader.read()
     reads.clear()
     started = now
 
     while now < started + 120:
-        for store in stores:
+        for reader in readers:
             now += 5 / 300
-            await store.read()
+            await reader.read()
 
     served, elapsed = sum(reads), now - started
     assert served > 0.9 * 8 * elapsed

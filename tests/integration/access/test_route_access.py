@@ -141,8 +141,8 @@ def credentials(openai_deployment: "Deployment") -> "Deployment":
         IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
         IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
     )
-    revoked = run(openai_deployment.gateway.token_registry.create("revoked", Role.ADMIN))
-    run(openai_deployment.gateway.token_registry.delete(revoked.id))
+    revoked = run(openai_deployment.gateway.config_parts.token_registry.create("revoked", Role.ADMIN))
+    run(openai_deployment.gateway.config_parts.token_registry.delete(revoked.id))
     openai_deployment.tokens |= {
         "expired": openai_deployment.token("expired", Role.ADMIN, expires_at=datetime.now(UTC) - timedelta(seconds=1)),
         "revoked": revoked.token,
@@ -179,7 +179,7 @@ def test_engine_and_model_limits_do_not_restrict_administration(deployment: "Dep
 
 def test_jobs_of_a_revoked_token_remain_for_administrators(openai_deployment: "Deployment") -> None:
     """Administrators can list the jobs of a token that has been revoked."""
-    created = run(openai_deployment.gateway.token_registry.create("gone", Role.USER))
+    created = run(openai_deployment.gateway.config_parts.token_registry.create("gone", Role.USER))
     openai_deployment.tokens["gone"] = created.token
     assert (
         openai_deployment.call("POST", "/api/v1/images/generations", {"prompt": "a heron"}, role="gone").status == 200

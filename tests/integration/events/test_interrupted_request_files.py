@@ -144,7 +144,7 @@ def test_300_lines_are_queued_by_several_invocations(worker: WorkerDeployment) -
     assert 2 < rounds < 10
     assert len(set(queued)) == len(queued) == 300
 
-    progress = worker.gateway._batch_store
+    progress = worker.gateway.worker_parts.batch_store
     batch = run(progress.get(worker.job(queued[0]).batch or ""))
     assert batch is not None
     assert batch.queued == batch.jobs == 300

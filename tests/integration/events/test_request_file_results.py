@@ -123,7 +123,7 @@ def test_a_job_that_was_deleted_is_reported_as_failed(worker: WorkerDeployment) 
 
 def test_an_unknown_batch_has_no_manifest(worker: WorkerDeployment) -> None:
     """Nothing is written for it."""
-    run(worker.gateway._batch_tracker.write_results_if_done("none"))
+    run(worker.gateway.worker_parts.batch_tracker.write_results_if_done("none"))
 
     assert worker.keys("results/") == []
 

@@ -24,7 +24,7 @@ def send_by_http(deployment: "Deployment", path: str) -> None:
 def send_by_sqs(deployment: "Deployment") -> None:
     """Hand the request to the dispatcher as a message of SQS."""
     message = Message("a-message", json.dumps({"kind": "generation", "request": REQUEST}), utc_now())
-    assert run(deployment.gateway.dispatcher.dispatch(message, lambda: 900.0))
+    assert run(deployment.gateway.worker_parts.dispatcher.dispatch(message, lambda: 900.0))
 
 
 def stored_object(deployment: "Deployment", key: str) -> dict[str, Any]:

@@ -86,7 +86,7 @@ async def do_first_job(deployment: "Deployment") -> None:
     sqs, queue_url = boto3.client("sqs"), deployment.gateway.settings.queue_url
     await anyio.to_thread.run_sync(lambda: sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=20))
     (job,) = (await deployment.gateway.jobs.page(owner=None))[0]
-    assert await deployment.gateway.worker.process(job.id, lambda: 900.0)
+    assert await deployment.gateway.worker_parts.worker.process(job.id, lambda: 900.0)
 
 
 def test_an_sdk_retry_is_the_same_job(queue_deployment: "Deployment", openai: "SandboxState") -> None:

@@ -135,7 +135,7 @@ def test_a_hanging_engines_models_are_missing_after_the_time_limit(
         await never.wait()
 
     def make_engine(destination: Destination) -> Any:
-        return _ListedEngine(two_engines.gateway.engine_at(destination), destination.engine, listed)
+        return _ListedEngine(two_engines.gateway.engines.at(destination), destination.engine, listed)
 
     def advance_time() -> None:
         wait_until(lambda: hanging.is_set() and listed == {"openai", "gemini"})

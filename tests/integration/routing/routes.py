@@ -54,7 +54,7 @@ class Routes:
         self._change(lambda draft: draft.put_route(name, form))
 
     def _change(self, change: "Callable[[CatalogueDraft], Any]") -> None:
-        run(self.deployment.gateway.configs.update_catalogue(change))
+        run(self.deployment.gateway.config_parts.updates.update_catalogue(change))
 
     def asked(self, name: str, ending: str = "/images/generations") -> int:
         """Return the number of paid requests that a connection's engine has received."""

@@ -146,7 +146,7 @@ def test_many_connections_are_read_with_one_parameter_and_one_object(routes: Rou
             draft.put_route(f"route-{number}", RouteForm.model_validate({"targets": targets}))
 
     settings = routes.deployment.gateway.settings.model_copy(update={"config_ttl_seconds": 60})
-    run(routes.deployment.gateway.configs.update_catalogue(fill))
+    run(routes.deployment.gateway.config_parts.updates.update_catalogue(fill))
     reads: Counter[str] = Counter()
     gateway = Gateway(settings, Aws(lambda: CountingTransport(tls, reads)))
 

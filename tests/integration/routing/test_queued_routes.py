@@ -160,7 +160,11 @@ def test_jobs_are_done_by_the_route_as_it_was_accepted(worker: WorkerDeployment,
     before = submit(worker, routes, 10)
     request = json.dumps({"kind": "generation", "request": {**FOX, "model": "poster"}})
     job = Job(id=new_job_id(), kind="generation", owner="event:sqs")
-    run(worker.gateway._job_inputs.attach_request(job, CreateImageForm.model_validate({**FOX, "model": "poster"})))
+    run(
+        worker.gateway.worker_parts.job_inputs.attach_request(
+            job, CreateImageForm.model_validate({**FOX, "model": "poster"})
+        )
+    )
     run(worker.gateway.jobs.create(job))
     run(worker.gateway.queue.send(job.id, owner=job.owner))
     routes.put("poster", "two")

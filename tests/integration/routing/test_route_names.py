@@ -154,10 +154,10 @@ def test_the_timeouts_of_all_targets_decide_whether_a_request_is_queued(
     """All of them may be asked, one after the other, within the 24 seconds that a request has."""
     for name in ("one", "two"):
         routes.connect(name, timeout_seconds=seconds)
-    submission = routes.deployment.gateway.submission
+    inline_jobs = routes.deployment.gateway.inline_jobs
     plan = run(routes.deployment.gateway.router.find("poster", edit=False, allow_prefix=False))
 
-    assert submission._fits_inline(plan, 1, 0) is is_inline
+    assert inline_jobs.fits(plan, 1, 0) is is_inline
 
 
 def test_a_route_to_a_server_with_slots_is_queued(routes: Routes) -> None:
@@ -165,7 +165,7 @@ def test_a_route_to_a_server_with_slots_is_queued(routes: Routes) -> None:
     routes.connect("two", max_concurrent=3)
     plan = run(routes.deployment.gateway.router.find("poster", edit=False, allow_prefix=False))
 
-    assert not routes.deployment.gateway.submission._fits_inline(plan, 1, 0)
+    assert not routes.deployment.gateway.inline_jobs.fits(plan, 1, 0)
 
 
 def test_a_limited_token_may_use_a_route_if_all_its_targets_are_allowed(routes: Routes) -> None:

@@ -11,7 +11,7 @@ async def cancel(worker: WorkerDeployment, job_id: str) -> None:
     cancellation = Cancellation(
         jobs=gateway.jobs,
         router=gateway.router,
-        engine=gateway.engine_at,
+        engine=gateway.engines.at,
         announcements=gateway.announcements,
         queue=gateway.queue,
     )

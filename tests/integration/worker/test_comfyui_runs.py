@@ -47,7 +47,7 @@ def test_a_job_canceled_before_its_run_starts_no_run(
 ) -> None:
     """For instance while its inputs are loaded: nothing is paid for it."""
     (job_id,) = enqueue_jobs(worker)
-    inputs = worker.gateway._job_inputs
+    inputs = worker.gateway.worker_parts.job_inputs
     load = inputs.load
 
     async def cancel_and_load(job: Any) -> Any:

@@ -40,7 +40,7 @@ def test_a_crashed_job_on_comfyui_continues_with_its_run(
     job_id = orphaned_job(worker, "comfyui")
     orphaned = run(worker.gateway.jobs.get(job_id))
     assert orphaned
-    form = run(worker.gateway._job_inputs.load(orphaned))[0]
+    form = run(worker.gateway.worker_parts.job_inputs.load(orphaned))[0]
     destination = run(worker.gateway.router.of_run(orphaned))
     run(worker.gateway.executor.execute(orphaned, destination, form, remaining=lambda: 60.0))
     assert count_requests(comfyui, "/prompt") == 1
@@ -95,12 +95,12 @@ def test_a_job_runs_on_the_engine_and_model_of_its_lease(
     """A configuration that changes before the engine is called is for the next job: this one has its slot already."""
     openai_deployment.configure(IMAGE_GENERATION_MODEL="sandbox-single")
     (job_id,) = enqueue_jobs(worker)
-    inputs = worker.gateway._job_inputs
+    inputs = worker.gateway.worker_parts.job_inputs
     load = inputs.load
 
     async def change_and_load(job: Job) -> Any:
         config = ImagesConfig.model_validate({"IMAGE_GENERATION_ENGINE": "gemini", "IMAGE_GENERATION_MODEL": "other"})
-        await worker.gateway.configs.update(config)
+        await worker.gateway.config_parts.updates.update(config)
         return await load(job)
 
     monkeypatch.setattr(inputs, "load", change_and_load)

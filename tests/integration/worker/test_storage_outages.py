@@ -30,7 +30,7 @@ def store_images_without_a_record(worker: WorkerDeployment, n: int = 1) -> Job:
     (job_id,) = enqueue_jobs(worker)
     lease = run(worker.gateway.jobs.lease(job_id, "a dead holder", -10, "openai"))
     assert lease
-    form = run(worker.gateway._job_inputs.load(lease.job))[0].model_copy(update={"n": n})
+    form = run(worker.gateway.worker_parts.job_inputs.load(lease.job))[0].model_copy(update={"n": n})
     destination = run(worker.gateway.router.of_run(lease.job))
     run(worker.gateway.executor.execute(lease.job.model_copy(), destination, form, remaining=lambda: 60.0))
     return worker.job(job_id)
@@ -56,7 +56,7 @@ def test_an_image_that_cannot_be_stored_in_the_time_left_fails_its_job(
     outage_aws.fail("s3", "PUT", path="/images/")
     end = event_loop_time.now() + 300
 
-    assert run(worker.gateway.worker.process(job_id, lambda: end - event_loop_time.now()))
+    assert run(worker.gateway.worker_parts.worker.process(job_id, lambda: end - event_loop_time.now()))
 
     job = worker.job(job_id)
     assert job.error

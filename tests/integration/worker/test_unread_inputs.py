@@ -35,7 +35,7 @@ def orphaned_edit(worker: WorkerDeployment, *, deaths: int = 1) -> Job:
     """Queue an edit by event whose holders died. Its images are still texts in the bucket."""
     gateway = worker.gateway
     job = Job.model_validate({"id": new_job_id(), "kind": "edit", "owner": "event:s3"})
-    run(gateway._job_inputs.attach_request(job, EditImageForm(prompt="a hat", image=data_url(encoded()))))
+    run(gateway.worker_parts.job_inputs.attach_request(job, EditImageForm(prompt="a hat", image=data_url(encoded()))))
     run(gateway.jobs.create(job))
     for _ in range(deaths):
         assert run(gateway.jobs.lease(job.id, "a dead holder", -10, "openai"))
@@ -56,7 +56,7 @@ def test_a_job_whose_images_were_not_read_is_tried_again(edit_worker: WorkerDepl
 def test_a_job_whose_images_were_read_is_interrupted(edit_worker: WorkerDeployment, engine: SandboxEngine) -> None:
     """The engine may have been asked."""
     job = orphaned_edit(edit_worker)
-    run(edit_worker.gateway._job_inputs.load(job))
+    run(edit_worker.gateway.worker_parts.job_inputs.load(job))
 
     edit_worker.process_queue()
 
@@ -82,9 +82,9 @@ def test_images_that_were_stored_are_not_read_again(edit_worker: WorkerDeploymen
     """Their keys are in the bucket also if the job's record does not have them."""
     job = orphaned_edit(edit_worker)
     first = job.model_copy()
-    run(edit_worker.gateway._job_inputs.load(first))
+    run(edit_worker.gateway.worker_parts.job_inputs.load(first))
 
-    form, images, mask = run(edit_worker.gateway._job_inputs.load(job))
+    form, images, mask = run(edit_worker.gateway.worker_parts.job_inputs.load(job))
 
     assert (job.inputs, job.input_bytes, mask) == (first.inputs, first.input_bytes, None)
     assert form.prompt == "a hat"

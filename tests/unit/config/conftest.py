@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from image_gateway.aws import Aws
-from image_gateway.aws.locks import Locks
-from image_gateway.config.store import ConfigStore
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore
 
 
@@ -25,7 +24,7 @@ def make_store(aws: Aws) -> MakeStore:
         aws: Aws = aws,
         **options: Any,
     ) -> ConfigStore:
-        return ConfigStore(aws, settings, Locks(aws, settings), environ=environ or {}, clock=clock, **options)
+        return ConfigStore(aws, settings, environ or {}, clock=clock, **options)
 
     return make_store
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import boto3
 
-from image_gateway.config.store import ConfigStore
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 
 MakeStore = Callable[..., ConfigStore]
 

@@ -11,12 +11,12 @@ import pytest
 
 from image_gateway.aws import Aws, AwsError
 from image_gateway.config.catalogue_draft import CatalogueDraft
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import PreconditionFailed, StorageUnavailable, TooLarge
 from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.models.connection_forms import ConnectionForm
 from image_gateway.models.route_forms import RouteForm
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore, stored_document, stored_versions
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from typing import Any
 import boto3
 import pytest
 
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import PreconditionFailed
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore, stored_versions
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_a_write_without_the_lock_is_logged(
     store: ConfigStore, settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The parameter's version shows that somebody wrote it by hand in between."""
-    load = store._load
+    load = store.stored.load_or_defaults
 
     async def load_and_interfere() -> Any:
         loaded = await load()
@@ -74,7 +74,7 @@ async def test_a_write_without_the_lock_is_logged(
         )
         return loaded
 
-    monkeypatch.setattr(store, "_load", load_and_interfere)
+    monkeypatch.setattr(store.stored, "load_or_defaults", load_and_interfere)
 
     assert (await store.update(ImagesConfig(IMAGE_STEPS=1))).version == 2
     assert "outside" in caplog.text

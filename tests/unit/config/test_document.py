@@ -6,10 +6,10 @@ import boto3
 import pytest
 
 from image_gateway.config.document import ADVANCED_BYTES, STANDARD_BYTES
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import TooLarge
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
 
 pytestmark = pytest.mark.anyio

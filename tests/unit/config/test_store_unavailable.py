@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from image_gateway.config.document import ConfigDocument
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
 from tests.silent_server import FACTOR, seconds_until_done, silent_server
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from image_gateway.aws import Aws, AwsError
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore
 
 pytestmark = pytest.mark.anyio

@@ -7,9 +7,12 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
+from image_gateway.jobs.inline_jobs import InlineJobs
+from image_gateway.jobs.queued_jobs import QueuedJobs
 from image_gateway.jobs.settlement import Settlement
 from image_gateway.jobs.store import JobStore
 from image_gateway.jobs.submission import Submission
+from image_gateway.jobs.withdrawal import Withdrawal
 from image_gateway.routing.cooldown import Cooldowns
 from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
@@ -26,7 +29,7 @@ from tests.unit.jobs.submission_fakes import (
 )
 
 if TYPE_CHECKING:
-    from image_gateway.config.store import ConfigStore
+    from image_gateway.config.reader import ConfigReader
     from image_gateway.jobs.events import JobEvents
     from image_gateway.jobs.execution import JobExecutor
     from image_gateway.jobs.job_queue import JobQueue
@@ -91,15 +94,26 @@ def make_submission(
 
     def make_submission(jobs: JobStore = jobs, **changes: Any) -> Submission:
         changed = settings.model_copy(update=changes)
+        job_queue = cast("JobQueue", queue)
+        announcements = Announcements(jobs, cast("JobEvents", events), Settlement(jobs, None))
+        withdrawal = Withdrawal(jobs, announcements)
+        inline = InlineJobs(
+            settings=changed,
+            jobs=jobs,
+            queue=job_queue,
+            rounds=Rounds(lambda: Cooldowns(aws, changed), lambda: SlotStore(aws, changed)),
+            executor=cast("JobExecutor", executor),
+            announcements=announcements,
+            withdrawal=withdrawal,
+            sleep=time.sleep,
+            clock=time,
+        )
         return Submission(
             settings=changed,
             jobs=jobs,
-            queue=cast("JobQueue", queue),
-            images=ImageStore(aws, changed),
-            router=Router(cast("ConfigStore", configs)),
-            rounds=Rounds(lambda: Cooldowns(aws, changed), lambda: SlotStore(aws, changed)),
-            executor=cast("JobExecutor", executor),
-            announcements=Announcements(jobs, cast("JobEvents", events), Settlement(jobs, None)),
+            router=Router(cast("ConfigReader", configs)),
+            inline=inline,
+            queued=QueuedJobs(jobs, job_queue, ImageStore(aws, changed), withdrawal),
             sleep=time.sleep,
             clock=time,
         )

@@ -137,7 +137,7 @@ async def test_a_server_that_cannot_identify_the_jobs_run_is_not_called(
     """AUTOMATIC1111 would stop whatever it runs. Only the holder of its slot knows that this is the job."""
     a1111 = SandboxState()
     config = ImagesConfig(AUTOMATIC1111_BASE_URL=serve(create_app(a1111)))
-    engines.engine = gateway.engine("automatic1111", config)
+    engines.engine = gateway.engines.create("automatic1111", config)
     job = await create_job(jobs, running=True)
 
     await cancellation.cancel(job)

@@ -10,5 +10,5 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_message_whose_job_has_expired_is_processed(gateway: Gateway) -> None:
     """A message can outlive its job's record: there is nothing to run and nothing to fail."""
-    assert await gateway.worker.process("none", lambda: 900.0)
-    assert await gateway.completion.give_up("none", StorageUnavailable("x"), lambda: 900.0)
+    assert await gateway.worker_parts.worker.process("none", lambda: 900.0)
+    assert await gateway.worker_parts.completion.give_up("none", StorageUnavailable("x"), lambda: 900.0)

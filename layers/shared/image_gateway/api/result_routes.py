@@ -13,6 +13,7 @@ from image_gateway.api.owned_resources import JobDep
 from image_gateway.api.routing import Access, GatewayDep, access, create_router
 from image_gateway.api.waiting import MAX_REDIRECTS, WAIT_RESPONSES, WaitingDep
 from image_gateway.errors import StorageUnavailable
+from image_gateway.jobs.unmarked_repetitions import expect_retry_of_unanswered
 from image_gateway.jobs.views import image_infos
 from image_gateway.models.images import ImageInfo
 from image_gateway.models.jobs import ResponseFormat
@@ -68,7 +69,7 @@ def result_router(*, documented: bool = False) -> APIRouter:
                 return await responder.respond(job, response_format)
             except StorageUnavailable:
                 # A client that followed a redirect repeats the request, not the reading of its result.
-                await gateway.submission.expect_retry_of_unanswered(job)
+                await expect_retry_of_unanswered(gateway.jobs, job)
                 raise
         query = {"response_format": response_format} if response_format else {}
         return waiting.redirect(job, "", redirects + 1, query=query)

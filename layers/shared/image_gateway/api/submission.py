@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field
 from image_gateway.api.preferences import Preferences
 from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
+from image_gateway.jobs.admission import Trial
 from image_gateway.jobs.execution import ImageContents
 from image_gateway.jobs.idempotency import Claim, claim_for, unmarked_claim
-from image_gateway.jobs.submission import LoadInputs, Trial
+from image_gateway.jobs.submission import LoadInputs
+from image_gateway.jobs.unmarked_repetitions import expect_retry, expect_retry_of_unanswered
 from image_gateway.jobs.views import image_infos, job_info
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.images import ImageInfo, JobInfo
@@ -146,7 +148,7 @@ class HttpSubmission:
             return self._accepted(job, above)
         job = await self._waiting.wait(job, prefer.wait)
         if not prefer.respond_async:
-            await self._gateway.submission.expect_retry(job, self._unmarked)
+            await expect_retry(self._gateway.jobs, job, self._unmarked)
         if job.ended:
             self._response.headers.update(self._preference_applied())
             return job
@@ -158,7 +160,7 @@ class HttpSubmission:
 
     async def expect_retry_of_unanswered(self, job: Job) -> None:
         """Remember that the images of a job could not be returned, so that a retry of the request gets them."""
-        await self._gateway.submission.expect_retry_of_unanswered(job, self._unmarked)
+        await expect_retry_of_unanswered(self._gateway.jobs, job, self._unmarked)
 
     def _accepted(self, job: Job, above: str) -> Response:
         self._waiting.show_connection(job)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from image_gateway.config.store import ConfigStore
+from image_gateway.config.updates import ConfigUpdates
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.config.workflow_store import StoredWorkflow, WorkflowStore
 from image_gateway.engines.comfyui.inspection import Inspection, Proposal, inspect_workflow, read_workflow
@@ -23,12 +23,12 @@ class WorkflowCatalogue:
     """The named workflows of a deployment.
 
     Args:
-        configs: the configuration, with the catalogue.
+        updates: updates the configuration, with the catalogue.
         contents: the workflows' contents.
     """
 
-    def __init__(self, configs: ConfigStore, contents: WorkflowStore) -> None:
-        self._configs = configs
+    def __init__(self, updates: ConfigUpdates, contents: WorkflowStore) -> None:
+        self._updates = updates
         self._contents = contents
 
     async def put(
@@ -45,7 +45,7 @@ class WorkflowCatalogue:
         """
         stored, warnings = _checked(form)
         digest = await self._contents.write(stored)
-        current, created = await self._configs.update_catalogue(
+        current, created = await self._updates.update_catalogue(
             lambda draft: draft.put_workflow(name, digest), if_match=if_match
         )
         return current, _shown(name, stored, "api", warnings), created

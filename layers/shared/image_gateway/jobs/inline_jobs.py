@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -26,6 +27,8 @@ from image_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_START_TOLERANCE_SECONDS = 2.0
+"""How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
 _RECORD_SECONDS = 1.0
 """Seconds of the time for storing an inline job that are reserved for its record."""
 
@@ -34,7 +37,7 @@ class InlineJobs:
     """Runs jobs inline.
 
     Args:
-        settings: how long the function may run, and whether there is a queue.
+        settings: how long an inline job and the function may take, and whether there is a queue.
         jobs: the job records.
         queue: reaches the worker, which ends a job whose function has died.
         rounds: order the targets of routes.
@@ -55,8 +58,8 @@ class InlineJobs:
         executor: JobExecutor,
         announcements: Announcements,
         withdrawal: Withdrawal,
-        sleep: Callable[[float], Awaitable[None]],
-        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._jobs = jobs
@@ -67,6 +70,22 @@ class InlineJobs:
         self._withdrawal = withdrawal
         self._sleep = sleep
         self._clock = clock
+
+    def fits(self, plan: Plan, n: int, spent: float) -> bool:
+        """Whether a job ends within the request, even if all engines take as long as their timeouts allow.
+
+        Args:
+            plan: where the job may go.
+            n: how many images it makes.
+            spent: seconds since the request was received.
+        """
+        # A server with limited concurrency has slots, which only the worker assigns.
+        if any(destination.max_concurrent is not None for destination in plan.usable):
+            return False
+        queues = [each.config.IMAGE_ENGINE_TIMEOUT * n for each in plan.usable if each.entry.has_own_queue]
+        seconds = plan.max_seconds + sum(queues)
+        limit = self._settings.inline_seconds
+        return seconds <= limit and seconds + spent <= limit + _START_TOLERANCE_SECONDS
 
     async def run(
         self,

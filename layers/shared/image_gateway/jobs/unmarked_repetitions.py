@@ -5,21 +5,27 @@ for another image can only be told from what the earlier request was answered. N
 person may have changed the configuration since.
 """
 
+import logging
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
+from image_gateway.aws import time_limit
+from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.creation import JobCreator
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.reader import JobReader
 from image_gateway.models.jobs import Job, utc_now
 
+logger = logging.getLogger(__name__)
+
 _RETRY_SOON = timedelta(seconds=30)
 """Clients that repeat a request by themselves do so within seconds."""
 _WAITED = timedelta(seconds=240)
 """After about this time, ten waits of 25 s, the caller of a job that has not ended gets a 504."""
-
-
 _SERVER_ERROR = 500
 """The lowest status that clients repeat by themselves."""
+_REMEMBERING_SECONDS = 2.0
+"""How long a response may wait until its request is remembered for retries."""
 
 
 def is_retry_of(job: Job, now: datetime) -> bool:
@@ -54,16 +60,34 @@ async def find_unmarked_retry(jobs: JobReader, claim: Claim | None) -> Job | Non
     return earlier if was_unanswered else None
 
 
-async def remember_unanswered(jobs: JobCreator, job: Job) -> None:
-    """Remember that a succeeded job could not be answered: for some seconds, an identical request is its repetition.
+async def expect_retry(jobs: JobCreator, job: Job, unmarked: Claim | None) -> None:
+    """Remember a request before it is answered, if its client may retry it and the retry would be paid again.
 
-    Raises:
-        StorageUnavailable: the table does not respond.
+    Args:
+        jobs: where the request is remembered.
+        job: the request's job, as it is answered.
+        unmarked: as of `find_unmarked_retry`.
     """
-    await jobs.set_claim(_unanswered_claim(job), job.id)
+    if unmarked is not None and _may_be_retried(job):
+        await _remember(job, jobs.set_claim(unmarked, job.id))
 
 
-def may_be_retried(job: Job) -> bool:
+async def expect_retry_of_unanswered(jobs: JobCreator, job: Job, unmarked: Claim | None = None) -> None:
+    """Remember that a succeeded job could not be answered: its client may retry, and the retry would be paid again.
+
+    For some seconds, an identical request is its repetition.
+
+    Args:
+        jobs: where that is remembered.
+        job: the job.
+        unmarked: as of `find_unmarked_retry`; None if the request was remembered before.
+    """
+    await _remember(job, jobs.set_claim(_unanswered_claim(job), job.id))
+    if unmarked is not None:
+        await _remember(job, jobs.set_claim(unmarked, job.id))
+
+
+def _may_be_retried(job: Job) -> bool:
     """Return whether a client may retry the request of a job as it is answered now, and would pay again."""
     return not job.ended or (job.status == "failed" and _would_be_repeated(job))
 
@@ -76,3 +100,12 @@ def _would_be_repeated(job: Job) -> bool:
 def _unanswered_claim(job: Job) -> Claim:
     """Return the claim that says that a job could not be answered. No owner is called `job`."""
     return Claim(f"retry#job#{job.id}", "", int(_RETRY_SOON.total_seconds()), replaces=True)
+
+
+async def _remember(job: Job, write: Awaitable[None]) -> None:
+    try:
+        async with time_limit(_REMEMBERING_SECONDS, "The table does not respond"):
+            await write
+    except StorageUnavailable:
+        # The response is worth more than the protection against a retry.
+        logger.exception("a request was not remembered for retries", extra={"job_id": job.id})

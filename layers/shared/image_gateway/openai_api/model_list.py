@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from image_gateway.access.principals import Principal
-from image_gateway.config.store import ConfigStore
+from image_gateway.config.reader import ConfigReader
 from image_gateway.engines import REGISTRY, default_connection
 from image_gateway.errors import EngineTimeout, GatewayError, NotFound
 from image_gateway.jobs.engine_factory import EngineFactory
@@ -34,7 +34,7 @@ class ModelList:
         timeout: seconds that one engine may take.
     """
 
-    def __init__(self, configs: ConfigStore, engine: EngineFactory, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, configs: ConfigReader, engine: EngineFactory, timeout: float = TIMEOUT_SECONDS) -> None:
         self._configs = configs
         self._engine = engine
         self._timeout = timeout

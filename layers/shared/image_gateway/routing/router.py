@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from image_gateway.aws import Remaining
 from image_gateway.config.catalogue import Catalogue
-from image_gateway.config.store import ConfigStore
+from image_gateway.config.reader import ConfigReader
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import InvalidRequest, NotConfigured, NotFound
 from image_gateway.models.config import ImagesConfig
@@ -26,7 +26,7 @@ class Router:
         configs: the configuration of the deployment.
     """
 
-    def __init__(self, configs: ConfigStore) -> None:
+    def __init__(self, configs: ConfigReader) -> None:
         self._configs = configs
 
     async def require_enabled(self, *, edit: bool = False, remaining: Remaining | None = None) -> ImagesConfig:

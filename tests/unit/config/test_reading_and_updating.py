@@ -6,10 +6,10 @@ from typing import Any
 import boto3
 import pytest
 
-from image_gateway.config.store import ConfigStore
 from image_gateway.errors import InvalidRequest, NotConfigured, PreconditionFailed
 from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.settings import Settings
+from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
 
 pytestmark = pytest.mark.anyio

@@ -33,7 +33,7 @@ async def test_cookies_of_engines_are_never_sent(gateway: Gateway, serve: Callab
 
     for url in (*urls, *urls):
         config = ImagesConfig(IMAGES_OPENAI_API_BASE_URL=url, IMAGES_OPENAI_API_KEY="key")
-        await gateway.engine("openai", config).models()
+        await gateway.engines.create("openai", config).models()
 
     assert [engine.received for engine in engines] == [[None, None]] * 2
     await gateway.aclose()
@@ -43,5 +43,5 @@ def test_the_fetcher_is_created_when_a_link_is_fetched(settings: Settings, aws: 
     """Parts that could fetch links are created without it, so that its settings cannot stop anything else."""
     gateway = Gateway(settings.model_copy(update={"fetch_allowed_hosts": frozenset({"fd00::1"})}), aws)
 
-    assert gateway.dispatcher
+    assert gateway.worker_parts.dispatcher
     assert gateway.inputs
