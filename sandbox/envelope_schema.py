@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from image_gateway.models.envelopes import ENVELOPE
+from sandbox.generated_file import write_or_check
 from sandbox.template import ROOT
 
 TARGET = ROOT / "layers/shared/image_gateway/envelope.schema.json"
@@ -21,20 +22,9 @@ def schema() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the schema; with `--check`, report whether the file is current.
-
-    Returns:
-        The exit status: 1 if `--check` found the file out of date.
-    """
+    """Write the schema: see `write_or_check`, whose exit status is returned."""
     text = json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
-    if "--check" in arguments:
-        current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-        if text != current:
-            print(f"{TARGET.relative_to(ROOT)} is not current: python -m sandbox.envelope_schema")
-            return 1
-        return 0
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(TARGET, text, arguments, command="python -m sandbox.envelope_schema")
 
 
 if __name__ == "__main__":

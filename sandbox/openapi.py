@@ -3,7 +3,6 @@
 import json
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -11,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from image_gateway import __version__
 from image_gateway.errors import InvalidRequest
 from image_gateway.models.openai import ImageEditParams
+from sandbox.generated_file import write_or_check
 from sandbox.template import ROOT, Template
 
 TARGET = ROOT / "layers/shared/image_gateway/openapi.json"
@@ -105,20 +105,9 @@ def _headers(status: str, *, is_about_job: bool) -> dict[str, dict[str, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the document; with `--check`, report whether the file is current.
-
-    Returns:
-        The exit status: 1 if `--check` found the file out of date.
-    """
+    """Write the document: see `write_or_check`, whose exit status is returned."""
     text = json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
-    if "--check" in arguments:
-        current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-        if text != current:
-            print(f"{Path(TARGET).relative_to(ROOT)} is not current: make openapi")
-            return 1
-        return 0
-    TARGET.write_text(text, encoding="utf-8")
-    return 0
+    return write_or_check(TARGET, text, arguments, command="make openapi")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from fastapi import Response
 
 from functions.config import account, connections, docs, metering, openai_models, routes, tokens, workflows
 from functions.config.connections import VERIFY_SECONDS
+from functions.config.versions import read_current
 from image_gateway.api import (
     ENGINE_ERRORS,
     Access,
@@ -35,8 +36,7 @@ app = create_app(*(part.router for part in _PARTS))
 @access(Access.ADMIN)
 async def read_config(gateway: GatewayDep, response: Response) -> ImagesConfig:
     """Return all fields of the configuration. Secrets are masked. The `ETag` is the configuration's version."""
-    stored = await gateway.configs.read()
-    response.headers["ETag"] = stored.etag
+    stored = await read_current(gateway, response)
     return stored.config.masked()
 
 

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 from fastapi import Path, Response
 
+from functions.config.versions import CHANGE_ERRORS, read_current, show_stored
 from image_gateway.api import ENGINE_ERRORS, Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.config.connection_views import list_connections, show_connection
 from image_gateway.config.projection import engine_of, for_connection
 from image_gateway.config.secret_checks import key_warnings
 from image_gateway.container import Gateway
 from image_gateway.engines import Engine
-from image_gateway.errors import Busy, Conflict, NotConfigured, NotFound, PreconditionFailed, TooLarge
+from image_gateway.errors import NotConfigured, NotFound
 from image_gateway.models.connection_forms import ConnectionForm, ConnectionInfo, ConnectionList, StoredConnectionInfo
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.names import CONNECTION_NAME, RESERVED_CONNECTIONS
@@ -28,8 +29,7 @@ Name = Annotated[str, Path(pattern=CONNECTION_NAME, description="The connection'
 @access(Access.ADMIN)
 async def read_connections(gateway: GatewayDep, response: Response) -> ConnectionList:
     """List all connections. Keys are masked. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     await gateway.cooldowns.read(0)
     listed = list_connections(current)
     listed.connections = [_with_cooling(gateway, connection) for connection in listed.connections]
@@ -40,8 +40,7 @@ async def read_connections(gateway: GatewayDep, response: Response) -> Connectio
 @access(Access.ADMIN)
 async def read_connection(name: Name, gateway: GatewayDep, response: Response) -> ConnectionInfo:
     """Return a connection. Its key is masked. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     await gateway.cooldowns.read(0)
     return _with_cooling(gateway, show_connection(current, name))
 
@@ -50,7 +49,7 @@ async def read_connection(name: Name, gateway: GatewayDep, response: Response) -
     "/{name}",
     responses={
         201: {"model": StoredConnectionInfo, "description": "The connection is new"},
-        **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+        **error_responses(*CHANGE_ERRORS),
     },
 )
 @access(Access.ADMIN)
@@ -61,8 +60,7 @@ async def put_connection(
     current, created = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_connection(name, form), if_match=if_match
     )
-    response.status_code = 201 if created else 200
-    response.headers["ETag"] = current.etag
+    show_stored(response, current, created=created)
     shown = show_connection(current, name)
     return StoredConnectionInfo.model_construct(**dict(shown), warnings=key_warnings("key", form.key))
 
@@ -70,7 +68,7 @@ async def put_connection(
 @router.delete(
     "/{name}",
     status_code=204,
-    responses=error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+    responses=error_responses(*CHANGE_ERRORS),
 )
 @access(Access.ADMIN)
 async def delete_connection(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
+from functions.config.versions import CHANGE_ERRORS, read_current, show_stored
 from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
 from image_gateway.config.connection_views import list_routes, show_route
-from image_gateway.errors import Busy, Conflict, InvalidSize, NotConfigured, PreconditionFailed, TooLarge
+from image_gateway.errors import InvalidSize, NotConfigured
 from image_gateway.models.names import ROUTE_NAME
 from image_gateway.models.route_forms import RouteForm, RouteInfo, RouteList
 
@@ -19,8 +20,7 @@ Name = Annotated[str, Path(pattern=ROUTE_NAME, description="The route's name.", 
 @access(Access.ADMIN)
 async def read_routes(gateway: GatewayDep, response: Response) -> RouteList:
     """List all routes. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     return list_routes(current)
 
 
@@ -28,8 +28,7 @@ async def read_routes(gateway: GatewayDep, response: Response) -> RouteList:
 @access(Access.ADMIN)
 async def read_route(name: Name, gateway: GatewayDep, response: Response) -> RouteInfo:
     """Return a route. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     return show_route(current, name)
 
 
@@ -37,7 +36,7 @@ async def read_route(name: Name, gateway: GatewayDep, response: Response) -> Rou
     "/{name}",
     responses={
         201: {"model": RouteInfo, "description": "The route is new"},
-        **error_responses(InvalidSize, NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+        **error_responses(InvalidSize, *CHANGE_ERRORS),
     },
 )
 @access(Access.ADMIN)
@@ -48,15 +47,14 @@ async def put_route(
     current, created = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_route(name, form), if_match=if_match
     )
-    response.status_code = 201 if created else 200
-    response.headers["ETag"] = current.etag
+    show_stored(response, current, created=created)
     return show_route(current, name)
 
 
 @router.delete(
     "/{name}",
     status_code=204,
-    responses=error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+    responses=error_responses(*CHANGE_ERRORS),
 )
 @access(Access.ADMIN)
 async def delete_route(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
+from functions.config.versions import CHANGE_ERRORS, read_current, show_stored
 from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
-from image_gateway.errors import Busy, Conflict, NotConfigured, PreconditionFailed, TooLarge
+from image_gateway.errors import NotConfigured
 from image_gateway.models.names import CONNECTION_NAME
 from image_gateway.models.workflow_forms import WorkflowForm, WorkflowInfo, WorkflowList
 from image_gateway.models.workflow_inspection import InspectionForm, InspectionInfo
@@ -29,8 +30,7 @@ async def inspect_workflow(form: InspectionForm, gateway: GatewayDep) -> Inspect
 @access(Access.ADMIN)
 async def read_workflows(gateway: GatewayDep, response: Response) -> WorkflowList:
     """List all workflows by name. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     return gateway.config_parts.workflow_catalogue.list(current)
 
 
@@ -38,8 +38,7 @@ async def read_workflows(gateway: GatewayDep, response: Response) -> WorkflowLis
 @access(Access.ADMIN)
 async def read_workflow(name: Name, gateway: GatewayDep, response: Response) -> WorkflowInfo:
     """Return a workflow with its node map. The `ETag` is the configuration's version."""
-    current = await gateway.configs.read()
-    response.headers["ETag"] = current.etag
+    current = await read_current(gateway, response)
     return await gateway.config_parts.workflow_catalogue.get(name, current)
 
 
@@ -47,7 +46,7 @@ async def read_workflow(name: Name, gateway: GatewayDep, response: Response) -> 
     "/{name}",
     responses={
         201: {"model": WorkflowInfo, "description": "The workflow is new"},
-        **error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+        **error_responses(*CHANGE_ERRORS),
     },
 )
 @access(Access.ADMIN)
@@ -59,15 +58,14 @@ async def put_workflow(
     Jobs that were accepted before are done by the workflow as it was.
     """
     current, shown, created = await gateway.config_parts.workflow_catalogue.put(name, form, if_match)
-    response.status_code = 201 if created else 200
-    response.headers["ETag"] = current.etag
+    show_stored(response, current, created=created)
     return shown
 
 
 @router.delete(
     "/{name}",
     status_code=204,
-    responses=error_responses(NotConfigured, Conflict, PreconditionFailed, TooLarge, Busy),
+    responses=error_responses(*CHANGE_ERRORS),
 )
 @access(Access.ADMIN)
 async def delete_workflow(name: Name, gateway: GatewayDep, if_match: IfMatchDep) -> None:

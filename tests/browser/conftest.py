@@ -1,16 +1,13 @@
 """One sandbox and one browser for all flows, because both take seconds to start."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from tests.browser.console import SECONDS, TOKENS, Console, Gateway
-from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
+from tests.browser.console import Console, Gateway, running_gateway
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -30,17 +27,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def running_gateway() -> Iterator[Gateway]:
+def started_gateway() -> Iterator[Gateway]:
     """A sandbox on a free port."""
-    with tempfile.TemporaryFile() as log, httpx.Client(trust_env=False, timeout=SECONDS) as http:
-        process = start(log, "run", "--port", "0", ADMIN_TOKEN=TOKENS["admin"], USER_TOKEN=TOKENS["user"])
-        try:
-            sandbox = SandboxProcess(process)
-            engines = dict(line.split()[1:3] for line in sandbox.lines if line.startswith("engine "))
-            yield Gateway(sandbox.printed("gateway"), engines, http)
-        finally:
-            process.terminate()
-            process.communicate(timeout=MAX_WAIT_SECONDS)
+    with running_gateway() as gateway:
+        yield gateway
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,14 +57,14 @@ def window() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def gateway(running_gateway: Gateway) -> Iterator[Gateway]:
+def gateway(started_gateway: Gateway) -> Iterator[Gateway]:
     """The sandbox; its engines and its configuration are restored afterwards."""
-    config = running_gateway.request("GET", "config")
-    running_gateway.reset()
-    yield running_gateway
+    config = started_gateway.request("GET", "config")
+    started_gateway.reset()
+    yield started_gateway
     # Masked secrets keep their values.
-    running_gateway.configure(**config)
-    running_gateway.reset()
+    started_gateway.configure(**config)
+    started_gateway.reset()
 
 
 @pytest.fixture

@@ -1,11 +1,16 @@
 """The console in a browser: a page of a running sandbox, and what its engines were asked."""
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
+
+from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
 
 TOKENS = {"admin": "browser-admin", "user": "browser-user"}
 SECONDS = 30
@@ -53,6 +58,20 @@ class Gateway:
         for engine, url in self.engines.items():
             self.http.delete(f"{url}/sandbox").raise_for_status()
             self.set_knobs(engine, key="sandbox-key" if engine in ("openai", "gemini") else "")
+
+
+@contextmanager
+def running_gateway() -> Iterator[Gateway]:
+    """Start a sandbox on a free port."""
+    with tempfile.TemporaryFile() as log, httpx.Client(trust_env=False, timeout=SECONDS) as http:
+        process = start(log, "run", "--port", "0", ADMIN_TOKEN=TOKENS["admin"], USER_TOKEN=TOKENS["user"])
+        try:
+            sandbox = SandboxProcess(process)
+            engines = dict(line.split()[1:3] for line in sandbox.lines if line.startswith("engine "))
+            yield Gateway(sandbox.printed("gateway"), engines, http)
+        finally:
+            process.terminate()
+            process.communicate(timeout=MAX_WAIT_SECONDS)
 
 
 @dataclass

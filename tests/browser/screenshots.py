@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from sandbox.template import ROOT
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
-from tests.browser.console import SECONDS, TOKENS, Console, Gateway
+from tests.browser.console import Console, Gateway, running_gateway
 from tests.browser.test_setting_up import file_of, workflow
-from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
 
 FOLDER = ROOT / "docs/console"
 SCREENS = {"desktop": (1280, 800), "phone": (390, 780)}
@@ -38,19 +36,11 @@ PROMPTS = {
 
 
 @contextmanager
-def running_gateway() -> Iterator[Gateway]:
-    """A sandbox with some jobs, a connection, a route and tokens."""
-    with tempfile.TemporaryFile() as log, httpx.Client(trust_env=False, timeout=SECONDS) as http:
-        process = start(log, "run", "--port", "0", ADMIN_TOKEN=TOKENS["admin"], USER_TOKEN=TOKENS["user"])
-        try:
-            sandbox = SandboxProcess(process)
-            engines = dict(line.split()[1:3] for line in sandbox.lines if line.startswith("engine "))
-            gateway = Gateway(sandbox.printed("gateway"), engines, http)
-            _fill(gateway)
-            yield gateway
-        finally:
-            process.terminate()
-            process.communicate(timeout=MAX_WAIT_SECONDS)
+def filled_gateway() -> Iterator[Gateway]:
+    """Start a sandbox with some jobs, a connection, a route and tokens."""
+    with running_gateway() as gateway:
+        _fill(gateway)
+        yield gateway
 
 
 def _fill(gateway: Gateway) -> None:
@@ -139,7 +129,7 @@ def main() -> int:
         print("Chromium is not installed: apt install chromium (Debian)", file=sys.stderr)
         return 1
     FOLDER.mkdir(exist_ok=True)
-    with running_gateway() as gateway, sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+    with filled_gateway() as gateway, sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser: Browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         photo = Path(folder) / "coast.jpg"
         landscape().save(photo)

@@ -139,3 +139,18 @@ def worker(openai_deployment: Deployment) -> Iterator[WorkerDeployment]:
 def outage_aws(tls: ssl.SSLContext, event_loop_time: LoopTime) -> OutageAws:
     """A client for AWS some of whose requests can be made to fail."""
     return OutageAws(tls, event_loop_time)
+
+
+@pytest.fixture
+def outage_deployment(openai_deployment: Deployment, outage_aws: OutageAws) -> Deployment:
+    """A deployment whose requests to AWS can be made to fail."""
+    openai_deployment.redeploy(aws=outage_aws)
+    return openai_deployment
+
+
+@pytest.fixture
+def outage_worker(outage_deployment: Deployment) -> WorkerDeployment:
+    """The worker of that deployment."""
+    worker = deploy_worker(outage_deployment.gateway)
+    outage_deployment.gateway = worker.gateway
+    return worker

@@ -10,27 +10,12 @@ from sandbox.engines.state import SandboxState
 from tests.integration.jobs.generation import generate
 from tests.integration.sqs_records import record
 from tests.integration.worker.queued_jobs import count_requests
-from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
+from tests.integration.worker_deployment import WorkerDeployment
 from tests.loop_time import LoopTime
 from tests.storage_outage import OutageAws
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
-
-
-@pytest.fixture
-def outage_deployment(openai_deployment: "Deployment", outage_aws: OutageAws) -> "Deployment":
-    """A deployment whose requests to AWS can be made to fail."""
-    openai_deployment.redeploy(aws=outage_aws)
-    return openai_deployment
-
-
-@pytest.fixture
-def worker(outage_deployment: "Deployment") -> WorkerDeployment:
-    """The deployment's worker."""
-    worker = deploy_worker(outage_deployment.gateway)
-    outage_deployment.gateway = worker.gateway
-    return worker
 
 
 def expire_lease(worker: WorkerDeployment, job_id: str) -> None:
@@ -85,7 +70,7 @@ def test_a_job_ends_in_its_function_while_the_bucket_is_away(
 
 
 def test_the_worker_completes_the_record_that_an_inline_job_could_not_write(
-    worker: WorkerDeployment, outage_deployment: "Deployment", openai: SandboxState, outage_aws: OutageAws
+    outage_worker: WorkerDeployment, outage_deployment: "Deployment", openai: SandboxState, outage_aws: OutageAws
 ) -> None:
     """The caller gets the image at once; the message that looks after the job completes its record from the bucket."""
     outage_aws.fail("dynamodb", "PutItem", skip=1)
@@ -93,15 +78,15 @@ def test_the_worker_completes_the_record_that_an_inline_job_could_not_write(
     response = generate(outage_deployment)
 
     (image,) = [ImageInfo.model_validate(one) for one in response.json]
-    (message,) = worker.drain()
+    (message,) = outage_worker.drain()
     job_id = message.body["job"]
-    assert (response.status, worker.job(job_id).status) == (200, "running")
+    assert (response.status, outage_worker.job(job_id).status) == (200, "running")
     outage_aws.end()
-    expire_lease(worker, job_id)
+    expire_lease(outage_worker, job_id)
 
-    assert worker.deliver(record({"job": job_id})) == []
+    assert outage_worker.deliver(record({"job": job_id})) == []
 
-    job = worker.job(job_id)
+    job = outage_worker.job(job_id)
     assert (job.status, count_requests(openai)) == ("succeeded", 1)
     assert f"{job.id}-{job.images[0].number}" == image.id
-    assert [kind for kind, _detail in worker.reported()] == ["Image Job Succeeded"]
+    assert [kind for kind, _detail in outage_worker.reported()] == ["Image Job Succeeded"]

@@ -8,28 +8,13 @@ from image_gateway.openai_api import responses
 from sandbox.engines.state import SandboxState
 from tests.integration.jobs.generation import follow
 from tests.integration.worker.queued_jobs import count_requests
-from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
+from tests.integration.worker_deployment import WorkerDeployment
 from tests.storage_outage import OutageAws
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 PATH = "/v1/images/generations"
-
-
-@pytest.fixture
-def outage_deployment(openai_deployment: "Deployment", outage_aws: OutageAws) -> "Deployment":
-    """A deployment whose requests to AWS can be made to fail."""
-    openai_deployment.redeploy(aws=outage_aws)
-    return openai_deployment
-
-
-@pytest.fixture
-def worker(outage_deployment: "Deployment") -> WorkerDeployment:
-    """The deployment's worker."""
-    worker = deploy_worker(outage_deployment.gateway)
-    outage_deployment.gateway = worker.gateway
-    return worker
 
 
 def generate(deployment: "Deployment", **headers: str) -> Any:
@@ -53,11 +38,11 @@ def test_the_retry_of_a_request_whose_response_could_not_be_stored_gets_its_imag
 
 
 def test_the_retry_of_a_request_whose_result_could_not_be_read_gets_its_images(
-    outage_deployment: "Deployment", worker: WorkerDeployment, openai: SandboxState, outage_aws: OutageAws
+    outage_deployment: "Deployment", outage_worker: WorkerDeployment, openai: SandboxState, outage_aws: OutageAws
 ) -> None:
     """A client that was redirected to the result repeats its request."""
     redirected = generate(outage_deployment, Prefer="wait=0")
-    worker.process_queue()
+    outage_worker.process_queue()
     outage_aws.fail("s3", "GET", path="/images/")
     failed = follow(outage_deployment, PATH, redirected)
     outage_aws.end()
@@ -69,15 +54,15 @@ def test_the_retry_of_a_request_whose_result_could_not_be_read_gets_its_images(
 
 
 def test_a_request_after_an_answered_one_is_a_new_job(
-    outage_deployment: "Deployment", worker: WorkerDeployment, openai: SandboxState
+    outage_deployment: "Deployment", outage_worker: WorkerDeployment, openai: SandboxState
 ) -> None:
     """Whoever got the images, and sends the request again, wants another one."""
     redirected = generate(outage_deployment, Prefer="wait=0")
-    worker.process_queue()
+    outage_worker.process_queue()
     assert follow(outage_deployment, PATH, redirected).status == 200
 
     generate(outage_deployment, Prefer="wait=0")
-    worker.process_queue()
+    outage_worker.process_queue()
 
     assert (count_requests(openai), len(outage_deployment.jobs())) == (2, 2)
 

@@ -1,19 +1,36 @@
-"""Engines whose work the worker can stop."""
+"""Workers, and the engines that they use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.types import ASGIApp
 
+from image_gateway.event_loop import run
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
+from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker.queued_jobs import generate_with
+from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 
 if TYPE_CHECKING:
     from tests.integration.deployment import Deployment
 
 Serve = Callable[[ASGIApp], str]
+
+
+@pytest.fixture
+def edit_engine(use_edit_engine: Callable[[str], SandboxEngine]) -> SandboxEngine:
+    """The sandbox's openai engine, with which the deployment edits."""
+    return use_edit_engine("openai")
+
+
+@pytest.fixture
+def edit_worker(deployment: "Deployment", edit_engine: SandboxEngine) -> Iterator[WorkerDeployment]:
+    """A worker whose deployment edits with the sandbox's openai engine."""
+    worker = deploy_worker(deployment.gateway)
+    yield worker
+    run(worker.gateway.aclose())
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Jobs whose input images use up memory or CPU time, beside others."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -11,34 +10,17 @@ from starlette.types import Receive, Scope, Send
 
 from functions.worker.app import make_handler
 from image_gateway.container import Gateway
-from image_gateway.event_loop import run
 from image_gateway.images.decoding.process import end_all
 from tests.integration.sample_images import GREEN, data_url, encoded
 from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.sqs_records import Record, record
-from tests.integration.worker_deployment import Context, WorkerDeployment, deploy_worker
+from tests.integration.worker_deployment import Context, WorkerDeployment
 from tests.loop_time import LoopTime
 from tests.polling import meanwhile, wait_until
 from tests.unit.images.decoding.bombs import BOMBS, slow_image
 from tests.unit.images.decoding.processes import decoding_processes, is_decoding
 
-if TYPE_CHECKING:
-    from tests.integration.deployment import Deployment
-
 INNOCENT_JOBS = 9
-
-
-@pytest.fixture
-def engine(use_edit_engine: Callable[[str], SandboxEngine]) -> SandboxEngine:
-    return use_edit_engine("openai")
-
-
-@pytest.fixture
-def edit_worker(deployment: "Deployment", engine: SandboxEngine) -> Iterator[WorkerDeployment]:
-    """A worker whose deployment edits with the sandbox's openai engine."""
-    worker = deploy_worker(deployment.gateway)
-    yield worker
-    run(worker.gateway.aclose())
 
 
 class ImageServer:
@@ -80,7 +62,7 @@ def edit(image: str, prompt: str = "a hat") -> Record:
     ],
 )
 def test_an_image_harms_no_other_job_of_its_batch(
-    edit_worker: WorkerDeployment, engine: SandboxEngine, images: ImageServer, name: str
+    edit_worker: WorkerDeployment, edit_engine: SandboxEngine, images: ImageServer, name: str
 ) -> None:
     """The other nine jobs succeed, and nothing was paid for a job whose image is refused."""
     innocent = data_url(encoded(GREEN))
@@ -93,11 +75,11 @@ def test_an_image_harms_no_other_job_of_its_batch(
     (job,) = [job for job in jobs if job.request["prompt"] == "a bomb"]
     if job.error:
         assert (job.error.code, job.error.field, job.error.may_have_cost) == ("invalid_image", "image", False)
-    assert len(engine.state.record) == INNOCENT_JOBS + (job.error is None)
+    assert len(edit_engine.state.record) == INNOCENT_JOBS + (job.error is None)
 
 
 def test_a_job_whose_images_left_too_little_time_is_tried_again(
-    edit_worker: WorkerDeployment, engine: SandboxEngine, images: ImageServer
+    edit_worker: WorkerDeployment, edit_engine: SandboxEngine, images: ImageServer
 ) -> None:
     """The engine, which may take 20 s, is not asked until an invocation has time for it. The images are read once."""
     context = Context(seconds=60)
@@ -106,17 +88,17 @@ def test_a_job_whose_images_left_too_little_time_is_tried_again(
     make_handler(lambda: edit_worker.gateway)({"Records": [edit(f"{images.url}/?name=sound")]}, context)
 
     (job,) = edit_worker.jobs()
-    assert (job.status, job.attempts, engine.state.record) == ("queued", 1, [])
+    assert (job.status, job.attempts, edit_engine.state.record) == ("queued", 1, [])
     assert job.inputs == [f"inputs/{job.id}/0.png"]
     edit_worker.process_queue()
 
     (job,) = edit_worker.jobs()
-    assert (job.status, job.attempts, len(engine.state.record)) == ("succeeded", 2, 1)
+    assert (job.status, job.attempts, len(edit_engine.state.record)) == ("succeeded", 2, 1)
     assert images.requests == 1
 
 
 def test_a_job_whose_images_are_not_read_in_time_is_tried_again(
-    edit_worker: WorkerDeployment, engine: SandboxEngine, event_loop_time: LoopTime, images: ImageServer
+    edit_worker: WorkerDeployment, edit_engine: SandboxEngine, event_loop_time: LoopTime, images: ImageServer
 ) -> None:
     """It is no timeout of the engine, which was not asked, and nothing goes on after the invocation."""
     end_all()
@@ -129,5 +111,5 @@ def test_a_job_whose_images_are_not_read_in_time_is_tried_again(
         edit_worker.deliver(edit(f"{images.url}/?name=slow"), seconds=100)
 
     (job,) = edit_worker.jobs()
-    assert (job.status, job.attempts, engine.state.record) == ("queued", 1, [])
+    assert (job.status, job.attempts, edit_engine.state.record) == ("queued", 1, [])
     assert decoding_processes() == set()

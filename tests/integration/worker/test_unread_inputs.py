@@ -1,10 +1,5 @@
 """Jobs whose holder died before it had read their input images: no engine was asked, so nothing was paid."""
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
-
-import pytest
-
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from image_gateway.models.forms import EditImageForm
@@ -12,23 +7,7 @@ from image_gateway.models.jobs import Job
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from tests.integration.sample_images import data_url, encoded
 from tests.integration.sandbox_engine import SandboxEngine
-from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
-
-if TYPE_CHECKING:
-    from tests.integration.deployment import Deployment
-
-
-@pytest.fixture
-def engine(use_edit_engine: Callable[[str], SandboxEngine]) -> SandboxEngine:
-    return use_edit_engine("openai")
-
-
-@pytest.fixture
-def edit_worker(deployment: "Deployment", engine: SandboxEngine) -> Iterator[WorkerDeployment]:
-    """A worker whose deployment edits with the sandbox's openai engine."""
-    worker = deploy_worker(deployment.gateway)
-    yield worker
-    run(worker.gateway.aclose())
+from tests.integration.worker_deployment import WorkerDeployment
 
 
 def orphaned_edit(worker: WorkerDeployment, *, deaths: int = 1) -> Job:
@@ -43,17 +22,19 @@ def orphaned_edit(worker: WorkerDeployment, *, deaths: int = 1) -> Job:
     return job
 
 
-def test_a_job_whose_images_were_not_read_is_tried_again(edit_worker: WorkerDeployment, engine: SandboxEngine) -> None:
+def test_a_job_whose_images_were_not_read_is_tried_again(
+    edit_worker: WorkerDeployment, edit_engine: SandboxEngine
+) -> None:
     """Its holder died before it could ask the engine."""
     job = orphaned_edit(edit_worker)
 
     edit_worker.process_queue()
 
     ended = edit_worker.job(job.id)
-    assert (ended.status, ended.attempts, len(engine.state.record)) == ("succeeded", 2, 1)
+    assert (ended.status, ended.attempts, len(edit_engine.state.record)) == ("succeeded", 2, 1)
 
 
-def test_a_job_whose_images_were_read_is_interrupted(edit_worker: WorkerDeployment, engine: SandboxEngine) -> None:
+def test_a_job_whose_images_were_read_is_interrupted(edit_worker: WorkerDeployment, edit_engine: SandboxEngine) -> None:
     """The engine may have been asked."""
     job = orphaned_edit(edit_worker)
     run(edit_worker.gateway.worker_parts.job_inputs.load(job))
@@ -62,11 +43,11 @@ def test_a_job_whose_images_were_read_is_interrupted(edit_worker: WorkerDeployme
 
     ended = edit_worker.job(job.id)
     assert ended.error
-    assert (ended.error.code, ended.error.may_have_cost, engine.state.record) == ("interrupted", True, [])
+    assert (ended.error.code, ended.error.may_have_cost, edit_engine.state.record) == ("interrupted", True, [])
 
 
 def test_a_job_whose_holders_die_at_every_attempt_fails_at_no_cost(
-    edit_worker: WorkerDeployment, engine: SandboxEngine
+    edit_worker: WorkerDeployment, edit_engine: SandboxEngine
 ) -> None:
     """Reading its images may be what kills them."""
     job = orphaned_edit(edit_worker, deaths=MAX_ATTEMPTS)
@@ -75,7 +56,7 @@ def test_a_job_whose_holders_die_at_every_attempt_fails_at_no_cost(
 
     ended = edit_worker.job(job.id)
     assert ended.error
-    assert (ended.error.code, ended.error.may_have_cost, engine.state.record) == ("interrupted", False, [])
+    assert (ended.error.code, ended.error.may_have_cost, edit_engine.state.record) == ("interrupted", False, [])
 
 
 def test_images_that_were_stored_are_not_read_again(edit_worker: WorkerDeployment) -> None:

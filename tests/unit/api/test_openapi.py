@@ -165,7 +165,6 @@ def test_check_reports_an_outdated_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--check` names a missing or outdated document and the command that generates it, and writes nothing."""
-    monkeypatch.setattr(openapi, "ROOT", tmp_path)
     monkeypatch.setattr(openapi, "TARGET", tmp_path / "openapi.json")
 
     assert openapi.main(["--check"]) == 1

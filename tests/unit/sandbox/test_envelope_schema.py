@@ -16,7 +16,6 @@ def test_check_reports_an_outdated_schema(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--check` fails and names the command that generates the schema, and that command generates it."""
-    monkeypatch.setattr(envelope_schema, "ROOT", tmp_path)
     monkeypatch.setattr(envelope_schema, "TARGET", tmp_path / "envelope.schema.json")
 
     assert envelope_schema.main(["--check"]) == 1

@@ -1,12 +1,11 @@
 /** The dialog that makes or changes a connection. */
 
-import { Dialog, ErrorNote, Field, Loading } from "../controls.js";
+import { Dialog, Field, Loading } from "../controls.js";
 import { ENGINE } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { Entry, errorOf } from "./entry.js";
 import { MASK, parsedValue, readFields } from "./fields.js";
-import { Overtaken } from "./overtaken.js";
-import { save } from "./versioned.js";
+import { SavingEnd, useSaving } from "./saving.js";
 
 /** Fields in the order of the form. Those that only some engines have come with their engines. */
 const ORDER = [
@@ -40,56 +39,40 @@ export function ConnectionForm({ connection, etag, onClose, onSaved }) {
   const [name, setName] = useState(connection.name ?? "");
   const [engine, setEngine] = useState(connection.engine ?? "openai");
   const [texts, setTexts] = useState(/** @type {Record<string, string>} */ ({}));
-  const [base, setBase] = useState({ before: isNew ? null : connection, etag });
-  const [state, setState] = useState(
-    /** @type {{busy?: boolean, problem?: any, overtaken?: any, invalid?: string}} */ ({}),
+  const [invalid, setInvalid] = useState("");
+  /** @returns {any} what is stored; null if a field is not valid */
+  const body = () => {
+    /** @type {Record<string, any>} */
+    const values = { engine };
+    for (const field of used) {
+      const text = texts[field.name];
+      try {
+        if (text !== undefined) values[field.name] = parsedValue(field, text);
+        else if (!KEPT.has(field.name) && stored[field.name] !== undefined) values[field.name] = stored[field.name];
+      } catch {
+        setInvalid(field.name);
+        return null;
+      }
+    }
+    setInvalid("");
+    return values;
+  };
+  const saving = useSaving(
+    "connections",
+    { before: isNew ? null : connection, etag },
+    { name, body, onSaved, onTheirs: () => setTexts({}) },
   );
+  const { problem } = saving.state;
+  const stored = saving.before ?? {};
   useEffect(() => {
-    readFields("ConnectionForm").then(setFields, (problem) => setState({ problem }));
+    readFields("ConnectionForm").then(setFields, saving.fail);
   }, []);
   const used = ORDER.filter((field) => ONLY_FOR[field]?.includes(engine) ?? true).flatMap((field) =>
     fields.filter((found) => found.name === field),
   );
-  const stored = base.before ?? {};
-
-  const send = async (/** @type {{before: any, etag: string}} */ on) => {
-    /** @type {Record<string, any>} */
-    const body = { engine };
-    for (const field of used) {
-      const text = texts[field.name];
-      try {
-        if (text !== undefined) body[field.name] = parsedValue(field, text);
-        else if (!KEPT.has(field.name) && stored[field.name] !== undefined) body[field.name] = stored[field.name];
-      } catch {
-        return setState({ invalid: field.name });
-      }
-    }
-    setState({ busy: true });
-    try {
-      const done = await save("connections", name.trim(), body, on);
-      if (done.item) return onSaved(done.item.name);
-      setState({ overtaken: done });
-    } catch (problem) {
-      setState({ problem });
-    }
-  };
-  const submit = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    send(base);
-  };
-  const takeTheirs = () => {
-    setBase({ before: state.overtaken.theirs, etag: state.overtaken.etag });
-    setTexts({});
-    setState({});
-  };
-  const saveMine = () => {
-    const on = { before: state.overtaken.theirs, etag: state.overtaken.etag };
-    setBase(on);
-    send(on);
-  };
 
   return html`<${Dialog} title=${isNew ? "New connection" : name} onClose=${onClose}>
-    <form class="stack" onSubmit=${submit}>
+    <form class="stack" onSubmit=${saving.submit}>
       ${
         isNew &&
         html`<${Field} label="Name" hint="Lower-case letters, digits and hyphens, such as azure-eu.">
@@ -106,20 +89,15 @@ export function ConnectionForm({ connection, etag, onClose, onSaved }) {
           ${Object.entries(ENGINE).map(([value, label]) => html`<option key=${value} value=${value} selected=${value === engine}>${label}</option>`)}
         </select>`}
       <//>
-      ${!fields.length && !state.problem && html`<${Loading} />`}
+      ${!fields.length && !problem && html`<${Loading} />`}
       ${used.map(
         (
           field,
         ) => html`<${Entry} key=${field.name} field=${field} value=${field.name === "key" && stored.key ? MASK : (stored[field.name] ?? field.initial)}
-        text=${texts[field.name]} error=${state.invalid === field.name ? "This is not valid JSON." : errorOf(state.problem, field.name)}
+        text=${texts[field.name]} error=${invalid === field.name ? "This is not valid JSON." : errorOf(problem, field.name)}
         onText=${(/** @type {string} */ text) => setTexts((now) => ({ ...now, [field.name]: text }))} />`,
       )}
-      ${state.overtaken && html`<${Overtaken} name=${name} theirs=${state.overtaken.theirs} before=${stored} onTheirs=${takeTheirs} onMine=${saveMine} />`}
-      <${ErrorNote} problem=${state.problem} />
-      <div class="row end">
-        <button class="button" type="button" onClick=${onClose}>Cancel</button>
-        <button class="button primary" type="submit" disabled=${state.busy || !name.trim() || state.overtaken}>Save</button>
-      </div>
+      <${SavingEnd} saving=${saving} name=${name} ready onClose=${onClose} />
     </form>
   <//>`;
 }

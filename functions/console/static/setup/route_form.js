@@ -1,11 +1,11 @@
 /** The dialog that makes or changes a route. */
 
-import { Dialog, ErrorNote, Field } from "../controls.js";
+import { Dialog, Field } from "../controls.js";
 import { html, useEffect, useState } from "../html.js";
-import { Overtaken } from "./overtaken.js";
 import { STRATEGY } from "./routes.js";
+import { SavingEnd, useSaving } from "./saving.js";
 import { Targets } from "./targets.js";
-import { readAll, save } from "./versioned.js";
+import { readAll } from "./versioned.js";
 
 /** After these nothing can have been paid, so the next target is always tried. */
 const FREE = ["unreachable", "rate_limited", "unavailable", "refused_key", "not_configured", "no_slot"];
@@ -28,9 +28,12 @@ export function RouteForm({ route, etag, onClose, onSaved }) {
       ? { description: "", operations: ["generation", "edit"], strategy: "ordered", fallback_on: FREE, targets: [] }
       : bodyOf(route),
   );
-  const [base, setBase] = useState({ before: isNew ? null : route, etag });
   const [known, setKnown] = useState({ connections: /** @type {any[]} */ ([]), workflows: /** @type {any[]} */ ([]) });
-  const [state, setState] = useState(/** @type {{busy?: boolean, problem?: any, overtaken?: any}} */ ({}));
+  const saving = useSaving(
+    "routes",
+    { before: isNew ? null : route, etag },
+    { name, body: () => form, onSaved, onTheirs: (theirs) => setForm(bodyOf(theirs)) },
+  );
   const set = (/** @type {any} */ changes) => setForm((/** @type {any} */ now) => ({ ...now, ...changes }));
   const toggle = (/** @type {string} */ list, /** @type {string} */ item) =>
     set({
@@ -40,42 +43,14 @@ export function RouteForm({ route, etag, onClose, onSaved }) {
     });
 
   useEffect(() => {
-    Promise.all([readAll("connections"), readAll("workflows")]).then(
-      ([connections, workflows]) => {
-        setKnown({ connections: connections.items, workflows: workflows.items });
-        if (isNew) set({ targets: [{ connection: connections.items[0]?.name ?? "" }] });
-      },
-      (problem) => setState({ problem }),
-    );
+    Promise.all([readAll("connections"), readAll("workflows")]).then(([connections, workflows]) => {
+      setKnown({ connections: connections.items, workflows: workflows.items });
+      if (isNew) set({ targets: [{ connection: connections.items[0]?.name ?? "" }] });
+    }, saving.fail);
   }, []);
 
-  const send = async (/** @type {{before: any, etag: string}} */ on) => {
-    setState({ busy: true });
-    try {
-      const done = await save("routes", name.trim(), form, on);
-      if (done.item) return onSaved(done.item.name);
-      setState({ overtaken: done });
-    } catch (problem) {
-      setState({ problem });
-    }
-  };
-  const submit = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    send(base);
-  };
-  const takeTheirs = () => {
-    setBase({ before: state.overtaken.theirs, etag: state.overtaken.etag });
-    setForm(bodyOf(state.overtaken.theirs));
-    setState({});
-  };
-  const saveMine = () => {
-    const on = { before: state.overtaken.theirs, etag: state.overtaken.etag };
-    setBase(on);
-    send(on);
-  };
-
   return html`<${Dialog} title=${isNew ? "New route" : name} onClose=${onClose} kind="box wide">
-    <form class="stack" onSubmit=${submit}>
+    <form class="stack" onSubmit=${saving.submit}>
       <div class="form-grid">
         ${
           isNew &&
@@ -116,12 +91,7 @@ export function RouteForm({ route, etag, onClose, onSaved }) {
         </label>`,
         )}
       </fieldset>
-      ${state.overtaken && html`<${Overtaken} name=${name} theirs=${state.overtaken.theirs} before=${base.before} onTheirs=${takeTheirs} onMine=${saveMine} />`}
-      <${ErrorNote} problem=${state.problem} />
-      <div class="row end">
-        <button class="button" type="button" onClick=${onClose}>Cancel</button>
-        <button class="button primary" type="submit" disabled=${state.busy || !name.trim() || !form.operations.length || state.overtaken}>Save</button>
-      </div>
+      <${SavingEnd} saving=${saving} name=${name} ready=${form.operations.length > 0} onClose=${onClose} />
     </form>
   <//>`;
 }

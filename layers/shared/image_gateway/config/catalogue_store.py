@@ -4,15 +4,14 @@ The document has two fields beside those of the configuration: the hash of the c
 connections. No route returns them, and updates of the configuration keep them.
 """
 
-import hashlib
 import json
 import logging
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from image_gateway.aws import TOO_LARGE, AwsError, Bucket
+from image_gateway.aws import Bucket
 from image_gateway.config.catalogue import EMPTY, Catalogue
+from image_gateway.config.immutable_objects import ImmutableObjects, digest_of
 from image_gateway.errors import TooLarge
 
 logger = logging.getLogger(__name__)
@@ -22,9 +21,6 @@ KEYS_FIELD: Final = "_connection_keys"
 
 MAX_CATALOGUE_BYTES: Final = 1_000_000
 """Largest catalogue. It is read by every new process after a change."""
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_MAX_CACHED: Final = 8
-"""How many catalogues a process keeps: the current one, and those that its jobs were accepted with."""
 
 
 class CatalogueStore:
@@ -35,9 +31,12 @@ class CatalogueStore:
     """
 
     def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-        # An object with a given hash never changes, so it is read once.
-        self._cached: dict[str, Catalogue] = {}
+        self._objects: ImmutableObjects[Catalogue] = ImmutableObjects(
+            bucket,
+            "config/catalogue/",
+            max_bytes=MAX_CATALOGUE_BYTES,
+            parse=lambda content, digest: Catalogue(json.loads(content), digest),
+        )
 
     async def read(self, digest: str) -> Catalogue:
         """Return the catalogue with this hash. It is `lost` if its object is gone or damaged, which is logged.
@@ -47,13 +46,12 @@ class CatalogueStore:
         """
         if not digest:
             return EMPTY
-        if digest not in self._cached:
-            document = await self._document(digest)
-            if document is None:
-                logger.error("the catalogue of connections and routes is lost", extra={"object": object_key(digest)})
-                return Catalogue(digest=digest, lost=True)
-            self._cache(Catalogue(document, digest))
-        return self._cached[digest]
+        catalogue = await self._objects.read(digest)
+        if catalogue is None:
+            key = self._objects.key(digest)
+            logger.error("the catalogue of connections and routes is lost", extra={"object": key})
+            return Catalogue(digest=digest, lost=True)
+        return catalogue
 
     async def write(self, document: Mapping[str, Any]) -> Catalogue:
         """Store a catalogue, if it has any entries, and return it.
@@ -71,35 +69,8 @@ class CatalogueStore:
                 f"Connections, routes and workflows would take {len(body):,} bytes of the {MAX_CATALOGUE_BYTES:,} "
                 "that they may have: delete some, or shorten their parameters"
             )
-        digest = hashlib.sha256(body).hexdigest()
-        if digest not in self._cached:
-            await self._bucket.put(object_key(digest), body, "application/json")
-            self._cache(Catalogue(document, digest))
-        return self._cached[digest]
-
-    def _cache(self, catalogue: Catalogue) -> None:
-        while len(self._cached) >= _MAX_CACHED:
-            del self._cached[next(iter(self._cached))]
-        self._cached[catalogue.digest] = catalogue
-
-    async def _document(self, digest: str) -> dict[str, Any] | None:
-        if not _DIGEST.fullmatch(digest):
-            return None
-        try:
-            body = await self._bucket.get(object_key(digest), max_bytes=MAX_CATALOGUE_BYTES)
-        except AwsError as error:
-            if error.gone or error.code == TOO_LARGE:
-                return None
-            raise
-        if hashlib.sha256(body).hexdigest() != digest:
-            return None
-        document: dict[str, Any] = json.loads(body)
-        return document
-
-
-def object_key(digest: str) -> str:
-    """Return the key of the object with the catalogue of this hash."""
-    return f"config/catalogue/{digest}.json"
+        digest = digest_of(body)
+        return await self._objects.write(body, digest, Catalogue(document, digest))
 
 
 def take_fields(document: dict[str, Any]) -> tuple[str, dict[str, str]]:

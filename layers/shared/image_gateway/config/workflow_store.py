@@ -4,22 +4,19 @@ The catalogue has the hash of each name. An object never changes, so a job that 
 the workflow as it was then.
 """
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from image_gateway.aws import TOO_LARGE, AwsError, Bucket, storage_errors, unavailable
+from image_gateway.aws import Bucket, storage_errors
+from image_gateway.config.immutable_objects import ImmutableObjects, digest_of
 from image_gateway.errors import NotConfigured
 from image_gateway.models.workflow import Workflow, WorkflowNode, parse_workflow
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MAX_BYTES: Final = 8_000_000
 """Largest object that is read: a workflow of 1 MB in which every character is escaped, and its node map."""
-_MAX_CACHED: Final = 8
 _NODES: Final = TypeAdapter(list[WorkflowNode])
 
 
@@ -44,9 +41,9 @@ class WorkflowStore:
     """
 
     def __init__(self, bucket: Bucket) -> None:
-        self._bucket = bucket
-        # An object with a given hash never changes, so it is read once.
-        self._cached: dict[str, StoredWorkflow] = {}
+        self._objects: ImmutableObjects[StoredWorkflow] = ImmutableObjects(
+            bucket, "config/workflows/", max_bytes=_MAX_BYTES, parse=_parse
+        )
 
     async def write(self, stored: StoredWorkflow) -> str:
         """Store a workflow and return its hash.
@@ -56,11 +53,9 @@ class WorkflowStore:
         """
         nodes = [node.model_dump(mode="json") for node in stored.nodes]
         body = json.dumps({"workflow": stored.workflow, "nodes": nodes}, separators=(",", ":")).encode()
-        digest = hashlib.sha256(body).hexdigest()
-        if digest not in self._cached:
-            with storage_errors("The workflow was not stored"):
-                await self._bucket.put(object_key(digest), body, "application/json")
-            self._cache(digest, stored)
+        digest = digest_of(body)
+        with storage_errors("The workflow was not stored"):
+            await self._objects.write(body, digest, stored)
         return digest
 
     async def read(self, name: str, digest: str) -> StoredWorkflow:
@@ -70,37 +65,19 @@ class WorkflowStore:
             NotConfigured: its object is gone or damaged.
             StorageUnavailable: the bucket does not respond.
         """
-        if digest not in self._cached:
-            self._cache(digest, await self._stored(name, digest))
-        return self._cached[digest]
-
-    def _cache(self, digest: str, stored: StoredWorkflow) -> None:
-        while len(self._cached) >= _MAX_CACHED:
-            del self._cached[next(iter(self._cached))]
-        self._cached[digest] = stored
-
-    async def _stored(self, name: str, digest: str) -> StoredWorkflow:
-        lost = NotConfigured(f"The content of the workflow {name} is lost: store it again", field="workflow")
-        if not _DIGEST.fullmatch(digest):
-            raise lost
-        try:
-            body = await self._bucket.get(object_key(digest), max_bytes=_MAX_BYTES)
-        except AwsError as error:
-            if error.gone or error.code == TOO_LARGE:
-                raise lost from error
-            raise unavailable(f"The workflow {name} cannot be read", error) from error
-        if hashlib.sha256(body).hexdigest() != digest:
-            raise lost
-        document = json.loads(body)
-        try:
-            return StoredWorkflow(
-                parse_workflow(json.dumps(document["workflow"])), _NODES.validate_python(document["nodes"])
-            )
-        except (KeyError, TypeError, ValueError, ValidationError):
-            # A newer version has stored it before a rollback.
-            raise lost from None
+        with storage_errors(f"The workflow {name} cannot be read"):
+            stored = await self._objects.read(digest)
+        if stored is None:
+            raise NotConfigured(f"The content of the workflow {name} is lost: store it again", field="workflow")
+        return stored
 
 
-def object_key(digest: str) -> str:
-    """Return the key of the object with the workflow of this hash."""
-    return f"config/workflows/{digest}.json"
+def _parse(content: bytes, _digest: str) -> StoredWorkflow | None:
+    """Return a stored workflow; None if a newer version has stored it before a rollback, in another form."""
+    try:
+        document = json.loads(content)
+        return StoredWorkflow(
+            parse_workflow(json.dumps(document["workflow"])), _NODES.validate_python(document["nodes"])
+        )
+    except (KeyError, TypeError, ValueError, ValidationError):
+        return None
