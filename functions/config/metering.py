@@ -80,7 +80,9 @@ async def put_limits(
     """
     store = gateway.limits
     limits = Limits().after(form)
-    before = (await gateway.configs.read()).catalogue.metering()
+    # The version first: limits that a refused request has changed would hold all the same.
+    checked, _ = await gateway.configs.update_catalogue(lambda _: None, if_match=if_match)
+    before = checked.catalogue.metering()
     if before.limited or not limits.is_empty:
         await store.set_limits(DEPLOYMENT, limits)
     for source, budget in form.events.items():
@@ -88,11 +90,11 @@ async def put_limits(
     current, _ = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_limits(
             limited=not limits.is_empty, unknown_price=form.unknown_price, events=form.events
-        ),
-        if_match=if_match,
+        )
     )
     for removed in before.limited_events - current.catalogue.metering().limited_events:
-        await store.remove(removed)
+        # What was spent is kept: a budget that is set again in the same period is not a new one.
+        await store.set_limits(removed, Limits())
     response.headers["ETag"] = current.etag
     return await _deployment_limits(gateway, current)
 

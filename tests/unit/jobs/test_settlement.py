@@ -1,5 +1,6 @@
 """Settlement of ended jobs, against moto's server: costs are charged and usage is counted once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -63,11 +64,11 @@ def announcements(jobs: JobStore, aws: Aws, settings: Settings, bus: Bus) -> Ann
     return Announcements(jobs, cast("JobEvents", bus), Settlement(jobs, UsageTable(aws, settings)))
 
 
-async def started(jobs: JobStore, micros: int = 100_000, **fields: Any) -> Job:
-    """Store a running job for which an amount is held."""
+async def started(jobs: JobStore, micros: int = 100_000, scopes: Sequence[str] = (), **fields: Any) -> Job:
+    """Store a running job for which an amount is held in these scopes."""
     values = {"id": new_job_id(), "kind": "generation", "owner": SCOPE, "engine": "openai", "model": "m", **fields}
     job = Job(**values, reserved=micros)
-    assert await jobs.create(job, lease_seconds=60, holder="h", scopes=[SCOPE]) is None
+    assert await jobs.create(job, lease_seconds=60, holder="h", scopes=scopes) is None
     return job
 
 
@@ -101,7 +102,7 @@ async def test_an_end_is_charged_once_however_often_it_is_announced(
 ) -> None:
     """By its function, by its message, and by the recovery, each with the job as it read it."""
     await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
-    job = await ended(jobs, announcements, await started(jobs))
+    job = await ended(jobs, announcements, await started(jobs, scopes=[SCOPE]))
     copies = [await jobs.get(job.id) for _ in range(3)]
 
     for copy in copies:
@@ -122,7 +123,7 @@ async def test_what_a_failed_job_may_have_cost_stays_held(
 ) -> None:
     """It is counted beside what is certain."""
     await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
-    job = await ended(jobs, announcements, await started(jobs), usd=None)
+    job = await ended(jobs, announcements, await started(jobs, scopes=[SCOPE]), usd=None)
 
     await announcements.announce(job)
 

@@ -137,16 +137,13 @@ class TokenRegistry:
         if item is None:
             raise NotFound("There is no such token")
         scope = scope_of(token_id)
-        current = await self._limits.state(scope)
-        await self._limits.set_limits(scope, (current.limits() if current else Limits()).after(changes))
-        if "metered" not in item:
-            keys = ({"pk": item["token_pk"]}, listing_key(token_id))
-            if await self._transact([self._set_metered(key) for key in keys]):
-                # It was revoked meanwhile.
-                await self._limits.remove(scope)
-                raise NotFound("There is no such token")
-        tokens = await self._read([listing_key(token_id)])
+        await self._limits.change(scope, lambda limits: limits.after(changes))
+        keys = ({"pk": item["token_pk"]}, listing_key(token_id))
+        revoked = "metered" not in item and await self._transact([self._set_metered(key) for key in keys])
+        tokens = [] if revoked else await self._read([listing_key(token_id)])
         if not tokens:
+            # It was revoked meanwhile. Its limits may have been removed before they were changed here.
+            await self._limits.remove(scope)
             raise NotFound("There is no such token")
         return tokens[0]
 

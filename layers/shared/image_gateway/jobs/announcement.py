@@ -11,7 +11,8 @@ Publishing cannot be part of the write that ends a job. So something that lasts 
   sends one for every other job.
 
 Settlement (see `jobs.settlement`) is part of it: it must happen after every end too, as surely and as lately. It is one
-write with the record of the announcement, and a job counts as announced only when it is settled.
+write with the record of the announcement, and a job counts as announced only when it is settled. Every settled job has
+a mark, so the recovery also finds the jobs without one whose message was lost.
 """
 
 import logging
@@ -69,7 +70,7 @@ class Announcements:
         return published and settled
 
     async def announce_if_needed(self, job: Job, *, redelivered: bool) -> bool:
-        """Announce the end of a job, unless that is done. Returns as `announce`.
+        """Announce the end of a job, unless that is done, and settle the job, unless that is. Returns as `announce`.
 
         Args:
             job: an ended job, as it was read.
@@ -78,7 +79,8 @@ class Announcements:
         """
         if job.announced is False or (redelivered and job.announced is None):
             return await self.announce(job)
-        return True
+        # Settling is harmless while another process does it, so it needs no sign that the other one has died.
+        return not self._settlement.is_due(job) or await self._settlement.settle(job, announced=None)
 
     async def announce_again(self, job: Job, *, redelivered: bool) -> bool:
         """Announce the end of a job to the sender of a repeated request. Returns as `announce`.

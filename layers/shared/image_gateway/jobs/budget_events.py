@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.events import JobEvents
 from image_gateway.models.money import format_usd
 
 if TYPE_CHECKING:
-    from image_gateway.metering.limit_store import LimitStore
+    from image_gateway.metering.limit_store import BudgetUse, LimitStore
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +36,18 @@ class BudgetEvents:
         limits = self._limits()
         for scope in scopes:
             try:
-                percent = await limits.newly_used_percent(scope)
-                state = await limits.state(scope) if percent else None
+                use = await limits.newly_used(scope)
+                if use and not await self._events.publish("Image Budget Used", _detail(scope, use), scope=scope):
+                    await limits.tell_again(scope, use)
             except StorageUnavailable:
                 logger.exception("the use of a budget is not known", extra={"scope": scope})
-                continue
-            if state and state.budget and state.remaining_usd is not None:
-                detail = {
-                    "scope": scope,
-                    "percent": percent,
-                    "period": state.budget.period,
-                    "budget_usd": format_usd(state.budget.usd),
-                    "remaining_usd": format_usd(state.remaining_usd),
-                }
-                await self._events.publish("Image Budget Used", detail, scope=scope)
+
+
+def _detail(scope: str, use: "BudgetUse") -> dict[str, Any]:
+    return {
+        "scope": scope,
+        "percent": use.percent,
+        "period": use.budget.period,
+        "budget_usd": format_usd(use.budget.usd),
+        "remaining_usd": format_usd(use.remaining_usd),
+    }

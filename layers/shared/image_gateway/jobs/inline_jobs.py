@@ -31,6 +31,10 @@ _START_TOLERANCE_SECONDS = 2.0
 """How long a request may take before its job starts, and still leave enough time for the longest engine timeout."""
 _RECORD_SECONDS = 1.0
 """Seconds of the time for storing an inline job that are reserved for its record."""
+_MIN_ANNOUNCING_SECONDS = 1.0
+"""How long the announcement and the settlement of a job may take, even if no time is left."""
+_MAX_ANNOUNCING_SECONDS = 5.0
+"""How long a caller waits for them at most: on a busy budget, they would take longer."""
 
 
 class InlineJobs:
@@ -170,7 +174,7 @@ class InlineJobs:
                 lambda: min(remaining(), storing()) if in_time else storing(),
                 self._sleep,
             )
-            if not recorded or await self._announcements.announce(job):
+            if not recorded or await self._announce(job, remaining):
                 # Nothing is left for the worker, so the caller does not wait for a queue that does not respond.
                 scheduling.cancel()
             return job if recorded else await self._jobs.get(job.id) or job
@@ -192,6 +196,15 @@ class InlineJobs:
                 # Nothing is paid, and the worker ends the job. Until then, repetitions of the request wait for it.
                 await self._schedule_recovery(job, lease_seconds)
             raise
+
+    async def _announce(self, job: Job, remaining: Remaining) -> bool:
+        """Announce and settle a job while its caller waits. What takes too long is left to the worker."""
+        try:
+            async with asyncio.timeout(max(_MIN_ANNOUNCING_SECONDS, min(remaining(), _MAX_ANNOUNCING_SECONDS))):
+                return await self._announcements.announce(job)
+        except TimeoutError:
+            logger.warning("a job's end was not announced in time", extra={"job_id": job.id})
+            return False
 
     async def _schedule_recovery(self, job: Job, lease_seconds: float) -> None:
         """Send the job to the worker for when its lease expires: if this function dies, the worker ends the job."""

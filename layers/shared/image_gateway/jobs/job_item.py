@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 from image_gateway.images.sniff import CONTENT_TYPES
 from image_gateway.images.store import image_folder
 from image_gateway.jobs import queries
-from image_gateway.models.jobs import Job
+from image_gateway.models.jobs import FINAL_STATUSES, OPEN_STATUSES, Job
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 logger = logging.getLogger(__name__)
 
-STATE_ATTRIBUTES = ("pk", "owner", "status", "announced")
+STATE_ATTRIBUTES = ("pk", "owner", "status", "announced", "settled")
 """The attributes that the recovery needs: `is_unfinished`, and to queue the job again."""
 _ATTRIBUTES = frozenset({"id", "owner", "status", "attempts"})
 """Fields of a job that are attributes of its item, or its key."""
@@ -88,9 +88,16 @@ def parse_items(items: Iterable[Any]) -> Iterator[Job]:
             logger.error("a job's record cannot be read", extra=extra)  # noqa: TRY400 - its message may hold the prompt
 
 
-def is_unfinished(item: Any) -> bool:
-    """Whether a job is queued or running, or its end is recorded as not announced. The item may be partial."""
-    return item["status"]["S"] in {"queued", "running"} or item.get("announced") == {"BOOL": False}
+def is_unfinished(item: Any, *, settles: bool) -> bool:
+    """Whether a job is queued or running, or its end is recorded as not announced, or it is not settled.
+
+    Args:
+        item: the job's item, which may be partial.
+        settles: whether every job of the deployment is settled.
+    """
+    status = item["status"]["S"]
+    unsettled = settles and status in FINAL_STATUSES and "settled" not in item
+    return status in OPEN_STATUSES or unsettled or item.get("announced") == {"BOOL": False}
 
 
 def is_same_write(written: "dict[str, AttributeValueTypeDef]", stored: Any) -> bool:

@@ -1,13 +1,17 @@
 """Limits of scopes, as administrators set and see them."""
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, cast
 
 from image_gateway.aws import Aws, ConditionFailed, Table
 from image_gateway.errors import Busy
 from image_gateway.metering.limit_item import UNLIMITED, LimitItem, limits_key, to_values
-from image_gateway.metering.periods import TOTAL, period_name
+from image_gateway.metering.limit_writes import attribute_names
+from image_gateway.metering.periods import TOTAL, day_of
 from image_gateway.models.limits import Budget, Limits, LimitState, Period
 from image_gateway.models.money import from_micros, to_micros
 from image_gateway.settings import Settings
@@ -17,6 +21,21 @@ _NOT_CHANGED = "The limits were not changed"
 _MAX_TRIES: Final = 6
 _PERCENTS: Final = (80, 100)
 """Parts of a budget at whose use an event is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """A part of a budget that has been used, of which nobody was told before.
+
+    Attributes:
+        percent: 80 or 100.
+        budget: the budget.
+        remaining_usd: what is left of it.
+    """
+
+    percent: int
+    budget: Budget
+    remaining_usd: Decimal
 
 
 class LimitStore:
@@ -33,7 +52,15 @@ class LimitStore:
         self._now = now
 
     async def set_limits(self, scope: str, limits: Limits) -> None:
-        """Set the limits of a scope. They hold at once, and what was spent in the period stays spent.
+        """Set the limits of a scope: as `change`, whatever they were."""
+        await self.change(scope, lambda _: limits)
+
+    async def change(self, scope: str, change: Callable[[Limits], Limits]) -> None:
+        """Change the limits of a scope. They hold at once, and what was spent stays spent.
+
+        Args:
+            scope: whose limits they are.
+            change: returns the new limits for the present ones, which are empty if there are none.
 
         Raises:
             Busy: other requests keep changing the limits.
@@ -41,40 +68,45 @@ class LimitStore:
         """
         for _ in range(_MAX_TRIES):
             item = await self._table.get(limits_key(scope), _NOT_READ)
-            stored = LimitItem.parse(item) if item else None
-            if await self._replace(scope, stored, limits):
+            if item is None:
+                new = {
+                    "Item": self.new_item(scope, change(Limits())),
+                    "ConditionExpression": "attribute_not_exists(pk)",
+                }
+                changed = await self._write("PutItem", **new)
+            else:
+                stored = LimitItem.parse(item)
+                changed = await self._replace(scope, stored, change(_limits(stored)))
+            if changed:
                 return
         raise Busy(f"{_NOT_CHANGED}: other requests change them at the same time", retry_after=1)
 
-    async def _replace(self, scope: str, stored: LimitItem | None, limits: Limits) -> bool:
-        """Change the limits of a scope; return False if another write came between."""
-        now = self._now()
-        new = _new(limits, now)
-        if stored is None:
-            put = {"Item": {**limits_key(scope), **new.to_item()}, "ConditionExpression": "attribute_not_exists(pk)"}
-            return await self._write("PutItem", **put)
-        same_period = (stored.kind, stored.period) == (new.kind, new.period)
-        # What was spent in this period is subtracted from the new budget by the table, in one write.
-        remaining = "remaining + :delta" if same_period else ":limit"
-        names = {"#limit": "limit", "#period": "period"}
+    async def _replace(self, scope: str, stored: LimitItem, limits: Limits) -> bool:
+        """Replace the limits of a scope; return False if they are not the stored ones any more."""
+        new = _stored_limits(limits)
+        sets = [f"#{name} = :{name}" for name in new]
+        conditions = ["#series = :series", *(f"#{name} = :old_{name}" for name in new)]
         values: dict[str, str | int] = {
-            ":limit": new.limit,
-            ":kind": new.kind,
-            ":period": new.period,
-            ":open": new.max_open,
-            ":rate": new.rate,
-            ":old_limit": stored.limit,
-            ":old_period": stored.period,
-            ":old_kind": stored.kind,
-            **({":delta": new.limit - stored.limit} if same_period else {}),
+            ":series": stored.series,
+            **{f":{name}": value for name, value in new.items()},
+            **{f":old_{name}": getattr(stored, name) for name in new},
         }
+        if (new["kind"], new["limit"]) != (stored.kind, stored.limit):
+            # The parts of another budget are news.
+            sets.append("#notified = :zero")
+            values[":zero"] = 0
+        return await self._update(scope, sets, conditions, values)
+
+    async def _update(
+        self, scope: str, sets: Sequence[str], conditions: Sequence[str], values: dict[str, str | int]
+    ) -> bool:
+        update, condition = "SET " + ", ".join(sets), " AND ".join(conditions)
         return await self._write(
             "UpdateItem",
             Key=limits_key(scope),
-            UpdateExpression=f"SET #limit = :limit, kind = :kind, #period = :period, remaining = {remaining}, "
-            "max_open = :open, rate = :rate",
-            ConditionExpression="#limit = :old_limit AND #period = :old_period AND kind = :old_kind",
-            ExpressionAttributeNames=names,
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=attribute_names(update, condition),
             ExpressionAttributeValues=to_values(values),
             ReturnValues="NONE",
         )
@@ -88,7 +120,8 @@ class LimitStore:
 
     def new_item(self, scope: str, limits: Limits) -> dict[str, Any]:
         """Return the item of a scope that has used nothing of its limits, to be stored with others."""
-        return {**limits_key(scope), **_new(limits, self._now()).to_item()}
+        item = LimitItem(series=secrets.token_hex(3), day=day_of(self._now()), **_stored_limits(limits))
+        return {**limits_key(scope), **item.to_item()}
 
     async def states(self, scopes: Sequence[str]) -> dict[str, LimitState]:
         """Return the limits of several scopes, as `state` does; those without any are left out.
@@ -97,10 +130,11 @@ class LimitStore:
             StorageUnavailable: the table does not respond.
         """
         items = await self._table.get_many([limits_key(scope) for scope in scopes], _NOT_READ)
-        return {item["pk"]["S"].partition("#")[2]: _state(LimitItem.parse(item), self._now()) for item in items}
+        now = self._now()
+        return {item["pk"]["S"].partition("#")[2]: _state(LimitItem.parse(item).at(now)) for item in items}
 
     async def remove(self, scope: str) -> None:
-        """Remove the limits of a scope. Jobs that are open are settled without them.
+        """Forget a scope: its limits, and what it spent. Jobs that are open are settled without them.
 
         Raises:
             StorageUnavailable: the table does not respond.
@@ -114,10 +148,10 @@ class LimitStore:
             StorageUnavailable: the table does not respond.
         """
         item = await self._table.get(limits_key(scope), _NOT_READ)
-        return _state(LimitItem.parse(item), self._now()) if item else None
+        return _state(LimitItem.parse(item).at(self._now())) if item else None
 
-    async def newly_used_percent(self, scope: str) -> int | None:
-        """Return 80 or 100 if that part of the budget has been used, and nobody has been told so in this period.
+    async def newly_used(self, scope: str) -> BudgetUse | None:
+        """Return that 80 or 100 percent of the budget have been used, if nobody has been told so in this period.
 
         Of several callers at the same time, one learns it.
 
@@ -127,49 +161,65 @@ class LimitStore:
         item = await self._table.get(limits_key(scope), _NOT_READ)
         if item is None:
             return None
-        state = LimitItem.parse(item)
-        used = state.limit - state.remaining
-        reached = max((percent for percent in _PERCENTS if used * 100 >= percent * state.limit), default=0)
-        if state.limit in (0, UNLIMITED) or reached <= state.notified:
+        # As it is stored: a job of yesterday may have used up yesterday's budget.
+        stored = LimitItem.parse(item)
+        reached = max((each for each in _PERCENTS if stored.spent * 100 >= each * stored.limit), default=0)
+        if stored.limit in (0, UNLIMITED) or reached <= stored.notified:
             return None
-        marked = await self._write(
-            "UpdateItem",
-            Key=limits_key(scope),
-            UpdateExpression="SET notified = :reached",
-            ConditionExpression="notified < :reached AND #period = :period",
-            ExpressionAttributeNames={"#period": "period"},
-            ExpressionAttributeValues=to_values({":reached": reached, ":period": state.period}),
-            ReturnValues="NONE",
+        same_budget = ["#series = :series", "#day = :day", "#kind = :kind", "#limit = :limit"]
+        values: dict[str, str | int] = {
+            f":{name}": getattr(stored, name) for name in ("series", "day", "kind", "limit")
+        }
+        marked = await self._update(
+            scope,
+            ["#notified = :reached"],
+            [*same_budget, "#notified < :reached"],
+            {**values, ":reached": reached},
         )
-        return reached if marked else None
+        return BudgetUse(reached, _budget(stored), _left(stored)) if marked else None
+
+    async def tell_again(self, scope: str, use: BudgetUse) -> None:
+        """Let the use of a budget be news again, because nobody could be told.
+
+        Raises:
+            StorageUnavailable: the table does not respond.
+        """
+        values: dict[str, str | int] = {":zero": 0, ":percent": use.percent}
+        await self._update(scope, ["#notified = :zero"], ["#notified = :percent"], values)
 
 
-def _new(limits: Limits, moment: float) -> LimitItem:
-    """Return the limits of a scope that has used nothing of them."""
-    kind = limits.budget.period if limits.budget else TOTAL
-    limit = to_micros(limits.budget.usd) if limits.budget else UNLIMITED
-    return LimitItem(
-        kind=kind,
-        limit=limit,
-        period=period_name(kind, moment),
-        remaining=limit,
-        max_open=limits.max_jobs or UNLIMITED,
-        open=0,
-        rate=limits.requests_per_minute or UNLIMITED,
-        minute=0,
-        hits=0,
+def _stored_limits(limits: Limits) -> dict[str, Any]:
+    """Return limits as the attributes of an item."""
+    return {
+        "kind": limits.budget.period if limits.budget else TOTAL,
+        "limit": to_micros(limits.budget.usd) if limits.budget else UNLIMITED,
+        "max_open": limits.max_jobs or UNLIMITED,
+        "rate": limits.requests_per_minute or UNLIMITED,
+    }
+
+
+def _limits(item: LimitItem) -> Limits:
+    """Return the limits of an item."""
+    return Limits(
+        budget=_budget(item) if item.limit < UNLIMITED else None,
+        requests_per_minute=item.rate if item.rate < UNLIMITED else None,
+        max_jobs=item.max_open if item.max_open < UNLIMITED else None,
     )
 
 
-def _state(item: LimitItem, moment: float) -> LimitState:
+def _budget(item: LimitItem) -> Budget:
+    return Budget(usd=from_micros(item.limit), period=cast("Period", item.kind))
+
+
+def _left(item: LimitItem) -> Decimal:
+    return from_micros(max(0, item.remaining))
+
+
+def _state(item: LimitItem) -> LimitState:
     """Return what callers see of limits."""
-    now = item.at(moment)
-    has_budget = item.limit < UNLIMITED
-    budget = Budget(usd=from_micros(item.limit), period=cast("Period", item.kind)) if has_budget else None
+    limits = _limits(item)
     return LimitState(
-        budget=budget,
-        requests_per_minute=item.rate if item.rate < UNLIMITED else None,
-        max_jobs=item.max_open if item.max_open < UNLIMITED else None,
-        remaining_usd=from_micros(max(0, now.remaining)) if has_budget else None,
+        **dict(limits),
+        remaining_usd=_left(item) if limits.budget else None,
         open_jobs=item.open,
     )

@@ -29,13 +29,13 @@ def require_allowed(scope: str, item: LimitItem, micros: int, moment: float, *, 
     now = item.at(moment)
     whose = "the deployment" if scope == "deployment" else "this caller"
     if now.remaining < micros:
-        raise BudgetExceeded(_budget_text(whose, now, micros, moment), permanent=True)
+        raise BudgetExceeded(_budget_text(whose, now, micros), permanent=True)
     if only_budgets:
         return
     if now.hits >= now.rate:
         raise LimitExceeded(
             f"The limit of {whose} is {now.rate} requests a minute",
-            retry_after=math.ceil(_MINUTE_SECONDS - moment % _MINUTE_SECONDS),
+            retry_after=math.ceil((now.minute + 1) * _MINUTE_SECONDS - moment),
         )
     if now.open >= now.max_open:
         raise LimitExceeded(
@@ -44,8 +44,8 @@ def require_allowed(scope: str, item: LimitItem, micros: int, moment: float, *, 
         )
 
 
-def _budget_text(whose: str, now: LimitItem, micros: int, moment: float) -> str:
-    end = period_end(now.kind, moment)
+def _budget_text(whose: str, now: LimitItem, micros: int) -> str:
+    end = period_end(now.kind, now.day)
     renews = f"it renews at {end:%Y-%m-%dT%H:%M:%SZ}" if end else "it does not renew"
     return (
         f"The budget of {whose} has {format_usd(from_micros(max(0, now.remaining)))} of "

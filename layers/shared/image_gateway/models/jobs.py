@@ -109,7 +109,7 @@ class Job(BaseModel):
         cost: what it cost; None as long as it is not known.
         uncertain_usd: what a failed job may have cost.
         reserved: millionths of a dollar that are held for it, and that it may cost if its outcome is not known.
-        periods: the period that is charged, by the name of each scope that has limits.
+        periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
         end_user: whom a chat front end said that the job is for.
         settled: whether the costs were charged and the usage was counted.
         announced: whether the event about the end was published; None where only the job's message guarantees it.
@@ -158,7 +158,11 @@ class Job(BaseModel):
     announced: bool | None = Field(None, exclude=True)
 
     def fail(self, error: GatewayError) -> None:
-        """Set the status to `failed`, and record the error."""
+        """Set the status to `failed`, and record the error.
+
+        What may have been paid for it is its cost, if its engine has answered, or else what was held.
+        """
+        paid = from_micros(self.reserved) if self.cost is None else self.cost.usd
         self.status = "failed"
         self.error = JobError(
             status=error.status,
@@ -171,7 +175,7 @@ class Job(BaseModel):
             permanent=error.permanent,
         )
         self.cost = None
-        self.uncertain_usd = from_micros(self.reserved) if error.may_have_cost and self.reserved else None
+        self.uncertain_usd = paid if error.may_have_cost and paid else None
 
     def to_error(self) -> GatewayError:
         """Return the recorded error of a failed or canceled job, as an instance of the class with its code.

@@ -56,10 +56,6 @@ class LimitState(LimitFields):
     remaining_usd: Usd | None = Field(None, description="What is left of the budget in this period.")
     open_jobs: int | None = Field(None, description="How many jobs are queued and running.")
 
-    def limits(self) -> Limits:
-        """Return the limits alone."""
-        return Limits(**{name: getattr(self, name) for name in Limits.model_fields})
-
 
 UnknownPrice = Literal["zero", "refuse"]
 """What becomes of a limited request without a price: it counts as free, or it is refused."""

@@ -4,7 +4,14 @@ import logging
 from collections.abc import Callable
 
 from image_gateway.batches.ingestion import RequestFileIngester
-from image_gateway.errors import GatewayError, InvalidRequest, LimitExceeded, NotConfigured, StorageUnavailable
+from image_gateway.errors import (
+    Busy,
+    GatewayError,
+    InvalidRequest,
+    LimitExceeded,
+    NotConfigured,
+    StorageUnavailable,
+)
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.envelope_parsing import UnreadableRequest
 from image_gateway.jobs.idempotency import claim_for
@@ -64,7 +71,7 @@ class Dispatcher:
         self._announcements = announcements
 
     async def dispatch(self, message: Message, remaining: Callable[[], float]) -> bool:
-        """Process one message. If storage is temporarily unavailable, the message is sent again with a delay.
+        """Process one message. If storage is unavailable or busy for a while, the message is sent again with a delay.
 
         Args:
             message: from the queue.
@@ -74,11 +81,12 @@ class Dispatcher:
             True if the message is processed or sent again; False if it must be redelivered, as by `Worker.process`.
 
         Raises:
-            StorageUnavailable: the table, the bucket or the queue failed; the message must be redelivered.
+            Busy: a budget was busy; the message must be redelivered.
+            StorageUnavailable: the table, the bucket or the queue failed; likewise.
         """
         try:
             return await self._process(message, remaining)
-        except StorageUnavailable as error:
+        except (Busy, StorageUnavailable) as error:
             if not error.should_retry or not await resend(self._queue, message, owner_of(message, self._bucket)):
                 raise
             fields = {"message_id": message.id, "resent": message.resent + 1, "reason": error.detail}

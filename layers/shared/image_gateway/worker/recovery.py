@@ -2,7 +2,7 @@
 
 A function may die after it stored a job's record and before it sent the job's message, and SQS deletes a message after
 four days. So the worker looks once an hour at the jobs of two past hours, and sends a message for each job that has not
-ended, or whose end was not announced. A job that then has two messages runs once all the same.
+ended, or whose end was not announced or not settled. A job that then has two messages runs once all the same.
 """
 
 from collections.abc import AsyncIterator
@@ -33,6 +33,7 @@ class Recovery:
     def __init__(self, aws: Aws, settings: Settings, queue: JobQueue) -> None:
         self._table = Table(aws, settings.table)
         self._queue = queue
+        self._settles = bool(settings.usage_table)
 
     async def run(self, time: datetime) -> None:
         """Queue the lost jobs of the hours that belong to one scheduled run.
@@ -66,7 +67,7 @@ class Recovery:
             # The jobs are at least an hour old, so reads that are not consistent suffice, for half of the price.
             items = await self._table.get_many(keys, _NOT_READ, consistent=False, attributes=STATE_ATTRIBUTES)
             for item in items:
-                if is_unfinished(item):
+                if is_unfinished(item, settles=self._settles):
                     yield queries.item_job_id(item), queries.item_owner(item)
             if "LastEvaluatedKey" not in response:
                 return
