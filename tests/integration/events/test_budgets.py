@@ -59,6 +59,17 @@ def test_other_sources_are_not_concerned(worker: WorkerDeployment, priced: "Depl
     assert outcomes(worker) == ["budget_exceeded", "succeeded"]
 
 
+def test_a_budget_that_is_removed_and_set_again_is_no_new_one(worker: WorkerDeployment, priced: "Deployment") -> None:
+    """What was spent of it stays spent."""
+    limit(priced, "0.20")
+    worker.deliver(record({"kind": "generation", "request": FOX}))
+
+    assert priced.call("PUT", LIMITS, {}).json["events"] == {}
+    limit(priced, "0.20")
+
+    assert remaining(priced) == "0.100000"
+
+
 def test_lines_of_a_file_end_when_the_money_does(worker: WorkerDeployment, priced: "Deployment") -> None:
     """The results say so for each line."""
     limit(priced, "0.30", "s3")

@@ -132,6 +132,34 @@ def test_the_deployment_has_limits_of_its_own(priced: "Deployment") -> None:
     assert generate(priced, role="user").status == 200
 
 
+def test_limits_of_the_deployment_are_changed_only_with_the_current_version(priced: "Deployment") -> None:
+    """A refused change changes nothing, not even for a moment."""
+    version = priced.call("PUT", LIMITS, {"budget": {"usd": "1", "period": "total"}}).headers["etag"]
+    priced.configure(IMAGE_STEPS=3)
+    raised = {"budget": {"usd": "9", "period": "total"}}
+
+    refused = priced.call("PUT", LIMITS, raised, headers={"If-Match": version})
+
+    assert refused.status == 412
+    current = priced.call("GET", LIMITS)
+    assert current.json["remaining_usd"] == "1.000000"
+    changed = priced.call("PUT", LIMITS, raised, headers={"If-Match": current.headers["etag"]})
+    assert (changed.status, changed.json["remaining_usd"]) == (200, "9.000000")
+
+
+def test_a_revoked_token_that_a_process_still_knows_spends_nothing(priced: "Deployment") -> None:
+    """Its budget is removed with it, which must not mean that it has no limit for a minute."""
+    token_id = limited(priced, budget={"usd": "0.10", "period": "total"})
+    priced.redeploy(token_ttl_seconds=60)
+    assert generate(priced).status == 200
+    assert priced.call("DELETE", f"{TOKENS}/{token_id}").status == 204
+
+    refused = generate(priced)
+
+    assert (refused.status, refused.json["code"]) == (401, "unauthorized")
+    assert refused.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
 @pytest.mark.parametrize(("policy", "status"), [("zero", 200), ("refuse", 409)])
 def test_the_operator_says_what_becomes_of_a_request_without_a_price(
     openai_deployment: "Deployment", policy: str, status: int

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 PATH = "/v1/images/generations"
 
 
-def generate(deployment: "Deployment", headers: dict[str, str] | None = None, **fields: Any) -> "ApiResponse":
-    """Send a generation as a user."""
+def generate(
+    deployment: "Deployment", headers: dict[str, str] | None = None, *, role: str = "user", **fields: Any
+) -> "ApiResponse":
+    """Send a generation, by default as a user."""
     body = {"prompt": "a fox", "size": "64x64", **fields}
-    return deployment.call("POST", PATH, body, role="user", headers=headers)
+    return deployment.call("POST", PATH, body, role=role, headers=headers)
 
 
 def parsed_response(response: "ApiResponse") -> ImagesResponse:

@@ -1,6 +1,7 @@
 """Recovery: jobs whose message, or whose event, was lost are found again every hour."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from image_gateway.event_loop import run
 from image_gateway.ids import derived_job_id
 from image_gateway.jobs.events import JobEvents
-from image_gateway.models.jobs import Job, Status
+from image_gateway.models.jobs import Job, JobCost, Status
 from sandbox.engines.state import Fault, SandboxState
 from tests.integration.sqs_records import Record, event, record
 from tests.integration.worker_deployment import WorkerDeployment
@@ -23,10 +24,12 @@ def hourly_message(moment: datetime = NOW) -> Record:
 
 
 def job_without_message(worker: WorkerDeployment, age: timedelta, number: int = 0, status: Status = "queued") -> str:
-    """Store a job of this age in the table, without a message in the queue; return its id."""
+    """Store a job of this age in the table, without a message in the queue; return its id. An ended one is settled."""
     job_id = derived_job_id(NOW - age, str(number))
     job = Job(id=job_id, kind="generation", owner="token:1", request=FOX, status=status)
     run(worker.gateway.jobs.create(job))
+    if job.ended:
+        run(worker.gateway.jobs.settle(job, 0, [], announced=None))
     return job_id
 
 
@@ -129,6 +132,19 @@ def test_an_end_that_was_not_announced_is_found(worker: WorkerDeployment) -> Non
     worker.deliver(hourly_message())
 
     assert [message.body["job"] for message in worker.drain()] == [job.id]
+
+
+def test_an_end_that_was_not_settled_is_found_and_settled(worker: WorkerDeployment) -> None:
+    """Its worker died between the two, and its message was lost. Its event is not repeated."""
+    job = Job(id=derived_job_id(NOW - timedelta(minutes=90)), kind="generation", owner="token:1", request=FOX)
+    job.status, job.cost = "succeeded", JobCost(usd=Decimal("0.1"), basis="price")
+    run(worker.gateway.jobs.create(job))
+
+    worker.deliver(hourly_message())
+    worker.process_queue()
+
+    assert worker.job(job.id).settled
+    assert worker.reported() == []
 
 
 @pytest.mark.parametrize("moment", [datetime(1970, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])

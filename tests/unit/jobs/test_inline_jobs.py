@@ -1,15 +1,21 @@
 """Jobs that run inline, in the function that received the request."""
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 import boto3
 import pytest
 
+from image_gateway.aws import Aws
 from image_gateway.errors import EngineRateLimited, StorageUnavailable
 from image_gateway.jobs.store import JobStore
+from image_gateway.metering.limit_store import LimitStore
 from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job
+from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
+from tests.loop_time import LoopTime, controlled_time
 from tests.unit.jobs.submission_fakes import (
     FORM,
     IMAGE,
@@ -188,3 +194,35 @@ async def test_a_job_whose_completion_was_not_recorded_is_left_to_the_worker(
     job = await make_submission(queue_url="a queue").submit(FORM, OWNER)
 
     assert (job.status, queued.is_set()) == ("succeeded", True)
+
+
+async def test_a_settlement_that_takes_too_long_delays_the_images_by_seconds(
+    settings: Settings, aws: Aws, make_submission: MakeSubmission, queue: FakeQueue
+) -> None:
+    """On a busy budget, it would take longer than API Gateway waits. The worker settles the job later."""
+    await LimitStore(aws, settings).set_limits("token:1", Limits(max_jobs=5))
+    limited = replace(OWNER, metered=True)
+
+    with controlled_time(asyncio.get_running_loop()) as loop_time:
+        busy = JobStore(BusySettlements(aws, loop_time), settings)
+        job = await make_submission(busy, queue_url="q").submit(FORM, limited, remaining=lambda: 3.0)
+
+    stored = await busy.get(job.id)
+    assert stored
+    assert (stored.status, stored.settled, stored.announced) == ("succeeded", False, False)
+    assert [job_id for job_id, _ in queue.delayed] == [job.id]
+
+
+class BusySettlements(Aws):
+    """Lets settlements wait until three seconds have passed, and then for ever."""
+
+    def __init__(self, aws: Aws, loop_time: LoopTime) -> None:
+        super().__init__()
+        self._aws = aws
+        self._loop_time = loop_time
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "TransactWriteItems" and "settled" in str(parameters):
+            self._loop_time.advance(3)
+            await asyncio.Event().wait()
+        return await self._aws.call(service, operation, **parameters)

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from image_gateway.aws import Aws
-from image_gateway.errors import BudgetExceeded, EngineTimeout, InvalidRequest
+from image_gateway.errors import BudgetExceeded, EngineTimeout, InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.idempotency import Claim
@@ -180,6 +180,40 @@ async def test_a_worker_that_dies_before_the_settlement_leaves_it_to_the_redeliv
     assert await announcements.announce_by_message(read)
 
     assert (await usage_of(aws, settings))["requests"] == 1
+
+
+async def test_a_job_that_was_not_settled_is_settled_by_any_message(
+    jobs: JobStore, announcements: Announcements, bus: Bus, aws: Aws, settings: Settings
+) -> None:
+    """Its own message may be lost. Nothing says that its event was not published, so that is not repeated."""
+    job = await started(jobs)
+    job.status, job.cost = "succeeded", JobCost(usd=Decimal("0.042"), basis="price")
+    assert await jobs.finish(job, "h")
+
+    for _ in range(2):
+        read = await jobs.get(job.id)
+        assert read
+        assert await announcements.announce_if_needed(read, redelivered=False)
+
+    assert (await usage_of(aws, settings))["usd"] == "0.042000"
+    assert bus.published == []
+
+
+async def test_the_cost_of_images_that_could_not_be_stored_stays_held(
+    jobs: JobStore, announcements: Announcements, limits: LimitStore
+) -> None:
+    """The engine has answered, so it is known what was paid, whatever was held."""
+    await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
+    job = await started(jobs, 0, scopes=[SCOPE])
+    job.cost = JobCost(usd=Decimal("0.3"), basis="usage")
+
+    job.fail(StorageUnavailable("The images were not stored", may_have_cost=True))
+    announcements.expect(job)
+    assert await jobs.finish(job, "h")
+    await announcements.announce(job)
+
+    assert job.uncertain_usd == Decimal("0.3")
+    assert (await state_of(limits)).remaining_usd == Decimal("0.7")
 
 
 async def test_an_event_that_the_bus_refuses_does_not_hold_up_the_settlement(

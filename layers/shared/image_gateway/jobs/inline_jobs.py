@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 
-from image_gateway.aws import Remaining, may_be_done
+from image_gateway.aws import Remaining, may_be_done, time_limit
 from image_gateway.engines.protocol import InputImage
 from image_gateway.errors import GatewayError, StorageUnavailable
 from image_gateway.jobs.announcement import Announcements
@@ -199,11 +199,12 @@ class InlineJobs:
 
     async def _announce(self, job: Job, remaining: Remaining) -> bool:
         """Announce and settle a job while its caller waits. What takes too long is left to the worker."""
+        seconds = max(_MIN_ANNOUNCING_SECONDS, min(remaining(), _MAX_ANNOUNCING_SECONDS))
         try:
-            async with asyncio.timeout(max(_MIN_ANNOUNCING_SECONDS, min(remaining(), _MAX_ANNOUNCING_SECONDS))):
+            async with time_limit(seconds, "The end of the job was not announced"):
                 return await self._announcements.announce(job)
-        except TimeoutError:
-            logger.warning("a job's end was not announced in time", extra={"job_id": job.id})
+        except StorageUnavailable:
+            logger.exception("a job's end was not announced in time", extra={"job_id": job.id})
             return False
 
     async def _schedule_recovery(self, job: Job, lease_seconds: float) -> None:
