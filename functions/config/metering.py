@@ -81,7 +81,7 @@ async def put_limits(
     store = gateway.limits
     limits = Limits().after(form)
     # The version first: limits that a refused request has changed would hold all the same.
-    checked, _ = await gateway.configs.update_catalogue(lambda _: None, if_match=if_match)
+    checked, _ = await gateway.config_parts.updates.update_catalogue(lambda _: None, if_match=if_match)
     before = checked.catalogue.metering()
     if before.limited or not limits.is_empty:
         await store.set_limits(DEPLOYMENT, limits)

@@ -132,7 +132,7 @@ def test_an_image_is_returned_although_its_settlement_conflicts_for_long(
     [job] = openai_deployment.jobs()
     assert (job.status, job.settled, job.announced) == ("succeeded", False, False)
     openai_deployment.redeploy(aws)
-    run(openai_deployment.gateway.worker.process(job.id, lambda: 900.0))
+    run(openai_deployment.gateway.worker_parts.worker.process(job.id, lambda: 900.0))
     assert open_jobs(openai_deployment, token) == 0
 
 

@@ -70,6 +70,21 @@ def test_a_budget_that_is_removed_and_set_again_is_no_new_one(worker: WorkerDepl
     assert remaining(priced) == "0.100000"
 
 
+def test_a_limited_line_goes_where_its_price_was_held_for(worker: WorkerDeployment, priced: "Deployment") -> None:
+    """The configuration names a dearer model while the line waits."""
+    prices = [{"model": "gpt-image-2", "usd_per_image": "0.10"}, {"model": "dall-e-3", "usd_per_image": "5.00"}]
+    assert priced.call("PUT", PRICES, {"prices": prices}).status == 200
+    limit(priced, "0.10", "s3")
+    worker.deliver(record(worker.upload("requests/a.jsonl", [request_line()])))
+
+    priced.configure(IMAGE_GENERATION_MODEL="dall-e-3")
+    worker.process_queue()
+
+    [job] = worker.jobs()
+    assert (job.status, job.model) == ("succeeded", "gpt-image-2")
+    assert remaining(priced, "s3") == "0.000000"
+
+
 def test_lines_of_a_file_end_when_the_money_does(worker: WorkerDeployment, priced: "Deployment") -> None:
     """The results say so for each line."""
     limit(priced, "0.30", "s3")

@@ -1,6 +1,7 @@
 """Budgets and other limits of requests by HTTP: what they refuse, and what is charged."""
 
 import asyncio
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from image_gateway.event_loop import run
 from image_gateway.models.forms import CreateImageForm
 
 if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
     from tests.integration.deployment import ApiResponse, Deployment
 
 TOKENS = "/api/v1/images/tokens"
@@ -145,6 +147,24 @@ def test_limits_of_the_deployment_are_changed_only_with_the_current_version(pric
     assert current.json["remaining_usd"] == "1.000000"
     changed = priced.call("PUT", LIMITS, raised, headers={"If-Match": current.headers["etag"]})
     assert (changed.status, changed.json["remaining_usd"]) == (200, "9.000000")
+
+
+def test_a_limited_job_goes_where_its_price_was_held_for(
+    priced: "Deployment", queue_deployment: "Deployment", openai: "SandboxState"
+) -> None:
+    """The configuration names a dearer model while the job waits, which counts for later requests."""
+    prices = [{"model": "gpt-image-2", "usd_per_image": "0.10"}, {"model": "dall-e-3", "usd_per_image": "5.00"}]
+    assert priced.call("PUT", PRICES, {"prices": prices}).status == 200
+    token_id = limited(priced, budget={"usd": "0.10", "period": "total"})
+    assert generate(priced).status == 303
+
+    priced.configure(IMAGE_GENERATION_MODEL="dall-e-3")
+    assert generate(priced).json["code"] == "budget_exceeded"
+    priced.process_queue()
+
+    [job] = priced.jobs()
+    assert (job.model, job.cost and job.cost.usd) == ("gpt-image-2", Decimal("0.1"))
+    assert token(priced, token_id)["remaining_usd"] == "0.000000"
 
 
 def test_a_revoked_token_that_a_process_still_knows_spends_nothing(priced: "Deployment") -> None:

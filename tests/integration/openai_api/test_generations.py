@@ -96,7 +96,7 @@ def test_a_gif_of_an_engine_that_makes_gifs_is_stored_unchanged(
 
 def test_null_counts_as_absent(openai_deployment: "Deployment", openai: "SandboxState") -> None:
     """SDKs of some languages send null for every parameter without a value."""
-    nulls = dict.fromkeys(
+    nulls: dict[str, Any] = dict.fromkeys(
         ("model", "n", "quality", "background", "style", "moderation", "output_format", "output_compression")
     )
 

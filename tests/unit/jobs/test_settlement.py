@@ -264,6 +264,37 @@ async def test_a_refused_job_and_its_claim_are_not_stored(jobs: JobStore, limits
     assert (await state_of(limits)).remaining_usd == Decimal("0.9")
 
 
+@pytest.mark.parametrize("claim", [None, Claim("claim#1", "body", 60)], ids=["without", "with a key"])
+async def test_a_job_whose_creation_is_sent_twice_is_settled(
+    aws: Aws, settings: Settings, limits: LimitStore, bus: Bus, claim: Claim | None
+) -> None:
+    """The first response was lost. What is recorded at the end has the reservation, which is held once."""
+    await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
+    jobs = JobStore(SendingTwice(aws), settings)
+    announcements = Announcements(jobs, cast("JobEvents", bus), Settlement(jobs, UsageTable(aws, settings)))
+    job = Job(id=new_job_id(), kind="generation", owner=SCOPE, reserved=100_000)
+
+    assert await jobs.create(job, lease_seconds=60, holder="h", scopes=[SCOPE], claim=claim) in (None, job.id)
+    await announcements.announce(await ended(jobs, announcements, job, "0.1"))
+
+    state = await state_of(limits)
+    assert (state.remaining_usd, state.open_jobs) == (Decimal("0.9"), 0)
+
+
+class SendingTwice(Aws):
+    """Sends each transaction a second time, as if the first response was lost, to a table that does not notice it."""
+
+    def __init__(self, aws: Aws) -> None:
+        super().__init__()
+        self._aws = aws
+
+    async def call(self, service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "TransactWriteItems":
+            await self._aws.call(service, operation, **parameters)
+            parameters["ClientRequestToken"] += "-2"
+        return await self._aws.call(service, operation, **parameters)
+
+
 async def test_a_key_of_another_request_is_refused_and_nothing_is_held(jobs: JobStore, limits: LimitStore) -> None:
     """As without limits."""
     await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))

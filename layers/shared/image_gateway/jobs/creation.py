@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from image_gateway.aws import Aws, ConditionFailed
-from image_gateway.errors import StorageUnavailable
+from image_gateway.errors import LimitExceeded, StorageUnavailable
 from image_gateway.jobs.claim_item import claim_put
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.job_item import build_item, is_same_write, lease_attributes
@@ -61,6 +61,7 @@ class JobCreator(JobReader):
 
         Raises:
             InvalidRequest: the claim's key was used for another request.
+            InvalidToken: the token that the limits belong to was revoked.
             BudgetExceeded, LimitExceeded: a limit refuses the job.
             Busy: other requests keep changing the same limits.
             StorageUnavailable: the table does not respond, or other requests keep writing the same claim.
@@ -94,15 +95,19 @@ class JobCreator(JobReader):
             return [{"Put": {"TableName": self._table.name, **put}} for put in (self._new(job, lease), *claimed)]
 
         for _ in range(_MAX_CLAIM_TRIES):
-            reservation, _ = await self._ledger.reserve(
-                scopes, job.reserved, writes, only_budgets=job.channel in EVENT_CHANNELS
-            )
+            try:
+                reservation, _ = await self._ledger.reserve(
+                    scopes, job.reserved, writes, only_budgets=job.channel in EVENT_CHANNELS
+                )
+            except LimitExceeded:
+                job.periods = {}
+                raise
             if reservation is not None:
                 return None
-            job.periods = {}
-            if claim is None:
-                return job.id
-            if claiming_id := await self.claiming_job_id(claim):
+            # A job with this id is there from this same write, which was sent twice, with this same reservation.
+            claiming_id = await self.claiming_job_id(claim) if claim else job.id
+            if claiming_id:
+                job.periods = job.periods if claiming_id == job.id else {}
                 return claiming_id
         raise StorageUnavailable(f"{NOT_STORED}: other requests write the same claim", retry_after=1)
 

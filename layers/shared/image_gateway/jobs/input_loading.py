@@ -65,6 +65,10 @@ class JobInputs:
             return []
         scopes = event_scopes(job.owner, plan)
         job.reserved = reserved_micros(plan, form, limited=bool(scopes))
+        if scopes and not job.route:
+            # What is held is the price of this destination. No change of the configuration may lead to a dearer one.
+            plan.first.record_in(job)
+            job.catalogue, job.pinned = plan.catalogue, True
         return scopes
 
     async def load(self, job: Job) -> tuple[CreateImageForm | EditImageForm, Sequence[InputImage], InputImage | None]:

@@ -122,6 +122,7 @@ class Submission:
         first = plan.first
         form = with_end_user(form, plan, headers or {})
         images, mask = await load_inputs() if load_inputs else ((), None)
+        scopes = limited_scopes(principal, plan)
         job = Job(
             id=new_job_id(),
             kind="edit" if isinstance(form, EditImageForm) else "generation",
@@ -129,13 +130,13 @@ class Submission:
             channel=channel,
             route=plan.route,
             catalogue=plan.catalogue,
-            # The permissions of a limited token were checked for this engine and model only.
-            pinned=not plan.route and (first.named or principal.is_limited),
+            # The permissions of a limited token were checked for this engine and model only. And what is held of a
+            # budget is their price: a change of the configuration must not lead to a dearer one.
+            pinned=not plan.route and (first.named or principal.is_limited or bool(scopes)),
             response_format=response_format or first.for_all.IMAGE_RESPONSE_FORMAT,
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         first.record_in(job)
-        scopes = limited_scopes(principal, plan)
         job.reserved = reserved_micros(plan, form, limited=bool(scopes))
         if self._settings.queue_url and (queue or not self._inline.fits(plan, form.n or 1, spent())):
             return await self._queued.add(job, images, mask=mask, claim=claim, scopes=scopes)
