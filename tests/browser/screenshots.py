@@ -126,7 +126,7 @@ def main() -> int:
         The exit status: 1 if there is no browser.
     """
     if CHROMIUM is None:
-        print("Chromium is not installed: apt install chromium (Debian)", file=sys.stderr)
+        print("Chromium is not installed: apt install chromium-headless-shell (Debian)", file=sys.stderr)
         return 1
     FOLDER.mkdir(exist_ok=True)
     with filled_gateway() as gateway, sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
