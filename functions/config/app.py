@@ -4,7 +4,17 @@ from typing import Literal
 
 from fastapi import Response
 
-from functions.config import account, connections, docs, metering, openai_models, routes, tokens, workflows
+from functions.config import (
+    account,
+    connections,
+    docs,
+    end_users,
+    metering,
+    openai_models,
+    routes,
+    tokens,
+    workflows,
+)
 from functions.config.connections import VERIFY_SECONDS
 from functions.config.versions import read_current
 from image_gateway.api import (
@@ -28,7 +38,7 @@ from image_gateway.models.forms import VerifyForm
 from image_gateway.models.images import Health, ModelInfo
 from image_gateway.routing.usable_routes import usable_routes
 
-_PARTS = (account, tokens, connections, routes, workflows, metering, openai_models, docs)
+_PARTS = (account, tokens, connections, routes, workflows, metering, end_users, openai_models, docs)
 app = create_app(*(part.router for part in _PARTS))
 
 

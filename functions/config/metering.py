@@ -19,7 +19,7 @@ from image_gateway.config.metering import event_scope
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.container import Gateway
 from image_gateway.errors import Busy, InvalidRequest, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
-from image_gateway.jobs.pricing import DEPLOYMENT
+from image_gateway.metering.scopes import DEPLOYMENT
 from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
 from image_gateway.metering.usage_report import grouped, to_csv
 from image_gateway.models.limits import DeploymentLimits, DeploymentLimitsForm, Limits
@@ -133,10 +133,14 @@ async def read_usage(
     first = query.first or last.replace(day=1)
     groups = _groups(query.group_by)
     _check_range(first, last, today)
-    items = UsageTable(gateway.aws, gateway.settings).read(first, last, end_users="end_user" in groups)
+    of_end_users = bool(query.end_user) or "end_user" in groups
+    if of_end_users and not set(groups) <= _WITH_END_USERS:
+        raise InvalidRequest("group_by: end users go together with day and token only", field="group_by")
+    items = UsageTable(gateway.aws, gateway.settings).read(first, last, end_users=of_end_users)
+    labels = await gateway.end_users.meant(query.end_user) if query.end_user else ()
     names = await _token_names(gateway, principal) if "token" in groups else {}
     owner = None if principal.role >= Role.ADMIN else principal.owner
-    rows = await grouped(items, groups, owner=owner, token_names=names)
+    rows = await grouped(items, groups, owner=owner, end_users=labels, token_names=names)
     if _CSV in accept:
         disposition = f'attachment; filename="usage-{first}-{last}.csv"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
@@ -150,8 +154,6 @@ def _groups(text: str) -> list[GroupBy]:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidRequest(f"group_by: {unknown[0][:50]} is none of {', '.join(known)}", field="group_by")
-    if "end_user" in names and not set(names) <= _WITH_END_USERS:
-        raise InvalidRequest("group_by: end_user goes together with day and token only", field="group_by")
     return [name for name in known if name in names]
 
 

@@ -7,7 +7,7 @@ from fastapi import Path, Query
 
 from image_gateway.access.principals import Role
 from image_gateway.api import Access, GatewayDep, access, create_router, error_responses
-from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
+from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable, TooLarge
 from image_gateway.ids import UUID
 from image_gateway.models.limits import Limits
 from image_gateway.models.tokens import NewToken, TokenChanges, TokenForm, TokenInfo, TokenPage
@@ -26,10 +26,12 @@ async def list_tokens(
     return await gateway.config_parts.token_registry.page(limit=limit, cursor=cursor)
 
 
-@router.post("", status_code=201, responses=error_responses(Conflict, StorageUnavailable, Busy))
+@router.post("", status_code=201, responses=error_responses(Conflict, TooLarge, StorageUnavailable, Busy))
 @access(Access.ADMIN)
 async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
     """Create a token. Its secret is returned only here: the gateway stores a hash of it."""
+    if form.forwards_users:
+        await gateway.config_parts.updates.make_end_user_key()
     return await gateway.config_parts.token_registry.create(
         form.name,
         Role[form.role.upper()],
@@ -39,19 +41,22 @@ async def create_token(form: TokenForm, gateway: GatewayDep) -> NewToken:
         connections=form.connections,
         routes=form.routes,
         limits=Limits().after(form),
+        forwards_users=form.forwards_users,
     )
 
 
-@router.patch("/{id}", responses=error_responses(StorageUnavailable, Busy))
+@router.patch("/{id}", responses=error_responses(TooLarge, StorageUnavailable, Busy))
 @access(Access.ADMIN)
 async def change_token(
     token_id: Annotated[str, Path(alias="id", description="The token's id.")],
     changes: TokenChanges,
     gateway: GatewayDep,
 ) -> TokenInfo:
-    """Change the limits of a token's requests. They hold at once, a token's first ones within 60 s."""
+    """Change a token. Changed limits hold at once; its first ones, and `forwards_users`, within 60 s."""
     if not re.fullmatch(UUID, token_id):
         raise NotFound("There is no such token")
+    if changes.forwards_users:
+        await gateway.config_parts.updates.make_end_user_key()
     return await gateway.config_parts.token_registry.change(token_id, changes)
 
 

@@ -24,6 +24,7 @@ from image_gateway.api import (
 from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
 from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.views import job_info, job_page
+from image_gateway.models.end_users import MAX_END_USER_ID
 from image_gateway.models.images import ImageDownload, JobInfo, JobPage
 from image_gateway.models.jobs import Status
 
@@ -43,13 +44,22 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(max_length=128, description="The `cursor` of the previous page.")] = None,
     owner: Annotated[Owner | None, Query(description="Only jobs of this owner; for administrators.")] = None,
+    end_user: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_END_USER_ID,
+            description="Only jobs for this end user: its label, or the id that the front end sends.",
+        ),
+    ] = None,
 ) -> JobPage:
     """List the caller's jobs, newest first. Administrators see the jobs of all owners."""
     if principal.role < Role.ADMIN:
         if owner not in (None, principal.owner):
             raise Forbidden("Jobs of other owners require a token with role admin", field="owner")
         owner = principal.owner
-    jobs, next_cursor = await gateway.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    label = (await gateway.end_users.meant(end_user))[0] if end_user else ""
+    jobs, next_cursor = await gateway.jobs.page(owner=owner, end_user=label, status=status, limit=limit, cursor=cursor)
     return job_page(jobs, next_cursor, gateway.images, principal)
 
 

@@ -12,6 +12,7 @@ CONFIG_PARAMETER: Final = {
 TABLE: Final = {"Fn::GetAtt": ["Table", "Arn"]}
 USAGE_TABLE: Final = {"Fn::GetAtt": ["UsageTable", "Arn"]}
 INDEX_OF_ALL: Final = {"Fn::Sub": "${Table.Arn}/index/listed"}
+INDEX_BY_END_USER: Final = {"Fn::Sub": "${Table.Arn}/index/by-end-user"}
 INDEX_BY_OWNER: Final = {"Fn::Sub": "${Table.Arn}/index/by-owner"}
 JOB_QUEUE: Final = {"Fn::GetAtt": ["JobQueue", "Arn"]}
 DEAD_LETTERS: Final = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
@@ -69,7 +70,7 @@ PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
         TABLE,
         {
             "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["job#*"]},
-            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced", "settled"]},
+            "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "announced", "settled", "end_user"]},
             "StringEqualsIfExists": {"dynamodb:ReturnValues": "NONE"},
             "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
         },
@@ -96,7 +97,7 @@ SUBMITS_JOBS: Final[dict[str, Statement]] = {
     "ReadTokensAndJobs": (
         ["dynamodb:GetItem"],
         TABLE,
-        items("token", "job", "idempotency", "retry", "cooldown"),
+        items("token", "job", "idempotency", "retry", "cooldown", "forgotten"),
     ),
     "RecordCooldown": (["dynamodb:UpdateItem"], TABLE, items("cooldown")),
     "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "retry")),
@@ -116,12 +117,12 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
             items("token", "token-id", "limits"),
         ),
         "ChangeLimits": (["dynamodb:UpdateItem"], TABLE, items("limits")),
-        "MarkTokensWithLimits": (
+        "ChangeTokens": (
             ["dynamodb:UpdateItem"],
             TABLE,
             {
                 "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["token#*", "token-id#*"]},
-                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "metered"]},
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "metered", "forwards_users"]},
                 "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
             },
         ),
@@ -131,6 +132,19 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
             items("token-count"),
         ),
         "ReadUsage": (["dynamodb:Query"], USAGE_TABLE, None),
+        "ForgetUsage": (["dynamodb:DeleteItem"], USAGE_TABLE, items("end-users")),
+        "FindEndUsers": (["dynamodb:Query"], INDEX_BY_END_USER, None),
+        "RemoveLabels": (
+            ["dynamodb:UpdateItem"],
+            TABLE,
+            {
+                "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["job#*"]},
+                "ForAllValues:StringEquals": {"dynamodb:Attributes": ["pk", "status", "end_user"]},
+                "StringEquals": {"dynamodb:ReturnValues": "NONE"},
+                "Null": {"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"},
+            },
+        ),
+        "RememberForgottenEndUsers": (["dynamodb:PutItem"], TABLE, items("forgotten")),
         "UseLocks": (["dynamodb:PutItem", "dynamodb:DeleteItem"], TABLE, items("lock")),
     },
     "GenerateFunction": {
@@ -154,10 +168,11 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         **QUEUES_JOBS,
         "SignImages": (["s3:GetObject"], objects("images"), None),
         "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
-        "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job")),
+        "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "forgotten")),
         "ReadListedJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
         "ListAllJobs": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
+        "ListJobsByEndUser": (["dynamodb:Query"], INDEX_BY_END_USER, None),
         "CancelJobsAndRememberRetries": (["dynamodb:PutItem"], TABLE, items("job", "retry#job")),
         "CountMessages": (["sqs:GetQueueAttributes"], [JOB_QUEUE, DEAD_LETTERS], None),
         "CountDeadLetters": (
@@ -175,7 +190,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),
-        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "cooldown")),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "cooldown", "forgotten")),
         "ReadManyJobs": (["dynamodb:BatchGetItem"], TABLE, items("job", "slots")),
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
@@ -191,7 +206,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         "StoreDeadLetters": (["s3:PutObject"], objects("dead-letters"), None),
         "ReadRequestFileLines": (["s3:GetObject"], {"Fn::Sub": "${Bucket.Arn}/inputs/*/lines.json"}, None),
         "StoreResults": (["s3:PutObject"], objects("results"), None),
-        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "batch")),
+        "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "batch", "forgotten")),
         "ReadJobsOfRequestFiles": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "CompleteJobs": (["dynamodb:PutItem"], TABLE, items("job")),
         "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),

@@ -29,6 +29,7 @@ class JobMetrics:
 
     job_id: str
     kind: str
+    end_user: str = ""
     connection: str = ""
     route: str = ""
     engine: str = ""
@@ -60,8 +61,9 @@ class JobMetrics:
         """Write the log line and the metrics; call it once, when the job has ended."""
         self.total_ms = round((time.perf_counter() - self._started) * 1000, 1)
         numbers = {name: getattr(self, name) for name in _UNITS}
-        properties = {"job_id": self.job_id, "kind": self.kind, "connection": self.connection, "route": self.route,
-                 "engine": self.engine, "model": self.model, "outcome": self.outcome, "code": self.code}  # fmt: skip
+        properties = {"job_id": self.job_id, "kind": self.kind, "end_user": self.end_user,
+                 "connection": self.connection, "route": self.route, "engine": self.engine, "model": self.model,
+                 "outcome": self.outcome, "code": self.code}  # fmt: skip
         logger.info("job", extra={**properties, **numbers})
         metrics = {
             "_aws": {

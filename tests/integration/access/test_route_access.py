@@ -74,6 +74,7 @@ TABLE = {
     ("GET", "/api/v1/images/limits"): ADMIN,
     ("PUT", "/api/v1/images/limits"): ADMIN,
     ("GET", "/api/v1/images/usage"): USER,
+    ("DELETE", "/api/v1/images/end-users/{id:path}"): ADMIN,
     ("GET", "/api/v1/images/health"): ADMIN,
     ("GET", "/api/v1/images/tokens"): ADMIN,
     ("POST", "/api/v1/images/tokens"): ADMIN,

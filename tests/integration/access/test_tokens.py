@@ -50,7 +50,7 @@ def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
     assert not [secret for secret in (created["token"], *deployment.tokens.values()) if secret in response.text]
     assert set(found) == {
         *("id", "name", "role", "created_at", "expires_at", "last_used_at"),
-        *("engines", "models", "connections", "routes"),
+        *("engines", "models", "connections", "routes", "forwards_users"),
         *("budget", "requests_per_minute", "max_jobs", "remaining_usd", "open_jobs"),
     }
 

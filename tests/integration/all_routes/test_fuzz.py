@@ -173,7 +173,13 @@ def existing_ids(deployment: Deployment) -> dict[str, str]:
     (image,) = deployment.call("POST", "/api/v1/images/generations", {"prompt": "a fox", "size": "64x64"}).json
     token = deployment.call("POST", "/api/v1/images/tokens", {"name": "to be revoked", "role": "user"}).json
     job = deployment.jobs()[0].id
-    return {"/jobs/": job, "/tokens/": token["id"], "/models/": "gpt-image-2", "/images/{id}": image["id"]}
+    return {
+        "/jobs/": job,
+        "/tokens/": token["id"],
+        "/end-users/": "alice",
+        "/models/": "gpt-image-2",
+        "/images/{id}": image["id"],
+    }
 
 
 @pytest.mark.parametrize(

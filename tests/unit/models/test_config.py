@@ -40,6 +40,7 @@ def test_the_fields_of_open_webui_are_there_and_some_of_the_gateways_own() -> No
         "IMAGE_PROVENANCE",
         "IMAGE_EDIT_MAX_PIXELS",
         "IMAGE_USER_HEADER",
+        "IMAGE_PLAIN_END_USERS",
     }
     own |= {"IMAGES_OPENAI_API_EXTRA_FIELDS", "IMAGE_MODEL_ALIASES", "IMAGE_RESPONSE_FORMAT"}
 

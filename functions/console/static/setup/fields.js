@@ -20,7 +20,7 @@ export const SECTIONS = [
     title: "Generation",
     purpose: "Which engine makes images, and what it does when a request does not say.",
     match:
-      /^(ENABLE_IMAGE_GENERATION|IMAGE_(GENERATION|SIZE|STEPS|ENGINE_TIMEOUT|MODEL_ALIASES|RESPONSE_FORMAT|PROVENANCE|USER_HEADER)\w*)$/,
+      /^(ENABLE_IMAGE_GENERATION|IMAGE_(GENERATION|SIZE|STEPS|ENGINE_TIMEOUT|MODEL_ALIASES|RESPONSE_FORMAT|PROVENANCE|USER_HEADER|PLAIN_END_USERS)\w*)$/,
   },
   {
     id: "edits",

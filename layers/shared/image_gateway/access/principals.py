@@ -29,6 +29,7 @@ class Principal:
         routes: routes that the caller may use with all their targets, whatever the other limits are. If there are no
             other limits, the caller may use nothing else. None: those whose targets the other limits allow.
         metered: whether the ledger has limits of the caller's requests.
+        forwards_users: whether the caller is trusted to say who its end users are.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Principal:
     connections: frozenset[str] | None = None
     routes: frozenset[str] | None = None
     metered: bool = False
+    forwards_users: bool = False
 
     @property
     def is_limited(self) -> bool:

@@ -74,6 +74,7 @@ class TokenRegistry:
         connections: Collection[str] | None = None,
         routes: Collection[str] | None = None,
         limits: Limits | None = None,
+        forwards_users: bool = False,
     ) -> NewToken:
         """Create a token and return it with its secret, which cannot be shown again.
 
@@ -87,6 +88,7 @@ class TokenRegistry:
             connections: connections that the token may use; None: all.
             routes: routes that the token may use with all their targets; None: as the other limits allow.
             limits: its budget and the other limits of its requests; None: there are none.
+            forwards_users: whether it is trusted to say who its end users are.
 
         Raises:
             ValueError: `token` does not have the form of a token.
@@ -105,6 +107,7 @@ class TokenRegistry:
         common |= stored_limits({"engines": engines, "models": models, "connections": connections, "routes": routes})
         metered = limits is not None and not limits.is_empty
         common |= {"metered": {"BOOL": True}} if metered else {}
+        common |= {"forwards_users": {"BOOL": True}} if forwards_users else {}
         lookup_item = {**lookup_key(token), **common, "token_id": {"S": token_id}}
         listing_item = {
             **listing_key(token_id),
@@ -124,9 +127,10 @@ class TokenRegistry:
         return NewToken(**_info(listing_item, state=state).model_dump(), token=token)
 
     async def change(self, token_id: str, changes: TokenChanges) -> TokenInfo:
-        """Change the limits of a token's requests, and return the token.
+        """Change the limits of a token's requests and whether it forwards users, and return the token.
 
-        Changed limits hold at once; the first ones of a token when the caches of its lookup have expired.
+        Changed limits hold at once; the first ones of a token, and anything else, when the caches of its lookup have
+        expired.
 
         Raises:
             NotFound: the token does not exist.
@@ -137,9 +141,14 @@ class TokenRegistry:
         if item is None:
             raise NotFound("There is no such token")
         scope = scope_of(token_id)
-        await self._limits.change(scope, lambda limits: limits.after(changes))
+        flags: dict[str, bool] = {}
+        if changes.model_fields_set & Limits.model_fields.keys():
+            await self._limits.change(scope, lambda limits: limits.after(changes))
+            flags |= {} if "metered" in item else {"metered": True}
+        if "forwards_users" in changes.model_fields_set:
+            flags["forwards_users"] = changes.forwards_users
         keys = ({"pk": item["token_pk"]}, listing_key(token_id))
-        revoked = "metered" not in item and await self._transact([self._set_metered(key) for key in keys])
+        revoked = bool(flags) and await self._transact([self._set_flags(key, flags) for key in keys])
         tokens = [] if revoked else await self._read([listing_key(token_id)])
         if not tokens:
             # It was revoked meanwhile. Its limits may have been removed before they were changed here.
@@ -147,11 +156,11 @@ class TokenRegistry:
             raise NotFound("There is no such token")
         return tokens[0]
 
-    def _set_metered(self, key: _Item) -> dict[str, Any]:
+    def _set_flags(self, key: _Item, flags: Mapping[str, bool]) -> dict[str, Any]:
         update = {
-            "UpdateExpression": "SET metered = :true",
+            "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in flags),
             "ConditionExpression": "attribute_exists(pk)",
-            "ExpressionAttributeValues": {":true": {"BOOL": True}},
+            "ExpressionAttributeValues": {f":{name}": {"BOOL": value} for name, value in flags.items()},
         }
         return {"Update": {"TableName": self._table.name, "Key": key, **update}}
 
@@ -271,6 +280,7 @@ def _info(item: _Item, last_used_at: _Item | None = None, state: LimitState | No
         expires_at=_datetime(item["token_expires_at"]) if "token_expires_at" in item else None,
         last_used_at=_datetime(last_used_at) if last_used_at else None,
         **{limit: None if names is None else sorted(names) for limit, names in read_limits(item).items()},
+        forwards_users=item.get("forwards_users") == {"BOOL": True},
         **(dict(state) if state else {}),
     )
 

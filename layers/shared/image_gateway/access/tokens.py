@@ -127,6 +127,7 @@ class TokenAuthenticator:
             expires_at=float(expires["N"]) if expires else None,
             **read_limits(item),
             metered="metered" in item,
+            forwards_users=item.get("forwards_users") == {"BOOL": True},
         )
 
     async def _record_use(self, token_id: str, key: dict[str, Any], now: float) -> None:

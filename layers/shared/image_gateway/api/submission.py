@@ -4,8 +4,9 @@ from typing import Annotated, Any, ClassVar
 
 from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from image_gateway.api.end_users import EndUserHeaders, identify
 from image_gateway.api.preferences import Preferences
 from image_gateway.api.routing import GatewayDep, PrincipalDep, async_dependency
 from image_gateway.api.waiting import DOCUMENTED_LOCATION, WAIT_RESPONSES, WaitingDep
@@ -30,7 +31,7 @@ SUBMISSION_RESPONSES: dict[int | str, dict[str, Any]] = {
 """Documented responses of routes that submit requests."""
 
 
-class SubmissionHeaders(BaseModel):
+class SubmissionHeaders(EndUserHeaders):
     """Request headers of a submission."""
 
     prefer: list[str] = Field(
@@ -121,10 +122,21 @@ class HttpSubmission:
         """
         prefer = self._prefer
         owner, headers = self._principal.owner, self._headers
-        # The same form for another workflow is no repetition.
-        tried = f"{trial.workflow} {trial.connection}" if trial else ""
-        claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count, tried)
-        self._unmarked = unmarked_claim(owner, form, tried) if claim is None else None
+        remaining = self._waiting.remaining_seconds
+        # First, so that nothing after it knows the names of users, not even a hash of the request.
+        form, user = await identify(
+            form,
+            headers,
+            request_headers=self._waiting.request_headers,
+            principal=self._principal,
+            gateway=self._gateway,
+            remaining=remaining,
+        )
+        # The same form for another workflow or another end user is no repetition.
+        others = f"{trial.workflow} {trial.connection}" if trial else ""
+        others += f"\0{user.label}" if user.label else ""
+        claim = claim_for(owner, form, headers.idempotency_key, headers.x_stainless_retry_count, others)
+        self._unmarked = unmarked_claim(owner, form, others) if claim is None else None
         job = await self._gateway.submission.submit(
             form,
             self._principal,
@@ -134,9 +146,9 @@ class HttpSubmission:
             response_format=response_format,
             contents=contents,
             spent=lambda: self._waiting.elapsed_seconds,
-            remaining=self._waiting.remaining_seconds,
+            remaining=remaining,
             storing=self._waiting.storing_seconds,
-            headers=self._waiting.request_headers,
+            user=user,
             # A job that runs inside this function cannot be left after the time that the caller is willing to wait.
             queue=prefer.respond_async or prefer.wait is not None,
             claim=claim,

@@ -1,7 +1,7 @@
 """Storage of catalogues in the bucket, and what the configuration's document holds of them.
 
-The document has two fields beside those of the configuration: the hash of the current catalogue, and the keys of its
-connections. No route returns them, and updates of the configuration keep them.
+The document has three fields beside those of the configuration: the hash of the current catalogue, the keys of its
+connections, and the key of end users. No route returns them, and updates of the configuration keep them.
 """
 
 import json
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 CATALOGUE_FIELD: Final = "_catalogue"
 KEYS_FIELD: Final = "_connection_keys"
+END_USER_KEY_FIELD: Final = "_end_user_key"
 
 MAX_CATALOGUE_BYTES: Final = 1_000_000
 """Largest catalogue. It is read by every new process after a change."""
@@ -73,17 +74,22 @@ class CatalogueStore:
         return await self._objects.write(body, digest, Catalogue(document, digest))
 
 
-def take_fields(document: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    """Remove the fields of the catalogue from a document, and return the hash of the catalogue and the keys.
+def take_fields(document: dict[str, Any]) -> tuple[str, dict[str, str], str]:
+    """Remove the fields that are not the configuration's from a document, and return their values.
 
     Values that this version cannot read count as a lost catalogue, and as no keys.
+
+    Returns:
+        The hash of the catalogue, the keys of its connections, and the key of end users.
     """
     digest, keys = document.pop(CATALOGUE_FIELD, ""), document.pop(KEYS_FIELD, None)
+    end_user_key = document.pop(END_USER_KEY_FIELD, "")
     keys = keys if isinstance(keys, dict) else {}
-    return str(digest), {name: key for name, key in keys.items() if isinstance(key, str)}
+    keys = {name: key for name, key in keys.items() if isinstance(key, str)}
+    return str(digest), keys, end_user_key if isinstance(end_user_key, str) else ""
 
 
-def fields(catalogue: Catalogue, keys: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a document for a catalogue and the keys of its connections."""
-    names = {CATALOGUE_FIELD: catalogue.digest, KEYS_FIELD: dict(keys)}
+def fields(catalogue: Catalogue, keys: Mapping[str, str], end_user_key: str = "") -> dict[str, Any]:
+    """Return the fields of a document for a catalogue, the keys of its connections, and the key of end users."""
+    names = {CATALOGUE_FIELD: catalogue.digest, KEYS_FIELD: dict(keys), END_USER_KEY_FIELD: end_user_key}
     return {name: value for name, value in names.items() if value}

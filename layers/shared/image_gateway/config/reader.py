@@ -84,6 +84,10 @@ class ConfigReader:
             return self._cached
         return await self._refresh(self._cached)
 
+    async def refresh(self) -> VersionedConfig:
+        """Return the configuration as it is now, or the cached one if it cannot be read. Raises as `read`."""
+        return await self._refresh(self._cached) if self._cached else await self.read()
+
     async def catalogue(self, digest: str) -> Catalogue:
         """Return an earlier catalogue by its hash: see `StoredConfig.catalogue`."""
         return await self._stored.catalogue(digest)

@@ -87,7 +87,8 @@ class StoredConfig:
             for name, value in config.model_dump().items()
             if value != defaults[name] and name not in unused.names
         }
-        kept = {**unused.document, **catalogue_store.fields(changed.catalogue, changed.keys)}
+        own = catalogue_store.fields(changed.catalogue, changed.keys, changed.end_user_key)
+        kept = {**unused.document, **own}
         with storage_errors(_NOT_STORED):
             text = await self._document.encode(values, kept)
             version = await self._parameter.put(text, changed.version + 1)
@@ -122,7 +123,7 @@ class StoredConfig:
         try:
             with storage_errors(NOT_READ):
                 document, values = await self._document.decode(text)
-                digest, keys = catalogue_store.take_fields(document)
+                digest, keys, end_user_key = catalogue_store.take_fields(document)
                 catalogue = await self._catalogues.read(digest)
         except DamagedDocumentError:
             logger.error("the stored configuration is not a JSON object", extra={"config_version": version})  # noqa: TRY400 - a trace says no more
@@ -132,4 +133,4 @@ class StoredConfig:
             extra = {"config_version": version, "fields": sorted(unused.document)}
             logger.warning("stored configuration fields cannot be used, and are kept", extra=extra)
             self._logged_version = version
-        return VersionedConfig(config, version, unused, catalogue, keys)
+        return VersionedConfig(config, version, unused, catalogue, keys, end_user_key)

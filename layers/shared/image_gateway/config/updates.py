@@ -3,6 +3,7 @@
 Every update replaces the whole document. The version of the configuration, and its `ETag`, is the parameter's version.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -22,6 +23,7 @@ from image_gateway.settings import Settings
 
 T = TypeVar("T")
 
+_KEY_BYTES = 32
 _TIMEOUT_FIELD = "IMAGE_ENGINE_TIMEOUT"
 
 
@@ -102,6 +104,23 @@ class ConfigUpdates:
                 return self._reader.keep(current), result
             saved = await self._stored.save(replace(current, catalogue=catalogue, keys=draft.keys))
             return self._reader.keep(saved), result
+
+    async def make_end_user_key(self) -> None:
+        """Make the key of the labels of end users, unless there is one. Of several callers at once, one makes it.
+
+        Raises:
+            Busy: the lock was not free in time.
+            TooLarge: the key does not fit into the parameter.
+            StorageUnavailable: the configuration could not be read or written, or its document is damaged.
+        """
+        if (await self._reader.read()).end_user_key:
+            return
+        async with self._locks.hold("config"):
+            # Not the defaults: a key is no reason to replace a damaged document.
+            current = await self._stored.load()
+            if not current.end_user_key:
+                current = await self._stored.save(replace(current, end_user_key=secrets.token_urlsafe(_KEY_BYTES)))
+            self._reader.keep(current)
 
     def _check_timeout(self, config: ImagesConfig, changes: ImagesConfig) -> None:
         if not self._worker_seconds or _TIMEOUT_FIELD not in changes.model_fields_set:

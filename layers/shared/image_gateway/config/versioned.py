@@ -25,6 +25,7 @@ class VersionedConfig:
         unused: the stored fields that this version cannot use.
         catalogue: connections, routes and workflows.
         keys: connection → its key, of the catalogue's connections that have one.
+        end_user_key: the key of the labels of end users; empty if no token forwards users.
     """
 
     config: ImagesConfig
@@ -32,6 +33,7 @@ class VersionedConfig:
     unused: UnusedFields = field(default_factory=UnusedFields)
     catalogue: Catalogue = catalogue.EMPTY
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    end_user_key: str = field(default="", repr=False)
 
     @property
     def etag(self) -> str:

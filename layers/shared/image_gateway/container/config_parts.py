@@ -1,4 +1,4 @@
-"""What only the config function needs: it changes the configuration, workflows and tokens."""
+"""What only the config function needs: it changes the configuration, workflows and tokens, and forgets end users."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from image_gateway.config.workflow_inspector import WorkflowInspector
     from image_gateway.container.gateway import Gateway
     from image_gateway.engines.comfyui.engine import ComfyUIEngine
+    from image_gateway.jobs.forgetting import Forgetting
     from image_gateway.models.config import ImagesConfig
 
 _INSPECTION_SECONDS = 15.0
@@ -62,3 +63,10 @@ class ConfigParts:
         from image_gateway.access.token_registry import TokenRegistry
 
         return TokenRegistry(self._gateway.aws, self._gateway.settings)
+
+    @cached_property
+    def forgetting(self) -> "Forgetting":
+        """Forgets end users."""
+        from image_gateway.jobs.forgetting import Forgetting
+
+        return Forgetting(self._gateway.aws, self._gateway.settings, self._gateway.forgotten)

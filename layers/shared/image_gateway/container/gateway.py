@@ -14,6 +14,7 @@ from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.budget_events import BudgetEvents
 from image_gateway.jobs.events import JobEvents
 from image_gateway.jobs.execution import JobExecutor
+from image_gateway.jobs.forgotten import ForgottenEndUsers
 from image_gateway.jobs.inline_jobs import InlineJobs
 from image_gateway.jobs.job_queue import JobQueue
 from image_gateway.jobs.queued_jobs import QueuedJobs
@@ -29,6 +30,7 @@ from image_gateway.settings import Settings
 
 if TYPE_CHECKING:
     from image_gateway.aws.object_store import ObjectStore
+    from image_gateway.config.end_users import EndUsers
     from image_gateway.config.workflow_store import WorkflowStore
     from image_gateway.container.config_parts import ConfigParts
     from image_gateway.container.worker_parts import WorkerParts
@@ -97,6 +99,18 @@ class Gateway:
     def tokens(self) -> TokenAuthenticator:
         """Authenticates tokens."""
         return TokenAuthenticator(self.aws, self.settings)
+
+    @cached_property
+    def end_users(self) -> "EndUsers":
+        """Labels of end users."""
+        from image_gateway.config.end_users import EndUsers
+
+        return EndUsers(self.configs)
+
+    @cached_property
+    def forgotten(self) -> ForgottenEndUsers:
+        """End users who were forgotten lately."""
+        return ForgottenEndUsers(self.aws, self.settings)
 
     @cached_property
     def limits(self) -> "LimitStore":
@@ -193,7 +207,7 @@ class Gateway:
         """Announces the ends of jobs."""
         budgets = BudgetEvents(lambda: self.limits, self.events)
         usage = UsageTable(self.aws, self.settings) if self.settings.usage_table else None
-        return Announcements(self.jobs, self.events, Settlement(self.jobs, usage, budgets))
+        return Announcements(self.jobs, self.events, Settlement(self.jobs, usage, budgets, self.forgotten))
 
     @cached_property
     def router(self) -> Router:

@@ -76,7 +76,7 @@ class JobEvents:
 
 def _detail(job: Job, bucket: str) -> dict[str, Any]:
     # An error's detail contains the engine's error text, which may quote the prompt.
-    included = {"id", "kind", "owner", "channel", "status", "engine", "model", "route", "batch", "line"}
+    included = {"id", "kind", "owner", "end_user", "channel", "status", "engine", "model", "route", "batch", "line"}
     fields = job.model_dump(mode="json", include=included) | {"connection": connection_of(job)}
     return {
         **{name: value for name, value in fields.items() if value not in (None, "")},

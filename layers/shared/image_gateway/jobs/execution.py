@@ -85,6 +85,7 @@ class JobExecutor:
         metrics = JobMetrics(
             job.id,
             job.kind,
+            end_user=job.end_user,
             connection=destination.connection,
             route=job.route,
             engine=destination.engine,

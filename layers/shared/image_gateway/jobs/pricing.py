@@ -1,13 +1,12 @@
 """What a job may cost, before it runs, and what it has cost."""
 
-from typing import Final
-
 from image_gateway.access.principals import Principal
 from image_gateway.engines.protocol import ImageRequest
 from image_gateway.errors import NotConfigured
 from image_gateway.metering.cost import Consumption, cost_of, reservation_for
 from image_gateway.metering.prices import find_price, size_names
 from image_gateway.metering.providers import provider_of
+from image_gateway.metering.scopes import DEPLOYMENT, end_user_scope
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobCost
@@ -17,13 +16,19 @@ from image_gateway.models.sizes import wanted_size
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.plan import Plan
 
-DEPLOYMENT: Final = "deployment"
-"""The scope of the deployment's own limits."""
 
+def limited_scopes(principal: Principal, plan: Plan, end_user: str = "") -> list[str]:
+    """Return whose limits count for a request: those of its caller and of the deployment, as far as they have any.
 
-def limited_scopes(principal: Principal, plan: Plan) -> list[str]:
-    """Return whose limits count for a request: those of its caller and of the deployment, as far as they have any."""
-    return [*([principal.owner] if principal.metered else []), *([DEPLOYMENT] if plan.metering.limited else [])]
+    Args:
+        principal: the caller. Its limits say whether its end users have budgets.
+        plan: where the request may go.
+        end_user: the label of its end user; empty if it has none.
+    """
+    scopes = [principal.owner] if principal.metered else []
+    if scopes and end_user:
+        scopes.append(end_user_scope(principal.owner, end_user))
+    return [*scopes, *([DEPLOYMENT] if plan.metering.limited else [])]
 
 
 def event_scopes(owner: str, plan: Plan) -> list[str]:

@@ -16,24 +16,37 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 BY_OWNER = "by-owner"
+BY_END_USER = "by-end-user"
 LISTED = "listed"
 JOB = "job"
 """The value of the attribute `listed` for every job, and the first part of every job's key."""
 
 
-def jobs_query(owner: str | None) -> dict[str, Any]:
+def jobs_query(owner: str | None, end_user: str = "") -> dict[str, Any]:
     """Return DynamoDB's query for the keys of jobs, the newest first.
 
     Args:
         owner: only jobs of this owner; None for all jobs.
+        end_user: only jobs with this label, whoever owns them; empty for all jobs.
     """
     index, name, value = (LISTED, "listed", JOB) if owner is None else (BY_OWNER, "owner", owner)
+    if end_user:
+        index, name, value = BY_END_USER, "end_user", end_user
     return {
         "IndexName": index,
         "KeyConditionExpression": "#key = :key AND begins_with(pk, :job)",
         "ExpressionAttributeNames": {"#key": name},
         "ExpressionAttributeValues": {":key": {"S": value}, ":job": {"S": f"{JOB}#"}},
         "ScanIndexForward": False,
+    }
+
+
+def end_user_query(label: str) -> dict[str, Any]:
+    """Return DynamoDB's query for the keys of everything that has the label of an end user: jobs and budgets."""
+    return {
+        "IndexName": BY_END_USER,
+        "KeyConditionExpression": "end_user = :label",
+        "ExpressionAttributeValues": {":label": {"S": label}},
     }
 
 
@@ -68,8 +81,8 @@ def next_cursor(last_evaluated_key: "dict[str, AttributeValueTypeDef] | None") -
     return encode_cursor(item_job_id(last_evaluated_key)) if last_evaluated_key else None
 
 
-def start_key(cursor: str, owner: str | None) -> "dict[str, AttributeValueTypeDef]":
-    """Return the `ExclusiveStartKey` for a cursor, in the list of this owner or, for None, of all jobs.
+def start_key(cursor: str, owner: str | None, end_user: str = "") -> "dict[str, AttributeValueTypeDef]":
+    """Return the `ExclusiveStartKey` for a cursor, in the list that `jobs_query` has for the other arguments.
 
     Raises:
         InvalidRequest: the cursor was not made by `encode_cursor`.
@@ -79,6 +92,8 @@ def start_key(cursor: str, owner: str | None) -> "dict[str, AttributeValueTypeDe
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidRequest("cursor: is not one that this list returned", field="cursor") from None
     index_key: dict[str, AttributeValueTypeDef] = {"listed": {"S": JOB}} if owner is None else {"owner": {"S": owner}}
+    if end_user:
+        index_key = {"end_user": {"S": end_user}}
     return {**item_key(job_id), **index_key}
 
 

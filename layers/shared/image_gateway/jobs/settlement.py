@@ -8,6 +8,7 @@ from datetime import UTC
 
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.jobs.budget_events import BudgetEvents
+from image_gateway.jobs.forgotten import ForgottenEndUsers
 from image_gateway.jobs.store import JobStore
 from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
 from image_gateway.models.jobs import Job
@@ -24,16 +25,24 @@ class Settlement:
         jobs: the job records, with the ledger.
         usage: where usage is counted; None if the deployment does not count it.
         budgets: says when budgets are used; None if nobody wants to know.
+        forgotten: the end users whose labels jobs lose; None if there are no end users.
     """
 
-    def __init__(self, jobs: JobStore, usage: UsageTable | None, budgets: BudgetEvents | None = None) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        usage: UsageTable | None,
+        budgets: BudgetEvents | None = None,
+        forgotten: ForgottenEndUsers | None = None,
+    ) -> None:
         self._jobs = jobs
         self._usage = usage
+        self._forgotten = forgotten
         self._budgets = budgets
 
     def is_due(self, job: Job) -> bool:
         """Whether a job has something to settle that is not."""
-        return not job.settled and (self._usage is not None or bool(job.periods))
+        return not job.settled and (self._usage is not None or bool(job.periods) or bool(job.end_user))
 
     async def settle(self, job: Job, *, announced: bool | None) -> bool:
         """Settle an ended job if that is due, and store with it whether its event was published.
@@ -55,10 +64,12 @@ class Settlement:
             uncertain_micros=uncertain,
         )
         day = job.created_at.astimezone(UTC).date()
-        key = UsageKey(day, job.owner, connection_of(job), job.model, end_user=job.end_user)
-        writes = self._usage.writes(key, counts) if self._usage else []
         try:
-            await self._jobs.settle(job, charged + uncertain, writes, announced=announced)
+            forgotten = self._forgotten is not None and await self._forgotten.include(job)
+            end_user = "" if forgotten else job.end_user
+            key = UsageKey(day, job.owner, connection_of(job), job.model, end_user=end_user)
+            writes = self._usage.writes(key, counts) if self._usage else []
+            await self._jobs.settle(job, charged + uncertain, writes, announced=announced, forgotten=forgotten)
         except (Busy, StorageUnavailable):
             logger.exception("a job was not settled", extra={"job_id": job.id})
             return False

@@ -182,7 +182,15 @@ class JobStore(JobCreator):
             )
         job.announced = announced
 
-    async def settle(self, job: Job, charged: int, usage: Sequence[Write], *, announced: bool | None) -> bool:
+    async def settle(
+        self,
+        job: Job,
+        charged: int,
+        usage: Sequence[Write],
+        *,
+        announced: bool | None,
+        forgotten: bool = False,
+    ) -> bool:
         """Charge an ended job and count its usage, once, and store whether its event was published.
 
         Args:
@@ -190,6 +198,7 @@ class JobStore(JobCreator):
             charged: what it cost and may have cost, in millionths of a dollar.
             usage: the writes that count its usage.
             announced: as `Job.announced`; None leaves it as it is.
+            forgotten: whether the job loses the label of its end user.
 
         Returns:
             False if that was done before.
@@ -203,7 +212,9 @@ class JobStore(JobCreator):
             "Update": {
                 "TableName": self._table.name,
                 "Key": queries.item_key(job.id),
-                "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in states),
+                "UpdateExpression": "SET "
+                + ", ".join(f"{name} = :{name}" for name in states)
+                + (" REMOVE end_user" if forgotten else ""),
                 "ConditionExpression": "attribute_exists(pk) AND attribute_not_exists(settled)",
                 "ExpressionAttributeValues": {f":{name}": {"BOOL": value} for name, value in states.items()},
             }

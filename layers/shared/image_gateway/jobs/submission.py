@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from image_gateway.access.principals import Principal
 from image_gateway.aws import Remaining
 from image_gateway.engines.protocol import InputImage
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.admission import Trial, admit
-from image_gateway.jobs.end_users import with_end_user
+from image_gateway.jobs.end_users import NOBODY, RequestUser, with_end_user
 from image_gateway.jobs.execution import ImageContents
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.inline_jobs import InlineJobs
@@ -76,7 +76,7 @@ class Submission:
         spent: Callable[[], float] = lambda: 0.0,
         remaining: Remaining | None = None,
         storing: Remaining | None = None,
-        headers: Mapping[str, str] | None = None,
+        user: RequestUser = NOBODY,
     ) -> Job:
         """Create a job for a request, unless the request is a repetition of an earlier one.
 
@@ -99,7 +99,7 @@ class Submission:
                 default the time that the function may run.
             storing: returns the seconds that are left for storing the images of an inline job, by default `remaining`.
                 They may be more: images that were paid for are worth more than a response in time.
-            headers: the request's headers. The configuration may name one that has the end user.
+            user: whom the request is for.
 
         Returns:
             The job, or the earlier job of the same request. An inline job has ended. An earlier job is ignored if it
@@ -120,7 +120,7 @@ class Submission:
         remaining = remaining or self._countdown()
         plan = await admit(self._router, form, principal, channel, trial=trial, remaining=remaining)
         first = plan.first
-        form = with_end_user(form, plan, headers or {})
+        form = with_end_user(form, plan, user)
         images, mask = await load_inputs() if load_inputs else ((), None)
         scopes = limited_scopes(principal, plan)
         job = Job(
@@ -128,6 +128,7 @@ class Submission:
             kind="edit" if isinstance(form, EditImageForm) else "generation",
             owner=principal.owner,
             channel=channel,
+            end_user=user.label,
             route=plan.route,
             catalogue=plan.catalogue,
             # The permissions of a limited token were checked for this engine and model only. And what is held of a

@@ -49,6 +49,7 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
         kind=job.kind,
         status=job.status,
         owner=job.owner if principal.role >= Role.ADMIN else None,
+        end_user=job.end_user or None,
         engine=job.engine or None,
         model=job.model or None,
         connection=connection_of(job) or None,

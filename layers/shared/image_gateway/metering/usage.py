@@ -4,6 +4,8 @@ Jobs for an end user are added to a second item, for a day, an owner and that en
 that a report of a month is one query.
 """
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +19,10 @@ from image_gateway.settings import Settings
 RETENTION_DAYS: Final = 400
 _COUNTS: Final = ("requests", "images", "failures", "micros", "uncertain_micros")
 _NOT_READ = "The usage cannot be read"
+_MAX_PART_BYTES: Final = 300
+_HASH_DIGITS: Final = 16
+_MAX_DELETIONS: Final = 25
+"""How many items are deleted at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,12 @@ class UsageTable:
             StorageUnavailable: the table does not respond.
         """
         keys = [key async for key, _ in self.read(first, last, end_users=True) if key.end_user == end_user]
-        for key in keys:
-            await self._table.call("DeleteItem", "The usage was not deleted", Key=_item_key(key))
+        for start in range(0, len(keys), _MAX_DELETIONS):
+            deletions = (
+                self._table.call("DeleteItem", "The usage was not deleted", Key=_item_key(key))
+                for key in keys[start : start + _MAX_DELETIONS]
+            )
+            await asyncio.gather(*deletions)
         return len(keys)
 
 
@@ -130,9 +140,22 @@ def _months(first: date, last: date) -> list[str]:
 
 def _item_key(key: UsageKey) -> dict[str, Any]:
     parts = [key.owner, key.end_user] if key.end_user else [key.owner, key.connection, key.model]
-    # Names may contain any character: quoted, none of them is a number sign.
-    sort_key = "#".join([str(key.day), *(quote(part, safe="") for part in parts)])
+    sort_key = "#".join([str(key.day), *(_key_part(part) for part in parts)])
     return to_values({"pk": _partition(f"{key.day:%Y-%m}", end_users=bool(key.end_user)), "sk": sort_key})
+
+
+def _key_part(name: str) -> str:
+    """Return a name as part of a sort key. It may contain any character: quoted, none of them is a number sign.
+
+    A sort key holds 1,024 bytes, and a quoted character takes up to twelve. So a long name is cut, and what makes it
+    unique is its hash. A key that is too long would be refused, and its job could never be settled.
+    """
+    if len(quoted := quote(name, safe="")) <= _MAX_PART_BYTES:
+        return quoted
+    beginning = name
+    while len(quote(beginning, safe="")) > _MAX_PART_BYTES - _HASH_DIGITS - 1:
+        beginning = beginning[:-1]
+    return quote(f"{beginning}~{hashlib.sha256(name.encode()).hexdigest()[:_HASH_DIGITS]}", safe="")
 
 
 def _parse(item: Mapping[str, Any]) -> tuple[UsageKey, UsageCounts]:

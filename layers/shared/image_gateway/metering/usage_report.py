@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Collection, Mapping, Sequence
 from typing import Any
 
 from image_gateway.metering.usage import UsageCounts, UsageKey
@@ -20,6 +20,7 @@ async def grouped(
     group_by: Sequence[GroupBy],
     *,
     owner: str | None = None,
+    end_users: Collection[str] = (),
     token_names: Mapping[str, str] | None = None,
 ) -> list[UsageRow]:
     """Return one row for each group, in the order of the groups' values.
@@ -28,11 +29,12 @@ async def grouped(
         items: what the table has.
         group_by: what to group by; nothing: one row for everything.
         owner: only usage of this owner; None for all.
+        end_users: only usage of these labels; empty for all. The items are those of end users.
         token_names: the names of tokens by their ids.
     """
     totals: dict[tuple[str, ...], UsageCounts] = {}
     async for key, counts in items:
-        if owner in (None, key.owner):
+        if owner in (None, key.owner) and (not end_users or key.end_user in end_users):
             totals.setdefault(tuple(_value(key, name) for name in group_by), UsageCounts()).add(counts)
     if not group_by and not totals:
         totals[()] = UsageCounts()

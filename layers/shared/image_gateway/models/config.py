@@ -136,6 +136,10 @@ class ImagesConfig(BaseModel):
         description="Header whose value is the user of requests that name none, such as X-OpenWebUI-User-Id; "
         "empty: no header is.",
     )
+    IMAGE_PLAIN_END_USERS: bool = Field(
+        default=False,
+        description="Keeps the ids of end users as they are. By default they are replaced by labels.",
+    )
 
     IMAGES_OPENAI_API_BASE_URL: HttpUrlText = Field(
         "https://api.openai.com/v1", description="Base URL of an OpenAI-compatible image API."

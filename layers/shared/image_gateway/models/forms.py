@@ -1,7 +1,7 @@
 """Request bodies of the gateway's own routes, of messages and of request files."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError, to_json
@@ -149,6 +149,10 @@ EndUser = Annotated[
         description="Your end user who requests the image, if the engine supports it.",
     ),
 ]
+
+
+END_USER_FIELDS: Final = ("safety_identifier", "user")
+"""The fields of requests that name an end user, the one that comes first first."""
 
 
 class Form(BaseModel):

@@ -114,6 +114,7 @@ class JobInfo(BaseModel):
     kind: Annotated[str, one_of(Kind)]
     status: Annotated[str, one_of(Status)]
     owner: str | None = Field(None, description="Owner of the job; shown to administrators.")
+    end_user: str | None = Field(None, description="The label of whom a chat front end said that the job is for.")
     engine: str | None = Field(None, description="The engine of the job.")
     model: str | None = Field(None, description="The engine's name of the model.")
     connection: str | None = Field(None, description="The connection that the last attempt used.")

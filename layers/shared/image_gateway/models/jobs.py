@@ -110,7 +110,7 @@ class Job(BaseModel):
         uncertain_usd: what a failed job may have cost.
         reserved: millionths of a dollar that are held for it, and that it may cost if its outcome is not known.
         periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
-        end_user: whom a chat front end said that the job is for.
+        end_user: the label of whom a chat front end said that the job is for.
         settled: whether the costs were charged and the usage was counted.
         announced: whether the event about the end was published; None where only the job's message guarantees it.
         reported: what the engine reported about all images: `quality` and `background`.

@@ -46,6 +46,12 @@ Connections = Annotated[frozenset[ConnectionName], Field(min_length=1, max_lengt
 Routes = Annotated[frozenset[RouteName], Field(min_length=1, max_length=100)]
 
 
+_FORWARDS_USERS = (
+    "Whether the token is trusted to say who its end users are: by the headers X-OpenWebUI-User-Id or "
+    "X-OpenWebUI-User-Email, else by `safety_identifier` or `user`."
+)
+
+
 class TokenForm(LimitFields):
     """A token to create."""
 
@@ -74,12 +80,15 @@ class TokenForm(LimitFields):
         description="The routes that the token may use with all their targets. Without other limits it may use nothing "
         "else. Absent or null: those whose targets the other limits allow.",
     )
+    forwards_users: bool = Field(default=False, description=_FORWARDS_USERS)
 
 
 class TokenChanges(LimitFields):
-    """Changes of a token's limits. What is left out stays as it is, and null removes a limit."""
+    """Changes of a token. What is left out stays as it is, and null removes a limit."""
 
     model_config = ConfigDict(extra="forbid")
+
+    forwards_users: bool = Field(default=False, description=_FORWARDS_USERS)
 
 
 class TokenInfo(LimitState):
@@ -97,6 +106,7 @@ class TokenInfo(LimitState):
     routes: list[str] | None = Field(
         None, description="The routes that the token may use; null: those that the other limits allow."
     )
+    forwards_users: bool = Field(default=False, description=_FORWARDS_USERS)
 
 
 class NewToken(TokenInfo):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from image_gateway.models.end_users import MAX_END_USER_ID
 from image_gateway.models.money import Usd
 
 GroupBy = Literal["day", "token", "connection", "model", "end_user"]
@@ -26,6 +27,9 @@ class UsageQuery(BaseModel):
         "and `token`; by default one row for everything.",
         examples=["day,token"],
     )
+    end_user: str = Field(
+        "", max_length=MAX_END_USER_ID, description="Only usage of this end user: its label, or the id that was sent."
+    )
 
 
 class UsageRow(BaseModel):
@@ -36,7 +40,7 @@ class UsageRow(BaseModel):
     token_name: str | None = Field(None, description="The token's name; absent if it was revoked.")
     connection: str | None = Field(None, description="The connection that answered; empty: none did.")
     model: str | None = Field(None, description="The model's name at the engine.")
-    end_user: str | None = Field(None, description="Whom a chat front end said that the job was for.")
+    end_user: str | None = Field(None, description="The label of whom a chat front end said that the job was for.")
     requests: int = Field(0, description="Jobs that were accepted, and have ended.")
     images: int = Field(0, description="Images that were made and stored.")
     failures: int = Field(0, description="Jobs that failed or were canceled.")

@@ -1,0 +1,113 @@
+"""Forgets end users: in the records of jobs, in budgets and in usage."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from image_gateway.aws import Aws, ConditionFailed, Remaining, Table
+from image_gateway.jobs import queries
+from image_gateway.jobs.forgotten import ForgottenEndUsers
+from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
+from image_gateway.models.end_users import ForgottenEndUser
+from image_gateway.models.jobs import FINAL_STATUSES
+from image_gateway.settings import Settings
+
+_FAILURE: Final = "The end user was not forgotten everywhere"
+_PAGE: Final = 25
+"""How many items are changed at the same time."""
+
+
+class Forgetting:
+    """Forgets end users of one deployment.
+
+    Args:
+        aws: DynamoDB.
+        settings: names the tables.
+        forgotten: remembers them for jobs that are under way.
+        now: returns the time in seconds since 1970.
+    """
+
+    def __init__(
+        self, aws: Aws, settings: Settings, forgotten: ForgottenEndUsers, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._table = Table(aws, settings.table)
+        self._usage = UsageTable(aws, settings) if settings.usage_table else None
+        self._forgotten = forgotten
+        self._now = now
+
+    async def forget(self, labels: Sequence[str], remaining: Remaining) -> ForgottenEndUser:
+        """Forget an end user, and return what was done. What is done already is not done again.
+
+        Args:
+            labels: the labels that stand for the end user, the current one first.
+            remaining: returns the seconds that are left. After that, the rest is left for another call.
+
+        Raises:
+            StorageUnavailable: a table does not respond. The same call can be repeated.
+        """
+        done = ForgottenEndUser(end_user=labels[0], jobs=0, open_jobs=0, usage=0, budgets=0, complete=False)
+        for label in labels:
+            # First: from now on, no settlement writes the label again.
+            await self._forgotten.add(label)
+            async for keys in self._items(label):
+                if remaining() <= 0:
+                    return done
+                removed = await asyncio.gather(*(self._forget_in(key) for key in keys))
+                budgets = [key.startswith("limits#") for key in keys]
+                done.budgets += sum(budgets)
+                done.jobs += sum(removed) - sum(budgets)
+                done.open_jobs += len(keys) - sum(removed)
+            # Last: a job that was settled meanwhile has added to it.
+            for first, last in _months(datetime.fromtimestamp(self._now(), UTC)) if self._usage else ():
+                if remaining() <= 0:
+                    return done
+                done.usage += await self._usage.forget_end_user(label, first, last) if self._usage else 0
+        done.complete = True
+        return done
+
+    async def _items(self, label: str) -> AsyncIterator[list[str]]:
+        """Yield the keys of the items of an end user in pages: jobs and budgets."""
+        start: Any = None
+        while True:
+            position = {"ExclusiveStartKey": start} if start else {}
+            query = queries.end_user_query(label)
+            response = await self._table.call("Query", _FAILURE, Limit=_PAGE, **position, **query)
+            yield [item["pk"]["S"] for item in response["Items"]]
+            start = response.get("LastEvaluatedKey")
+            if not start:
+                return
+
+    async def _forget_in(self, key: str) -> bool:
+        """Delete a budget, or remove the label from a job that has ended. Return False for any other job."""
+        if key.startswith("limits#"):
+            await self._table.call("DeleteItem", _FAILURE, Key={"pk": {"S": key}})
+            return True
+        ended = {f":{status}": {"S": status} for status in FINAL_STATUSES}
+        try:
+            await self._table.call(
+                "UpdateItem",
+                _FAILURE,
+                Key={"pk": {"S": key}},
+                UpdateExpression="REMOVE end_user",
+                ConditionExpression=f"#status IN ({', '.join(ended)})",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=ended,
+                # Sent although it is the default, because the function's policy requires it.
+                ReturnValues="NONE",
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+
+def _months(now: datetime) -> list[tuple[date, date]]:
+    """Return the first and the last day of each month that has usage, the newest first."""
+    months = []
+    last, oldest = now.date() + timedelta(days=1), now.date() - timedelta(days=RETENTION_DAYS + 1)
+    while last >= oldest:
+        first = last.replace(day=1)
+        months.append((first, last))
+        last = first - timedelta(days=1)
+    return months
