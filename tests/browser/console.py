@@ -33,9 +33,9 @@ class Gateway:
     engines: dict[str, str]
     http: httpx.Client
 
-    def request(self, method: str, path: str, **options: Any) -> Any:
-        """Send a request as the administrator, and return the JSON of its response."""
-        headers = {"Authorization": f"Bearer {TOKENS['admin']}"}
+    def request(self, method: str, path: str, token: str = TOKENS["admin"], **options: Any) -> Any:
+        """Send a request with a token, by default the administrator's, and return the JSON of its response."""
+        headers = {"Authorization": f"Bearer {token}"}
         response = self.http.request(method, f"{self.url}/api/v1/images/{path}", headers=headers, **options)
         assert response.is_success, response.text
         return response.json() if response.content else None
@@ -96,12 +96,12 @@ class Console:
         self.page.on("pageerror", lambda error: self.messages.append(f"error: {error}"))
         self.page.on("dialog", lambda dialog: self.messages.append(f"dialog: {dialog.message}"))
 
-    def open(self, path: str = "", role: str = "admin") -> None:
-        """Show a page, signed in with the token of a role; with the role "", not signed in."""
-        if role:
-            self.page.add_init_script(f"sessionStorage.setItem('image-gateway-token', '{TOKENS[role]}')")
+    def open(self, path: str = "", role: str = "admin", token: str = "") -> None:
+        """Show a page, signed in with a token, or that of a role; with neither, not signed in."""
+        if secret := token or TOKENS.get(role, ""):
+            self.page.add_init_script(f"sessionStorage.setItem('image-gateway-token', '{secret}')")
         self.page.goto(f"{self.gateway.url}/console/{f'#/{path}' if path else ''}")
-        if role:
+        if secret:
             expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
 
     def create(self, prompt: str) -> Locator:

@@ -93,41 +93,6 @@ def test_a_token_is_made_and_revoked(console: Console) -> None:
     assert "the newsroom" not in names
 
 
-def test_a_token_is_limited(console: Console) -> None:
-    """A budget and a number of jobs are stored, and shown with what is left; emptied, they are removed."""
-    made = console.gateway.request("POST", "tokens", json={"name": "an intern", "role": "user"})
-    console.open("tokens")
-    page = console.page
-    limit = page.get_by_role("button", name="Limit an intern")
-    limit.click()
-    page.get_by_label("Budget in US dollars").fill("25")
-    page.get_by_label("Jobs at once").fill("3")
-    page.get_by_role("button", name="Save limits").click()
-
-    row = page.get_by_role("row", name=re.compile("an intern"))
-    expect(row).to_contain_text("$25.00 a month")
-    expect(row).to_contain_text("3 at once")
-    limit.click()
-    page.get_by_label("Budget in US dollars").fill("")
-    page.get_by_role("button", name="Save limits").click()
-    expect(row).not_to_contain_text("a month")
-    console.gateway.request("DELETE", f"tokens/{made['id']}")
-
-
-def test_usage_of_the_month_is_shown_by_token(console: Console) -> None:
-    """A job that has ended is counted for its token and its connection."""
-    console.open()
-    expect(console.create("a counted cat").locator("img")).to_be_visible()
-    console.page.get_by_role("link", name="Usage").click()
-
-    tokens = console.page.get_by_role("region", name="Tokens")
-    expect(tokens.get_by_role("row", name=re.compile("sandbox admin"))).to_be_visible()
-    expect(console.page.get_by_role("region", name="Servers")).to_contain_text("gpt-image-2")
-    with console.page.expect_download() as download:
-        console.page.get_by_role("button", name="CSV").click()
-    assert download.value.path().read_text().startswith("day,")
-
-
 def test_health_shows_what_waits(console: Console) -> None:
     """Jobs with a worker are counted while the engine is slow."""
     console.gateway.set_knobs("openai", latency=60, key="sandbox-key")

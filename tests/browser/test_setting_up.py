@@ -159,8 +159,8 @@ def test_targets_of_a_route_are_ordered_by_dragging_and_with_the_keyboard(consol
     console.gateway.request("DELETE", "routes/browser-route")
 
 
-def test_a_connection_that_somebody_else_changed_is_not_overwritten(console: Console) -> None:
-    """A change of something else is no conflict; a change of the same connection is shown before it is replaced."""
+def test_a_connection_that_somebody_else_changed_is_not_overwritten_or_deleted(console: Console) -> None:
+    """A change of something else is no conflict; a change of the same connection is said before it is lost."""
     console.expected.append("412 \\(Precondition Failed\\)")
     body = {"engine": "comfyui", "base_url": console.gateway.engines["comfyui"]}
     console.gateway.request("PUT", "connections/shared-gpu", json=body)
@@ -182,4 +182,13 @@ def test_a_connection_that_somebody_else_changed_is_not_overwritten(console: Con
     expect(conflict).to_contain_text("55")
     conflict.get_by_role("button", name="Take theirs").click()
     expect(dialog.get_by_label("Timeout seconds")).to_have_value("55")
-    console.gateway.request("DELETE", "connections/shared-gpu")
+    dialog.get_by_role("button", name="Cancel").click()
+    delete = page.get_by_role("button", name="Delete shared-gpu")
+    delete.click()
+    dialog.get_by_role("button", name="Delete shared-gpu").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("Somebody else has changed shared-gpu")
+    page.reload()
+    delete.click()
+    console.gateway.configure(IMAGE_STEPS=8)
+    dialog.get_by_role("button", name="Delete shared-gpu").click()
+    expect(delete).to_have_count(0)

@@ -51,9 +51,9 @@ def test_a_user_sees_no_page_of_administrators(console: Console) -> None:
     """There are no links to them, and their addresses lead to the first page; nothing was requested in vain."""
     console.open("setup", role="user")
     links = console.page.get_by_role("navigation", name="Pages").get_by_role("link")
-    expect(links).to_have_text(["Create", "Edit", "Gallery"])
+    expect(links).to_have_text(["Create", "Edit", "Gallery", "Usage"])
 
-    for name in ("setup", "usage", "tokens", "health"):
+    for name in ("setup", "tokens", "health"):
         console.page.goto(f"{console.gateway.url}/console/#/{name}")
         expect(console.page.get_by_label("What the image should show")).to_be_visible()
 

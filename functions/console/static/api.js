@@ -63,7 +63,7 @@ export const address = (path) => new URL(`../${path}`, document.baseURI);
  * @param {string} method
  * @param {string} path relative to the gateway's base URL
  * @param {Options} [options]
- * @returns {Promise<{data: any, text: string, headers: Headers}>} `data` is null if the response is not JSON
+ * @returns {Promise<{data: any, content: Blob, headers: Headers}>} `data` is null if the response is not JSON
  * @throws {Problem}
  */
 export async function request(method, path, { body, headers = {}, signal, as } = {}) {
@@ -86,9 +86,10 @@ export async function request(method, path, { body, headers = {}, signal, as } =
     if (signal?.aborted) throw error;
     throw new Problem("The gateway did not answer", "Check your connection, then try again.", { code: "unreachable" });
   }
-  const text = await response.text();
-  const data = parsed(text);
-  if (response.ok) return { data, text, headers: response.headers };
+  // As it was sent: as a text it would lose a byte order mark.
+  const content = await response.blob();
+  const data = parsed(await content.text());
+  if (response.ok) return { data, content, headers: response.headers };
   if (response.status === 401 && as === undefined) {
     endedBecause.set("Your token has expired or was revoked. Sign in again.");
     token.set("");
@@ -105,13 +106,20 @@ function parsed(text) {
   }
 }
 
+/** What errors of the OpenAI API are called, which have no title. */
+const TITLES = /** @type {Record<string, string>} */ ({
+  budget_exceeded: "The budget is used up",
+  rate_limited: "Too many requests",
+});
+
 /**
  * @param {number} status
  * @param {any} data
  */
 function problemOf(status, data) {
   if (data?.error?.message) {
-    return new Problem("The request was refused", data.error.message, { status, code: data.error.code });
+    const { message, code } = data.error;
+    return new Problem(TITLES[code] ?? "The request was refused", message, { status, code });
   }
   if (data?.code) return new Problem(data.title, data.detail, { ...data, status });
   const busy = status === 429 || status === 503;

@@ -3,6 +3,7 @@
 const number = new Intl.NumberFormat();
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const utcDay = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const nearDay = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", timeZone: "UTC" });
 const month = new Intl.DateTimeFormat(undefined, { month: "long", year: "numeric", timeZone: "UTC" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
@@ -13,6 +14,9 @@ export const formatNumber = (value) => number.format(value);
 
 /** @param {string} time a time, or a day of UTC */
 export const formatDay = (time) => (time.length === 10 ? utcDay : day).format(new Date(time));
+
+/** @param {string} text a day of UTC near today */
+export const formatNearDay = (text) => nearDay.format(new Date(text));
 
 /** @param {string} text such as `2026-11` */
 export const formatMonth = (text) => month.format(new Date(`${text}-01T00:00:00Z`));
@@ -60,19 +64,6 @@ export function formatBytes(bytes) {
  * @param {string} noun in the singular, whose plural has an s
  */
 export const plural = (count, noun) => `${number.format(count)} ${noun}${count === 1 ? "" : "s"}`;
-
-const cents = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD" });
-const millionths = new Intl.NumberFormat(undefined, { style: "currency", currency: "USD", minimumFractionDigits: 6 });
-
-/**
- * @param {string | number} usd US dollars
- * @param {boolean} [exact] to the millionth instead of to the cent
- */
-export function formatUsd(usd, exact = false) {
-  const amount = Number(usd);
-  if (exact) return millionths.format(amount);
-  return amount > 0 && amount < 0.005 ? `< ${cents.format(0.01)}` : cents.format(amount);
-}
 
 /** The names of statuses, as people read them. */
 export const STATUS = /** @type {Record<string, string>} */ ({

@@ -2,11 +2,13 @@
 
 import { ErrorNote } from "./controls.js";
 import { Elapsed } from "./elapsed.js";
-import { ENGINE, formatClock, formatSeconds, formatUsd } from "./format.js";
+import { ENGINE, formatClock, formatSeconds } from "./format.js";
 import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { Icon } from "./icons.js";
 import { cancel, dismiss, download, hasEnded } from "./jobs.js";
+import { formatUsd, microsOf } from "./money.js";
 import { copy, notify } from "./notices.js";
+import { link } from "./router.js";
 
 /** @typedef {import("./jobs.js").Entry} Entry */
 /** @typedef {import("./jobs.js").Image} Image */
@@ -72,19 +74,34 @@ function Waiting({ entry }) {
 
 /** @param {{entry: Entry, failed: any} & Actions} props */
 function Facts({ entry, failed, onAgain }) {
+  const uncertain = microsOf(entry.job?.uncertain_usd);
+  const facts = failed ? [] : factsOf(entry.job);
+  if (uncertain > 0n) facts.push(`may have cost ${formatUsd(uncertain)}`);
+  // The same request would be refused again, until the budget renews or is raised.
+  const isOverBudget = failed?.code === "budget_exceeded";
   return html`<p class="job-facts">
     <span class="figures">
-      ${failed ? null : factsOf(entry.job).map((fact) => html`<span class="fact" key=${fact}>${fact}</span>`)}
+      ${facts.map((fact) => html`<span class="fact" key=${fact}>${fact}</span>`)}
     </span>
+    ${isOverBudget && html`<a class="button small" href=${link("usage")}>See usage</a>`}
     ${
       onAgain &&
-      html`<button class="button small" type="button" onClick=${() => onAgain(entry)}
-        title=${failed ? "Send the same request again" : "The same request with another seed"}>
+      !isOverBudget &&
+      html`<button class="button small" type="button" onClick=${() => onAgain(entry)} title=${againWords(failed, uncertain > 0n)}>
         <${Icon} name="again" size="16" />Again
       </button>`
     }
     ${failed && html`<button class="button small" type="button" onClick=${() => dismiss(entry.key)}>Dismiss</button>`}
   </p>`;
+}
+
+/**
+ * @param {any} failed
+ * @param {boolean} isUncertain
+ */
+function againWords(failed, isUncertain) {
+  if (isUncertain) return "Send the same request again. It is charged again";
+  return failed ? "Send the same request again" : "The same request with another seed";
 }
 
 /**
@@ -102,7 +119,7 @@ function factsOf(job) {
     job.model,
     took === null ? null : formatSeconds(Math.max(took, 100) / 1000),
     image?.width ? `${image.width} × ${image.height}` : null,
-    Number(job.cost?.usd) > 0 ? formatUsd(job.cost?.usd ?? 0) : null,
+    microsOf(job.cost?.usd) > 0n ? formatUsd(microsOf(job.cost?.usd)) : null,
   ];
   return /** @type {string[]} */ (facts.filter(Boolean));
 }

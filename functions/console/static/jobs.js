@@ -26,7 +26,7 @@ import { notify } from "./notices.js";
  * @property {string} [route]
  * @property {{connection: string, model?: string, code?: string, milliseconds?: number}[]} [tried]
  * @property {{usd: string, basis: string}} [cost]
- * @property {string} [uncertain_usd]
+ * @property {string} [uncertain_usd] what a job without images may have cost
  * @property {string} created_at
  * @property {string} [started_at]
  * @property {string} [finished_at]

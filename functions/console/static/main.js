@@ -22,7 +22,7 @@ const PAGES = [
   { id: "edit", title: "Edit", icon: "edit", page: Edit },
   { id: "gallery", title: "Gallery", icon: "gallery", page: Gallery },
   { id: "setup", title: "Set up", icon: "setup", admin: true, page: Setup },
-  { id: "usage", title: "Usage", icon: "usage", admin: true, page: Usage },
+  { id: "usage", title: "Usage", icon: "usage", page: Usage },
   { id: "tokens", title: "Tokens", icon: "key", admin: true, page: Tokens },
   { id: "health", title: "Health", icon: "health", admin: true, page: Health },
 ];

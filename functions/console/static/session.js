@@ -18,6 +18,7 @@ import { createStore } from "./store.js";
  * @property {string} version
  * @property {string[] | null} engines
  * @property {string[] | null} models
+ * @property {import("./budgets.js").LimitState | null} [limits] those of the token's requests
  * @property {Operation} generation
  * @property {Operation} edit
  */

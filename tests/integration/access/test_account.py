@@ -26,6 +26,19 @@ def test_the_account_names_the_token_and_its_limits(deployment: "Deployment") ->
     assert (account["connections"], account["routes"]) == (None, ["poster"])
 
 
+def test_the_account_has_the_limits_of_its_requests_and_what_is_left(deployment: "Deployment") -> None:
+    """A token with a budget sees it; one without limits has none."""
+    budget = {"usd": "2.500000", "period": "month"}
+    body = {"name": "the newsroom", "role": "user", "budget": budget, "max_jobs": 3}
+    deployment.tokens["limited"] = deployment.call("POST", "/api/v1/images/tokens", body).json["token"]
+
+    limits = deployment.call("GET", ACCOUNT, role="limited").json["limits"]
+
+    assert (limits["budget"], limits["remaining_usd"]) == (budget, "2.500000")
+    assert (limits["max_jobs"], limits["open_jobs"], limits["requests_per_minute"]) == (3, 0, None)
+    assert deployment.call("GET", ACCOUNT, role="user").json["limits"] is None
+
+
 def test_the_account_has_the_defaults_of_requests(openai_deployment: "Deployment") -> None:
     """What is switched on, and engine, model and size of a request that names none, are those of the configuration."""
     openai_deployment.configure(IMAGE_SIZE="16:9", ENABLE_IMAGE_EDIT=False, IMAGE_EDIT_ENGINE="gemini")

@@ -3,10 +3,11 @@
 import { get, IMAGES } from "../api.js";
 import { Dialog, ErrorNote, Loading, State } from "../controls.js";
 import { takeInputs } from "../edit/inputs.js";
-import { ENGINE, formatClock, formatMoment, formatSeconds, formatUsd, STATUS } from "../format.js";
+import { ENGINE, formatClock, formatMoment, formatSeconds, STATUS } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { download } from "../jobs.js";
+import { formatUsd } from "../money.js";
 import { copy, notify } from "../notices.js";
 import { go } from "../router.js";
 
@@ -88,6 +89,10 @@ function Tried({ tried }) {
   </ol>`;
 }
 
+/** @param {NonNullable<Job["cost"]>} cost */
+const costWords = ({ usd, basis }) =>
+  basis === "unknown" ? "Not known: no price for this model" : formatUsd(usd, true);
+
 /**
  * @param {Job} job
  * @returns {[string, any][]}
@@ -104,7 +109,7 @@ function facts(job) {
     ["Connection", job.connection ?? null],
     ["Model", job.model ?? null],
     ["Route", job.route ?? null],
-    ["Cost", job.cost && job.cost.basis !== "unknown" ? formatUsd(job.cost.usd, true) : null],
+    ["Cost", job.cost ? costWords(job.cost) : null],
     ["May have cost", job.uncertain_usd ? formatUsd(job.uncertain_usd, true) : null],
     ["Attempts", job.attempts || null],
     ["Size", job.images[0]?.width ? `${job.images[0].width} × ${job.images[0].height}` : null],

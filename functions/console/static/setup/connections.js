@@ -21,7 +21,7 @@ export function Connections() {
     read();
   };
   const onDelete = async () => {
-    await remove("connections", deleted.name);
+    await remove("connections", deleted.name, { before: deleted, etag: listed?.etag ?? "" });
     notify(`${deleted.name} is deleted.`);
     read();
   };

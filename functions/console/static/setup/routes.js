@@ -27,7 +27,7 @@ export function Routes() {
     read();
   };
   const onDelete = async () => {
-    await remove("routes", deleted.name);
+    await remove("routes", deleted.name, { before: deleted, etag: listed?.etag ?? "" });
     forgetModels();
     notify(`${deleted.name} is deleted.`);
     read();

@@ -3,7 +3,7 @@
  * version, so a change of something else must not look like a conflict.
  */
 
-import { IMAGES, request } from "../api.js";
+import { IMAGES, Problem, request } from "../api.js";
 import { useEffect, useState } from "../html.js";
 
 /**
@@ -69,7 +69,30 @@ export async function save(kind, name, body, { before, etag }) {
 }
 
 /**
+ * Delete an item as it was read.
+ *
  * @param {"connections" | "routes" | "workflows"} kind
  * @param {string} name
+ * @param {{before: any, etag: string}} base what it was
+ * @returns {Promise<void>}
+ * @throws {Problem} also if somebody else has changed it meanwhile
  */
-export const remove = (kind, name) => request("DELETE", `${IMAGES}/${kind}/${encodeURIComponent(name)}`);
+export async function remove(kind, name, { before, etag }) {
+  const path = `${IMAGES}/${kind}/${encodeURIComponent(name)}`;
+  try {
+    await request("DELETE", path, { headers: { "If-Match": etag } });
+    return;
+  } catch (problem) {
+    if (/** @type {any} */ (problem).status !== 412) throw problem;
+  }
+  const now = await readAll(kind);
+  const theirs = now.items.find((item) => item.name === name) ?? null;
+  if (theirs && JSON.stringify(theirs) !== JSON.stringify(before)) {
+    throw new Problem(
+      "It is not deleted",
+      `Somebody else has changed ${name} since you opened this page. Look at it again first.`,
+    );
+  }
+  // Only something else was changed.
+  if (theirs) await remove(kind, name, { before, etag: now.etag });
+}

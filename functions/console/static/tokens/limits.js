@@ -1,22 +1,27 @@
 /** Limits of a token: how much it may spend, and how often and how many at once it may ask. */
 
 import { IMAGES, request } from "../api.js";
+import { BudgetInputs, budgetOf, budgetTexts, budgetWords, Left } from "../budgets.js";
 import { Dialog, ErrorNote, Field } from "../controls.js";
-import { formatNumber, formatUsd } from "../format.js";
+import { formatNumber, plural } from "../format.js";
 import { html, useState } from "../html.js";
-
-/** @typedef {{usd: string, period: string, perMinute: string, jobs: string}} LimitTexts an empty text is no limit */
-
-export const NO_LIMITS = { usd: "", period: "month", perMinute: "", jobs: "" };
-const PERIODS = /** @type {Record<string, string>} */ ({ day: "a day", month: "a month", total: "in all" });
+import { shortUsd } from "../money.js";
+import { errorOf } from "../setup/entry.js";
 
 /**
- * @param {any} token
+ * @typedef {import("../budgets.js").BudgetTexts} BudgetTexts
+ * @typedef {{budget: BudgetTexts, perMinute: string, jobs: string}} LimitTexts an empty text is no limit
+ */
+
+/** @type {LimitTexts} */
+export const NO_LIMITS = { budget: budgetTexts(), perMinute: "", jobs: "" };
+
+/**
+ * @param {import("../budgets.js").LimitState} limits
  * @returns {LimitTexts}
  */
 export const textsOf = ({ budget, requests_per_minute: perMinute, max_jobs: jobs }) => ({
-  usd: budget ? String(Number(budget.usd)) : "",
-  period: budget?.period ?? "month",
+  budget: budgetTexts(budget ? { ...budget, usd: shortUsd(budget.usd) } : null),
   perMinute: perMinute ? String(perMinute) : "",
   jobs: jobs ? String(jobs) : "",
 });
@@ -26,46 +31,35 @@ export const textsOf = ({ budget, requests_per_minute: perMinute, max_jobs: jobs
  *
  * @param {LimitTexts} texts
  */
-export const limitsOf = ({ usd, period, perMinute, jobs }) => ({
-  budget: usd.trim() ? { usd: usd.trim(), period } : null,
+export const limitsOf = ({ budget, perMinute, jobs }) => ({
+  budget: budgetOf(budget),
   requests_per_minute: perMinute ? Number(perMinute) : null,
   max_jobs: jobs ? Number(jobs) : null,
 });
 
-/**
- * Return the limits in words, and what is left.
- *
- * @param {any} token
- * @returns {string[]}
- */
-export function limitWords({ budget, remaining_usd: left, requests_per_minute: perMinute, max_jobs: jobs }) {
-  return /** @type {string[]} */ (
-    [
-      budget && `${formatUsd(budget.usd)} ${PERIODS[budget.period]}`,
-      budget && left !== null && left !== undefined && `${formatUsd(left)} left`,
-      perMinute && `${formatNumber(perMinute)} a minute`,
-      jobs && `${formatNumber(jobs)} at once`,
-    ].filter(Boolean)
-  );
+/** The limits in words, and what is left. @param {{limits: import("../budgets.js").LimitState}} props */
+export function LimitWords({ limits }) {
+  const { budget, requests_per_minute: perMinute, max_jobs: jobs, open_jobs: open } = limits;
+  const lines = [
+    budget && budgetWords(budget),
+    budget && html`<${Left} limits=${limits} />`,
+    perMinute && `${formatNumber(perMinute)} a minute`,
+    jobs && `${formatNumber(open ?? 0)} of ${plural(jobs, "job")} at once`,
+  ].filter(Boolean);
+  return lines.length ? lines.map((line, index) => html`<span class="block" key=${index}>${line}</span>`) : "None";
 }
 
-/** @param {{texts: LimitTexts, onChange: (texts: LimitTexts) => void}} props */
-export function LimitInputs({ texts, onChange }) {
+/** @param {{texts: LimitTexts, problem?: any, onChange: (texts: LimitTexts) => void}} props */
+export function LimitInputs({ texts, problem, onChange }) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) =>
     onChange({ ...texts, [name]: event.target.value });
   return html`<div class="form-grid">
-    <${Field} label="Budget in US dollars" hint="Empty: any amount.">
-      ${(/** @type {any} */ ids) => html`<input ...${ids} type="number" min="0" step="any" value=${texts.usd} onInput=${set("usd")} />`}
-    <//>
-    <${Field} label="Period">
-      ${(/** @type {any} */ ids) => html`<select ...${ids} value=${texts.period} onChange=${set("period")}>
-        ${Object.entries(PERIODS).map(([value, label]) => html`<option key=${value} value=${value} selected=${value === texts.period}>${label}</option>`)}
-      </select>`}
-    <//>
-    <${Field} label="Requests a minute" hint="Empty: any number.">
+    <${BudgetInputs} label="Budget in US dollars" texts=${texts.budget} error=${errorOf(problem, "budget")}
+      onChange=${(/** @type {BudgetTexts} */ budget) => onChange({ ...texts, budget })} />
+    <${Field} label="Requests a minute" hint="Empty: any number." error=${errorOf(problem, "requests_per_minute")}>
       ${(/** @type {any} */ ids) => html`<input ...${ids} type="number" min="1" value=${texts.perMinute} onInput=${set("perMinute")} />`}
     <//>
-    <${Field} label="Jobs at once" hint="Queued and running. Empty: any number.">
+    <${Field} label="Jobs at once" hint="Queued and running. Empty: any number." error=${errorOf(problem, "max_jobs")}>
       ${(/** @type {any} */ ids) => html`<input ...${ids} type="number" min="1" value=${texts.jobs} onInput=${set("jobs")} />`}
     <//>
   </div>`;
@@ -85,8 +79,9 @@ export function LimitDialog({ token, onClose, onSaved }) {
   };
   return html`<${Dialog} title=${`Limits of ${token.name}`} onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <${LimitInputs} texts=${texts} onChange=${setTexts} />
-      <p class="quiet small">What a token may use is chosen when it is made. These limits hold at once, a token’s first ones within a minute.</p>
+      ${token.budget && html`<p><${Left} limits=${token} exact=${true} /></p>`}
+      <${LimitInputs} texts=${texts} problem=${state.problem} onChange=${setTexts} />
+      <p class="quiet small">What a token may use is chosen when it is made. Changed limits hold at once, a token’s first ones within a minute. What was spent in the period stays spent.</p>
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>

@@ -6,6 +6,7 @@ import { ENGINE } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { copy } from "../notices.js";
+import { errorOf } from "../setup/entry.js";
 import { LimitInputs, limitsOf, NO_LIMITS } from "./limits.js";
 
 const LIVES = [
@@ -63,7 +64,7 @@ export function NewToken({ onClose, onMade }) {
   if (state.secret) return html`<${Secret} name=${form.name} secret=${state.secret} onClose=${onClose} />`;
   return html`<${Dialog} title="New token" onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <${Field} label="Name" hint="For people: who uses it, or what for.">
+      <${Field} label="Name" hint="For people: who uses it, or what for." error=${errorOf(state.problem, "name")}>
         ${(/** @type {any} */ ids) => html`<input ...${ids} required maxlength="100" value=${form.name} onInput=${set("name")} autocomplete="off" />`}
       <//>
       <div class="form-grid">
@@ -86,16 +87,16 @@ export function NewToken({ onClose, onMade }) {
           names=${known.routes.map((name) => [name, name])} chosen=${form.routes} onToggle=${(/** @type {string} */ name) => toggle("routes", name)} />`
       }
       <details>
-        <summary>Connections, models and limits</summary>
+        <summary>Connections and models</summary>
         <div class="stack">
           <${Names} legend="Connections" hint="None chosen: all of them." names=${known.connections.map((name) => [name, name])}
             chosen=${form.connections} onToggle=${(/** @type {string} */ name) => toggle("connections", name)} />
-      <${Field} label="Models" hint="One on a line, by their engines’ names. Empty: all of them.">
-        ${(/** @type {any} */ ids) => html`<textarea ...${ids} rows="2" value=${form.models} onInput=${set("models")} spellcheck=${false}></textarea>`}
-      <//>
-          <${LimitInputs} texts=${limits} onChange=${setLimits} />
+          <${Field} label="Models" hint="One on a line, by their engines’ names. Empty: all of them." error=${errorOf(state.problem, "models")}>
+            ${(/** @type {any} */ ids) => html`<textarea ...${ids} rows="2" value=${form.models} onInput=${set("models")} spellcheck=${false}></textarea>`}
+          <//>
         </div>
       </details>
+      <${LimitInputs} texts=${limits} problem=${state.problem} onChange=${setLimits} />
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>

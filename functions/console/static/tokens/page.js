@@ -6,11 +6,11 @@ import { ENGINE, formatAgo, formatDay, formatMoment } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { notify } from "../notices.js";
-import { LimitDialog, limitWords } from "./limits.js";
+import { LimitDialog, LimitWords } from "./limits.js";
 import { NewToken } from "./new_token.js";
 
 /**
- * @typedef {object} Token
+ * @typedef {object} Listed
  * @property {string} id
  * @property {string} name
  * @property {"user" | "admin"} role
@@ -21,11 +21,11 @@ import { NewToken } from "./new_token.js";
  * @property {string[] | null} models
  * @property {string[] | null} [connections]
  * @property {string[] | null} [routes]
- * @property {{usd: string, period: string} | null} [budget]
- * @property {string | null} [remaining_usd]
- * @property {number | null} [requests_per_minute]
- * @property {number | null} [max_jobs]
+ *
+ * @typedef {Listed & import("../budgets.js").LimitState} Token
  */
+
+const COLUMNS = ["Name", "Role", "May use", "Limits", "Last used", "Expires"];
 
 /** @param {{account: import("../session.js").Account}} props */
 export function Tokens({ account }) {
@@ -71,8 +71,8 @@ export function Tokens({ account }) {
     ${
       tokens?.length
         ? html`<div class="scroll-x" tabindex="0" role="region" aria-label="Tokens">
-      <table class="table">
-        <thead><tr><th>Name</th><th>Role</th><th>May use</th><th>Limits</th><th>Last used</th><th>Expires</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+      <table class="table folds">
+        <thead><tr>${COLUMNS.map((name) => html`<th key=${name} scope="col">${name}</th>`)}<th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
         <tbody>${tokens.map(
           (token) => html`<${Row} key=${token.id} token=${token} own=${`token:${token.id}` === account.owner}
           onLimit=${() => setLimited(token)} onRevoke=${() => setRevoking(token)} />`,
@@ -98,11 +98,11 @@ function Row({ token, own, onLimit, onRevoke }) {
   return html`<tr>
     <td><span class="token-name">${token.name}</span>${own && html`<span class="role">yours</span>`}
       <span class="quiet small block">since ${formatDay(token.created_at)}</span></td>
-    <td>${token.role}</td>
-    <td>${limits(token)}</td>
-    <td class="figures">${limitWords(token).map((words) => html`<span class="block" key=${words}>${words}</span>`)}${limitWords(token).length ? null : "None"}</td>
-    <td title=${token.last_used_at ? formatMoment(token.last_used_at) : undefined}>${token.last_used_at ? formatAgo(token.last_used_at) : "Never"}</td>
-    <td>${!token.expires_at ? "Never" : expired ? "Expired" : formatMoment(token.expires_at)}</td>
+    <td data-label="Role">${token.role}</td>
+    <td data-label="May use"><div>${limits(token)}</div></td>
+    <td data-label="Limits" class="figures"><div><${LimitWords} limits=${token} /></div></td>
+    <td data-label="Last used" title=${token.last_used_at ? formatMoment(token.last_used_at) : undefined}>${token.last_used_at ? formatAgo(token.last_used_at) : "Never"}</td>
+    <td data-label="Expires">${!token.expires_at ? "Never" : expired ? "Expired" : formatMoment(token.expires_at)}</td>
     <td class="end row-actions"><button class="button small" type="button" aria-label=${`Limit ${token.name}`} onClick=${onLimit}>Limit</button><button class="button small" type="button" aria-label=${`Revoke ${token.name}`} onClick=${onRevoke}>Revoke</button></td>
   </tr>`;
 }

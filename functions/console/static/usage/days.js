@@ -1,28 +1,27 @@
-/** A bar for each day of a month. */
+/** A bar for each day of a range. */
 
-import { formatDay, formatUsd, plural } from "../format.js";
+import { formatDay, formatNumber, plural } from "../format.js";
 import { html } from "../html.js";
+import { formatUsd, thousandths } from "../money.js";
+import { daysOf } from "./periods.js";
 
-/** @param {{rows: import("./page.js").Row[], range: {first: string, last: string}, exact: boolean}} props */
+/** @param {{rows: import("./rows.js").Row[], range: import("./periods.js").Range, exact: boolean}} props */
 export function Days({ rows, range, exact }) {
-  const count = Number(range.last.slice(-2));
-  const days = Array.from(
-    { length: count },
-    (_, index) => `${range.first.slice(0, 8)}${String(index + 1).padStart(2, "0")}`,
-  );
   const byDay = new Map(rows.map((row) => [row.day, row]));
   // Where nothing cost anything, the bars are of images.
-  const paid = rows.some((row) => Number(row.usd) > 0);
-  const height = (/** @type {any} */ row) => (row ? Number(paid ? row.usd : row.images) : 0);
-  const most = Math.max(...rows.map(height), Number.MIN_VALUE);
+  const paid = rows.some(({ spent }) => spent > 0n);
+  const height = (/** @type {any} */ row) => (!row ? 0n : paid ? row.spent : BigInt(row.images));
+  let most = 0n;
+  for (const row of rows) if (height(row) > most) most = height(row);
+  const highest = paid ? formatUsd(most, exact) : formatNumber(Number(most));
   return html`<ol class="days" aria-label=${paid ? "Cost by day" : "Images by day"}>
-      ${days.map((day) => {
+      ${daysOf(range).map((day) => {
         const row = byDay.get(day);
-        const words = `${formatDay(day)}: ${formatUsd(row?.usd ?? 0, exact)}, ${plural(row?.images ?? 0, "image")}`;
+        const words = `${formatDay(day)}: ${formatUsd(row?.spent ?? 0n, exact)}, ${plural(row?.images ?? 0, "image")}`;
         return html`<li key=${day} title=${words}>
-          <span style=${{ height: `${(height(row) / most) * 100}%` }}></span><span class="visually-hidden">${words}</span>
+          <span class=${height(row) > 0n ? "some" : ""} style=${{ height: `${thousandths(height(row), most) / 10}%` }}></span><span class="visually-hidden">${words}</span>
         </li>`;
       })}
     </ol>
-    <p class="days-ends"><span>${formatDay(range.first)}</span><span>${formatDay(range.last)}</span></p>`;
+    <p class="days-ends"><span>${formatDay(range.first)}</span><span>at most ${highest} a day</span><span>${formatDay(range.last)}</span></p>`;
 }

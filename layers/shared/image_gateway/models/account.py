@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from image_gateway.models.fields import one_of
+from image_gateway.models.limits import LimitState
 from image_gateway.models.tokens import RoleName
 
 
@@ -28,6 +29,9 @@ class Account(BaseModel):
     connections: list[str] | None = Field(None, description="The connections that the token may use; null: all.")
     routes: list[str] | None = Field(
         None, description="The routes that the token may use; null: those that the other limits allow."
+    )
+    limits: LimitState | None = Field(
+        None, description="The limits of the token's requests, and what they leave; null: there are none."
     )
     deployment: str = Field(description="The name of the deployment's stack.")
     version: str = Field(description="The version of the gateway.")

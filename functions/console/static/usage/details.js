@@ -1,0 +1,73 @@
+/** The usage by what is chosen, on the page and as a CSV file. */
+
+import { IMAGES, request } from "../api.js";
+import { formatDay } from "../format.js";
+import { html, useState } from "../html.js";
+import { Icon } from "../icons.js";
+import { notify } from "../notices.js";
+import { GROUPS, grouped } from "./rows.js";
+import { tokenName, UsageTable } from "./tables.js";
+
+/**
+ * @typedef {import("./rows.js").Row} Row
+ * @typedef {import("./rows.js").Group} Group
+ * @typedef {import("./periods.js").Range} Range
+ */
+
+const COLUMNS = /** @type {Record<string, import("./tables.js").Column>} */ ({
+  day: { title: "Day", text: ({ day = "" }) => html`<span class="figures">${formatDay(day)}</span>` },
+  token: { title: "Token", text: tokenName },
+  connection: {
+    title: "Connection",
+    text: ({ connection }) => connection || html`<span class="quiet">none answered</span>`,
+  },
+  model: { title: "Model", text: ({ model }) => model },
+});
+
+/** @param {{rows: Row[], range: Range, exact: boolean, withTokens: boolean}} props */
+export function Details({ rows, range, exact, withTokens }) {
+  const [chosen, setChosen] = useState(/** @type {Group[]} */ (["day"]));
+  const [busy, setBusy] = useState(false);
+  const offered = GROUPS.filter((name) => withTokens || name !== "token");
+  const groups = offered.filter((name) => chosen.includes(name));
+  const toggle = (/** @type {Group} */ name) =>
+    setChosen(chosen.includes(name) ? chosen.filter((other) => other !== name) : [...chosen, name]);
+  const download = () => {
+    setBusy(true);
+    downloadCsv(range, groups)
+      .catch((failed) => notify(failed.message))
+      .finally(() => setBusy(false));
+  };
+  return html`<section class="stack">
+    <div class="page-head">
+      <h2>Details</h2>
+      <button class="button" type="button" disabled=${busy} onClick=${download}><${Icon} name="download" />CSV</button>
+    </div>
+    <fieldset class="choices">
+      <legend class="visually-hidden">A row for each</legend>
+      ${offered.map(
+        (name) => html`<label class="choice" key=${name}>
+          <input type="checkbox" checked=${groups.includes(name)} onChange=${() => toggle(name)} /><span>${COLUMNS[name].title}</span>
+        </label>`,
+      )}
+    </fieldset>
+    <${UsageTable} title="Details" exact=${exact} rows=${grouped(rows, groups)} columns=${groups.map((name) => COLUMNS[name])} />
+  </section>`;
+}
+
+/**
+ * Have the browser save the file that the API makes.
+ *
+ * @param {Range} range
+ * @param {Group[]} groups
+ */
+async function downloadCsv({ first, last }, groups) {
+  const path = `${IMAGES}/usage?from=${first}&to=${last}&group_by=${groups.join(",")}`;
+  const { content } = await request("GET", path, { headers: { Accept: "text/csv" } });
+  const url = URL.createObjectURL(content);
+  const anchor = document.createElement("a");
+  anchor.href = url;
+  anchor.download = `usage-${first}-${last}.csv`;
+  anchor.click();
+  URL.revokeObjectURL(url);
+}
