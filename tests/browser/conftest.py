@@ -52,7 +52,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def window(running_gateway: Gateway) -> Iterator[BrowserContext]:
+def window(started_gateway: Gateway) -> Iterator[BrowserContext]:
     """A window of Debian's Chromium, whose cache all flows share. What a session stores is each tab's own."""
     playwright = _PLAYWRIGHT.submit(sync_playwright().start).result()
 
@@ -61,7 +61,7 @@ def window(running_gateway: Gateway) -> Iterator[BrowserContext]:
         viewport: ViewportSize = {"width": 1280, "height": 800}
         window = browser.new_context(viewport=viewport, reduced_motion="reduce", locale="en-US")
         # The tabs' process ends with the last tab: this one stays.
-        window.new_page().goto(f"{running_gateway.url}/console/")
+        window.new_page().goto(f"{started_gateway.url}/console/")
         return window
 
     yield _PLAYWRIGHT.submit(opened).result()
