@@ -21,11 +21,6 @@ pytestmark = pytest.mark.anyio
 BUDGET = {"usd": "25.00", "period": "month"}
 
 
-@pytest.fixture
-def registry(aws: Aws, settings: Settings) -> TokenRegistry:
-    return TokenRegistry(aws, settings)
-
-
 async def create(registry: TokenRegistry, **limits: Any) -> NewToken:
     return await registry.create("the newsroom", Role.USER, limits=Limits.model_validate(limits))
 

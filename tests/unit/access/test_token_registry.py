@@ -41,11 +41,6 @@ class ContendedAws(Aws):
         return await self._aws.call(service, operation, **parameters)
 
 
-@pytest.fixture
-def registry(settings: Settings, aws: Aws) -> TokenRegistry:
-    return TokenRegistry(aws, settings)
-
-
 def time_from_now(seconds: float = 3600) -> datetime:
     return datetime.fromtimestamp(int(time.time() + seconds), UTC)
 

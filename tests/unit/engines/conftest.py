@@ -1,4 +1,4 @@
-"""A connection for engines under test, and fixtures for tests of the `openai` engine."""
+"""A connection for engines under test, a server, and fixtures for tests of the `openai` engine."""
 
 import asyncio
 import io
@@ -10,11 +10,16 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.openai.engine import OpenAIEngine
 from image_gateway.engines.protocol import ImageRequest
+from image_gateway.engines.server import EngineServer
 from image_gateway.errors import PrivateAddress
 from image_gateway.images.decoding.decoder import Decoder
 from image_gateway.models.config import ImagesConfig
@@ -119,3 +124,21 @@ def openai_engine(openai_url: str, connect: Callable[..., Connection]) -> Callab
         return OpenAIEngine(config, connection or connect(), edit=edit)
 
     return make
+
+
+@pytest.fixture
+def state() -> SandboxState:
+    """The state of `server`."""
+    return SandboxState()
+
+
+@pytest.fixture
+def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], state: SandboxState) -> EngineServer:
+    """A server that responds with `{}` to every request, unless a fault is set."""
+
+    async def anything(request: Request) -> Response:
+        await state.record_request(request)
+        return await state.apply_knobs(request) or JSONResponse({})
+
+    app = Starlette(routes=[Route("/api/{path:path}", anything, methods=["GET", "POST"])])
+    return EngineServer(connect(), "engine", f"{serve(app)}/api", headers={"x-key": "k"}, params={"version": "1"})

@@ -8,11 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from image_gateway.engines import server as server_module
 from image_gateway.engines.connection import Connection
@@ -24,32 +19,12 @@ from image_gateway.errors import (
     EngineRejected,
     EngineTimeout,
     EngineUnavailable,
-    GatewayError,
-    UnreachableUrl,
 )
 from sandbox.engines.state import Fault, SandboxState
 from tests.loop_time import LoopTime
 from tests.polling import LONG, until
-from tests.unit.engines.conftest import RecordedSleeps
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def state() -> SandboxState:
-    return SandboxState()
-
-
-@pytest.fixture
-def server(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], state: SandboxState) -> EngineServer:
-    """A server that responds with `{}` to every request, unless a fault is set."""
-
-    async def anything(request: Request) -> Response:
-        await state.record_request(request)
-        return await state.apply_knobs(request) or JSONResponse({})
-
-    app = Starlette(routes=[Route("/api/{path:path}", anything, methods=["GET", "POST"])])
-    return EngineServer(connect(), "engine", f"{serve(app)}/api", headers={"x-key": "k"}, params={"version": "1"})
 
 
 async def test_every_request_carries_the_servers_headers_and_query(server: EngineServer, state: SandboxState) -> None:
@@ -192,65 +167,6 @@ async def test_blocked_content_is_detected_by_the_engine(server: EngineServer, s
         await replace(server, blocked=lambda body: body["why"]).send("POST", "/a")
 
 
-async def test_a_wait_in_the_body_is_followed(server: EngineServer, state: SandboxState, sleeps: Any) -> None:
-    """Some engines send the wait in the JSON."""
-    state.knobs.faults = [Fault(429, {"wait": 3.5})]
-
-    await replace(server, retry_delay=lambda body: body["wait"]).send("POST", "/a")
-
-    assert sleeps.seconds == [3.5]
-
-
-@pytest.mark.parametrize("text", ["soon", "", "nan", "inf", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
-async def test_an_unusable_retry_after_is_ignored(
-    server: EngineServer, state: SandboxState, sleeps: Any, text: str
-) -> None:
-    """The gateway's own waits apply."""
-    state.knobs.faults = [Fault(429, headers={"Retry-After": text}, times=-1)]
-
-    with pytest.raises(EngineRateLimited) as error:
-        await server.send("POST", "/a")
-
-    assert error.value.retry_after is None
-    assert sleeps.seconds == [0.25, 0.5]
-
-
-@pytest.mark.parametrize("text", ["-3", "0", "Mon, 05 Jan 2026 10:00:00 GMT"])
-async def test_a_retry_after_in_the_past_means_no_wait(
-    server: EngineServer, state: SandboxState, sleeps: Any, text: str
-) -> None:
-    """Negative numbers and past dates count as 0."""
-    state.knobs.faults = [Fault(503, headers={"Retry-After": text})]
-
-    await server.send("POST", "/a")
-
-    assert sleeps.seconds == [0.0]
-
-
-async def test_a_retry_after_may_be_a_date(server: EngineServer, state: SandboxState) -> None:
-    """A distant date is returned in seconds."""
-    state.knobs.faults = [Fault(503, headers={"Retry-After": "Fri, 01 Jan 2100 10:00:00 GMT"})]
-
-    with pytest.raises(EngineUnavailable) as error:
-        await server.send("POST", "/a")
-
-    assert error.value.retry_after
-    assert error.value.retry_after > 3600
-
-
-async def test_a_wait_longer_than_the_time_left_is_not_started(
-    server: EngineServer, state: SandboxState, sleeps: Any
-) -> None:
-    """The error is raised at once."""
-    state.knobs.faults = [Fault(429, headers={"Retry-After": "4"})]
-    server = replace(server, connection=replace(server.connection, timeout=3.0)).with_operation_deadline()
-
-    with pytest.raises(EngineRateLimited) as error:
-        await server.send("POST", "/a")
-
-    assert (sleeps.seconds, error.value.retry_after) == ([], 4.0)
-
-
 async def test_all_requests_of_an_operation_share_one_timeout(
     server: EngineServer, state: SandboxState, loop_time: LoopTime
 ) -> None:
@@ -324,77 +240,6 @@ async def test_a_host_that_accepts_no_connection_is_unreachable(connect: Callabl
         server = EngineServer(replace(connection, client=client), "engine", "http://engine.example")
         with pytest.raises(EngineUnavailable, match=r"engine cannot be reached \(no answer\): check"):
             await server.send("POST", "/a")
-
-
-async def test_a_download_is_retried(server: EngineServer, state: SandboxState) -> None:
-    """Downloading an image from the engine's own origin is free."""
-    state.knobs.faults = [Fault(500), Fault(200, "image")]
-
-    assert await server.download("/api/image") == b"image"
-    assert state.record[-1].headers["x-key"] == "k"
-    assert state.record[-1].query == {}
-
-
-async def test_a_download_is_retried_while_the_operation_has_time(
-    server: EngineServer, state: SandboxState, sleeps: RecordedSleeps
-) -> None:
-    """The image is paid for, so it is not lost because of a failure of some seconds."""
-    state.knobs.faults = [*(Fault(503) for _ in range(5)), Fault(200, "image")]
-
-    assert await server.download("image") == b"image"
-    assert sleeps.seconds == [0.25, 0.5, 1, 2, 4]
-
-
-async def test_an_image_of_another_origin_is_downloaded_again(server: EngineServer, sleeps: RecordedSleeps) -> None:
-    """Servers of stored images fail for some moments too."""
-    failures: list[GatewayError] = [UnreachableUrl("images.example answered 503")] * 3
-
-    async def fetch(_url: str) -> bytes:
-        if failures:
-            raise failures.pop()
-        return b"image"
-
-    connection = replace(server.connection, fetch=fetch)
-
-    assert await replace(server, connection=connection).download("https://images.example/p.png") == b"image"
-    assert sleeps.seconds == [0.25, 0.5, 1]
-
-
-async def test_a_download_is_not_retried_for_longer_than_the_operation(
-    server: EngineServer, state: SandboxState, sleeps: RecordedSleeps
-) -> None:
-    """Ten seconds here."""
-    state.knobs.faults = [Fault(503, headers={"Retry-After": "9"}), Fault(503, headers={"Retry-After": "11"})]
-
-    with pytest.raises(EngineUnavailable) as error:
-        await server.download("image")
-
-    assert (error.value.may_have_cost, sleeps.seconds) == (True, [9])
-
-
-async def test_an_image_that_cannot_be_downloaded_has_cost(server: EngineServer, state: SandboxState) -> None:
-    """The image was paid for."""
-    state.knobs.faults = [Fault(404, {"error": "gone"})]
-
-    with pytest.raises(EngineRejected, match="engine answered 404: gone") as error:
-        await server.download("image")
-
-    assert error.value.may_have_cost
-    assert state.record[0].path == "/api/image"
-
-
-async def test_an_image_of_another_origin_has_the_time_left(server: EngineServer) -> None:
-    """The download is canceled after it."""
-
-    async def hang(_url: str) -> bytes:
-        await asyncio.sleep(5)
-        return b""
-
-    connection = replace(server.connection, fetch=hang, timeout=0.1)
-
-    with pytest.raises(EngineTimeout) as error:
-        await replace(server, connection=connection).download("https://elsewhere.example/p.png")
-    assert error.value.may_have_cost
 
 
 @pytest.mark.parametrize(

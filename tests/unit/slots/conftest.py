@@ -6,6 +6,7 @@ from image_gateway.aws import Aws
 from image_gateway.settings import Settings
 from image_gateway.slots.store import SlotStore
 from tests.unit.slots.counting_aws import CountingAws
+from tests.unit.slots.processes import Process, Start
 from tests.unit.slots.slot_clock import SlotClock
 
 
@@ -24,3 +25,9 @@ def counting_aws(aws: Aws) -> CountingAws:
 def store(counting_aws: CountingAws, settings: Settings, clock: SlotClock) -> SlotStore:
     """The slots in the table, as one process reaches them."""
     return SlotStore(counting_aws, settings, now=clock.now)
+
+
+@pytest.fixture
+def process(aws: Aws, settings: Settings, clock: SlotClock) -> Start:
+    """Create processes that share the slots of one server."""
+    return lambda limit=1: Process(aws, settings, clock, limit)

@@ -11,6 +11,8 @@ from sandbox.engines.comfyui import create_app
 from sandbox.engines.comfyui_queue import RunQueue
 from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import SandboxState
+from tests.unit.engines.comfyui.bench import Bench
+from tests.unit.engines.comfyui.captures import Recorded
 from tests.unit.engines.comfyui.requests_and_workflows import Connect, MakeEngine, Serve
 
 
@@ -41,3 +43,13 @@ async def make_engine(serve: Serve, connect: Connect, app: Starlette) -> MakeEng
         return ComfyUIEngine(config, connect(timeout=timeout, secrets=tuple(config.secrets())))
 
     return make_engine
+
+
+@pytest.fixture
+async def bench(serve: Serve, connect: Connect, app: Starlette, state: SandboxState, sleeps: Any) -> Bench:
+    return Bench(serve, app, state, connect, sleeps)
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
