@@ -14,6 +14,7 @@ import pytest
 
 import functions
 import image_gateway
+from tests.first_collection import compiled_once
 
 UNTRACED = (
     # They test the sandbox, scripts, or functions in processes of their own, which are not traced anyway.
@@ -45,10 +46,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """In pytest-xdist's workers, trace no imports."""
+    """In pytest-xdist's workers, trace no imports, and let one worker compile what all of them import."""
     if not hasattr(session.config, "workerinput"):
         return (yield)
-    with _untraced(session.config):
+    with compiled_once(), _untraced(session.config):
         return (yield)
 
 

@@ -1,5 +1,8 @@
 """The gemini engine and the sandbox's Gemini server that it calls."""
 
+from importlib import import_module
+from typing import Any
+
 import pytest
 
 from image_gateway.engines.gemini.engine import GeminiEngine
@@ -7,6 +10,12 @@ from image_gateway.models.config import ImagesConfig
 from sandbox.engines.gemini import create_app
 from sandbox.engines.state import SandboxState
 from tests.unit.engines.gemini.requests_and_responses import Connect, MakeEngine, Serve
+
+
+@pytest.fixture(scope="session")
+def types() -> Any:
+    """Google's own types. The SDK takes a second to import, so its tests are in one xdist group, `google-genai`."""
+    return import_module("google.genai.types")
 
 
 @pytest.fixture

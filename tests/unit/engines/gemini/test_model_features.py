@@ -1,10 +1,9 @@
 """The gemini engine: what single models support, by Google's own types."""
 
+from importlib import import_module
 from typing import Any, get_args
 
 import pytest
-from google.genai import types
-from google.genai.interactions import ImageConfig as InteractionsImageConfig
 
 from image_gateway.engines.gemini.model_features import features_of
 from image_gateway.engines.gemini.sizes import PIXELS_AT_1K, SCALES, nearest_size
@@ -25,15 +24,17 @@ def literals(kind: Any) -> set[str]:
     return found.union(*(literals(part) for part in get_args(kind) if not isinstance(part, str)))
 
 
+@pytest.mark.xdist_group("google-genai")
 def test_ratios_and_sizes_are_those_of_googles_types() -> None:
     """The SDK lists the 14 ratios and four sizes that some model supports."""
-    fields = InteractionsImageConfig.model_fields
+    fields = import_module("google.genai.interactions").ImageConfig.model_fields
 
     assert set(PIXELS_AT_1K) == literals(fields["aspect_ratio"].annotation)
     assert set(SCALES) == literals(fields["image_size"].annotation)
 
 
-def test_thinking_levels_are_those_of_googles_types() -> None:
+@pytest.mark.xdist_group("google-genai")
+def test_thinking_levels_are_those_of_googles_types(types: Any) -> None:
     """They are sent as the SDK spells them."""
     levels = {level for model in (BANANA, FLASH_3_1) for level in features_of(model).thinking}
 
@@ -75,6 +76,7 @@ async def test_a_new_model_makes_an_extreme_ratio(make_engine: MakeEngine, state
     assert state.record[0].json["generationConfig"]["imageConfig"] == {"aspectRatio": "4:1", "imageSize": "1K"}
 
 
+@pytest.mark.xdist_group("google-genai")
 @pytest.mark.parametrize(
     ("model", "complexity", "level"),
     [
@@ -86,7 +88,7 @@ async def test_a_new_model_makes_an_extreme_ratio(make_engine: MakeEngine, state
     ],
 )
 async def test_complexity_is_the_thinking_level(
-    model: str, complexity: str, level: str, make_engine: MakeEngine, state: SandboxState
+    model: str, complexity: str, level: str, make_engine: MakeEngine, state: SandboxState, types: Any
 ) -> None:
     """It is the model's nearest level that is not below; Google's types accept it."""
     result = await make_engine().generate(image_request(model=model, complexity=complexity))

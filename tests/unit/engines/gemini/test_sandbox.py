@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from google.genai import types
 
 from image_gateway.engines.protocol import InputImage
 from image_gateway.models.fields import Size
@@ -22,7 +21,10 @@ from tests.unit.engines.gemini.requests_and_responses import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_requests_validate_against_googles_types(make_engine: MakeEngine, state: SandboxState) -> None:
+@pytest.mark.xdist_group("google-genai")
+async def test_requests_validate_against_googles_types(
+    make_engine: MakeEngine, state: SandboxState, types: Any
+) -> None:
     """`google-genai` refuses unknown fields."""
     image = InputImage(PNG, "image/png", 16, 16)
     await make_engine().generate(image_request(size=Size(1024, 1024)))
@@ -39,11 +41,12 @@ async def test_requests_validate_against_googles_types(make_engine: MakeEngine, 
         assert sent == {}
 
 
+@pytest.mark.xdist_group("google-genai")
 @pytest.mark.parametrize(
     "prompt", ["a fox", "a fox with text", "in words", "blocked", *(reason.lower() for reason in FINISH_REASONS)]
 )
 async def test_the_sandboxs_responses_validate_against_googles_types(
-    serve: Serve, connect: Connect, prompt: str
+    serve: Serve, connect: Connect, prompt: str, types: Any
 ) -> None:
     """Images, text, both, and every refusal validate."""
     url = serve(create_app(SandboxState())) + f"/v1beta/models/{IMAGE}:generateContent"
