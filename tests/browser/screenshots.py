@@ -68,9 +68,9 @@ def take(page: Page, name: str, screen: str, scheme: str) -> None:
     page.evaluate(FONT)
     expect(page.locator(".loading")).to_have_count(0)
     page.wait_for_timeout(150)
-    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-    picture.save(FOLDER / f"{name}-{screen}-{scheme}.webp", quality=QUALITY, method=6)
+    image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    image.thumbnail(LARGEST, Image.Resampling.LANCZOS)
+    image.save(FOLDER / f"{name}-{screen}-{scheme}.webp", quality=QUALITY, method=6)
 
 
 def walk(console: Console, screen: str, scheme: Literal["light", "dark"], photo: Path) -> None:
@@ -85,7 +85,7 @@ def walk(console: Console, screen: str, scheme: Literal["light", "dark"], photo:
     console.open()
     for prompt, ratio in PROMPTS.items():
         page.get_by_label("Ratio").select_option(ratio)
-        expect(console.create(prompt).locator(".picture.shown")).to_be_visible()
+        expect(console.create(prompt).locator(".job-image.shown")).to_be_visible()
     page.get_by_label("What the image should show").fill("")
     take(page, "create", screen, scheme)
     page.goto(f"{console.gateway.url}/console/#/edit")
@@ -101,7 +101,7 @@ def walk(console: Console, screen: str, scheme: Literal["light", "dark"], photo:
     take(page, "edit", screen, scheme)
     page.get_by_role("button", name="Edit", exact=False).last.click()
     card = page.get_by_role("article", name="a red hot-air balloon").first
-    expect(card.locator(".picture.shown")).to_be_visible()
+    expect(card.locator(".job-image.shown")).to_be_visible()
     card.get_by_role("button", name="Compare with the original").click()
     take(page, "compare", screen, scheme)
     for name in ("gallery", "setup/engines", "setup/connections", "setup/routes", "usage", "tokens", "health"):

@@ -40,7 +40,7 @@ def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -
     page.keyboard.press("Enter")
     card = console.create("a fair fox")
     page.get_by_role("button", name="More options").click()
-    expect(card.locator(".picture.shown")).to_be_visible()
+    expect(card.locator(".job-image.shown")).to_be_visible()
     found["create"] = violations(console, scheme)
     card.get_by_role("button", name="Use as input").click()
     expect(page.locator("canvas.mask")).to_be_visible()
@@ -88,7 +88,7 @@ def test_every_page_fits_a_screen_of_360_pixels(console: Console) -> None:
     console.page.set_viewport_size({"width": 360, "height": 740})
     console.open("create")
     card = console.create("a narrow fox")
-    expect(card.locator(".picture.shown")).to_be_visible()
+    expect(card.locator(".job-image.shown")).to_be_visible()
     card.get_by_role("button", name="Use as input").click()
     toolbar = console.page.get_by_role("toolbar", name="Mask")
     expect(toolbar).to_be_visible()
@@ -122,7 +122,7 @@ def test_everything_is_done_with_the_keyboard_alone(console: Console) -> None:
     page.keyboard.type("a key fox")
     page.keyboard.press("Control+Enter")
     card = page.get_by_role("article", name="a key fox")
-    expect(card.locator(".picture.shown")).to_be_visible()
+    expect(card.locator(".job-image.shown")).to_be_visible()
 
     copy = card.get_by_role("button", name="Copy link")
     for _ in range(12):
@@ -189,7 +189,7 @@ def test_nothing_is_requested_from_another_host(console: Console) -> None:
     hosts: dict[str, set[str]] = {}
     console.page.on("request", lambda sent: hosts.setdefault(sent.url.split("/")[2], set()).add(sent.resource_type))
     console.open()
-    expect(console.create("a homely fox").locator(".picture.shown")).to_be_visible()
+    expect(console.create("a homely fox").locator(".job-image.shown")).to_be_visible()
     for name in ("Gallery", "Set up", "Tokens", "Health"):
         console.page.get_by_role("link", name=name).click()
         expect(console.page.locator(".loading")).to_have_count(0)

@@ -31,7 +31,7 @@ export function JobCard({ entry, ...actions }) {
     ${
       job?.images.length
         ? html`<div class="job-images" data-count=${Math.min(job.images.length, 3)}>
-      ${job.images.map((image) => html`<${Picture} key=${image.id} image=${image} entry=${entry} ...${actions} />`)}
+      ${job.images.map((image) => html`<${JobImage} key=${image.id} image=${image} entry=${entry} ...${actions} />`)}
     </div>`
         : null
     }
@@ -125,11 +125,11 @@ function factsOf(job) {
 }
 
 /** @param {{image: Image, entry: Entry} & Actions} props */
-function Picture({ image, entry, onUse, onCompare }) {
+function JobImage({ image, entry, onUse, onCompare }) {
   const [state, setState] = useState("loading");
   const ratio = image.width && image.height ? image.width / image.height : entry.ratio;
   const prompt = entry.body.prompt || "Image";
-  return html`<figure class=${`picture ${state}`} style=${{ aspectRatio: ratio }}>
+  return html`<figure class=${`job-image ${state}`} style=${{ aspectRatio: ratio }}>
     <img src=${image.url} alt=${prompt} decoding="async" onLoad=${() => setState("shown")} onError=${() => setState("missing")} />
     ${state === "missing" && html`<p class="job-ended">Its link has expired. Find it in the gallery.</p>`}
     <figcaption class="actions">

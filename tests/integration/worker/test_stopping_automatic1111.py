@@ -88,7 +88,7 @@ def test_a_worker_without_time_does_not_wait_for_the_server_to_become_idle(
     worker: WorkerDeployment, automatic1111: SandboxState, event_loop_time: LoopTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job's end must be recorded in time, so that fewer progress requests are sent."""
-    monkeypatch.setattr("image_gateway.worker.passage.COMPLETION_SECONDS", 290)
+    monkeypatch.setattr("image_gateway.worker.round_runner.COMPLETION_SECONDS", 290)
     automatic1111.knobs.latency = LONG
     automatic1111.knobs.faults = [Fault(200, {"state": {"job_count": 1}}, times=-1, path="/progress")]
     (job_id,) = enqueue_jobs(worker)

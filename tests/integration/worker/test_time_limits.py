@@ -113,7 +113,7 @@ def test_a_job_that_outlasts_the_invocation_fails_before_its_end(
 ) -> None:
     """The failure is recorded while there is time, and may have cost."""
     openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=60)
-    monkeypatch.setattr("image_gateway.worker.passage.COMPLETION_SECONDS", 270)
+    monkeypatch.setattr("image_gateway.worker.round_runner.COMPLETION_SECONDS", 270)
     openai.knobs.latency = LONG
     (job_id,) = enqueue_jobs(worker)
 

@@ -1,1 +1,1 @@
-"""Authentication and permissions: principals, bearer tokens and their registry."""
+"""Authentication and permissions: principals, bearer tokens and their registry, and what a token may use."""

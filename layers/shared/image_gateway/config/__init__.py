@@ -1,1 +1,1 @@
-"""The configuration of a deployment: its document in Parameter Store, merging of updates, choice of the engine."""
+"""The configuration of a deployment: its fields, its catalogue of connections, routes and workflows, and updates."""

@@ -1,1 +1,1 @@
-"""Images as bytes: detection of types, resolution and normalization of inputs, conversion of outputs, storage."""
+"""Images as bytes: detection, inputs, decoding in child processes, conversion, marks of AI, and storage."""

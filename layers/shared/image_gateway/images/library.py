@@ -24,8 +24,8 @@ _IMAGE_KEY = re.compile(rf"images/\d{{4}}/\d\d/\d\d/(?P<job>{UUID})/(?P<number>\
 _UPLOAD_KEY = re.compile(rf"uploads/[^/]+/(?P<upload>{UUID})")
 
 
-class JobReader(Protocol):
-    """Reads job records, which have the owner of each image."""
+class JobRecords(Protocol):
+    """The records of jobs, which have the owner of each image."""
 
     async def get(self, job_id: str) -> Job | None:
         """Return the job with this id as it is now, or None."""
@@ -40,7 +40,7 @@ class ImageLibrary:
         jobs: reads the images and the owner of a job.
     """
 
-    def __init__(self, aws: Aws, settings: Settings, jobs: JobReader) -> None:
+    def __init__(self, aws: Aws, settings: Settings, jobs: JobRecords) -> None:
         self._bucket = Bucket(aws, settings.bucket)
         self._jobs = jobs
 

@@ -1,1 +1,1 @@
-"""Where a request goes: the choice of a connection, an engine and a model, made once and carried by the job."""
+"""Where a request goes: its route, the destinations in their order, and what becomes of those that fail."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from image_gateway.slots.race import acquire_any
+from image_gateway.slots.first_free import acquire_any
 from image_gateway.slots.shared import SharedSlots, Sleep, Slot
 from image_gateway.slots.store import SlotStore
 

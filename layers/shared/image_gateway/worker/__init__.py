@@ -1,1 +1,1 @@
-"""The worker: reads queue messages, runs jobs, and handles concurrency slots, cancellation and recovery."""
+"""The worker: reads queue messages, runs jobs at their destinations, and handles slots, cancellation and recovery."""

@@ -25,7 +25,6 @@ from image_gateway.routing.rounds import Rounds
 from image_gateway.routing.router import Router
 from image_gateway.worker.attempt_runner import AttemptRunner
 from image_gateway.worker.completion import GRACE_SECONDS, MARGIN_SECONDS, JobCompletion
-from image_gateway.worker.passage import COMPLETION_SECONDS, Passage
 from image_gateway.worker.retry_policy import (
     MAX_ATTEMPTS,
     is_lost,
@@ -34,6 +33,7 @@ from image_gateway.worker.retry_policy import (
     retry_after,
     retry_delay,
 )
+from image_gateway.worker.round_runner import COMPLETION_SECONDS, RoundRunner
 from image_gateway.worker.slots import Reservation, Slots
 
 logger = logging.getLogger(__name__)
@@ -144,8 +144,8 @@ class Worker:
                 await self._queue.send(job.id, owner=job.owner, delay_seconds=busy.retry_after or 0)
                 return True
             await round_.start(memory.destination)
-            passage = Passage(jobs=self._jobs, attempts=self._attempts, slots=self._slots, round_=round_, held=held)
-            return await self._run(job.id, passage, memory, remaining, required)
+            runner = RoundRunner(jobs=self._jobs, attempts=self._attempts, slots=self._slots, round_=round_, held=held)
+            return await self._run(job.id, runner, memory, remaining, required)
 
     def _with_problems(self, plan: Plan) -> Plan:
         """Return a plan whose destinations have problems where this worker cannot run jobs."""
@@ -160,32 +160,32 @@ class Worker:
         return None
 
     async def _run(
-        self, job_id: str, passage: Passage, memory: Reservation, remaining: Remaining, required: float
+        self, job_id: str, runner: RoundRunner, memory: Reservation, remaining: Remaining, required: float
     ) -> bool:
         """Lease a job and attempt it. Afterwards put it back into the queue or complete it."""
         leasing_ends = remaining() - _MAX_LEASING_SECONDS
         lease = await self._jobs.lease(
             job_id,
-            passage.holder,
+            runner.holder,
             remaining() + GRACE_SECONDS,
             destination=memory.destination,
             spare=lambda: min(remaining() - required, remaining() - leasing_ends),
         )
         if lease is None:
             return await self._completion.has_ended(job_id)
-        job, round_ = lease.job, passage.round
+        job, round_ = lease.job, runner.round
         if is_lost(lease):
             asked = await self._attempts.may_have_asked(job)
             if asked or job.attempts > MAX_ATTEMPTS:
-                return await self._completion.complete_lost(lease, passage.holder, remaining, asked=asked)
-        error = await passage.run(job, memory, remaining)
+                return await self._completion.complete_lost(lease, runner.holder, remaining, asked=asked)
+        error = await runner.run(job, memory, remaining)
         retryable = error is not None and is_round_retryable(round_, error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:
             # What another engine makes would be paid for a second time.
             job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, job.engine)
-            await self._put_back(job, passage.holder, retry_after(round_), remaining)
+            await self._put_back(job, runner.holder, retry_after(round_), remaining)
             return True
-        processed = await self._completion.complete(job, passage.holder, remaining)
+        processed = await self._completion.complete(job, runner.holder, remaining)
         if error is not None and retryable:
             await self._queue.dead_letter_job(job.id, f"{error.code} at each of {MAX_ATTEMPTS} attempts")
         return processed

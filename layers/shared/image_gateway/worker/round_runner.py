@@ -1,4 +1,4 @@
-"""Takes a leased job to the destinations of a round, one after the other, until one has done it."""
+"""Runs a leased job through a round: at one destination after the other, until one has done it."""
 
 import uuid
 from contextlib import AsyncExitStack
@@ -19,8 +19,8 @@ COMPLETION_SECONDS = 8.0
 """Seconds reserved at the end of an invocation to store a job's completion."""
 
 
-class Passage:
-    """Takes one leased job through its round.
+class RoundRunner:
+    """Runs one leased job through its round.
 
     Args:
         jobs: where jobs are stored.
