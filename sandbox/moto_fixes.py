@@ -8,18 +8,18 @@ import json
 import sys
 import threading
 import time
+import uuid
 from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
-from io import BytesIO
-from traceback import format_exc
 from types import ModuleType
 from typing import Any, Final
 
 from moto.core import responses
 from moto.core.common_models import BaseModel
-from moto.core.serialize import BaseJSONSerializer
+from moto.core.errors import ErrorLookupFactory
+from moto.core.serialize import AttributePickerContext, BaseJSONSerializer, ResponseSerializer, XFormedAttributePicker
 from moto.core.utils import method_names_from_class, unix_time_millis
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
@@ -27,10 +27,11 @@ from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import Rule
 from moto.moto_server import threaded_moto_server
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sqs import models as sqs
-from werkzeug.exceptions import InternalServerError
-from werkzeug.test import run_wsgi_app
+
+from sandbox import moto_items
+from sandbox.moto_server import RequestHandler
 
 _LOCK: Final = threading.RLock()
 _JSON_TYPES: Final = frozenset({"S", "N", "BOOL", "NULL", "SS", "NS"})
@@ -40,6 +41,9 @@ _update_item: Final = DynamoDBBackend.update_item
 _delete_message: Final = sqs.Queue.delete_message
 _send_to_sqs_queue: Final = Rule._send_to_sqs_queue  # noqa: SLF001 - no extension points, see above
 _serialize_structure: Final = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 - no extension points, see above
+_serialize_map: Final = BaseJSONSerializer._serialize_type_map  # noqa: SLF001 - no extension points, see above
+_get_value: Final = ResponseSerializer.get_value
+_for_service: Final = ErrorLookupFactory.for_service
 _cached_method_names: Final = cache(method_names_from_class)
 _cached_backend_for_host: Final = cache(DomainDispatcherApplication.get_backend_for_host)
 
@@ -62,14 +66,22 @@ def apply() -> None:
         (BaseModel, "__new__", _new_instance),
         # In each attribute of an item, moto searches for all types that it could have, under several names each.
         (BaseJSONSerializer, "_serialize_type_structure", _serialize_attribute_as_it_is),
+        (BaseJSONSerializer, "_serialize_type_map", _serialize_attributes_as_they_are),
+        # For each member of a response, moto makes a list of the names that it could have.
+        (ResponseSerializer, "get_value", _value_by_known_names),
+        # moto chooses each of the 52 characters of a request's id at random.
+        (responses, "gen_amzn_requestid_long", _add_request_id),
+        # For each error, moto makes a table of all errors of the service.
+        (ErrorLookupFactory, "for_service", _cached_errors),
         # For each request, moto inspects all methods of a service.
         (responses, "method_names_from_class", _cached_method_names),
         # For each request, moto lists its own folders to find its services, and then closes the connection.
         (DomainDispatcherApplication, "get_backend_for_host", _cached_backend_for_host),
-        (threaded_moto_server, "MotoRequestHandler", _KeepAliveHandler),
+        (threaded_moto_server, "MotoRequestHandler", RequestHandler),
     )
     for owner, name, replacement in replacements:
         setattr(owner, name, replacement)
+    moto_items.apply()
     _import_parameter_store()
 
 
@@ -88,42 +100,6 @@ def _import_parameter_store() -> None:
         import_module("moto.ssm.models")
     finally:
         del sys.modules["moto.ec2"]
-
-
-class _KeepAliveHandler(MotoRequestHandler):
-    """Reads the whole request and writes the whole response, so that the connection can be reused."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Log nothing: werkzeug would format a line for each request, which is not printed."""
-
-    def run_wsgi(self) -> None:
-        if self.headers.get("Expect", "").lower() == "100-continue":
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.wfile.flush()
-        environ = self.make_environ()
-        length = environ.get("CONTENT_LENGTH")
-        chunked = environ.get("wsgi.input_terminated", False)
-        request_body = environ["wsgi.input"].read() if chunked else self.rfile.read(int(length or 0))
-        environ |= {"wsgi.input": BytesIO(request_body), "CONTENT_LENGTH": str(len(request_body))}
-        try:
-            parts, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
-        except Exception:  # noqa: BLE001 - as in werkzeug: a defect of moto is a 500, and the server continues
-            self.server.log("error", format_exc())
-            environ["wsgi.input"] = BytesIO()
-            parts, status, headers = run_wsgi_app(InternalServerError(), environ, buffered=True)
-        body = b"".join(parts)
-        code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        if body or (self.command != "HEAD" and code not in ("204", "304")):
-            headers["Content-Length"] = str(len(body))
-        for name, value in headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _call_action_locked(handler: DynamoHandler) -> Any:
@@ -181,6 +157,39 @@ def _serialize_attribute_as_it_is(serializer: Any, serialized: Any, value: Any, 
         serialized[key] = value
     else:
         _serialize_structure(serializer, serialized, value, shape, key)
+
+
+def _serialize_attributes_as_they_are(serializer: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:
+    if shape.value.name == "AttributeValue" and all(map(_is_serialized, value.values())):
+        serialized[serializer.get_serialized_name(shape, key)] = value
+    else:
+        _serialize_map(serializer, serialized, value, shape, key)
+
+
+def _value_by_known_names(serializer: Any, value: Any, key: str, shape: Any) -> Any:
+    picker = serializer._value_picker  # noqa: SLF001 - no extension points, see above
+    if type(value) is not dict or type(picker) is not XFormedAttributePicker or picker.response_transformers:
+        return _get_value(serializer, value, key, shape)
+    # The names depend on the shape, which moto keeps, and on the class of the value.
+    known = shape.__dict__.setdefault("_names_in_dict", {})
+    if (names := known.get(key)) is None:
+        context = AttributePickerContext(obj=value, key=key, shape=shape)
+        names = known[key] = list(picker.get_possible_keys(context))
+    return next((value[name] for name in names if name in value), None)
+
+
+def _add_request_id(headers: dict[str, Any]) -> str:
+    headers["x-amzn-requestid"] = request_id = uuid.uuid4().hex.upper()
+    return request_id
+
+
+def _cached_errors(_factory: ErrorLookupFactory, service: Any) -> Any:
+    return _errors_of(service)
+
+
+@cache
+def _errors_of(service: Any) -> Any:
+    return _for_service(ErrorLookupFactory(), service)
 
 
 def _is_serialized(attribute: Any) -> bool:

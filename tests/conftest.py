@@ -26,6 +26,7 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
 from tests.coverage_scope import pytest_collection, pytest_runtest_protocol, pytest_sessionstart  # noqa: F401 - hooks
+from tests.garbage import pytest_collection_finish  # noqa: F401 - a hook
 from tests.loop_time import LoopTime, controlled_time
 from tests.polling import DEADLINE_SECONDS
 from tests.resource_copies import copy_resources, remove_resources
