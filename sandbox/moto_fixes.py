@@ -26,6 +26,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import Rule
+from moto.events.utils import EventTemplateParser
 from moto.moto_server import threaded_moto_server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.sqs import models as sqs
@@ -40,6 +41,8 @@ _call_action: Final = DynamoHandler.call_action
 _update_item: Final = DynamoDBBackend.update_item
 _delete_message: Final = sqs.Queue.delete_message
 _send_to_sqs_queue: Final = Rule._send_to_sqs_queue  # noqa: SLF001 - no extension points, see above
+_parse_template: Final = EventTemplateParser.parse
+_EVENT_FIELDS: Final = ("id", "time", "version", "detail-type", "source", "region", "resources", "detail")
 _serialize_structure: Final = BaseJSONSerializer._serialize_type_structure  # noqa: SLF001 - no extension points, see above
 _serialize_map: Final = BaseJSONSerializer._serialize_type_map  # noqa: SLF001 - no extension points, see above
 _get_value: Final = ResponseSerializer.get_value
@@ -58,6 +61,8 @@ def apply() -> None:
         (Table, "__deepcopy__", _copy_table_sharing_items),
         # If a target has a message group, moto takes its queue for a FIFO queue, and fails if it is not.
         (Rule, "_send_to_sqs_queue", _send_to_fair_queue),
+        # For each event and target, moto parses eight JSONPath expressions.
+        (EventTemplateParser, "parse", staticmethod(_event_for_target)),
         # For each message that is sent, moto computes the time once for every message in the queue, with datetimes.
         (sqs, "unix_time_millis", _fast_unix_time_millis),
         # moto deletes a message by replacing the queue's list, without the message that is sent meanwhile.
@@ -142,6 +147,12 @@ def _send_to_fair_queue(rule: Rule, name: str, event: dict[str, Any], group_id: 
     time_text = datetime.fromtimestamp(float(event["time"]), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     body = json.dumps({**event, "time": time_text})
     sqs.sqs_backends[rule.account_id][rule.region_name].send_message(name, body, group_id=group_id)
+
+
+def _event_for_target(input_template: str, input_paths_map: dict[str, Any], event: Any) -> Any:
+    if input_template or input_paths_map:
+        return _parse_template(input_template, input_paths_map, event)
+    return copy.deepcopy({name: event[name] for name in _EVENT_FIELDS})
 
 
 def _new_instance(model: Any, *_arguments: Any, **_options: Any) -> Any:

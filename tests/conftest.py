@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import boto3
 import httpx
 import pytest
 import uvicorn
@@ -25,6 +24,7 @@ from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
+from tests.aws_clients import aws_client
 from tests.coverage_scope import pytest_collection, pytest_runtest_protocol, pytest_sessionstart  # noqa: F401 - hooks
 from tests.garbage import pytest_collection_finish  # noqa: F401 - a hook
 from tests.loop_time import LoopTime, controlled_time
@@ -130,7 +130,7 @@ def deployed(empty_resources: str) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def dynamodb(embedded_aws: EmbeddedAws) -> "DynamoDBClient":
     """boto3's client of the embedded DynamoDB, created once because that takes long."""
-    return boto3.client("dynamodb")
+    return aws_client("dynamodb")
 
 
 class AnyLoopTransport(httpx.AsyncBaseTransport):

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import boto3
-
 from image_gateway.aws import Aws
+from tests.aws_clients import aws_client
 from tests.item_size import item_bytes
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
@@ -33,7 +32,7 @@ class MeteringAws(Aws):
         self._aws = aws
         self._table = table
         self._prefixes = prefixes
-        self._dynamodb = boto3.client("dynamodb")
+        self._dynamodb = aws_client("dynamodb")
         description = self._dynamodb.describe_table(TableName=table)["Table"]
         self._indexes = [
             (index["KeySchema"][0]["AttributeName"], index["Projection"]["ProjectionType"])

@@ -27,10 +27,13 @@ def copy_items(source: str, table: str) -> None:
 
 
 def remove_resources(name: str) -> None:
-    """Remove a bucket with all that is in it, and the tables whose names begin with its name."""
-    tables = _dynamodb().tables
-    for table in [table for table in tables if table.startswith(name)]:
-        del tables[table]
+    """Remove a bucket with all that is in it, and the tables, queues and buses whose names begin with its name.
+
+    moto gives every event of a bucket to the rules of all buses.
+    """
+    for resources in (_dynamodb().tables, _backend("sqs").queues, _backend("events").event_buses):
+        for resource in [resource for resource in list(resources) if resource.startswith(name)]:
+            del resources[resource]
     bucket = _s3().buckets.get(name)
     if bucket is None:
         # The test has deleted it.
@@ -45,4 +48,8 @@ def _s3() -> Any:
 
 
 def _dynamodb() -> Any:
-    return get_backend("dynamodb")[ACCOUNT][REGION]
+    return _backend("dynamodb")
+
+
+def _backend(service: Any) -> Any:
+    return get_backend(service)[ACCOUNT][REGION]

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect
 
+from tests import web
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
 
 TOKENS = {"admin": "browser-admin", "user": "browser-user"}
@@ -63,7 +64,7 @@ class Gateway:
 @contextmanager
 def running_gateway() -> Iterator[Gateway]:
     """Start a sandbox on a free port."""
-    with tempfile.TemporaryFile() as log, httpx.Client(trust_env=False, timeout=SECONDS) as http:
+    with tempfile.TemporaryFile() as log, httpx.Client(verify=web.TLS, trust_env=False, timeout=SECONDS) as http:
         process = start(log, "run", "--port", "0", ADMIN_TOKEN=TOKENS["admin"], USER_TOKEN=TOKENS["user"])
         try:
             sandbox = SandboxProcess(process)

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 from moto.backends import get_backend
 
 from image_gateway.jobs.job_item import parse_item
 from image_gateway.slots.occupancy import Occupancy
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
+from tests.aws_clients import aws_client
 from tests.chaos.invocations import Invocations
 from tests.chaos.leases import Leases
 from tests.chaos.ledger import Findings
@@ -31,7 +31,7 @@ def messages(sandbox: Sandbox) -> list[Any]:
 
 def items(sandbox: Sandbox, prefix: str) -> list[dict[str, Any]]:
     """Return the items of the table whose key begins with a prefix."""
-    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=sandbox.settings.table)
+    pages = aws_client("dynamodb").get_paginator("scan").paginate(TableName=sandbox.settings.table)
     return [item for page in pages for item in page["Items"] if item["pk"]["S"].startswith(prefix)]
 
 
@@ -69,7 +69,7 @@ async def findings(
 
 def _objects(sandbox: Sandbox, prefix: str) -> Iterator[tuple[str, bytes]]:
     """Yield the keys and contents of the bucket's objects whose keys begin with a prefix."""
-    s3, bucket = boto3.client("s3"), sandbox.settings.bucket
+    s3, bucket = aws_client("s3"), sandbox.settings.bucket
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for item in page.get("Contents", ()):
             yield item["Key"], s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()

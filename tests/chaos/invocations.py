@@ -7,11 +7,10 @@ back as soon as all invocations have ended that ran at that moment.
 import asyncio
 from typing import Any
 
-import boto3
-
 from sandbox.gateway import Sandbox
 from sandbox.lambda_environment import FunctionError
 from sandbox.template import QueueMapping
+from tests.aws_clients import aws_client
 from tests.chaos.leases import Leases
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.senders import is_alive
@@ -35,7 +34,7 @@ class Invocations:
         self._invoke = sandbox.functions.invoke
         self._proxy = proxy
         self._leases = leases
-        self._sqs = boto3.client("sqs")
+        self._sqs = aws_client("sqs")
         self._mappings = {mapping.function: mapping for mapping in sandbox.template.queue_mappings()}
         self._running: set[asyncio.Event] = set()
         self._returning: set[asyncio.Task[None]] = set()

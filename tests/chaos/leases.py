@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
+from tests.aws_clients import aws_client
 from tests.chaos.proxy import AwsRequest
 from tests.chaos.senders import is_alive
 
@@ -79,7 +79,7 @@ class Leases:
     def __init__(self, table: str, busy: Callable[[], Iterable[int]]) -> None:
         self._table = table
         self._busy = busy
-        self._dynamodb = boto3.client("dynamodb")
+        self._dynamodb = aws_client("dynamodb")
         self._holds: dict[tuple[str, str], Hold] = {}
         self.interrupted: set[str] = set()
 

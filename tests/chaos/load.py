@@ -8,11 +8,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-import boto3
 import httpx
 
 from sandbox.client import ENGINES
 from sandbox.gateway import Sandbox
+from tests import web
+from tests.aws_clients import aws_client
 from tests.chaos.requests import EDIT, RequestSource, Sent
 from tests.chaos.routes import change_route, refuse_some
 
@@ -51,13 +52,15 @@ class Load:
         self._stopping = asyncio.Event()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
-        self._sqs, self._events, self._s3 = boto3.client("sqs"), boto3.client("events"), boto3.client("s3")
+        self._sqs, self._events, self._s3 = aws_client("sqs"), aws_client("events"), aws_client("s3")
         self.canceled: set[str] = set()
         self.files: dict[str, list[str]] = {}
 
     async def __aenter__(self) -> Self:
         """Start to send."""
-        client = httpx.AsyncClient(base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        client = httpx.AsyncClient(
+            verify=web.TLS, base_url=self._sandbox.url, timeout=_TIMEOUT_SECONDS, trust_env=False
+        )
         self._client = await self._stack.enter_async_context(client)
         channels = [WAITING] * self._clients + [NOT_WAITING] * (self._clients // 3)
         actions: list[Callable[[], Awaitable[None]]] = [partial(self._send_one, names) for names in channels]

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
-import boto3
-
 from sandbox.gateway import Sandbox
+from tests.aws_clients import aws_client
 from tests.chaos.faults import SERVICES, FaultPlan
 from tests.chaos.findings import findings, held, messages
 from tests.chaos.invocations import Invocations
@@ -195,4 +194,4 @@ class Run:
             "detail": {},
         }
         url = self._sandbox.template.values["JobQueue"]
-        boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))
+        aws_client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps(event))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from sandbox.client import ENGINES
+from tests import web
 from tests.conformance.clients import CLIENTS, LITELLM_PYTHON, Client
 from tests.integration.sample_images import GRAY, encoded, right_half
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess, start
@@ -87,7 +88,7 @@ def gateway() -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def http(gateway: Gateway) -> Iterator[httpx.Client]:
     """An HTTP client for requests that the clients under test do not make; creating one takes long."""
-    with httpx.Client(trust_env=False, timeout=MAX_WAIT_SECONDS) as client:
+    with httpx.Client(verify=web.TLS, trust_env=False, timeout=MAX_WAIT_SECONDS) as client:
         yield client
 
 

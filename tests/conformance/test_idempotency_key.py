@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from tests import web
 from tests.conformance.conftest import Engine, Gateway
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS
 
@@ -25,7 +26,7 @@ def test_concurrent_requests_with_one_key_are_one_job(
 
     def generate(url: str) -> httpx.Response:
         form = {"prompt": "a fox", "size": "64x64"}
-        with httpx.Client(trust_env=False, follow_redirects=True, timeout=MAX_WAIT_SECONDS) as client:
+        with httpx.Client(verify=web.TLS, trust_env=False, follow_redirects=True, timeout=MAX_WAIT_SECONDS) as client:
             return client.post(url, headers=headers, json=form)
 
     with ThreadPoolExecutor(20) as threads:

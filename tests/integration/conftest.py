@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
-import boto3
 import pytest
 
 from image_gateway.access.principals import Role
@@ -16,6 +15,7 @@ from image_gateway.event_loop import run
 from sandbox.engines.comfyui_workflows import EDIT
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
+from tests.aws_clients import aws_client
 from tests.conftest import deployed
 from tests.integration.deployment import Deployment
 from tests.integration.image_server import ImageServer
@@ -79,7 +79,7 @@ def openai_deployment(deployment: Deployment, openai: SandboxState, serve: Calla
 @pytest.fixture
 def queue_deployment(openai_deployment: Deployment) -> Deployment:
     """A deployment that generates through a queue, and whose requests do not wait."""
-    queue = boto3.client("sqs").create_queue(QueueName=openai_deployment.gateway.settings.table)
+    queue = aws_client("sqs").create_queue(QueueName=openai_deployment.gateway.settings.table)
     openai_deployment.redeploy(queue_url=queue["QueueUrl"], inline_seconds=0, wait_seconds=0)
     return openai_deployment
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import BaseRoute
@@ -27,6 +26,7 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.models.jobs import Job
 from sandbox.front import http_event
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import RED, encoded, text
 
 FUNCTIONS: tuple[tuple[FastAPI, Handler], ...] = (
@@ -134,7 +134,7 @@ class Deployment:
 
     def stored(self, prefix: str = "images/") -> list[str]:
         """Return the keys that begin with `prefix`, by default those of all images."""
-        found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
+        found = aws_client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
         return [item["Key"] for item in found.get("Contents", [])]
 
     def jobs(self) -> list[Job]:
@@ -157,7 +157,7 @@ class Deployment:
 
     def process_queue(self) -> None:
         """Let the worker run all queued jobs."""
-        sqs, queue_url = boto3.client("sqs"), self.gateway.settings.queue_url
+        sqs, queue_url = aws_client("sqs"), self.gateway.settings.queue_url
         while messages := sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -8,6 +8,7 @@ from typing import IO, Any
 import httpx
 
 from sandbox.template import ROOT
+from tests import web
 
 MAX_WAIT_SECONDS = 60
 
@@ -34,7 +35,7 @@ class SandboxProcess:
         """Send a request with the token of a role."""
         headers = {"Authorization": f"Bearer {self.printed(f'{role} token')}"}
         url = self.printed("gateway") + path
-        return httpx.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
+        return web.request(method, url, headers=headers, timeout=MAX_WAIT_SECONDS, trust_env=False, **options)
 
     def stop(self, number: int) -> int:
         """Send a signal and return the exit status."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from moto.backends import get_backend
 
 from functions.worker.app import make_handler
@@ -14,6 +13,7 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.models.jobs import Job
 from sandbox.embedded_aws import REGION
+from tests.aws_clients import aws_client
 from tests.integration.sqs_records import Record, event, record
 
 
@@ -105,7 +105,7 @@ class WorkerDeployment:
         if not isinstance(data, bytes):
             data = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in data).encode()
         bucket = self.gateway.settings.bucket
-        put = boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=data)
+        put = aws_client("s3").put_object(Bucket=bucket, Key=key, Body=data)
         detail = {
             "version": "0",
             "bucket": {"name": bucket},
@@ -124,7 +124,7 @@ class WorkerDeployment:
 
     def keys(self, prefix: str) -> list[str]:
         """Return the keys of the bucket that begin with `prefix`."""
-        found = boto3.client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
+        found = aws_client("s3").list_objects_v2(Bucket=self.gateway.settings.bucket, Prefix=prefix)
         return [item["Key"] for item in found.get("Contents", [])]
 
     def document(self, key: str) -> Any:
@@ -140,7 +140,7 @@ class WorkerDeployment:
 def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:
     """Give a deployment queues, and a bus whose events go to a queue."""
     name = gateway.settings.bucket
-    sqs, events = boto3.client("sqs"), boto3.client("events")
+    sqs, events = aws_client("sqs"), aws_client("events")
     urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "reported")}
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')

@@ -14,6 +14,7 @@ import httpx
 from image_gateway.models.config import MASK, SECRETS
 from sandbox.gateway import ENGINE_KEY
 from sandbox.template import ROOT
+from tests import web
 
 ADMIN_TOKEN = "manual-admin"
 USER_TOKEN = "manual-user"
@@ -86,7 +87,7 @@ def running_sandbox() -> Iterator[SandboxProcess]:
         try:
             url = _url_when_ready(process)
             headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-            with httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+            with httpx.Client(verify=web.TLS, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
                 sandbox = SandboxProcess(url, http)
                 sandbox.remember_config()
                 yield sandbox

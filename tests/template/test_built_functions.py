@@ -26,6 +26,7 @@ from sandbox.engines.state import SandboxState
 from sandbox.front import http_event
 from sandbox.lambda_environment import Environment
 from sandbox.template import ROOT, Template
+from tests import web
 from tests.template.build_artifact import FUNCTIONS, Artifact
 
 pytestmark = [pytest.mark.xdist_group("build"), pytest.mark.timeout(300)]
@@ -166,5 +167,5 @@ async def test_the_built_functions_edit(deployed: Deployed, serve: Callable[[ASG
 
 
 async def download(url: str) -> bytes:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(verify=web.TLS, trust_env=False) as client:
         return (await client.get(url)).raise_for_status().content

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from functions.config.app import app as config_app
+from tests import web
 from tests.integration.access.outcomes import INVALID_TOKEN, NO_TOKEN, outcome
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ def test_two_authorization_headers_are_refused(
     token = deployment.tokens["admin"]
     pair = [("Authorization", f"Bearer {token}"), ("Authorization", second.replace("{token}", token))]
 
-    assert httpx.get(url, headers=pair[:1], trust_env=False).status_code == 200
+    assert web.get(url, headers=pair[:1], trust_env=False).status_code == 200
     for headers in (pair, pair[::-1]):
-        response = httpx.get(url, headers=headers, trust_env=False)
+        response = web.get(url, headers=headers, trust_env=False)
         assert f"{response.status_code} {response.headers['www-authenticate']}" == INVALID_TOKEN
 
 

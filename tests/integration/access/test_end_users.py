@@ -3,12 +3,12 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from image_gateway.event_loop import run
 from image_gateway.models.end_users import LABEL
 from sandbox.engines.state import SandboxState
+from tests.aws_clients import aws_client
 from tests.integration.access.end_users import EMAIL, FOX, GENERATIONS, ID, TOKENS, end_users, generate, label_of, trust
 from tests.integration.sample_images import RED, encoded, text
 
@@ -145,7 +145,7 @@ def test_the_raw_id_is_nowhere(
     """Not in records, usage, messages, objects, responses or logs, before and after the job; nor at the engine."""
     trust(queue_deployment)
     settings = queue_deployment.gateway.settings
-    dynamodb, s3, sqs = boto3.client("dynamodb"), boto3.client("s3"), boto3.client("sqs")
+    dynamodb, s3, sqs = aws_client("dynamodb"), aws_client("s3"), aws_client("sqs")
     caplog.set_level("DEBUG")
     seen: list[str] = []
 

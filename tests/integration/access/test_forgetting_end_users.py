@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 
+from tests.aws_clients import aws_client
 from tests.integration.access.end_users import USAGE, end_users, generate, label_of, trust
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def rows(deployment: "Deployment", query: str = "group_by=end_user") -> list[dic
 
 def everything(deployment: "Deployment") -> str:
     """Return all items of both tables, as text."""
-    settings, dynamodb = deployment.gateway.settings, boto3.client("dynamodb")
+    settings, dynamodb = deployment.gateway.settings, aws_client("dynamodb")
     return str([dynamodb.scan(TableName=table)["Items"] for table in (settings.table, settings.usage_table)])
 
 

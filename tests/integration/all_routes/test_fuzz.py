@@ -14,7 +14,6 @@ JSON schema can express (`positive_data_acceptance`), API Gateway responds with 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 import requests
 import schemathesis
@@ -31,6 +30,7 @@ from image_gateway.event_loop import run
 from sandbox import openapi
 from sandbox.engines.openai import create_app as create_openai
 from sandbox.engines.state import SandboxState
+from tests.aws_clients import aws_client
 from tests.conftest import deployed, serving
 from tests.integration.deployment import Deployment
 from tests.integration.in_process_functions import InProcessFunctions
@@ -116,7 +116,7 @@ def deployment(gateway: Gateway, engine: str) -> Deployment:
     deployment = Deployment(gateway)
     for role in Role:
         deployment.tokens[role.name.lower()] = deployment.token(f"the {role.name.lower()}", role)
-    ssm, parameter = boto3.client("ssm"), gateway.settings.config_parameter
+    ssm, parameter = aws_client("ssm"), gateway.settings.config_parameter
     ssm.delete_parameters(Names=[parameter])
     deployment.configure(
         ENABLE_IMAGE_GENERATION=True,

@@ -3,12 +3,12 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from image_gateway.config.response_size import MAX_RESPONSE_BYTES
 from image_gateway.models.workflow import MAX_WORKFLOW_BYTES
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES
+from tests.aws_clients import aws_client
 
 if TYPE_CHECKING:
     from tests.integration.deployment import ApiResponse, Deployment
@@ -90,7 +90,7 @@ def test_an_object_that_is_too_large_is_not_read(deployment: "Deployment", monke
     monkeypatch.setattr("image_gateway.config.document.MAX_LONG_VALUE_BYTES", 1_000)
     deployment.configure(IMAGES_OPENAI_API_PARAMS={"a": "x" * 5_000}, IMAGE_STEPS=7)
     deployment.redeploy()
-    assert boto3.client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="config/")["KeyCount"]
+    assert aws_client("s3").list_objects_v2(Bucket=deployment.gateway.settings.bucket, Prefix="config/")["KeyCount"]
 
     config = deployment.call("GET", CONFIG).json
 

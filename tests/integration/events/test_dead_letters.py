@@ -1,12 +1,12 @@
 """The dead-letter function: it fails jobs and stores other messages."""
 
-import boto3
 import pytest
 
 from image_gateway.container import Gateway
 from image_gateway.errors import Busy
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
+from tests.aws_clients import aws_client
 from tests.integration.sqs_records import record
 from tests.integration.worker.queued_jobs import FOX, enqueue_jobs, orphaned_job
 from tests.integration.worker_deployment import WorkerDeployment
@@ -91,6 +91,6 @@ def test_any_other_dead_letter_is_stored(
 
 def test_a_dead_letter_that_cannot_be_stored_is_returned(worker: WorkerDeployment) -> None:
     """Nothing is lost while the bucket fails."""
-    boto3.client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
+    aws_client("s3").delete_bucket(Bucket=worker.gateway.settings.bucket)
 
     assert worker.dead_letter(record("x", "m1")) == ["m1"]

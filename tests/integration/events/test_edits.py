@@ -4,7 +4,6 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from image_gateway.event_loop import run
 from image_gateway.jobs.submission import LoadInputs
 from image_gateway.models.forms import EditImageForm
 from sandbox.engines.state import Fault
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import GREEN, RED, data_url, encoded, right_half
 from tests.integration.sqs_records import event, record
 from tests.integration.worker_deployment import WorkerDeployment
@@ -135,7 +135,7 @@ def test_inputs_that_cannot_be_read_are_retried(
     form = EditImageForm(prompt="a hat", image="x")
     principal = Principal("1", "", Role.USER)
     job = run(worker.gateway.submission.submit(form, principal, load_inputs=inputs(image), queue=True))
-    boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key=job.inputs[0])
+    aws_client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key=job.inputs[0])
 
     (message,) = worker.drain()
     assert worker.deliver(message.record) == []

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from image_gateway.event_loop import run
 from image_gateway.ids import job_time
 from image_gateway.models.jobs import Job
+from tests.aws_clients import aws_client
 from tests.integration.sqs_records import Record, record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
 
@@ -31,7 +31,7 @@ def test_a_file_that_is_gone_before_all_lines_are_queued(worker: WorkerDeploymen
     """Queued lines are processed; the rest fail with `not_queued`, and the error says what to do."""
     rest, queued = start_file(worker, 25)
     if change == "removed":
-        boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
+        aws_client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
     else:
         worker.upload("requests/a.jsonl", [request_line()])
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from image_gateway.event_loop import run
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import text
 from tests.integration.sqs_records import Record, record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
@@ -113,7 +113,7 @@ def test_a_job_that_was_deleted_is_reported_as_failed(worker: WorkerDeployment) 
     worker.deliver(record(worker.upload("requests/a.jsonl", [request_line(1), request_line(2)])))
     first, second = worker.drain()
     worker.deliver(first.record)
-    boto3.client("dynamodb").delete_item(
+    aws_client("dynamodb").delete_item(
         TableName=worker.gateway.settings.table, Key={"pk": {"S": f"job#{first.body['job']}"}}
     )
     worker.deliver(second.record)

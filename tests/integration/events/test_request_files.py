@@ -4,11 +4,11 @@ import json
 import tracemalloc
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from image_gateway.batches import ingestion
 from image_gateway.event_loop import run
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import data_url, encoded
 from tests.integration.sqs_records import record, request_line
 from tests.integration.worker_deployment import WorkerDeployment
@@ -159,7 +159,7 @@ def test_a_file_over_a_limit_is_dead_lettered(
 def test_a_missing_or_overwritten_file_is_dead_lettered(worker: WorkerDeployment) -> None:
     """The event names a version of the file that does not exist any more."""
     removed = worker.upload("requests/a.jsonl", [request_line()])
-    boto3.client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
+    aws_client("s3").delete_object(Bucket=worker.gateway.settings.bucket, Key="requests/a.jsonl")
     overwritten = worker.upload("requests/b.jsonl", [request_line()])
     worker.upload("requests/b.jsonl", [request_line(2)])
 

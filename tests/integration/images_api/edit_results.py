@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import httpx
 from PIL import Image
 
+from tests import web
 from tests.integration.sample_images import opened
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ UseEditEngine = Callable[[str], "SandboxEngine"]
 def result_images(response: "ApiResponse") -> list[Image.Image]:
     """Return the images of a 200, downloaded from their presigned URLs."""
     assert response.status == 200, response.text
-    return [opened(httpx.get(image["url"]).content) for image in response.json]
+    return [opened(web.get(image["url"]).content) for image in response.json]
 
 
 def warnings(response: "ApiResponse") -> str:

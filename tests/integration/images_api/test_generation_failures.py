@@ -3,10 +3,10 @@
 import json
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from sandbox.engines.state import Fault
+from tests.aws_clients import aws_client
 from tests.integration.images_api.generation import GENERATIONS, generate
 from tests.loop_time import LoopTime
 from tests.polling import LONG, meanwhile, wait_until
@@ -156,7 +156,7 @@ def test_an_unconfigured_engine_is_a_409_that_names_the_field(deployment: "Deplo
 def test_a_failing_bucket_is_a_503_that_must_not_be_retried(openai_deployment: "Deployment") -> None:
     """The image may have cost money, so that clients must not retry by themselves."""
     settings = openai_deployment.gateway.settings
-    boto3.client("s3").delete_bucket(Bucket=settings.bucket)
+    aws_client("s3").delete_bucket(Bucket=settings.bucket)
 
     response = generate(openai_deployment)
 

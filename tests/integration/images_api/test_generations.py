@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from PIL import Image
 from starlette.applications import Starlette
@@ -18,6 +17,7 @@ from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
+from tests import web
 from tests.integration.images_api.generation import GENERATIONS, generate
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_generation_is_stored_and_returned_with_a_presigned_url(openai_deploym
     assert set(image) == {"url", "id", "name", "content_type", "width", "height", "expires_at"}
     assert (image["width"], image["height"], image["content_type"]) == (640, 384, "image/png")
     assert datetime.fromisoformat(image["expires_at"]) > datetime.now(UTC)
-    assert Image.open(io.BytesIO(httpx.get(image["url"]).content)).size == (640, 384)
+    assert Image.open(io.BytesIO(web.get(image["url"]).content)).size == (640, 384)
     assert image["id"].rpartition("-")[0] in openai_deployment.stored()[0]
 
 

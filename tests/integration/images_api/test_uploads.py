@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import httpx
 import pytest
 
+from tests import web
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import GREEN, encoded, opened
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def request_upload(deployment: "Deployment", role: str | None = "user", **fields
 def upload(deployment: "Deployment", data: bytes) -> str:
     """Upload a file as a client does; return its id."""
     post = request_upload(deployment).json
-    response = httpx.post(post["url"], data=post["fields"], files={"file": data})
+    response = web.post(post["url"], data=post["fields"], files={"file": data})
     assert response.is_success, response.text
     return str(post["id"])
 
@@ -114,7 +114,7 @@ def test_an_uploaded_file_over_the_limit_is_a_413(deployment: "Deployment", engi
     """A larger object than the policy allows is not read, however it came into the bucket."""
     upload = request_upload(deployment).json
     bucket = deployment.gateway.settings.bucket
-    boto3.client("s3").put_object(Bucket=bucket, Key=upload["fields"]["key"], Body=bytes(50_000_001))
+    aws_client("s3").put_object(Bucket=bucket, Key=upload["fields"]["key"], Body=bytes(50_000_001))
 
     response = deployment.edit(upload["id"])
 

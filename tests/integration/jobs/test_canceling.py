@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
-import httpx
-
 from sandbox.engines.comfyui import create_app as create_comfyui
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
+from tests import web
+from tests.aws_clients import aws_client
 from tests.integration.jobs.queued_generation import IMAGES, JOBS, get, submit
 from tests.polling import LONG, wait_until
 
@@ -70,7 +69,7 @@ def test_canceling_stops_a_run_on_comfyui(
     job = submit(queue_deployment, size="64x64")
 
     def is_running() -> bool:
-        return bool(httpx.get(f"{url}/queue").json()["queue_running"])
+        return bool(web.get(f"{url}/queue").json()["queue_running"])
 
     wait_until(is_running)
 
@@ -96,7 +95,7 @@ def test_a_finished_job_cannot_be_canceled(queue_deployment: "Deployment") -> No
 def test_a_cancellation_sends_an_event(queue_deployment: "Deployment") -> None:
     """The event `Image Job Canceled` does not contain the prompt."""
     name = queue_deployment.gateway.settings.table
-    sqs, events = boto3.client("sqs"), boto3.client("events")
+    sqs, events = aws_client("sqs"), aws_client("events")
     queue_url = sqs.create_queue(QueueName=f"{name}-reported")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=name)

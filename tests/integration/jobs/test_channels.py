@@ -3,11 +3,10 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from image_gateway.event_loop import run
 from image_gateway.models.jobs import utc_now
 from image_gateway.worker.messages import Message
+from tests.aws_clients import aws_client
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -29,7 +28,7 @@ def send_by_sqs(deployment: "Deployment") -> None:
 
 def stored_object(deployment: "Deployment", key: str) -> dict[str, Any]:
     """Return what S3 says of an image that does not depend on its job."""
-    head: dict[str, Any] = dict(boto3.client("s3").head_object(Bucket=deployment.gateway.settings.bucket, Key=key))
+    head: dict[str, Any] = dict(aws_client("s3").head_object(Bucket=deployment.gateway.settings.bucket, Key=key))
     metadata = {name: value for name, value in head["Metadata"].items() if name != "job"}
     assert head["Metadata"]["job"] in key
     return {"metadata": metadata, "type": head["ContentType"], "extension": key.rpartition(".")[2]}

@@ -16,6 +16,7 @@ from openai.types import ImagesResponse
 from owui_client import OpenWebUI
 from owui_client.models.images import CreateImageForm
 
+from tests import web
 from tests.integration.in_process_functions import InProcessFunctions
 from tests.polling import LONG
 
@@ -78,7 +79,7 @@ def post_with_requests(url: str, headers: dict[str, str]) -> Any:
 
 def post_with_httpx(url: str, headers: dict[str, str]) -> Any:
     """Send a generation with httpx."""
-    return httpx.post(url, json=BODY, headers=headers, follow_redirects=True, timeout=60, trust_env=False).json()
+    return web.post(url, json=BODY, headers=headers, follow_redirects=True, timeout=60, trust_env=False).json()
 
 
 def post_with_curl(url: str, headers: dict[str, str]) -> Any:
@@ -99,7 +100,7 @@ def test_a_client_that_follows_redirects_receives_its_images(
     """Over several waits, with its `Authorization` kept, for one call of the engine."""
     (image,) = client(url + PATH, authorization)
 
-    assert httpx.get(image["url"]).content[:4] == b"\x89PNG"
+    assert web.get(image["url"]).content[:4] == b"\x89PNG"
     assert handlers.calls[0] == f"POST {PATH}"
     assert len(handlers.calls) >= 3
     assert set(handlers.calls[1:]) == {"GET /api/v1/images/jobs/{id}/result"}
@@ -108,10 +109,10 @@ def test_a_client_that_follows_redirects_receives_its_images(
 
 def test_the_front_prefers_a_route_without_parameters(url: str, authorization: dict[str, str]) -> None:
     """As in API Gateway, `/images/jobs` is the list of jobs, not an image called `jobs`."""
-    response = httpx.get(f"{url}/api/v1/images/jobs", headers=authorization)
+    response = web.get(f"{url}/api/v1/images/jobs", headers=authorization)
 
     assert response.json() == {"jobs": []}
-    assert httpx.get(f"{url}/api/v1/images/config", headers=authorization).status_code == 403
+    assert web.get(f"{url}/api/v1/images/config", headers=authorization).status_code == 403
 
 
 @pytest.mark.anyio

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import httpx
-
+from tests import web
 from tests.integration.jobs.queued_generation import IMAGES, get, submit
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ def test_a_download_is_a_file_with_the_images_name(queue_deployment: "Deployment
     (image,) = get(queue_deployment, f"{IMAGES}/jobs/{job}").json["images"]
 
     download = get(queue_deployment, f"{IMAGES}/{image['id']}/download").json
-    shown, saved = httpx.get(image["url"]), httpx.get(download["url"])
+    shown, saved = web.get(image["url"]), web.get(download["url"])
 
     assert saved.headers["content-disposition"] == f'attachment; filename="{image["name"]}"'
     assert "content-disposition" not in shown.headers

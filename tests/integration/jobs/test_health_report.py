@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import boto3
-
 from image_gateway import __version__
 from image_gateway.event_loop import run
 from image_gateway.jobs.backlog import DEAD_LETTERS_PREFIX
+from tests.aws_clients import aws_client
 from tests.integration.jobs.queued_generation import IMAGES, get, submit
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def test_a_job_that_has_ended_does_not_wait(queue_deployment: "Deployment") -> N
 
 def test_dead_letters_are_counted(queue_deployment: "Deployment") -> None:
     """Those in the queue and those that are kept in the bucket are counted, with the time of the newest."""
-    dead = boto3.client("sqs").create_queue(QueueName=f"{queue_deployment.gateway.settings.table}-dead")
+    dead = aws_client("sqs").create_queue(QueueName=f"{queue_deployment.gateway.settings.table}-dead")
     queue_deployment.redeploy(dead_letter_queue_url=dead["QueueUrl"])
     run(queue_deployment.gateway.queue.dead_letter("?", "unreadable"))
     run(queue_deployment.gateway.objects.put_json(f"{DEAD_LETTERS_PREFIX}a.json", {"reason": "unreadable"}))

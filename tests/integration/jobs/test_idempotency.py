@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-import boto3
 import httpx
 import pytest
 
 from functions.generate.app import app as generate_app
 from sandbox.engines.state import Fault
+from tests.aws_clients import aws_client
 from tests.integration.jobs.generation import GENERATIONS, generate
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ async def test_twenty_parallel_requests_with_one_key_are_one_job(
 
 async def do_first_job(deployment: "Deployment") -> None:
     """Wait for the first queued job and run it."""
-    sqs, queue_url = boto3.client("sqs"), deployment.gateway.settings.queue_url
+    sqs, queue_url = aws_client("sqs"), deployment.gateway.settings.queue_url
     await anyio.to_thread.run_sync(lambda: sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=20))
     (job,) = (await deployment.gateway.jobs.page(owner=None))[0]
     assert await deployment.gateway.worker_parts.worker.process(job.id, lambda: 900.0)
@@ -142,7 +142,7 @@ def test_jobs_and_keys_expire(queue_deployment: "Deployment") -> None:
     """Their items in the table have a time to live."""
     generate(queue_deployment, {"Idempotency-Key": "my-key"})
 
-    items = boto3.client("dynamodb").scan(TableName=queue_deployment.gateway.settings.table)["Items"]
+    items = aws_client("dynamodb").scan(TableName=queue_deployment.gateway.settings.table)["Items"]
 
     kinds = {item["pk"]["S"].partition("#")[0] for item in items if "expires_at" in item}
     assert kinds >= {"job", "idempotency"}

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from sandbox.engines.state import Fault
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import GREEN, RED, encoded, text
 from tests.integration.sqs_records import event, record
 from tests.integration.worker_deployment import deploy_worker
@@ -89,7 +89,7 @@ def test_a_repeated_edit_returns_the_finished_job_when_its_stored_input_is_gone(
     """Images and uploads of the deployment expire before the key does."""
     (stored,) = deployment.edit(text(encoded(GREEN))).json
     first = edit(deployment, path, stored["id"])
-    boto3.client("s3").delete_object(Bucket=deployment.gateway.settings.bucket, Key=deployment.jobs()[-1].images[0].key)
+    aws_client("s3").delete_object(Bucket=deployment.gateway.settings.bucket, Key=deployment.jobs()[-1].images[0].key)
 
     response = edit(deployment, path, stored["id"])
 

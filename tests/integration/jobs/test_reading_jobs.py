@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
 from image_gateway.models.jobs import Job, JobError
+from tests import web
 from tests.integration.jobs.queued_generation import IMAGES, JOBS, get, submit
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_a_succeeded_job_has_new_presigned_urls(queue_deployment: "Deployment") 
 
     assert (response["status"], response["model"], response["attempts"]) == ("succeeded", "gpt-image-2", 1)
     assert response["created_at"] <= response["started_at"] <= response["finished_at"]
-    assert httpx.get(response["images"][0]["url"]).status_code == 200
+    assert web.get(response["images"][0]["url"]).status_code == 200
     assert any("zoom" in warning for warning in response["warnings"])
 
 
@@ -145,7 +145,7 @@ def test_an_image_route_redirects_to_a_new_presigned_url(queue_deployment: "Depl
     for role in ("user", "admin"):
         response = get(queue_deployment, f"{IMAGES}/{job}-1", role)
         assert (response.status, response.headers["cache-control"]) == (302, "no-store")
-        assert httpx.get(response.headers["location"]).content[:4] == b"\x89PNG"
+        assert web.get(response.headers["location"]).content[:4] == b"\x89PNG"
     assert get(queue_deployment, f"{IMAGES}/{job}-2").status == 404
 
 

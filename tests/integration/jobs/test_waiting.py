@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import httpx
 import pytest
 
 from sandbox.engines.state import Fault
+from tests import web
 from tests.integration.jobs.generation import GENERATIONS, follow, generate
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_following_the_redirect_returns_the_images(queue_deployment: "Deployment
 
     assert result.status == 200
     assert [image["id"] for image in result.json] == [f"{job_id(queue_deployment)}-{number}" for number in (0, 1)]
-    assert httpx.get(result.json[0]["url"]).status_code == 200
+    assert web.get(result.json[0]["url"]).status_code == 200
 
 
 def test_a_job_that_finishes_in_time_is_a_200(queue_deployment: "Deployment", running_worker: None) -> None:

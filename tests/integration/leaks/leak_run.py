@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import boto3
-
 from sandbox.client import ENGINES
 from sandbox.engines.state import Fault, Knobs
 from sandbox.gateway import Sandbox
+from tests.aws_clients import aws_client
 from tests.integration.leaks.planted_values import (
     ADMIN_TOKEN,
     API,
@@ -225,7 +224,7 @@ class _Run:
         key = KEYS["openai"]
         fault = Fault(400, {"error": {"message": f"{key} may not draw {PROMPT}"}}, times=-1, path="/images/edits")
         self._sandbox.engines["openai"].knobs.faults = [fault]
-        queue, bus = boto3.client("sqs"), boto3.client("events")
+        queue, bus = aws_client("sqs"), aws_client("events")
         url, bucket = self._sandbox.template.values["JobQueue"], self._sandbox.settings.bucket
         requests = [
             {"kind": "generation", "request": {"prompt": self._prompt("SQS"), "size": "64x64"}},
@@ -240,7 +239,7 @@ class _Run:
         entry: Any = {"Source": "shop", "DetailType": "Image Generation Requested", "Detail": detail}
         await asyncio.to_thread(bus.put_events, Entries=[entry])
         lines = "\n".join([*map(json.dumps, requests), self._prompt("no JSON")])
-        put = boto3.client("s3").put_object
+        put = aws_client("s3").put_object
         await asyncio.to_thread(put, Bucket=bucket, Key="requests/planted.jsonl", Body=lines.encode())
         await self._until_done()
 
@@ -256,7 +255,7 @@ class _Run:
                 await asyncio.sleep(0.1)
 
     def _items(self) -> Iterator[Any]:
-        pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._sandbox.settings.bucket)
+        pages = aws_client("s3").get_paginator("list_objects_v2").paginate(Bucket=self._sandbox.settings.bucket)
         return (item for page in pages for item in page.get("Contents", []))
 
     async def collect(self) -> None:
@@ -266,7 +265,7 @@ class _Run:
         output.requested = repr([state.record for state in self._sandbox.engines.values()])
 
         def read() -> None:
-            s3 = boto3.client("s3")
+            s3 = aws_client("s3")
             for item in self._items():
                 found = s3.get_object(Bucket=settings.bucket, Key=item["Key"])
                 body = found["Body"].read()
@@ -274,9 +273,9 @@ class _Run:
                 output.metadata[item["Key"]] = f"{found['Metadata']} {found['ResponseMetadata']['HTTPHeaders']}"
                 if item["Key"].startswith("dead-letters/"):
                     output.dead_letters.append(json.loads(body))
-            scan = boto3.client("dynamodb").get_paginator("scan")
+            scan = aws_client("dynamodb").get_paginator("scan")
             output.table = [item for page in scan.paginate(TableName=settings.table) for item in page["Items"]]
-            stored = boto3.client("ssm").get_parameter(Name=settings.config_parameter, WithDecryption=True)
+            stored = aws_client("ssm").get_parameter(Name=settings.config_parameter, WithDecryption=True)
             output.parameter = stored["Parameter"]["Value"]
 
         await asyncio.to_thread(read)

@@ -3,11 +3,11 @@
 import base64
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from openai.types import ImagesResponse
 
 from image_gateway.api import WARNINGS_HEADER
+from tests import web
 from tests.integration.openai_api.edit import PATH, edit, edit_json, file
 from tests.integration.sample_images import BLUE, GREEN, RED, data_url, encoded, opened, right_half, text
 
@@ -85,7 +85,7 @@ def test_every_form_parameter_reaches_the_engine(
     expected = {"model": "gpt-image-2", "n": 2, "size": "64x64", "quality": "low", "background": "opaque"}
     output = {"output_format": "jpeg", "output_compression": 40, "moderation": "auto"}
     assert engine.state.record[-1].json == {"prompt": "a hat", **expected, **output}
-    assert [httpx.get(image["url"]).headers["content-type"] for image in response.json["data"]] == ["image/jpeg"] * 2
+    assert [web.get(image["url"]).headers["content-type"] for image in response.json["data"]] == ["image/jpeg"] * 2
     # gpt-image-2 does not support input_fidelity.
     assert '"input_fidelity is not supported' in response.headers[WARNINGS_HEADER]
 

@@ -4,10 +4,10 @@ import base64
 import logging
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from image_gateway.api import WARNINGS_HEADER, format_warnings
+from tests import web
 from tests.integration.openai_api.generation import generate, parsed_images, parsed_response
 from tests.integration.sample_images import opened
 
@@ -40,7 +40,7 @@ def test_images_returned_as_base64_are_stored(openai_deployment: "Deployment") -
 
     job = openai_deployment.jobs()[0]
     stored = openai_deployment.call("GET", f"/api/v1/images/jobs/{job.id}/result", role="user").json
-    assert base64.b64decode(images[0].b64_json or "") == httpx.get(stored[0]["url"]).content
+    assert base64.b64decode(images[0].b64_json or "") == web.get(stored[0]["url"]).content
     assert job.channel == "openai"
 
 
@@ -49,7 +49,7 @@ def test_response_format_url_returns_presigned_urls(openai_deployment: "Deployme
     images = parsed_images(generate(openai_deployment, response_format="url"))
 
     assert images[0].b64_json is None
-    assert httpx.get(images[0].url or "").headers["content-type"] == "image/png"
+    assert web.get(images[0].url or "").headers["content-type"] == "image/png"
 
 
 def test_every_parameter_reaches_the_engine(openai_deployment: "Deployment", openai: "SandboxState") -> None:

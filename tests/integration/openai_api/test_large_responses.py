@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import httpx
 import openai
 import pytest
 import requests
@@ -21,6 +20,7 @@ from starlette.routing import Route
 from image_gateway.api import WARNINGS_HEADER
 from image_gateway.openai_api import responses
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES
+from tests import web
 from tests.integration.in_process_functions import InProcessFunctions
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def test_other_clients_follow_without_their_token(large_image_deployment: "Deplo
     body: dict[str, str | int] = {"prompt": "a fox", "n": 3, "seed": 1}
 
     by_requests = requests.post(base_url + PATH, json=body, headers=headers, timeout=60)
-    by_httpx = httpx.post(base_url + PATH, json=body, headers=headers, timeout=60, follow_redirects=True)
+    by_httpx = web.post(base_url + PATH, json=body, headers=headers, timeout=60, follow_redirects=True)
 
     for response in (by_requests, by_httpx):
         assert response.status_code == 200
@@ -130,7 +130,7 @@ def test_a_large_result_is_redirected(large_image_deployment: "Deployment") -> N
 
     assert response.status == 303
     assert response.headers["cache-control"] == "no-store"
-    assert len(httpx.get(response.headers["location"]).json()["data"]) == 3
+    assert len(web.get(response.headers["location"]).json()["data"]) == 3
 
 
 def test_more_than_memory_holds_is_a_413_that_names_the_url_form(
@@ -146,7 +146,7 @@ def test_more_than_memory_holds_is_a_413_that_names_the_url_form(
     assert response.headers["x-should-retry"] == "false"
     path = error["message"].partition("GET ")[2].partition(" ")[0]
     result = large_image_deployment.call("GET", path, role="user").json
-    assert [len(httpx.get(image["url"]).content) > 1_500_000 for image in result["data"]] == [True] * 3
+    assert [len(web.get(image["url"]).content) > 1_500_000 for image in result["data"]] == [True] * 3
 
 
 def test_ten_urls_are_returned_directly(large_image_deployment: "Deployment") -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
 from image_gateway.api import WARNINGS_HEADER
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.state import SandboxState
+from tests import web
 from tests.integration.sample_images import encoded, opened
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_the_images_api_converts_as_well(deployment: "Deployment", use_png_engin
 
     assert response.json[0]["content_type"] == "image/webp"
     assert response.json[0]["name"].endswith(".webp")
-    assert httpx.get(response.json[0]["url"]).headers["content-type"] == "image/webp"
+    assert web.get(response.json[0]["url"]).headers["content-type"] == "image/webp"
 
 
 def test_a_lower_compression_quality_is_a_smaller_image(
@@ -274,5 +274,5 @@ def test_operator_parameters_for_the_engines_response_do_not_affect_the_caller(
 
     response = generate(deployment, response_format="url", stream=False)
 
-    assert opened(httpx.get(response.json["data"][0]["url"]).content).tobytes() == opened(encoded()).tobytes()
+    assert opened(web.get(response.json["data"][0]["url"]).content).tobytes() == opened(encoded()).tobytes()
     assert WARNINGS_HEADER not in response.headers

@@ -4,12 +4,12 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
-import httpx
 import pytest
 
 from image_gateway.api import WARNINGS_HEADER
 from image_gateway.images.provenance import own_mark
+from tests import web
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import RED, encoded, opened, text
 from tests.unit.images.crafted_png import png_chunk
 from tests.unit.images.sound_pngs import with_chunks
@@ -42,7 +42,7 @@ def returned(response: "ApiResponse") -> bytes:
 def stored(deployment: "Deployment") -> bytes:
     """Return the only stored image."""
     (key,) = deployment.stored()
-    return boto3.client("s3").get_object(Bucket=deployment.gateway.settings.bucket, Key=key)["Body"].read()
+    return aws_client("s3").get_object(Bucket=deployment.gateway.settings.bucket, Key=key)["Body"].read()
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
@@ -68,7 +68,7 @@ def test_an_edited_image_is_marked_as_an_edit(deployment: "Deployment", use_imag
 
     response = deployment.edit(text(encoded(RED)))
 
-    assert EDITED in httpx.get(response.json[0]["url"]).content
+    assert EDITED in web.get(response.json[0]["url"]).content
 
 
 @pytest.mark.parametrize("provenance", ["mark", "keep", "off"])

@@ -5,11 +5,11 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-import httpx
 from openai.types import ImagesResponse
 
 from functions.generate.app import handler as generate_handler
 from image_gateway.api import WARNINGS_HEADER
+from tests import web
 from tests.integration.openai_api.generation import PATH, generate, parsed_images, parsed_response
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_a_job_of_another_channel_can_be_read_in_both_formats(queue_deployment: 
     as_base64 = parsed_images(queue_deployment.call("GET", path, role="user"))
     as_url = parsed_images(queue_deployment.call("GET", f"{path}?response_format=url", role="user"))
 
-    assert base64.b64decode(as_base64[0].b64_json or "") == httpx.get(as_url[0].url or "").content
+    assert base64.b64decode(as_base64[0].b64_json or "") == web.get(as_url[0].url or "").content
 
 
 def test_the_response_format_is_kept_in_further_redirects(queue_deployment: "Deployment") -> None:

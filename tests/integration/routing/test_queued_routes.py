@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,6 +16,7 @@ from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.comfyui_workflows import CHECKPOINT
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import SandboxState
+from tests.aws_clients import aws_client
 from tests.integration.routing.routes import Routes, fail
 from tests.integration.sample_images import encoded, text
 from tests.integration.sqs_records import record
@@ -98,7 +98,7 @@ class RecordReader:
         self.seen: list[tuple[str, str, int | None]] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        items = boto3.client("dynamodb").scan(TableName=self._table)["Items"]
+        items = aws_client("dynamodb").scan(TableName=self._table)["Items"]
         for job in [parse_item(item) for item in items if "job" in item]:
             self.seen.append((job.status, job.connection, job.target))
         await self._app(scope, receive, send)

@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 
-import httpx
 import pytest
 
 from sandbox.__main__ import STARTING
+from tests import web
 from tests.integration.sandbox.processes import LoggedSandbox, StartProcess, command_line, descendants, is_running
 from tests.integration.sandbox_process import MAX_WAIT_SECONDS, SandboxProcess
 from tests.polling import wait_until
@@ -43,7 +43,7 @@ def test_tokens_of_the_environment_are_used(sandbox: SandboxProcess) -> None:
 
 def test_the_printed_documentation_url_works(sandbox: SandboxProcess) -> None:
     """It returns the documentation page."""
-    assert "swagger-ui" in httpx.get(sandbox.printed("docs"), timeout=MAX_WAIT_SECONDS, trust_env=False).text
+    assert "swagger-ui" in web.get(sandbox.printed("docs"), timeout=MAX_WAIT_SECONDS, trust_env=False).text
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -54,7 +54,7 @@ def test_the_printed_command_works(sandbox: SandboxProcess) -> None:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)  # noqa: S602 - the sandbox's own command
 
     (url,) = re.findall(r'"url":"([^"]+)"', done.stdout)
-    assert httpx.get(url, trust_env=False).content.startswith(b"\x89PNG")
+    assert web.get(url, trust_env=False).content.startswith(b"\x89PNG")
 
 
 def test_a_configuration_update_applies_to_the_next_request(sandbox: SandboxProcess) -> None:

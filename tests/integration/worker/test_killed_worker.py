@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from moto.backends import get_backend
 from moto.s3.models import S3Backend
 
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
+from tests.aws_clients import aws_client
 from tests.integration.sample_images import encoded
 from tests.polling import LONG, until
 
@@ -135,7 +135,7 @@ class Deliveries:
 def expire_leases(sandbox: Sandbox, job_ids: Iterable[str]) -> None:
     """Let the jobs' leases expire now, before the end of the longest possible invocation."""
     for job_id in job_ids:
-        boto3.client("dynamodb").update_item(
+        aws_client("dynamodb").update_item(
             TableName=sandbox.settings.table,
             Key={"pk": {"S": f"job#{job_id}"}},
             UpdateExpression="SET lease_until = :now",
@@ -146,7 +146,7 @@ def expire_leases(sandbox: Sandbox, job_ids: Iterable[str]) -> None:
 
 def slot_holders(sandbox: Sandbox) -> dict[str, Any]:
     """Return the holders of the slots of the automatic1111 server, as they are in the table."""
-    item = boto3.client("dynamodb").get_item(TableName=sandbox.settings.table, Key=slots_key(sandbox))["Item"]
+    item = aws_client("dynamodb").get_item(TableName=sandbox.settings.table, Key=slots_key(sandbox))["Item"]
     return dict(item["holders"]["M"])
 
 
@@ -157,7 +157,7 @@ def slots_key(sandbox: Sandbox) -> dict[str, Any]:
 def expire_slots(sandbox: Sandbox) -> None:
     """Let the slots' leases and probations end now, and not after about a minute."""
     for holder in slot_holders(sandbox):
-        boto3.client("dynamodb").update_item(
+        aws_client("dynamodb").update_item(
             TableName=sandbox.settings.table,
             Key=slots_key(sandbox),
             UpdateExpression="SET holders.#holder.lease_until = :now, holders.#holder.suspected_at = :now",
@@ -173,7 +173,7 @@ def count_requests(sandbox: Sandbox, engine: str, ending: str) -> int:
 
 def stored_images(sandbox: Sandbox) -> list[str]:
     """Return the keys of all images in the bucket."""
-    found = boto3.client("s3").list_objects_v2(Bucket=sandbox.settings.bucket, Prefix="images/")
+    found = aws_client("s3").list_objects_v2(Bucket=sandbox.settings.bucket, Prefix="images/")
     return [item["Key"] for item in found.get("Contents", [])]
 
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from image_gateway.container import Gateway
@@ -11,6 +10,7 @@ from image_gateway.event_loop import run
 from image_gateway.ids import derived_job_id, new_job_id
 from image_gateway.models.jobs import Job
 from sandbox.engines.state import Fault, SandboxState
+from tests.aws_clients import aws_client
 from tests.integration.failing_aws import FailingAws
 from tests.integration.jobs.queued_generation import submit
 from tests.integration.sqs_records import event, record, request_line
@@ -33,7 +33,7 @@ def test_a_job_by_http_is_its_tokens(queue_deployment: "Deployment") -> None:
     for role in ("user", "stranger"):
         submit(queue_deployment, role)
     url = queue_deployment.gateway.settings.queue_url
-    received = boto3.client("sqs").receive_message(
+    received = aws_client("sqs").receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
     )
     owners = {message["Attributes"]["MessageGroupId"] for message in received["Messages"]}

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 
 from image_gateway.ids import new_job_id
 from image_gateway.worker.retry_policy import MAX_ATTEMPTS
 from sandbox.engines.state import Fault, SandboxState
+from tests.aws_clients import aws_client
 from tests.integration.sqs_records import record
 from tests.integration.worker.queued_jobs import FOX, count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
@@ -107,7 +107,7 @@ def test_a_timeout_is_not_retried(worker: WorkerDeployment, openai: SandboxState
 
 def test_messages_are_returned_while_the_table_fails(worker: WorkerDeployment, openai: SandboxState) -> None:
     """The engine is not called for what cannot be recorded."""
-    boto3.client("dynamodb").delete_table(TableName=worker.gateway.settings.table)
+    aws_client("dynamodb").delete_table(TableName=worker.gateway.settings.table)
 
     assert worker.deliver(record(GENERATION, "m1"), record({"job": new_job_id()}, "m2")) == ["m1", "m2"]
 

@@ -4,10 +4,10 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from sandbox.engines.state import SandboxState
+from tests.aws_clients import aws_client
 from tests.integration.sqs_records import record
 from tests.integration.worker.queued_jobs import enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
@@ -20,7 +20,7 @@ JOBS = "/api/v1/images/jobs"
 
 def change_item(worker: WorkerDeployment, pk: str, **attributes: Any) -> None:
     """Change attributes of an item as a newer version would write them; `job` is merged into the stored JSON."""
-    dynamodb, table = boto3.client("dynamodb"), worker.gateway.settings.table
+    dynamodb, table = aws_client("dynamodb"), worker.gateway.settings.table
     item = dynamodb.get_item(TableName=table, Key={"pk": {"S": pk}})["Item"]
     if job := attributes.pop("job", None):
         item["job"] = {"S": json.dumps(json.loads(item["job"]["S"]) | job)}
@@ -97,7 +97,7 @@ def test_a_token_with_an_unknown_role_is_refused_and_listed(
     """What the role permits is not known, so it permits nothing. Other tokens work, and it can be revoked."""
     created = openai_deployment.call("POST", "/api/v1/images/tokens", {"name": "auditor", "role": "user"}).json
     openai_deployment.tokens["auditor"] = created["token"]
-    table = boto3.client("dynamodb").scan(TableName=worker.gateway.settings.table)["Items"]
+    table = aws_client("dynamodb").scan(TableName=worker.gateway.settings.table)["Items"]
     for item in table:
         if item.get("name", {}).get("S") == "auditor":
             change_item(worker, item["pk"]["S"], role="auditor")

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
-import boto3
-import httpx
 import pytest
 
 from image_gateway.aws import TOO_LARGE, Aws, AwsError, Bucket
 from image_gateway.settings import Settings
+from tests import web
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ def bucket(aws: Aws, settings: Settings) -> Bucket:
 
 def read_with_boto3(settings: Settings, key: str) -> dict[str, Any]:
     """Return boto3's response to `GetObject`."""
-    return dict(boto3.client("s3").get_object(Bucket=settings.bucket, Key=key))
+    return dict(aws_client("s3").get_object(Bucket=settings.bucket, Key=key))
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -39,7 +39,7 @@ async def test_a_stored_object_can_be_read(bucket: Bucket, settings: Settings, k
     assert response["ContentType"] == "image/png"
     assert response["Metadata"] == {"engine": "openai", "model": "gr%C3%BCn  [x]"}
     assert await bucket.get(key) == b"bytes"
-    assert httpx.get(bucket.presigned_url(key, 60)).content == b"bytes"
+    assert web.get(bucket.presigned_url(key, 60)).content == b"bytes"
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 256 * 1024 + 1, 3_000_000])
@@ -59,7 +59,7 @@ async def test_content_is_stored_unchanged(
 async def test_a_content_encoding_is_not_decoded(settings: Settings, embedded_aws: object) -> None:
     """An object with a content encoding is returned as stored: decoded, it could fill the memory or be unreadable."""
     compressed = gzip.compress(bytes(1_000_000))
-    put = boto3.client("s3").put_object
+    put = aws_client("s3").put_object
     put(Bucket=settings.bucket, Key="compressed", Body=compressed, ContentEncoding="gzip")
     put(Bucket=settings.bucket, Key="not compressed", Body=b"plain", ContentEncoding="gzip")
 
@@ -81,7 +81,7 @@ async def test_an_object_over_the_limit_is_not_read(bucket: Bucket) -> None:
 
 async def test_a_version_or_an_etag_can_be_required(bucket: Bucket, settings: Settings) -> None:
     """A read can request a version, or fail if the object has another ETag."""
-    s3 = boto3.client("s3")
+    s3 = aws_client("s3")
     s3.put_bucket_versioning(Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
     first = s3.put_object(Bucket=settings.bucket, Key="a", Body=b"first")
     second = s3.put_object(Bucket=settings.bucket, Key="a", Body=b"second")
@@ -122,7 +122,7 @@ async def test_a_key_with_dots_is_not_normalized(
 async def test_a_presigned_post_equals_boto3s(settings: Settings, bucket: Bucket) -> None:
     """The form has the fields and the policy of boto3's, except for the time, and uploads a file."""
     fields, conditions = {"Content-Type": "image/png"}, [{"Content-Type": "image/png"}, ["content-length-range", 1, 9]]
-    post = boto3.client("s3").generate_presigned_post(settings.bucket, "uploads/1", dict(fields), list(conditions), 900)
+    post = aws_client("s3").generate_presigned_post(settings.bucket, "uploads/1", dict(fields), list(conditions), 900)
 
     form = bucket.presigned_post("uploads/1", fields, conditions, 900)
 
@@ -132,7 +132,7 @@ async def test_a_presigned_post_equals_boto3s(settings: Settings, bucket: Bucket
     assert [set(condition) for condition in ours["conditions"]] == [
         set(condition) for condition in theirs["conditions"]
     ]
-    response = httpx.post(bucket.base_url, data=form, files={"file": b"12345"})
+    response = web.post(bucket.base_url, data=form, files={"file": b"12345"})
     assert response.is_success
     assert read_with_boto3(settings, "uploads/1")["Body"].read() == b"12345"
 

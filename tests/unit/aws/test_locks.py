@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws
 from image_gateway.aws.locks import LEASE_SECONDS, MAX_WAIT_SECONDS, Locks
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_a_failing_table_is_an_error(settings: Settings, aws: Aws) -> None
 async def test_a_failed_release_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture, aws: Aws) -> None:
     """If a lock cannot be released, the block has succeeded all the same, and the lock expires."""
     async with Locks(aws, settings).hold("config"):
-        boto3.client("dynamodb").delete_table(TableName=settings.table)
+        aws_client("dynamodb").delete_table(TableName=settings.table)
 
     assert "expires by itself" in caplog.text
 

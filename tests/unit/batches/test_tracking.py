@@ -5,7 +5,6 @@ import json
 import ssl
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 
@@ -18,6 +17,7 @@ from image_gateway.ids import new_job_id
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -53,10 +53,10 @@ class BatchParts:
 
     def results(self) -> Any:
         """Return the results document, or None if it is not written."""
-        listing = boto3.client("s3").list_objects_v2(Bucket=self._bucket, Prefix="results/")
+        listing = aws_client("s3").list_objects_v2(Bucket=self._bucket, Prefix="results/")
         if not listing["KeyCount"]:
             return None
-        return json.loads(boto3.client("s3").get_object(Bucket=self._bucket, Key=RESULTS_KEY)["Body"].read())
+        return json.loads(aws_client("s3").get_object(Bucket=self._bucket, Key=RESULTS_KEY)["Body"].read())
 
 
 class FailingAws(Aws):

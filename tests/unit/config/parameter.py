@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
-
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 
 MakeStore = Callable[..., ConfigStore]
@@ -16,12 +15,12 @@ LONG_WORKFLOW = json.dumps({"1": {"class_type": "CLIPTextEncode", "inputs": {"te
 
 def stored_document(settings: Settings) -> str:
     """Return the current value of the parameter, decrypted."""
-    response = boto3.client("ssm").get_parameter(Name=settings.config_parameter, WithDecryption=True)
+    response = aws_client("ssm").get_parameter(Name=settings.config_parameter, WithDecryption=True)
     return response["Parameter"]["Value"]
 
 
 def stored_versions(settings: Settings) -> list[dict[str, Any]]:
     """Return all values that the parameter has had, the oldest first."""
-    paginator = boto3.client("ssm").get_paginator("get_parameter_history")
+    paginator = aws_client("ssm").get_paginator("get_parameter_history")
     pages = paginator.paginate(Name=settings.config_parameter, WithDecryption=True)
     return [json.loads(item["Value"]) for page in pages for item in page["Parameters"]]

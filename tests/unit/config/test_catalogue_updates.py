@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws, AwsError
@@ -16,6 +15,7 @@ from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.models.connection_forms import ConnectionForm
 from image_gateway.models.route_forms import RouteForm
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore, stored_document, stored_versions
 
@@ -66,7 +66,7 @@ def counting(aws: Aws) -> CountingAws:
 
 def objects(settings: Settings) -> dict[str, bytes]:
     """Return the content of all objects of the bucket, by key."""
-    s3 = boto3.client("s3")
+    s3 = aws_client("s3")
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket=settings.bucket).get("Contents", [])]
     return {key: s3.get_object(Bucket=settings.bucket, Key=key)["Body"].read() for key in keys}
 
@@ -140,7 +140,7 @@ async def test_updates_of_the_fields_keep_the_catalogue(
 async def test_changes_of_the_catalogue_keep_the_fields(store: ConfigStore, settings: Settings) -> None:
     """Fields, also those of a newer version, stay as they are in the document."""
     text = json.dumps({"IMAGE_STEPS": 7, "NEW_FIELD": "new", "IMAGES_OPENAI_API_KEY": "sk-1"})
-    boto3.client("ssm").put_parameter(Name=settings.config_parameter, Value=text, Type="SecureString")
+    aws_client("ssm").put_parameter(Name=settings.config_parameter, Value=text, Type="SecureString")
 
     await store.update_catalogue(connection("azure-eu", "azure-key"))
 
@@ -231,7 +231,7 @@ async def test_a_lost_catalogue_is_no_empty_one(
     """
     await store.update_catalogue(connection("a", "key-of-a"))
     ((key, whole),) = objects(settings).items()
-    s3 = boto3.client("s3")
+    s3 = aws_client("s3")
     if content is None:
         s3.delete_object(Bucket=settings.bucket, Key=key)
     else:
@@ -258,7 +258,7 @@ async def test_a_hash_that_is_none_counts_as_a_lost_catalogue(
 ) -> None:
     """Whatever somebody has written into the parameter, reads do not fail, and nothing is replaced."""
     text = json.dumps({"_catalogue": value, "_connection_keys": value, "IMAGE_STEPS": 7})
-    boto3.client("ssm").put_parameter(Name=settings.config_parameter, Value=text, Type="SecureString")
+    aws_client("ssm").put_parameter(Name=settings.config_parameter, Value=text, Type="SecureString")
 
     current = await store.read()
 
@@ -275,7 +275,7 @@ async def test_an_earlier_version_of_the_parameter_has_its_catalogue_and_keys(
     await store.update_catalogue(connection("a", "k1"))
     await store.update_catalogue(connection("a", "k2", max_concurrent=3))
     await store.update_catalogue(connection("b", "k3"))
-    boto3.client("ssm").put_parameter(
+    aws_client("ssm").put_parameter(
         Name=settings.config_parameter,
         Value=json.dumps(stored_versions(settings)[0]),
         Type="SecureString",

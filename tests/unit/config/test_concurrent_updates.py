@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.errors import PreconditionFailed
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import MakeStore, stored_versions
 
@@ -69,9 +69,7 @@ async def test_a_write_without_the_lock_is_logged(
 
     async def load_and_interfere() -> Any:
         loaded = await load()
-        boto3.client("ssm").put_parameter(
-            Name=settings.config_parameter, Value="{}", Type="SecureString", Overwrite=True
-        )
+        aws_client("ssm").put_parameter(Name=settings.config_parameter, Value="{}", Type="SecureString", Overwrite=True)
         return loaded
 
     monkeypatch.setattr(store.stored, "load_or_defaults", load_and_interfere)

@@ -2,13 +2,13 @@
 
 import json
 
-import boto3
 import pytest
 
 from image_gateway.config.document import ADVANCED_BYTES, STANDARD_BYTES
 from image_gateway.errors import TooLarge
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
 
@@ -70,7 +70,7 @@ async def test_secrets_are_never_stored_in_the_bucket(store: ConfigStore, settin
     await store.update(ImagesConfig(**keys, IMAGES_EDIT_GEMINI_API_KEY="k" * 900))
 
     assert STANDARD_BYTES < len(stored_document(settings)) <= ADVANCED_BYTES
-    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=settings.bucket)
+    assert "Contents" not in aws_client("s3").list_objects_v2(Bucket=settings.bucket)
 
 
 async def test_a_document_that_is_too_long_is_not_stored(store: ConfigStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ async def test_a_field_whose_object_is_missing_is_unset(
     await store.update(ImagesConfig(COMFYUI_WORKFLOW=LONG_WORKFLOW, IMAGE_STEPS=7))
     if missing == "object":
         key = json.loads(stored_document(settings))["COMFYUI_WORKFLOW"].removeprefix(f"s3://{settings.bucket}/")
-        boto3.client("s3").delete_object(Bucket=settings.bucket, Key=key)
+        aws_client("s3").delete_object(Bucket=settings.bucket, Key=key)
     else:
         settings = settings.model_copy(update={"bucket": "another"})
 

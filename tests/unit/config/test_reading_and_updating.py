@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.errors import InvalidRequest, NotConfigured, PreconditionFailed
 from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
 
@@ -57,7 +57,7 @@ async def test_the_parameter_is_a_secure_string(store: ConfigStore, settings: Se
     """Parameter Store encrypts values of this type at rest."""
     await store.update(ImagesConfig(IMAGES_OPENAI_API_KEY="sk-1"))
 
-    parameter = boto3.client("ssm").get_parameter(Name=settings.config_parameter)["Parameter"]
+    parameter = aws_client("ssm").get_parameter(Name=settings.config_parameter)["Parameter"]
 
     assert parameter["Type"] == "SecureString"
 
@@ -73,7 +73,7 @@ async def test_the_parameter_is_encrypted_with_the_deployments_kms_key(
     await store.update(ImagesConfig(IMAGES_OPENAI_API_KEY="sk-1"))
 
     filters: Any = [{"Key": "Name", "Values": [settings.config_parameter]}]
-    (parameter,) = boto3.client("ssm").describe_parameters(ParameterFilters=filters)["Parameters"]
+    (parameter,) = aws_client("ssm").describe_parameters(ParameterFilters=filters)["Parameters"]
 
     assert parameter["KeyId"] == used
 

@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.config.config_store import ConfigStore
 from tests.unit.config.parameter import LONG_WORKFLOW, MakeStore, stored_document
 
@@ -20,7 +20,7 @@ DAMAGED = {"not JSON": b"{", "not UTF-8": b'"\xff"', "too deep": b"[" * DEEP + b
 def store_document(settings: Settings, document: Any) -> None:
     """Write the parameter as another version of the gateway, or an operator, may have done."""
     text = document if isinstance(document, str) else json.dumps(document)
-    boto3.client("ssm").put_parameter(
+    aws_client("ssm").put_parameter(
         Name=settings.config_parameter, Value=text, Type="SecureString", Overwrite=True, Tier="Intelligent-Tiering"
     )
 
@@ -28,7 +28,7 @@ def store_document(settings: Settings, document: Any) -> None:
 def damage(settings: Settings, field: str, content: bytes) -> None:
     """Replace the content of the object that a field's long value is stored in."""
     key = json.loads(stored_document(settings))[field].removeprefix(f"s3://{settings.bucket}/")
-    boto3.client("s3").put_object(Bucket=settings.bucket, Key=key, Body=content)
+    aws_client("s3").put_object(Bucket=settings.bucket, Key=key, Body=content)
 
 
 async def test_fields_of_a_newer_version_are_ignored_and_logged(
@@ -65,7 +65,7 @@ async def test_fields_of_a_newer_version_are_never_moved_to_the_bucket(store: Co
     await store.update(ImagesConfig(IMAGES_OPENAI_API_KEY="k" * 900, IMAGES_GEMINI_API_KEY="g" * 900))
 
     assert json.loads(stored_document(settings))["NEW_KEY"] == "k" * 3_000
-    assert "Contents" not in boto3.client("s3").list_objects_v2(Bucket=settings.bucket)
+    assert "Contents" not in aws_client("s3").list_objects_v2(Bucket=settings.bucket)
 
 
 async def test_invalid_values_are_ignored_and_kept(

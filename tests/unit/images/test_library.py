@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from urllib.parse import quote
 
-import boto3
-import httpx
 import pytest
 
 from image_gateway.access.principals import Principal, Role
@@ -19,6 +17,8 @@ from image_gateway.models.jobs import Job, JobImage
 from image_gateway.net.public_fetch import MAX_BYTES
 from image_gateway.settings import Settings
 from sandbox.embedded_aws import EmbeddedAws
+from tests import web
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ def library_on_aws(monkeypatch: pytest.MonkeyPatch, settings: Settings, aws: Aws
 
 
 def put(settings: Settings, key: str, data: bytes) -> None:
-    boto3.client("s3").put_object(Bucket=settings.bucket, Key=key, Body=data)
+    aws_client("s3").put_object(Bucket=settings.bucket, Key=key, Body=data)
 
 
 async def store_job(settings: Settings, aws: Aws, *, numbers: tuple[int, ...] = (0,)) -> str:
@@ -185,7 +185,7 @@ async def test_an_unknown_image_id_has_no_key(
 async def test_an_expired_image_is_not_found(settings: Settings, aws: Aws, library: ImageLibrary) -> None:
     """A job record can exist longer than its images."""
     job_id = await store_job(settings, aws)
-    boto3.client("s3").delete_object(Bucket=settings.bucket, Key=f"images/2026/11/22/{job_id}/0.png")
+    aws_client("s3").delete_object(Bucket=settings.bucket, Key=f"images/2026/11/22/{job_id}/0.png")
 
     assert await library.key(f"{job_id}-0", OWNER) is not None
     assert await library.read(f"{job_id}-0", OWNER) is None
@@ -194,7 +194,7 @@ async def test_an_expired_image_is_not_found(settings: Settings, aws: Aws, libra
 async def test_an_upload_can_only_be_read_by_its_owner(library: ImageLibrary) -> None:
     """Not even an administrator can read it, because the reader's own id is part of the key."""
     upload = library.upload(UploadForm(content_type="image/png", bytes=100), OWNER)
-    sent = httpx.post(upload.url, data=upload.fields, files={"file": b"data"})
+    sent = web.post(upload.url, data=upload.fields, files={"file": b"data"})
 
     assert sent.is_success
     assert await library.read(upload.id, OWNER) == b"data"

@@ -5,8 +5,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
-import boto3
-import httpx
 import pytest
 
 from image_gateway.aws import Aws
@@ -15,6 +13,8 @@ from image_gateway.ids import job_time, new_job_id
 from image_gateway.images.sniff import ImageType
 from image_gateway.images.store import ImageStore
 from image_gateway.settings import Settings
+from tests import web
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +42,7 @@ async def test_the_key_of_an_image_has_its_date_and_job(aws: Aws, settings: Sett
         job, 0, b"png", PNG, {"engine": "openai", "model": "grün", "job": job}, remaining=_minute
     )
 
-    found = boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)
+    found = aws_client("s3").get_object(Bucket=settings.bucket, Key=key)
 
     assert re.fullmatch(rf"images/\d{{4}}/\d\d/\d\d/{job}/0\.png", key)
     assert found["ContentType"] == "image/png"
@@ -56,7 +56,7 @@ async def test_a_presigned_url_reads_the_image_until_its_expiry(aws: Aws, settin
 
     url, expires_at = store.url(key)
 
-    assert httpx.get(url).content == b"png"
+    assert web.get(url).content == b"png"
     query = parse_qs(urlsplit(url).query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Expires"] == ["3600"]
@@ -97,4 +97,4 @@ async def test_a_models_name_of_any_form_can_be_stored_as_metadata(
     """HTTP allows no spaces around a header's value, and S3 at most 2 KB of metadata."""
     key = await ImageStore(aws, settings).put(new_job_id(), 0, b"png", PNG, {"model": model}, remaining=_minute)
 
-    assert boto3.client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept
+    assert aws_client("s3").get_object(Bucket=settings.bucket, Key=key)["Metadata"] == kept

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import boto3
-
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 
 START = 1_800_000_000.0
 
@@ -28,7 +27,7 @@ def new_job(**fields: Any) -> Job:
 
 def stored_item(settings: Settings, job: Job) -> dict[str, Any]:
     """Return the item of a job."""
-    response = boto3.client("dynamodb").get_item(TableName=settings.table, Key={"pk": {"S": f"job#{job.id}"}})
+    response = aws_client("dynamodb").get_item(TableName=settings.table, Key={"pk": {"S": f"job#{job.id}"}})
     return response["Item"]
 
 

@@ -1,6 +1,5 @@
 """Creation and reading of job records."""
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws
@@ -10,6 +9,7 @@ from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import JobError, JobImage
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.jobs.job_records import START, leased_job, new_job, stored_item
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def test_a_job_expires_after_its_retention_time(store: JobStore, settings:
     job = new_job()
     await store.create(job)
 
-    response = boto3.client("dynamodb").describe_time_to_live(TableName=settings.table)
+    response = aws_client("dynamodb").describe_time_to_live(TableName=settings.table)
     name = response["TimeToLiveDescription"]["AttributeName"]
     assert float(stored_item(settings, job)[name]["N"]) == START + settings.job_retention_days * 86_400
 

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws
@@ -15,6 +14,7 @@ from image_gateway.models.forms import CreateImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.loop_time import LoopTime, controlled_time
 from tests.unit.jobs.submission_fakes import (
     FORM,
@@ -92,7 +92,7 @@ async def test_images_are_returned_even_if_the_record_cannot_be_written(
 
     async def delete_table(job: Job) -> None:
         job.images = [IMAGE]
-        boto3.client("dynamodb").delete_table(TableName=settings.table)
+        aws_client("dynamodb").delete_table(TableName=settings.table)
 
     executor.execution = delete_table
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.container import Gateway
 from image_gateway.errors import StorageUnavailable
 from image_gateway.jobs.job_queue import JobQueue, message_group
+from tests.aws_clients import aws_client
 
 pytestmark = pytest.mark.anyio
 
@@ -19,7 +19,7 @@ Receive = Callable[[], list[Any]]
 @pytest.fixture
 def queue(gateway: Gateway) -> tuple[JobQueue, Receive]:
     """A queue, and what receives its messages with their attributes."""
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName=gateway.settings.table)["QueueUrl"]
 
     def receive() -> list[Any]:

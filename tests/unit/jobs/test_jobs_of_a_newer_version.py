@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.jobs.job_records import new_job, stored_item
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ async def stored_by_newer_version(store: JobStore, settings: Settings, status: s
     item = stored_item(settings, job)
     item["job"]["S"] = json.dumps(json.loads(item["job"]["S"]) | NEWER)
     item["status"]["S"] = status
-    boto3.client("dynamodb").put_item(TableName=settings.table, Item=item)
+    aws_client("dynamodb").put_item(TableName=settings.table, Item=item)
     return job
 
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws
@@ -11,6 +10,7 @@ from image_gateway.errors import InvalidRequest
 from image_gateway.ids import derived_job_id
 from image_gateway.jobs.store import JobStore
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.jobs.job_records import new_job
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,7 @@ async def store_jobs(store: JobStore, count: int, **fields: Any) -> list[str]:
     ]
     for start in range(0, count, 25):
         writes: Any = [{"PutRequest": {"Item": store._item(job)}} for job in jobs[start : start + 25]]
-        boto3.client("dynamodb").batch_write_item(RequestItems={store._table.name: writes})
+        aws_client("dynamodb").batch_write_item(RequestItems={store._table.name: writes})
     return [job.id for job in reversed(jobs)]
 
 
@@ -52,7 +52,7 @@ async def test_a_list_starts_with_the_newest_job(store: JobStore) -> None:
 
 async def test_other_items_of_the_table_are_not_listed(store: JobStore, settings: Settings) -> None:
     """Tokens, locks and claims are in the same table."""
-    boto3.client("dynamodb").put_item(TableName=settings.table, Item={"pk": {"S": "lock#x"}, "owner": {"S": "token:1"}})
+    aws_client("dynamodb").put_item(TableName=settings.table, Item={"pk": {"S": "lock#x"}, "owner": {"S": "token:1"}})
 
     assert await list_pages(store, owner="token:1") == [[]]
     assert await list_pages(store, owner=None) == [[]]
@@ -151,7 +151,7 @@ async def test_a_page_has_the_jobs_as_they_are_now(store: JobStore) -> None:
 async def test_jobs_that_are_removed_while_they_are_listed_are_left_out(store: JobStore, settings: Settings) -> None:
     """The index has their keys for a moment longer. The page is filled from the next jobs, and the cursor is right."""
     ids = await store_jobs(store, 7)
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = aws_client("dynamodb")
     call = store._table._aws.call
 
     class RemovingAws(Aws):

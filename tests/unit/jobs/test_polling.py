@@ -1,11 +1,11 @@
 """Waiting for jobs."""
 
-import boto3
 import pytest
 
 from image_gateway.jobs.polling import look_interval
 from image_gateway.jobs.store import JobStore
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.silent_server import FACTOR, seconds_until_done, silent_server
 from tests.unit.jobs.submission_fakes import FORM, OWNER, FakeTime, MakeSubmission
 
@@ -74,7 +74,7 @@ async def test_waiting_continues_while_the_table_fails(
     """The job does not depend on who polls it."""
     submission = make_submission(queue_url="a queue")
     job = await submission.submit(FORM, OWNER, queue=True)
-    boto3.client("dynamodb").delete_table(TableName=settings.table)
+    aws_client("dynamodb").delete_table(TableName=settings.table)
 
     assert await submission.wait(job, 2) == job
     assert time.seconds == pytest.approx(2)

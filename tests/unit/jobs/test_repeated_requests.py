@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.engines.protocol import InputImage
@@ -20,6 +19,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.forms import EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.jobs.submission_fakes import (
     FORM,
     OWNER,
@@ -58,7 +58,7 @@ async def test_a_repeated_request_whose_job_has_expired_is_a_new_job(
 ) -> None:
     """A claim can exist longer than its job."""
     first = await make_submission().submit(FORM, OWNER, claim=CLAIM)
-    boto3.client("dynamodb").delete_item(TableName=settings.table, Key={"pk": {"S": f"job#{first.id}"}})
+    aws_client("dynamodb").delete_item(TableName=settings.table, Key={"pk": {"S": f"job#{first.id}"}})
 
     second = await make_submission().submit(FORM, OWNER, claim=CLAIM)
 

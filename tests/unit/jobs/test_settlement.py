@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 import pytest
 
 from image_gateway.aws import Aws
@@ -22,6 +21,7 @@ from image_gateway.metering.usage_report import grouped
 from image_gateway.models.jobs import Job, JobCost
 from image_gateway.models.limits import Limits, LimitState
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 
 if TYPE_CHECKING:
     from image_gateway.jobs.events import JobEvents
@@ -241,7 +241,7 @@ async def test_a_job_that_was_removed_meanwhile_counts_as_settled(
 ) -> None:
     """Its time to live may end before the recovery finds it."""
     job = await ended(jobs, announcements, await started(jobs))
-    boto3.client("dynamodb").delete_item(TableName=settings.table, Key={"pk": {"S": f"job#{job.id}"}})
+    aws_client("dynamodb").delete_item(TableName=settings.table, Key={"pk": {"S": f"job#{job.id}"}})
 
     assert await announcements.announce(job)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import boto3
 import pytest
 
 from image_gateway.aws import Remaining
@@ -11,6 +10,7 @@ from image_gateway.errors import Disabled, StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.settings import Settings
+from tests.aws_clients import aws_client
 from tests.unit.jobs.submission_fakes import (
     FORM,
     OWNER,
@@ -56,7 +56,7 @@ async def test_without_a_record_no_engine_is_called(
     make_submission: MakeSubmission, settings: Settings, executor: FakeExecutor
 ) -> None:
     """A table that fails costs nothing."""
-    boto3.client("dynamodb").delete_table(TableName=settings.table)
+    aws_client("dynamodb").delete_table(TableName=settings.table)
 
     with pytest.raises(StorageUnavailable):
         await make_submission().submit(FORM, OWNER)
@@ -185,7 +185,7 @@ async def test_input_images_of_a_queued_job_are_stored_in_the_bucket(
 
     assert job.inputs == [f"inputs/{job.id}/{number}.jpg" for number in (0, 1)]
     assert job.mask == f"inputs/{job.id}/mask.png"
-    stored = boto3.client("s3").get_object(Bucket=settings.bucket, Key=job.mask)
+    stored = aws_client("s3").get_object(Bucket=settings.bucket, Key=job.mask)
     assert (stored["Body"].read(), stored["ContentType"]) == (b"mask", "image/png")
     assert await jobs.get(job.id) == job
 

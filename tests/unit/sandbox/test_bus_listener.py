@@ -4,11 +4,11 @@ import json
 import uuid
 from typing import Any
 
-import boto3
 import pytest
 
 from sandbox.bus_listener import BusListener
 from sandbox.embedded_aws import EmbeddedAws
+from tests.aws_clients import aws_client
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_a_listener_keeps_the_events_of_its_source(listener: BusListener) -> Non
         {"Source": source, "DetailType": f"Event {number}", "Detail": json.dumps({"number": number})}
         for number, source in enumerate(["test.source", "other.source", "test.source"])
     ]
-    boto3.client("events").put_events(Entries=entries)
+    aws_client("events").put_events(Entries=entries)
 
     first, second = listener.events(), listener.events()
 

@@ -10,13 +10,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.event_sources import EventSources
 from sandbox.lambda_service import LambdaService
 from sandbox.template import Function, QueueMapping
+from tests.aws_clients import aws_client
 from tests.polling import until
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ class Source:
         self.folder = folder
         self.url = url
         self.dead_letters_url = dead_letters_url
-        self.sqs = boto3.client("sqs")
+        self.sqs = aws_client("sqs")
 
     def send(self, *bodies: str, **options: Any) -> list[str]:
         """Send a message with each body; returns the messages' ids."""
@@ -97,7 +97,7 @@ Start = Callable[..., Awaitable[Source]]
 async def start(embedded_aws: EmbeddedAws, tmp_path: Path) -> AsyncIterator[Start]:
     """Create a queue with a dead-letter queue and messages, and start polling it for a handler."""
     (tmp_path / "handlers.py").write_text(HANDLERS)
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -253,7 +253,7 @@ async def test_simultaneous_events_are_limited_by_the_mapping(start: Start) -> N
 
 async def test_a_stopped_mapping_polls_no_more(embedded_aws: EmbeddedAws, tmp_path: Path) -> None:
     """A stopped mapping polls no more: messages that are sent afterwards stay in their queue."""
-    sqs = boto3.client("sqs")
+    sqs = aws_client("sqs")
     url = sqs.create_queue(QueueName=f"source-{uuid.uuid4().hex[:12]}")["QueueUrl"]
     service = LambdaService([], embedded_aws.variables, sys.stderr.fileno(), cwd=tmp_path)
     async with EventSources([QueueMapping("None", url, "arn", 1, 1)], service) as sources:
@@ -271,7 +271,7 @@ async def test_a_missing_queue_is_polled_again(embedded_aws: EmbeddedAws, tmp_pa
     url = f"{embedded_aws.url}/123456789012/{name}"
     async with EventSources([QueueMapping("Sample", url, "arn", 1, 1)], service):
         await asyncio.sleep(0)
-        sqs = boto3.client("sqs")
+        sqs = aws_client("sqs")
         sqs.create_queue(QueueName=name)
         sqs.send_message(QueueUrl=url, MessageBody="one")
         await until(lambda: bool(list(tmp_path.glob("*.json"))))

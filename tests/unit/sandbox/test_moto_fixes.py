@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from botocore.exceptions import ClientError
@@ -21,6 +20,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.template import ACCOUNT, REGION, ROOT
+from tests import web
+from tests.aws_clients import aws_client
 
 NAMES = {"pk": "S", "sk": "S"}
 
@@ -29,23 +30,23 @@ NAMES = {"pk": "S", "sk": "S"}
 def table(embedded_aws: EmbeddedAws, request: pytest.FixtureRequest) -> str:
     """A table with one item, `one`, whose `count` is 1."""
     name, types = f"fixed-{uuid.uuid4().hex[:8]}", ("HASH", "RANGE")
-    boto3.client("dynamodb").create_table(
+    aws_client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in request.param],
         KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(request.param, types, strict=False)],  # type: ignore[typeddict-item]  # literals
     )
-    boto3.client("dynamodb").put_item(TableName=name, Item={**key(name, "one"), "count": {"N": "1"}})
+    aws_client("dynamodb").put_item(TableName=name, Item={**key(name, "one"), "count": {"N": "1"}})
     return name
 
 
 def key(name: str, value: str) -> dict[str, Any]:
-    schema = boto3.client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
+    schema = aws_client("dynamodb").describe_table(TableName=name)["Table"]["KeySchema"]
     return {part["AttributeName"]: {"S": value} for part in schema}
 
 
 def count(table: str) -> str:
-    response = boto3.client("dynamodb").get_item(TableName=table, Key=key(table, "one"))
+    response = aws_client("dynamodb").get_item(TableName=table, Key=key(table, "one"))
     return response["Item"]["count"]["N"]
 
 
@@ -61,7 +62,7 @@ def increment(table: str) -> dict[str, Any]:
 
 def test_a_failed_transaction_changes_nothing(table: str) -> None:
     """An update, a new item and a deletion are undone together when another condition of the transaction fails."""
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = aws_client("dynamodb")
     dynamodb.put_item(TableName=table, Item=key(table, "two"))
     writes: list[Any] = [
         {"Update": increment(table)},
@@ -88,10 +89,10 @@ def test_a_successful_transaction_writes_everything(table: str) -> None:
     """All writes of a successful transaction are stored."""
     writes: list[Any] = [{"Update": increment(table)}, {"Put": {"TableName": table, "Item": key(table, "two")}}]
 
-    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+    aws_client("dynamodb").transact_write_items(TransactItems=writes)
 
     assert count(table) == "2"
-    assert boto3.client("dynamodb").scan(TableName=table)["Count"] == 2
+    assert aws_client("dynamodb").scan(TableName=table)["Count"] == 2
 
 
 def test_items_are_read_as_they_were_written(table: str) -> None:
@@ -110,7 +111,7 @@ def test_items_are_read_as_they_were_written(table: str) -> None:
         "map with bytes": {"M": {"list": {"L": [{"B": b"\x00\xff"}, {"S": "a"}]}}},
         "empty": {"M": {}},
     }
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = aws_client("dynamodb")
     dynamodb.put_item(TableName=table, Item=item)
     names: Any = {"Key": key(table, "all types"), "TableName": table}
 
@@ -127,7 +128,7 @@ def test_items_that_were_deleted_are_not_kept(table: str) -> None:
         gc.collect()
         return sum(isinstance(instance, Item) for instance in gc.get_objects())
 
-    dynamodb, before = boto3.client("dynamodb"), items()
+    dynamodb, before = aws_client("dynamodb"), items()
     for number in range(3):
         dynamodb.put_item(TableName=table, Item=key(table, f"{number}"))
         dynamodb.delete_item(TableName=table, Key=key(table, f"{number}"))
@@ -138,11 +139,11 @@ def test_items_that_were_deleted_are_not_kept(table: str) -> None:
 def test_a_transaction_leaves_no_copy_of_its_table(table: str) -> None:
     """A transaction leaves no copy of the table in memory."""
     writes: list[Any] = [{"Update": increment(table)}]
-    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+    aws_client("dynamodb").transact_write_items(TransactItems=writes)
     gc.collect()
     before = sum(isinstance(item, Table) for item in gc.get_objects())
 
-    boto3.client("dynamodb").transact_write_items(TransactItems=writes)
+    aws_client("dynamodb").transact_write_items(TransactItems=writes)
 
     gc.collect()
     assert sum(isinstance(item, Table) for item in gc.get_objects()) == before
@@ -150,7 +151,7 @@ def test_a_transaction_leaves_no_copy_of_its_table(table: str) -> None:
 
 def test_failed_transactions_do_not_undo_concurrent_writes(table: str) -> None:
     """Increments that are made during failing transactions are all counted."""
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = aws_client("dynamodb")
     check = {"TableName": table, "Key": key(table, "none"), "ConditionExpression": "attribute_exists(pk)"}
     writes: list[Any] = [{"ConditionCheck": check}]
     change = increment(table)
@@ -187,7 +188,7 @@ class SendingAtTheEnd(list[Any]):
 def test_a_message_that_is_sent_during_a_deletion_is_not_lost() -> None:
     """Moto replaces the list of the queue's messages at the end of a deletion."""
     name = f"fixed-{uuid.uuid4().hex[:8]}"
-    boto3.client("sqs").create_queue(QueueName=name)
+    aws_client("sqs").create_queue(QueueName=name)
     backend = get_backend("sqs")[ACCOUNT][REGION]
     backend.send_message(name, "first")
     (received,) = backend.receive_message(name, 1, 0, 60)
@@ -203,7 +204,7 @@ def test_a_message_that_is_sent_during_a_deletion_is_not_lost() -> None:
 def test_a_connection_is_reused(embedded_aws: EmbeddedAws) -> None:
     """Successive requests use the same connection, whatever their methods, bodies and statuses."""
     bucket = f"fixed-{uuid.uuid4().hex[:8]}"
-    s3 = boto3.client("s3")
+    s3 = aws_client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     s3.put_object(Bucket=bucket, Key="key", Body=b"x" * 70_000)
     host, _, port = embedded_aws.url.removeprefix("http://").partition(":")
@@ -240,11 +241,11 @@ def test_a_connection_is_reused(embedded_aws: EmbeddedAws) -> None:
 def test_a_chunked_body_is_read() -> None:
     """A body in chunks is stored completely."""
     bucket = f"fixed-{uuid.uuid4().hex[:8]}"
-    s3 = boto3.client("s3")
+    s3 = aws_client("s3")
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "key"})
 
-    httpx.put(url, content=iter([b"one ", b"two"]), trust_env=False).raise_for_status()
+    web.put(url, content=iter([b"one ", b"two"]), trust_env=False).raise_for_status()
 
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"one two"
 
@@ -255,7 +256,7 @@ def test_an_exception_in_moto_is_a_500(embedded_aws: EmbeddedAws, monkeypatch: p
     def fail(*_: object) -> None:
         raise RuntimeError("planted defect")
 
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(verify=web.TLS, trust_env=False) as client:
         with monkeypatch.context() as patched:
             patched.setattr(DomainDispatcherApplication, "get_application", fail)
             assert client.get(f"{embedded_aws.url}/moto-api/").status_code == 500

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from image_gateway.images.sniff import sniff
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import Fault, SandboxState
+from tests import web
 
 KEY = "sk-sandbox-0123456789abcdef"
 
@@ -63,7 +64,7 @@ def test_images_of_one_prompt_differ(client: openai.OpenAI) -> None:
 
 def test_a_response_validates_against_the_sdk_type(url: str) -> None:
     """It validates strictly, usage included."""
-    body = httpx.post(f"{url}/v1/images/generations", json={"prompt": "a fox", "size": "64x64"}).json()
+    body = web.post(f"{url}/v1/images/generations", json={"prompt": "a fox", "size": "64x64"}).json()
 
     response = TypeAdapter(ImagesResponse).validate_python(body)
 
@@ -144,7 +145,7 @@ def test_the_url_model_returns_a_file_and_a_revised_prompt(client: openai.OpenAI
     assert response.data
     assert response.data[0].url
     assert response.data[0].revised_prompt
-    assert sniff(httpx.get(response.data[0].url).content).width == 64
+    assert sniff(web.get(response.data[0].url).content).width == 64
 
 
 def test_the_url_model_returns_base64_if_requested(client: openai.OpenAI) -> None:
@@ -160,7 +161,7 @@ def test_the_url_model_keeps_only_the_latest_files(client: openai.OpenAI, monkey
     response = client.images.generate(prompt="a fox", model="sandbox-url", size="64x64", n=2)
 
     assert response.data
-    assert [httpx.get(item.url or "").status_code for item in response.data] == [404, 200]
+    assert [web.get(item.url or "").status_code for item in response.data] == [404, 200]
 
 
 def test_a_wrong_key_is_refused_with_a_part_of_it(client: openai.OpenAI, state: SandboxState) -> None:
@@ -176,7 +177,7 @@ def test_a_missing_key_is_refused(url: str, state: SandboxState) -> None:
     """The response is a 401."""
     state.knobs.key = KEY
 
-    assert httpx.get(f"{url}/v1/models").status_code == 401
+    assert web.get(f"{url}/v1/models").status_code == 401
 
 
 def test_the_right_key_is_accepted(client: openai.OpenAI, state: SandboxState) -> None:
@@ -200,7 +201,7 @@ def test_a_fault_with_status_0_closes_the_connection(url: str, state: SandboxSta
     state.knobs.faults = [Fault(0)]
 
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{url}/v1/models")
+        web.get(f"{url}/v1/models")
 
 
 def test_azures_client_reaches_a_deployment(url: str, state: SandboxState) -> None:
@@ -218,12 +219,12 @@ def test_azures_routes_need_a_version_and_a_key(url: str, state: SandboxState, q
     """A missing version is a 404, a wrong key a 401."""
     state.knobs.key = KEY
 
-    assert httpx.get(f"{url}/openai/models{query}").status_code == status
+    assert web.get(f"{url}/openai/models{query}").status_code == status
 
 
 def test_an_unknown_route_has_openais_error_format(url: str) -> None:
     """The response is a 404 with an error object."""
-    response = httpx.post(f"{url}/v1/images/imaginations")
+    response = web.post(f"{url}/v1/images/imaginations")
 
     assert (response.status_code, response.json()["error"]["message"]) == (
         404,

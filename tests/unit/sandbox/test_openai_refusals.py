@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from sandbox.engines.openai import create_app
 from sandbox.engines.state import SandboxState
+from tests import web
 
 
 @pytest.fixture
@@ -68,14 +69,14 @@ def test_invalid_fields_of_a_generation_are_refused(
     url: str, fields: dict[str, Any], param: str | None, code: str
 ) -> None:
     """The 400 names the field and has OpenAI's code."""
-    error = error_of(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", **fields}))
+    error = error_of(web.post(f"{url}/images/generations", json={"prompt": "a fox", **fields}))
 
     assert (error["param"], error["code"]) == (param, code)
 
 
 def test_a_size_is_refused_with_openais_message(url: str) -> None:
     """Width and height must be divisible by 16."""
-    error = error_of(httpx.post(f"{url}/images/generations", json={"prompt": "a fox", "size": "65x65"}))
+    error = error_of(web.post(f"{url}/images/generations", json={"prompt": "a fox", "size": "65x65"}))
 
     assert error["message"] == "Invalid size '65x65'. Width and height must both be divisible by 16."
 
@@ -83,14 +84,14 @@ def test_a_size_is_refused_with_openais_message(url: str) -> None:
 @pytest.mark.parametrize("size", ["48x16", "16x48", "3840x2160", "2160x3840"])
 def test_sizes_at_the_limits_are_accepted(url: str, size: str) -> None:
     """The ratios 1:3 and 3:1 and the largest resolution are valid in both orientations."""
-    assert httpx.post(f"{url}/images/generations", json={"prompt": "a fox", "size": size}, timeout=30).is_success
+    assert web.post(f"{url}/images/generations", json={"prompt": "a fox", "size": size}, timeout=30).is_success
 
 
 def test_a_later_model_supports_more_qualities(url: str) -> None:
     """`xhigh` is in the response."""
     fields = {"prompt": "a fox", "model": "gpt-image-2.6-sunburst", "quality": "xhigh", "size": "64x64"}
 
-    assert httpx.post(f"{url}/images/generations", json=fields).json()["quality"] == "xhigh"
+    assert web.post(f"{url}/images/generations", json=fields).json()["quality"] == "xhigh"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_later_model_supports_more_qualities(url: str) -> None:
 )
 def test_an_unknown_model_is_not_found(url: str, method: str, path: str, body: dict[str, Any] | None) -> None:
     """A model that does not exist or has another kind is a 404 on every route."""
-    error = error_of(httpx.request(method, f"{url}{path}", json=body), 404)
+    error = error_of(web.request(method, f"{url}{path}", json=body), 404)
 
     assert error["code"] == "model_not_found"
 
@@ -119,25 +120,25 @@ def test_an_unknown_model_is_not_found(url: str, method: str, path: str, body: d
 )
 def test_an_incomplete_chat_completion_is_refused(url: str, body: dict[str, Any], param: str) -> None:
     """It needs a model and a user message."""
-    assert error_of(httpx.post(f"{url}/chat/completions", json=body))["param"] == param
+    assert error_of(web.post(f"{url}/chat/completions", json=body))["param"] == param
 
 
 @pytest.mark.parametrize("content", [b"{not json", b"[1, 2]"])
 def test_a_body_that_is_not_a_json_object_is_refused(url: str, content: bytes) -> None:
     """The response is a 400."""
-    error_of(httpx.post(f"{url}/images/generations", content=content))
+    error_of(web.post(f"{url}/images/generations", content=content))
 
 
 def test_an_edit_with_json_is_refused(url: str) -> None:
     """The edits route accepts only multipart."""
-    error = error_of(httpx.post(f"{url}/images/edits", json={"prompt": "a fox"}))
+    error = error_of(web.post(f"{url}/images/edits", json={"prompt": "a fox"}))
 
     assert error["code"] == "unsupported_content_type"
 
 
 def test_an_edit_with_invalid_multipart_is_refused(url: str) -> None:
     """The body has no boundary."""
-    error_of(httpx.post(f"{url}/images/edits", content=b"--x", headers={"content-type": "multipart/form-data"}))
+    error_of(web.post(f"{url}/images/edits", content=b"--x", headers={"content-type": "multipart/form-data"}))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_an_edit_without_usable_images_is_refused(
     """The error names the field."""
     parts = [(name, ("file.png", data, "image/png")) for name, data in files]
 
-    error = error_of(httpx.post(f"{url}/images/edits", data={"prompt": "a fox", **fields}, files=parts))
+    error = error_of(web.post(f"{url}/images/edits", data={"prompt": "a fox", **fields}, files=parts))
 
     assert (error["param"], error["code"]) == (param, code)
 
@@ -172,6 +173,6 @@ def test_a_large_mask_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("sandbox.engines.openai_inputs._MAX_MASK_BYTES", 10)
     parts = [(name, ("file.png", image(mode="RGBA"), "image/png")) for name in ("image", "mask")]
 
-    error = error_of(httpx.post(f"{url}/images/edits", data={"prompt": "a fox"}, files=parts))
+    error = error_of(web.post(f"{url}/images/edits", data={"prompt": "a fox"}, files=parts))
 
     assert error["message"] == "Invalid mask image format - mask must be less than 4MB"

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from sandbox.errors import SandboxError
 from sandbox.servers import HttpServer, listening_socket
+from tests import web
 from tests.loop_time import controlled_time
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +32,7 @@ async def test_server_connections_have_tcp_nodelay() -> None:
         return Response()
 
     server = HttpServer(Starlette(routes=[Route("/", inspect)]))
-    async with server, httpx.AsyncClient(trust_env=False) as client:
+    async with server, httpx.AsyncClient(verify=web.TLS, trust_env=False) as client:
         await client.get(server.url)
 
     assert nodelay == [True]

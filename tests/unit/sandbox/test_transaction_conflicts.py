@@ -12,19 +12,20 @@ from botocore.exceptions import ClientError
 
 from sandbox.embedded_aws import EmbeddedAws
 from sandbox.transaction_conflicts import injected_conflicts
+from tests.aws_clients import aws_client
 
 
 @pytest.fixture
 def table(embedded_aws: EmbeddedAws) -> Iterator[str]:
     name = f"conflicts-{uuid.uuid4().hex[:8]}"
-    boto3.client("dynamodb").create_table(
+    aws_client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
     )
     yield name
-    boto3.client("dynamodb").delete_table(TableName=name)
+    aws_client("dynamodb").delete_table(TableName=name)
 
 
 def dynamodb() -> Any:

@@ -20,6 +20,7 @@ from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import Size
 from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import Fault, SandboxState
+from tests import web
 from tests.loop_time import LoopTime
 from tests.polling import LONG, until
 
@@ -55,7 +56,7 @@ class Bench:
         return await task
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        async with httpx.AsyncClient(base_url=f"{self.url}/sdapi/v1/", trust_env=False) as client:
+        async with httpx.AsyncClient(verify=web.TLS, base_url=f"{self.url}/sdapi/v1/", trust_env=False) as client:
             return (await client.request(method, path, json=body)).json()
 
     async def is_busy(self) -> bool:

@@ -12,6 +12,7 @@ from image_gateway.engines.protocol import EngineResult, ImageRequest
 from image_gateway.models.config import ImagesConfig
 from sandbox.engines.comfyui_workflows import CHECKPOINT, Sample
 from sandbox.engines.state import SandboxState
+from tests import web
 from tests.polling import until
 from tests.unit.engines.comfyui.requests_and_workflows import Connect, Serve
 
@@ -45,7 +46,7 @@ class Bench:
         await until(condition)
 
     async def call(self, method: str, path: str, body: Any = None) -> None:
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+        async with httpx.AsyncClient(verify=web.TLS, base_url=self.url, trust_env=False) as client:
             (await client.request(method, path, json=body)).raise_for_status()
 
     def posted(self, path: str) -> list[Any]:

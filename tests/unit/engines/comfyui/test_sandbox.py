@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from sandbox.engines.comfyui import create_app
 from sandbox.engines.painter import paint
 from sandbox.engines.state import SandboxState
+from tests import web
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ def capture(name: str) -> Any:
 @pytest.fixture
 async def client(serve: Serve, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(SandboxState())
-    async with httpx.AsyncClient(base_url=serve(app), trust_env=False) as client:
+    async with httpx.AsyncClient(verify=web.TLS, base_url=serve(app), trust_env=False) as client:
         image = paint("input", 8, 8)
         await client.post("/upload/image", files={"image": ("in.png", image)}, data={"type": "input"})
         await client.post("/upload/image", files={"image": ("broken.png", b"no image")})
