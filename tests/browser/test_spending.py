@@ -165,3 +165,39 @@ def test_a_token_is_limited(console: Console) -> None:
     (token,) = [each for each in console.gateway.request("GET", "tokens")["tokens"] if each["name"] == "an intern"]
     assert (token["budget"], token["max_jobs"]) == (None, 3)
     console.gateway.request("DELETE", f"tokens/{token['id']}")
+
+
+def test_an_end_user_is_found_and_forgotten(console: Console, priced: Gateway) -> None:
+    """A token is trusted to name its end users; one has a row of usage and a label on its job, and loses both."""
+    made = make_token(priced, "our chat")
+    console.open("tokens")
+    page = console.page
+    page.get_by_role("button", name="Limit our chat").click()
+    page.get_by_text("Forwards end users").click()
+    page.get_by_role("button", name="Save limits").click()
+    expect(page.get_by_role("row", name=re.compile("our chat"))).to_contain_text("forwards end users")
+    headers = {"Authorization": f"Bearer {made['token']}", "X-OpenWebUI-User-Id": "alice@example.com"}
+    body = {"prompt": "a fox of hers", "size": "64x64"}
+    url = f"{priced.url}/api/v1/images/generations"
+    assert priced.http.post(url, json=body, headers=headers).status_code == 200
+
+    page.get_by_role("link", name="Usage").click()
+    table = page.get_by_role("region", name="End users")
+    label = table.get_by_role("link").inner_text()
+    assert label.startswith("eu-")
+    table.get_by_role("link").click()
+    page.get_by_role("list", name="Jobs").get_by_role("link").click()
+    expect(page.get_by_role("dialog")).to_contain_text(label)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Usage").click()
+    page.get_by_text("Forget one by its id").click()
+    page.get_by_label("Id of the front end, or label").fill("alice@example.com")
+    page.get_by_role("button", name="Forget", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The label of alice@example.com is removed from all jobs")
+    dialog.get_by_role("button", name="Forget", exact=True).click()
+
+    expect(page.get_by_text("Forgotten in 1 job, 1 row of usage")).to_be_visible()
+    expect(page.get_by_text("No end users in these days")).to_be_visible()
+    assert priced.request("GET", f"jobs?end_user={label}")["jobs"] == []
+    priced.request("DELETE", f"tokens/{made['id']}")

@@ -20,6 +20,7 @@ import { notify } from "./notices.js";
  * @property {"generation" | "edit"} kind
  * @property {"queued" | "running" | "succeeded" | "failed" | "canceled"} status
  * @property {string} [owner]
+ * @property {string} [end_user] the label of whom a chat front end said that it is for
  * @property {string} [engine]
  * @property {string} [model]
  * @property {string} [connection]

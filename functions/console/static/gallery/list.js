@@ -1,6 +1,6 @@
 /** Jobs of the gallery: pages of the API, of which the filters that the API does not have leave out some. */
 
-import { get, IMAGES } from "../api.js";
+import { createSessionStore, get, IMAGES } from "../api.js";
 
 /**
  * @typedef {import("../jobs.js").Job} Job
@@ -9,11 +9,22 @@ import { get, IMAGES } from "../api.js";
  * @property {string} status
  * @property {string} model
  * @property {string} days the age of a job at most; empty: any
+ * @property {string} endUser the label of the end user for whom they are
  * @property {boolean} everyone all owners' jobs instead of one's own; for administrators
  */
 
 /** @type {Filters} */
-export const NO_FILTERS = { status: "", model: "", days: "", everyone: false };
+export const NO_FILTERS = { status: "", model: "", days: "", endUser: "", everyone: false };
+
+/** What is chosen stays while other pages are shown. */
+export const chosen = createSessionStore(NO_FILTERS);
+
+/**
+ * Have the gallery show the jobs for an end user, whoever's token sent them.
+ *
+ * @param {string} endUser its label
+ */
+export const showJobsOf = (endUser) => chosen.set({ ...NO_FILTERS, endUser, everyone: true });
 
 const PAGE = 60;
 
@@ -29,6 +40,7 @@ const PAGE = 60;
 export async function readPage(filters, owner, cursor, signal) {
   const query = new URLSearchParams({ limit: String(PAGE) });
   if (filters.status) query.set("status", filters.status);
+  if (filters.endUser) query.set("end_user", filters.endUser);
   if (!filters.everyone) query.set("owner", owner);
   if (cursor) query.set("cursor", cursor);
   const page = await get(`${IMAGES}/jobs?${query}`, { signal });

@@ -1,13 +1,12 @@
 /** Gallery: the account's jobs, the newest first. */
 
-import { createSessionStore } from "../api.js";
 import { Chip, Empty, ErrorNote, Loading, Switch } from "../controls.js";
 import { STATUS } from "../format.js";
 import { html, useEffect, useRef, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { go, link, replace } from "../router.js";
 import { useStore } from "../store.js";
-import { NO_FILTERS, readPage } from "./list.js";
+import { chosen, NO_FILTERS, readPage } from "./list.js";
 import { Sheet } from "./sheet.js";
 
 /** @typedef {import("./list.js").Filters} Filters */
@@ -20,8 +19,6 @@ const AGES = [
   { value: "30", label: "Last month" },
 ];
 
-const chosen = createSessionStore(NO_FILTERS);
-
 /** @param {{account: import("../session.js").Account, parts: string[]}} props */
 export function Gallery({ account, parts }) {
   const filters = useStore(chosen);
@@ -29,7 +26,7 @@ export function Gallery({ account, parts }) {
   const models = useRef(/** @type {Set<string>} */ (new Set()));
   for (const { model } of jobs) if (model) models.current.add(model);
   const set = (/** @type {Partial<Filters>} */ changes) => chosen.set({ ...filters, ...changes });
-  const filtered = filters.status || filters.model || filters.days;
+  const filtered = filters.status || filters.model || filters.days || filters.endUser;
   const shown = jobs.find(({ id }) => id === parts[0]);
   const beside = (/** @type {number} */ step) => {
     const next = jobs[jobs.findIndex(({ id }) => id === parts[0]) + step];
@@ -44,6 +41,12 @@ export function Gallery({ account, parts }) {
         <${Chip} label="Model" value=${filters.model} on=${filters.model} onChange=${(/** @type {string} */ model) => set({ model })}
           options=${[{ value: "", label: "Any model" }, ...[...models.current].sort().map((name) => ({ value: name, label: name }))]} />
         <${Chip} label="Age" value=${filters.days} on=${filters.days} options=${AGES} onChange=${(/** @type {string} */ days) => set({ days })} />
+        ${
+          filters.endUser &&
+          html`<button class="chip on" type="button" title="Show all end users" onClick=${() => set({ endUser: "" })}>
+            <span class="chip-text">For ${filters.endUser}</span><${Icon} name="close" size="16" />
+          </button>`
+        }
         ${
           account.role === "admin" &&
           html`<${Switch} label="All owners" checked=${filters.everyone}

@@ -115,6 +115,7 @@ function facts(job) {
     ["Size", job.images[0]?.width ? `${job.images[0].width} × ${job.images[0].height}` : null],
     ["Seed", seeds.length ? seeds.join(", ") : null],
     ["Owner", job.owner ?? null],
+    ["End user", job.end_user ? html`<span class="mono">${job.end_user}</span>` : null],
     ...request.map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : String(value)]),
     ["Job", html`<code>${job.id}</code>`],
   ]).filter(([, value]) => value !== null);

@@ -7,6 +7,7 @@ import { formatNumber, plural } from "../format.js";
 import { html, useState } from "../html.js";
 import { shortUsd } from "../money.js";
 import { errorOf } from "../setup/entry.js";
+import { EndUserInputs } from "./end_users.js";
 
 /**
  * @typedef {import("../budgets.js").BudgetTexts} BudgetTexts
@@ -68,11 +69,13 @@ export function LimitInputs({ texts, problem, onChange }) {
 /** @param {{token: any, onClose: () => void, onSaved: (token: any) => void}} props */
 export function LimitDialog({ token, onClose, onSaved }) {
   const [texts, setTexts] = useState(textsOf(token));
+  const [forwards, setForwards] = useState(Boolean(token.forwards_users));
   const [state, setState] = useState(/** @type {{busy?: boolean, problem?: any}} */ ({}));
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    request("PATCH", `${IMAGES}/tokens/${token.id}`, { body: limitsOf(texts) }).then(
+    const body = { ...limitsOf(texts), forwards_users: forwards };
+    request("PATCH", `${IMAGES}/tokens/${token.id}`, { body }).then(
       ({ data }) => onSaved(data),
       (problem) => setState({ problem }),
     );
@@ -81,6 +84,7 @@ export function LimitDialog({ token, onClose, onSaved }) {
     <form class="stack" onSubmit=${submit}>
       ${token.budget && html`<p><${Left} limits=${token} exact=${true} /></p>`}
       <${LimitInputs} texts=${texts} problem=${state.problem} onChange=${setTexts} />
+      <${EndUserInputs} forwards=${forwards} onForwards=${setForwards} />
       <p class="quiet small">What a token may use is chosen when it is made. Changed limits hold at once, a token’s first ones within a minute. What was spent in the period stays spent.</p>
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">

@@ -7,6 +7,7 @@ import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { copy } from "../notices.js";
 import { errorOf } from "../setup/entry.js";
+import { EndUserInputs } from "./end_users.js";
 import { LimitInputs, limitsOf, NO_LIMITS } from "./limits.js";
 
 const LIVES = [
@@ -29,6 +30,7 @@ export function NewToken({ onClose, onMade }) {
     routes: /** @type {string[]} */ ([]),
   });
   const [limits, setLimits] = useState(NO_LIMITS);
+  const [forwards, setForwards] = useState(false);
   const [known, setKnown] = useState({
     connections: /** @type {string[]} */ ([]),
     routes: /** @type {string[]} */ ([]),
@@ -52,7 +54,7 @@ export function NewToken({ onClose, onMade }) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    post(`${IMAGES}/tokens`, { ...bodyOf(form), ...limitsOf(limits) }).then(
+    post(`${IMAGES}/tokens`, { ...bodyOf(form), ...limitsOf(limits), forwards_users: forwards }).then(
       ({ token: secret, ...made }) => {
         setState({ secret });
         onMade(made);
@@ -97,6 +99,7 @@ export function NewToken({ onClose, onMade }) {
         </div>
       </details>
       <${LimitInputs} texts=${limits} problem=${state.problem} onChange=${setLimits} />
+      <${EndUserInputs} forwards=${forwards} onForwards=${setForwards} />
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>

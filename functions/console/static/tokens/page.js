@@ -21,6 +21,7 @@ import { NewToken } from "./new_token.js";
  * @property {string[] | null} models
  * @property {string[] | null} [connections]
  * @property {string[] | null} [routes]
+ * @property {boolean} [forwards_users] whether it is trusted to say who its end users are
  *
  * @typedef {Listed & import("../budgets.js").LimitState} Token
  */
@@ -96,7 +97,7 @@ export function Tokens({ account }) {
 function Row({ token, own, onLimit, onRevoke }) {
   const expired = token.expires_at !== null && Date.parse(token.expires_at) < Date.now();
   return html`<tr>
-    <td><span class="token-name">${token.name}</span>${own && html`<span class="role">yours</span>`}
+    <td><span class="token-name">${token.name}</span>${own && html`<span class="role">yours</span>`}${token.forwards_users && html`<span class="role">forwards end users</span>`}
       <span class="quiet small block">since ${formatDay(token.created_at)}</span></td>
     <td data-label="Role">${token.role}</td>
     <td data-label="May use"><div>${limits(token)}</div></td>

@@ -1,10 +1,8 @@
 /** The usage by what is chosen, on the page and as a CSV file. */
 
-import { IMAGES, request } from "../api.js";
 import { formatDay } from "../format.js";
 import { html, useState } from "../html.js";
-import { Icon } from "../icons.js";
-import { notify } from "../notices.js";
+import { CsvButton } from "./csv.js";
 import { GROUPS, grouped } from "./rows.js";
 import { tokenName, UsageTable } from "./tables.js";
 
@@ -27,21 +25,14 @@ const COLUMNS = /** @type {Record<string, import("./tables.js").Column>} */ ({
 /** @param {{rows: Row[], range: Range, exact: boolean, withTokens: boolean}} props */
 export function Details({ rows, range, exact, withTokens }) {
   const [chosen, setChosen] = useState(/** @type {Group[]} */ (["day"]));
-  const [busy, setBusy] = useState(false);
   const offered = GROUPS.filter((name) => withTokens || name !== "token");
   const groups = offered.filter((name) => chosen.includes(name));
   const toggle = (/** @type {Group} */ name) =>
     setChosen(chosen.includes(name) ? chosen.filter((other) => other !== name) : [...chosen, name]);
-  const download = () => {
-    setBusy(true);
-    downloadCsv(range, groups)
-      .catch((failed) => notify(failed.message))
-      .finally(() => setBusy(false));
-  };
   return html`<section class="stack">
     <div class="page-head">
       <h2>Details</h2>
-      <button class="button" type="button" disabled=${busy} onClick=${download}><${Icon} name="download" />CSV</button>
+      <${CsvButton} range=${range} groups=${groups} />
     </div>
     <fieldset class="choices">
       <legend class="visually-hidden">A row for each</legend>
@@ -53,21 +44,4 @@ export function Details({ rows, range, exact, withTokens }) {
     </fieldset>
     <${UsageTable} title="Details" exact=${exact} rows=${grouped(rows, groups)} columns=${groups.map((name) => COLUMNS[name])} />
   </section>`;
-}
-
-/**
- * Have the browser save the file that the API makes.
- *
- * @param {Range} range
- * @param {Group[]} groups
- */
-async function downloadCsv({ first, last }, groups) {
-  const path = `${IMAGES}/usage?from=${first}&to=${last}&group_by=${groups.join(",")}`;
-  const { content } = await request("GET", path, { headers: { Accept: "text/csv" } });
-  const url = URL.createObjectURL(content);
-  const anchor = document.createElement("a");
-  anchor.href = url;
-  anchor.download = `usage-${first}-${last}.csv`;
-  anchor.click();
-  URL.revokeObjectURL(url);
 }

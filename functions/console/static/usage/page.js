@@ -4,6 +4,7 @@ import { get, IMAGES } from "../api.js";
 import { Chip, Empty, ErrorNote, Field, Loading, Switch } from "../controls.js";
 import { html, useEffect, useState } from "../html.js";
 import { Details } from "./details.js";
+import { EndUsers } from "./end_users.js";
 import { dayOf, earliestDay, monthOf, OTHER, periodChoices, rangeOf, rangeWords } from "./periods.js";
 import { dearestFirst, GROUPS, grouped, readRows } from "./rows.js";
 import { Spent } from "./spent.js";
@@ -12,7 +13,7 @@ import { tokenName, UsageTable } from "./tables.js";
 /**
  * @typedef {import("./rows.js").Row} Row
  * @typedef {import("./periods.js").Range} Range
- * @typedef {{range: Range, rows: Row[], limits: any}} Report
+ * @typedef {{range: Range, rows: Row[], endUsers: Row[], limits: any}} Report
  */
 
 /** @param {{account: import("../session.js").Account}} props */
@@ -39,7 +40,7 @@ export function Usage({ account }) {
     <${ErrorNote} problem=${problem} onRetry=${read} />
     ${!report && !problem && html`<${Loading} />`}
     ${report && html`<${Spent} report=${report} isAdmin=${isAdmin} exact=${exact} isThisMonth=${period === monthOf(now)} onChanged=${read} />`}
-    ${report && html`<${Tables} report=${report} isAdmin=${isAdmin} exact=${exact} />`}`;
+    ${report && html`<${Tables} report=${report} isAdmin=${isAdmin} exact=${exact} onChanged=${read} />`}`;
 }
 
 /**
@@ -60,8 +61,8 @@ function useReport(range, isAdmin) {
     const limits = isAdmin
       ? get(`${IMAGES}/limits`, { signal })
       : get(`${IMAGES}/account`, { signal }).then((found) => found.limits ?? {});
-    Promise.all([readRows(range, GROUPS, signal), limits]).then(
-      ([rows, found]) => signal.aborted || setReport({ range, rows, limits: found }),
+    Promise.all([readRows(range, GROUPS, signal), readRows(range, ["end_user"], signal), limits]).then(
+      ([rows, endUsers, found]) => signal.aborted || setReport({ range, rows, endUsers, limits: found }),
       (failed) => signal.aborted || setProblem(failed),
     );
     return () => stop.abort();
@@ -84,8 +85,8 @@ function OtherDays({ range, now, onChange }) {
   return html`<div class="form-grid range">${input("first", "First day, in UTC")}${input("last", "Last day")}</div>`;
 }
 
-/** @param {{report: Report, isAdmin: boolean, exact: boolean}} props */
-function Tables({ report: { rows, range }, isAdmin, exact }) {
+/** @param {{report: Report, isAdmin: boolean, exact: boolean, onChanged: () => void}} props */
+function Tables({ report: { rows, endUsers, range }, isAdmin, exact, onChanged }) {
   if (!rows.length) {
     return html`<${Empty} title=${`Nothing was used ${rangeWords(range)}`} icon="usage">
       <p class="quiet">Jobs are counted when they have ended.</p>
@@ -106,5 +107,6 @@ function Tables({ report: { rows, range }, isAdmin, exact }) {
       <${UsageTable} title="Servers" exact=${exact} rows=${dearestFirst(grouped(rows, ["connection", "model"]))}
         columns=${[{ title: "Connection and model", text: server }]} />
     </section>
+    <${EndUsers} rows=${endUsers} range=${range} isAdmin=${isAdmin} exact=${exact} onForgotten=${onChanged} />
     <${Details} rows=${rows} range=${range} exact=${exact} withTokens=${isAdmin} />`;
 }
