@@ -51,7 +51,7 @@ def test_the_list_contains_no_secret(deployment: "Deployment") -> None:
     assert set(found) == {
         *("id", "name", "role", "created_at", "expires_at", "last_used_at"),
         *("engines", "models", "connections", "routes", "forwards_users"),
-        *("budget", "requests_per_minute", "max_jobs", "remaining_usd", "open_jobs"),
+        *("budget", "requests_per_minute", "max_jobs", "end_user_budget", "remaining_usd", "open_jobs"),
     }
 
 

@@ -122,7 +122,7 @@ class Submission:
         first = plan.first
         form = with_end_user(form, plan, user)
         images, mask = await load_inputs() if load_inputs else ((), None)
-        scopes = limited_scopes(principal, plan)
+        scopes = limited_scopes(principal, plan, user.label)
         job = Job(
             id=new_job_id(),
             kind="edit" if isinstance(form, EditImageForm) else "generation",

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from image_gateway.metering.periods import day_of, minute_of, renewed_kinds
+from image_gateway.metering.periods import TOTAL, day_of, minute_of, renewed_kinds
 
 UNLIMITED: Final = 10**18
 """More than any budget, in millionths, and than any count."""
-_TEXTS: Final = frozenset({"series", "kind", "day"})
+_TEXTS: Final = frozenset({"series", "kind", "day", "end_user_kind"})
 
 
 def limits_key(scope: str) -> dict[str, Any]:
@@ -50,6 +50,8 @@ class LimitItem:
         minute: the minute of `hits`; it never goes back either.
         hits: how many requests that minute had. They are counted only if there is a rate.
         notified: of how many percent of this period's budget an event was sent.
+        end_user_kind: of a token: when the budget of each of its end users renews.
+        end_user_limit: of a token: the budget of each of its end users.
     """
 
     series: str
@@ -65,6 +67,8 @@ class LimitItem:
     minute: int = 0
     hits: int = 0
     notified: int = 0
+    end_user_kind: str = TOTAL
+    end_user_limit: int = UNLIMITED
 
     @classmethod
     def parse(cls, item: Mapping[str, Any]) -> "LimitItem":
@@ -76,7 +80,7 @@ class LimitItem:
 
     def to_item(self) -> dict[str, Any]:
         """Return the attributes as DynamoDB's JSON."""
-        return to_values(self._fields())
+        return to_values(self.attributes())
 
     @property
     def spent(self) -> int:
@@ -100,7 +104,7 @@ class LimitItem:
         renewed = renewed_kinds(self.day, day)
         return LimitItem(
             **{
-                **self._fields(),
+                **self.attributes(),
                 **{spent_in(kind): 0 for kind in renewed},
                 "day": day,
                 "minute": minute,
@@ -109,5 +113,6 @@ class LimitItem:
             }
         )
 
-    def _fields(self) -> dict[str, Any]:
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes by name."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -12,7 +12,7 @@ from image_gateway.errors import Busy
 from image_gateway.metering.limit_item import UNLIMITED, LimitItem, limits_key, to_values
 from image_gateway.metering.limit_writes import attribute_names
 from image_gateway.metering.periods import TOTAL, day_of
-from image_gateway.models.limits import Budget, Limits, LimitState, Period
+from image_gateway.models.limits import Budget, Limits, Period, TokenLimitState
 from image_gateway.models.money import from_micros, to_micros
 from image_gateway.settings import Settings
 
@@ -123,7 +123,7 @@ class LimitStore:
         item = LimitItem(series=secrets.token_hex(3), day=day_of(self._now()), **_stored_limits(limits))
         return {**limits_key(scope), **item.to_item()}
 
-    async def states(self, scopes: Sequence[str]) -> dict[str, LimitState]:
+    async def states(self, scopes: Sequence[str]) -> dict[str, TokenLimitState]:
         """Return the limits of several scopes, as `state` does; those without any are left out.
 
         Raises:
@@ -141,7 +141,7 @@ class LimitStore:
         """
         await self._table.call("DeleteItem", _NOT_CHANGED, Key=limits_key(scope))
 
-    async def state(self, scope: str) -> LimitState | None:
+    async def state(self, scope: str) -> TokenLimitState | None:
         """Return the limits of a scope and what they leave; None if it has none.
 
         Raises:
@@ -164,7 +164,8 @@ class LimitStore:
         # As it is stored: a job of yesterday may have used up yesterday's budget.
         stored = LimitItem.parse(item)
         reached = max((each for each in _PERCENTS if stored.spent * 100 >= each * stored.limit), default=0)
-        if stored.limit in (0, UNLIMITED) or reached <= stored.notified:
+        budget = _budget(stored.kind, stored.limit)
+        if budget is None or not stored.limit or reached <= stored.notified:
             return None
         same_budget = ["#series = :series", "#day = :day", "#kind = :kind", "#limit = :limit"]
         values: dict[str, str | int] = {
@@ -176,7 +177,7 @@ class LimitStore:
             [*same_budget, "#notified < :reached"],
             {**values, ":reached": reached},
         )
-        return BudgetUse(reached, _budget(stored), _left(stored)) if marked else None
+        return BudgetUse(reached, budget, _left(stored)) if marked else None
 
     async def tell_again(self, scope: str, use: BudgetUse) -> None:
         """Let the use of a budget be news again, because nobody could be told.
@@ -195,30 +196,33 @@ def _stored_limits(limits: Limits) -> dict[str, Any]:
         "limit": to_micros(limits.budget.usd) if limits.budget else UNLIMITED,
         "max_open": limits.max_jobs or UNLIMITED,
         "rate": limits.requests_per_minute or UNLIMITED,
+        "end_user_kind": limits.end_user_budget.period if limits.end_user_budget else TOTAL,
+        "end_user_limit": to_micros(limits.end_user_budget.usd) if limits.end_user_budget else UNLIMITED,
     }
 
 
 def _limits(item: LimitItem) -> Limits:
     """Return the limits of an item."""
     return Limits(
-        budget=_budget(item) if item.limit < UNLIMITED else None,
+        budget=_budget(item.kind, item.limit),
         requests_per_minute=item.rate if item.rate < UNLIMITED else None,
         max_jobs=item.max_open if item.max_open < UNLIMITED else None,
+        end_user_budget=_budget(item.end_user_kind, item.end_user_limit),
     )
 
 
-def _budget(item: LimitItem) -> Budget:
-    return Budget(usd=from_micros(item.limit), period=cast("Period", item.kind))
+def _budget(kind: str, limit: int) -> Budget | None:
+    return Budget(usd=from_micros(limit), period=cast("Period", kind)) if limit < UNLIMITED else None
 
 
 def _left(item: LimitItem) -> Decimal:
     return from_micros(max(0, item.remaining))
 
 
-def _state(item: LimitItem) -> LimitState:
+def _state(item: LimitItem) -> TokenLimitState:
     """Return what callers see of limits."""
     limits = _limits(item)
-    return LimitState(
+    return TokenLimitState(
         **dict(limits),
         remaining_usd=_left(item) if limits.budget else None,
         open_jobs=item.open,

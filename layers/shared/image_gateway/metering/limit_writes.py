@@ -16,7 +16,16 @@ Write = Mapping[str, Any]
 _NAME = re.compile(r"#\w+")
 
 
-def hold(table: str, scope: str, known: LimitItem, micros: int, moment: float, *, only_budgets: bool) -> Write:
+def hold(
+    table: str,
+    scope: str,
+    known: LimitItem,
+    micros: int,
+    moment: float,
+    *,
+    only_budgets: bool,
+    for_end_user: bool = False,
+) -> Write:
     """Return the write that holds an amount, if the item is as known and its limits allow it.
 
     Args:
@@ -26,13 +35,11 @@ def hold(table: str, scope: str, known: LimitItem, micros: int, moment: float, *
         micros: the amount, in millionths of a dollar.
         moment: the time in seconds since 1970.
         only_budgets: whether neither requests a minute nor open jobs are counted and limited.
+        for_end_user: whether the request is for an end user, whose budget this token gives.
     """
     current = known.at(moment)
     renewed = renewed_kinds(known.day, current.day)
-    sets = ["#day = :day"]
-    sets += [
-        f"#{name} = {'' if kind in renewed else f'#{name} + '}:amount" for kind in KINDS if (name := spent_in(kind))
-    ]
+    sets = spend(renewed)
     conditions = ["#series = :series", "#kind = :kind", "#day = :known_day"]
     values: dict[str, str | int] = {
         ":series": known.series,
@@ -48,12 +55,22 @@ def hold(table: str, scope: str, known: LimitItem, micros: int, moment: float, *
     else:
         conditions += ["#limit = :limit", f"#{spent_in(known.kind)} <= :room"]
         values |= {":limit": known.limit, ":room": known.limit - micros}
+    if for_end_user:
+        # What its end user may spend is known from this item, so it must be as known.
+        conditions += ["#end_user_kind = :end_user_kind", "#end_user_limit = :end_user_limit"]
+        values |= {":end_user_kind": known.end_user_kind, ":end_user_limit": known.end_user_limit}
     if not only_budgets:
         sets.append("#open = #open + :one")
         conditions.append("#open < #max_open")
         values[":one"] = 1
         _count_request(known, current, sets, conditions, values)
-    return _update(table, scope, sets, conditions, values)
+    return update_write(table, scope, sets, conditions, values)
+
+
+def spend(renewed: Sequence[str]) -> list[str]:
+    """Return what counts an amount as spent, for `SET`, if periods of these kinds begin with it."""
+    spent = [(kind, spent_in(kind)) for kind in KINDS]
+    return ["#day = :day", *(f"#{name} = {'' if kind in renewed else f'#{name} + '}:amount" for kind, name in spent)]
 
 
 def _count_request(
@@ -97,12 +114,13 @@ def give_back(table: str, scope: str, charge: str, known_day: str, micros: int, 
         sets += [f"#{spent_in(kind)} = #{spent_in(kind)} - :back" for kind in present]
         conditions.append("#day = :known_day")
         values |= {":back": micros, ":known_day": known_day}
-    return _update(table, scope, sets, conditions, values) if sets else None
+    return update_write(table, scope, sets, conditions, values) if sets else None
 
 
-def _update(
+def update_write(
     table: str, scope: str, sets: Sequence[str], conditions: Sequence[str], values: Mapping[str, str | int]
 ) -> Write:
+    """Return a write that sets attributes on conditions. Names of attributes in them begin with a number sign."""
     update, condition = "SET " + ", ".join(sets), " AND ".join(conditions)
     return {
         "Update": {

@@ -5,6 +5,7 @@ import math
 from image_gateway.errors import BudgetExceeded, LimitExceeded
 from image_gateway.metering.limit_item import LimitItem
 from image_gateway.metering.periods import period_end
+from image_gateway.metering.scopes import DEPLOYMENT, is_end_user
 from image_gateway.models.money import format_usd, from_micros
 
 _MINUTE_SECONDS = 60
@@ -27,7 +28,7 @@ def require_allowed(scope: str, item: LimitItem, micros: int, moment: float, *, 
         LimitExceeded: too many requests in this minute, or too many open jobs.
     """
     now = item.at(moment)
-    whose = "the deployment" if scope == "deployment" else "this caller"
+    whose = "the deployment" if scope == DEPLOYMENT else "this end user" if is_end_user(scope) else "this caller"
     if now.remaining < micros:
         raise BudgetExceeded(_budget_text(whose, now, micros), permanent=True)
     if only_budgets:

@@ -20,6 +20,16 @@ def end_user_scope(owner: str, label: str) -> str:
     return f"{_END_USER}{owner.removeprefix(_TOKEN)}:{label}"
 
 
+def token_scope(scope: str) -> str:
+    """Return the scope of the token that gives an end user its budget, for the scope of the end user."""
+    return _TOKEN + scope.removeprefix(_END_USER).partition(":")[0]
+
+
+def label_of(scope: str) -> str:
+    """Return the label of an end user, for its scope."""
+    return scope.removeprefix(_END_USER).partition(":")[2]
+
+
 def is_end_user(scope: str) -> bool:
     """Whether a scope is that of an end user."""
     return scope.startswith(_END_USER)

@@ -34,8 +34,16 @@ class LimitFields(BaseModel):
     )
 
 
-class Limits(LimitFields):
-    """Limits of a token or of the deployment."""
+class TokenLimitFields(LimitFields):
+    """Limits of a token, and what each of its end users may spend."""
+
+    end_user_budget: Budget | None = Field(
+        None, description="How much may be spent in a period for each end user that the token names; null: any amount."
+    )
+
+
+class Limits(TokenLimitFields):
+    """Limits of a token or of the deployment, which gives its end users no budget."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +54,7 @@ class Limits(LimitFields):
 
     def after(self, changes: LimitFields) -> "Limits":
         """Return the limits with those that are set in `changes`; null removes a limit."""
-        changed = changes.model_fields_set & LimitFields.model_fields.keys()
+        changed = changes.model_fields_set & Limits.model_fields.keys()
         return self.model_copy(update={name: getattr(changes, name) for name in changed})
 
 
@@ -55,6 +63,10 @@ class LimitState(LimitFields):
 
     remaining_usd: Usd | None = Field(None, description="What is left of the budget in this period.")
     open_jobs: int | None = Field(None, description="How many jobs are queued and running.")
+
+
+class TokenLimitState(TokenLimitFields, LimitState):
+    """Limits of a token with what they leave at the moment."""
 
 
 UnknownPrice = Literal["zero", "refuse"]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 from pydantic_core import PydanticCustomError
 
 from image_gateway.models.fields import EngineName, one_of
-from image_gateway.models.limits import LimitFields, LimitState
+from image_gateway.models.limits import TokenLimitFields, TokenLimitState
 from image_gateway.models.names import ConnectionName, RouteName
 
 RoleName = Literal["user", "admin"]
@@ -52,7 +52,7 @@ _FORWARDS_USERS = (
 )
 
 
-class TokenForm(LimitFields):
+class TokenForm(TokenLimitFields):
     """A token to create."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -83,7 +83,7 @@ class TokenForm(LimitFields):
     forwards_users: bool = Field(default=False, description=_FORWARDS_USERS)
 
 
-class TokenChanges(LimitFields):
+class TokenChanges(TokenLimitFields):
     """Changes of a token. What is left out stays as it is, and null removes a limit."""
 
     model_config = ConfigDict(extra="forbid")
@@ -91,7 +91,7 @@ class TokenChanges(LimitFields):
     forwards_users: bool = Field(default=False, description=_FORWARDS_USERS)
 
 
-class TokenInfo(LimitState):
+class TokenInfo(TokenLimitState):
     """A token, without its secret. Times are UTC."""
 
     id: str = Field(description="The owner of this token's jobs and images is `token:{id}`.")
