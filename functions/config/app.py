@@ -1,11 +1,8 @@
 """The config function: configuration, tokens, models, health and documentation."""
 
-from typing import Literal
-
-from fastapi import Response
-
 from functions.config import (
     account,
+    configuration,
     connections,
     docs,
     end_users,
@@ -16,82 +13,22 @@ from functions.config import (
     workflows,
 )
 from functions.config.connections import VERIFY_SECONDS
-from functions.config.versions import read_current
 from image_gateway.api import (
     ENGINE_ERRORS,
     Access,
     GatewayDep,
-    IfMatchDep,
     PrincipalDep,
     access,
     create_app,
     error_responses,
     lambda_handler,
 )
-from image_gateway.config.merge import with_credentials
-from image_gateway.config.secret_checks import secret_warnings
-from image_gateway.config.workflow_checks import workflow_warnings
-from image_gateway.engines import REGISTRY, field_for
-from image_gateway.errors import Busy, GatewayError, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
-from image_gateway.models.config import ImagesConfig, UpdatedConfig
-from image_gateway.models.forms import VerifyForm
+from image_gateway.errors import GatewayError
 from image_gateway.models.images import Health, ModelInfo
 from image_gateway.routing.usable_routes import usable_routes
 
-_PARTS = (account, tokens, connections, routes, workflows, metering, end_users, openai_models, docs)
+_PARTS = (account, tokens, connections, routes, workflows, metering, end_users, openai_models, docs, configuration)
 app = create_app(*(part.router for part in _PARTS))
-
-
-@app.get("/api/v1/images/config", tags=["configuration"], responses=error_responses(NotConfigured))
-@access(Access.ADMIN)
-async def read_config(gateway: GatewayDep, response: Response) -> ImagesConfig:
-    """Return all fields of the configuration. Secrets are masked. The `ETag` is the configuration's version."""
-    stored = await read_current(gateway, response)
-    return stored.config.masked()
-
-
-@app.post(
-    "/api/v1/images/config/update",
-    tags=["configuration"],
-    responses=error_responses(NotConfigured, PreconditionFailed, TooLarge, StorageUnavailable, Busy),
-)
-@access(Access.ADMIN)
-async def update_config(
-    changes: ImagesConfig,
-    gateway: GatewayDep,
-    response: Response,
-    if_match: IfMatchDep,
-) -> UpdatedConfig:
-    """Set fields. Fields that are left out, and secrets that are sent masked, keep their values."""
-    stored = await gateway.config_parts.updates.update(changes, if_match=if_match)
-    response.headers["ETag"] = stored.etag
-    warnings = [
-        *workflow_warnings(stored.config, changes),
-        *gateway.config_parts.workflow_inspector.warnings(stored.config, changes),
-        *secret_warnings(changes),
-    ]
-    return UpdatedConfig.model_construct(**dict(stored.config.masked()), warnings=warnings)
-
-
-@app.post("/api/v1/images/verify", tags=["configuration"], responses=error_responses(*ENGINE_ERRORS))
-@access(Access.ADMIN)
-async def verify(form: VerifyForm, gateway: GatewayDep) -> Literal[True]:
-    """Check that an engine can be used with this URL and key; of ComfyUI the workflow too. Nothing is stored."""
-    entry = REGISTRY[form.engine]
-    url_field, key_field = (field_for(name, edit=form.edit) for name in (entry.url_field, entry.key_field))
-    config = (await gateway.configs.read()).config
-    config = with_credentials(config, url_field, key_field, form.url, form.key)
-    await gateway.engines.create(form.engine, config, edit=form.edit, timeout=VERIFY_SECONDS).verify()
-    return True
-
-
-@app.get("/api/v1/images/config/url/verify", tags=["configuration"], responses=error_responses(*ENGINE_ERRORS))
-@access(Access.ADMIN)
-async def verify_configured(gateway: GatewayDep) -> Literal[True]:
-    """Check that the configured engine can be used."""
-    config = (await gateway.configs.read()).config
-    await gateway.engines.create(config.IMAGE_GENERATION_ENGINE, config, timeout=VERIFY_SECONDS).verify()
-    return True
 
 
 @app.get("/api/v1/images/models", tags=["images"], responses=error_responses(*ENGINE_ERRORS))

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of `public_fetch` and `transport`."""
+"""Fixtures of the tests of `public_fetch`, `public_addresses` and `transport`."""
 
 import asyncio
 import ssl

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from image_gateway.net.public_fetch import is_public
+from image_gateway.net.public_addresses import is_public
 
 IMAGE = b"\x89PNG\r\n\x1a\n and so on"
 PUBLIC = "93.184.215.14"

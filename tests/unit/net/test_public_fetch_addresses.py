@@ -3,8 +3,8 @@
 import pytest
 
 from image_gateway.errors import InvalidUrl, PrivateAddress, UnresolvedHost
+from image_gateway.net.public_addresses import resolve as system_resolver
 from image_gateway.net.public_fetch import PublicFetcher
-from image_gateway.net.public_fetch import resolve as system_resolver
 from tests.unit.net.fake_internet import IMAGE, PUBLIC, FakeInternet, FakeResolver, ImageServer
 
 
