@@ -1,14 +1,9 @@
 """Budgets and other limits of requests by HTTP: what they refuse, and what is charged."""
 
-import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from image_gateway.errors import BudgetExceeded
-from image_gateway.event_loop import run
-from image_gateway.models.forms import CreateImageForm
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -43,28 +38,6 @@ def generate(deployment: "Deployment", role: str = "limited", **fields: Any) -> 
 def token(deployment: "Deployment", token_id: str) -> dict[str, Any]:
     tokens = deployment.call("GET", f"{TOKENS}?limit=100").json["tokens"]
     return next(each for each in tokens if each["id"] == token_id)
-
-
-def test_a_budget_is_never_exceeded_by_requests_at_the_same_time(priced: "Deployment") -> None:
-    """As many succeed as there is money for; the others are refused, and the engine is not asked for them."""
-    token_id = limited(priced, budget={"usd": "0.50", "period": "month"})
-    gateway = priced.gateway
-
-    async def request() -> str:
-        principal = await gateway.tokens.authenticate(priced.tokens["limited"])
-        assert principal
-        try:
-            return (await gateway.submission.submit(CreateImageForm(**FOX), principal)).status
-        except BudgetExceeded as error:
-            return error.code
-
-    async def requests() -> list[str]:
-        return await asyncio.gather(*(request() for _ in range(12)))
-
-    assert sorted(run(requests())) == ["budget_exceeded"] * 7 + ["succeeded"] * 5
-    assert token(priced, token_id)["remaining_usd"] == "0.000000"
-    rows = priced.call("GET", "/api/v1/images/usage", role="limited").json["rows"]
-    assert [(row["requests"], row["images"], row["usd"]) for row in rows] == [(5, 5, "0.500000")]
 
 
 def test_a_refusal_says_what_is_left_and_is_not_to_be_repeated(priced: "Deployment") -> None:
