@@ -111,8 +111,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.moment = DECEMBER_1
         self.jobs = Jobs(settings)
         number = next(_NUMBERS)
-        # A token's limits are never removed before the token is; an end user's may be, and set again.
-        self.names = [f"token:{number}", f"end-user:{number}"]
+        # The limits of a token are never removed without the token; those of another scope may be, and set again.
+        self.names = [f"token:{number}", f"event:{number}"]
         self.scopes: dict[str, Scope] = {}
         self.accepted: list[Accepted] = []
         self.processes = [Ledger(aws, settings, now=self._clock(difference)) for difference in CLOCKS]
@@ -153,7 +153,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(limits=BUDGETS)
     def replace(self, limits: dict[str, str] | None) -> None:
-        """An end user is forgotten, and comes again."""
+        """A scope is forgotten, and has limits again."""
         run(self.stores[0].remove(self.names[1]))
         self.scopes.pop(self.names[1], None)
         self.change(1, 0, limits, None, None)
