@@ -39,6 +39,8 @@ class Outage:
 class OutageAws(Aws):
     """Fails requests as a client does that has tried them four times. After each failure, 12 seconds pass.
 
+    They pass when no other request is under way: those have time limits too, and would fail on a busy computer.
+
     Attributes:
         failed: how many requests failed.
     """
@@ -47,6 +49,8 @@ class OutageAws(Aws):
         super().__init__(lambda: AnyLoopTransport(tls))
         self._loop_time = loop_time
         self._outages: list[Outage] = []
+        self._under_way = 0
+        self._seconds_due = 0.0
         self.failed = 0
 
     def fail(self, service: str, name: str, *, path: str = "", skip: int = 0, times: float = inf) -> None:
@@ -72,9 +76,22 @@ class OutageAws(Aws):
         name = headers.get("x-amz-target", method).rpartition(".")[2]
         if any(outage.fails(service, name, url) for outage in self._outages):
             self.failed += 1
-            if self._loop_time:
-                # In the next turn of the loop: the gateway waits by then.
-                asyncio.get_running_loop().call_soon(self._loop_time.advance, 12)
+            self._seconds_due += 12
+            self._let_time_pass_soon()
             raise AwsError("InternalError", status=500)
         options: dict[str, Any] = {"max_bytes": max_bytes, "retry_throttling": retry_throttling}
-        return await super().send(service, method, url, headers=headers, body=body, **options)
+        self._under_way += 1
+        try:
+            return await super().send(service, method, url, headers=headers, body=body, **options)
+        finally:
+            self._under_way -= 1
+            self._let_time_pass_soon()
+
+    def _let_time_pass_soon(self) -> None:
+        """Let the time pass in the next turn of the loop: the gateway waits by then."""
+        asyncio.get_running_loop().call_soon(self._let_time_pass)
+
+    def _let_time_pass(self) -> None:
+        if self._loop_time and self._seconds_due and not self._under_way:
+            self._loop_time.advance(self._seconds_due)
+            self._seconds_due = 0.0
