@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class JobMetrics:
     total_ms: float = 0.0
     images: int = 0
     bytes: int = 0
-    usd: float = 0.0
+    usd: Decimal = Decimal(0)
     _started: float = field(default_factory=time.perf_counter, repr=False)
 
     @contextmanager
@@ -60,11 +61,11 @@ class JobMetrics:
     def emit(self) -> None:
         """Write the log line and the metrics; call it once, when the job has ended."""
         self.total_ms = round((time.perf_counter() - self._started) * 1000, 1)
-        numbers = {name: getattr(self, name) for name in _UNITS}
+        numbers = {name: getattr(self, name) for name in _UNITS if name != "usd"}
         properties = {"job_id": self.job_id, "kind": self.kind, "end_user": self.end_user,
                  "connection": self.connection, "route": self.route, "engine": self.engine, "model": self.model,
                  "outcome": self.outcome, "code": self.code}  # fmt: skip
-        logger.info("job", extra={**properties, **numbers})
+        logger.info("job", extra={**properties, **numbers, "usd": f"{self.usd:.6f}"})
         metrics = {
             "_aws": {
                 "Timestamp": int(time.time() * 1000),
@@ -79,6 +80,8 @@ class JobMetrics:
             "connection": self.connection,
             "outcome": self.outcome,
             **numbers,
+            # CloudWatch knows floating-point numbers only.
+            "usd": float(self.usd),
         }
         # CloudWatch reads metrics from lines that are JSON objects, so this line is not written by the logger.
         sys.stdout.write(json.dumps(metrics) + "\n")

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from image_gateway.engines.usage import token_counts
-from image_gateway.metering.cost import Consumption, Cost, cost_of, reservation_for
-from image_gateway.metering.prices import find_price
+from image_gateway.metering.cost import Consumption, Cost, cost_of, cost_of_text, reservation_for
+from image_gateway.metering.prices import PriceQuery, find_price
 from image_gateway.models.prices import PriceRow
 
 
@@ -18,7 +18,7 @@ def price(model: str = "m", **fields: Any) -> PriceRow:
 
 def built_in(provider: str, model: str) -> PriceRow:
     """Return the gateway's own price of a model."""
-    row = find_price((), connection=provider, provider=provider, model=model)
+    row = find_price((), PriceQuery(connection=provider, provider=provider, model=model))
     assert row is not None
     return row
 
@@ -119,7 +119,8 @@ def test_a_cost_has_the_basis_that_it_was_calculated_from(
         (price(usd_per_image="0.04"), 3, "0.120000"),
         (price(usd_per_image="0.04", reserve_usd="0.1"), 3, "0.300000"),
         (price(usd_per_million={"image_out": "30"}, reserve_usd="0.2"), 1, "0.200000"),
-        (price(usd_per_million={"image_out": "30"}), 1, None),
+        (price(usd_per_million={"image_out": "30"}), 1, "0.000000"),
+        (price(usd_per_image="0.0000001"), 1, "0.000001"),
         (price(usd_per_image="0"), 5, "0.000000"),
         (None, 1, None),
     ],
@@ -127,5 +128,66 @@ def test_a_cost_has_the_basis_that_it_was_calculated_from(
 def test_a_reservation_is_the_price_of_the_images_or_what_the_row_says(
     row: PriceRow | None, images: int, held: str | None
 ) -> None:
-    """Where neither is known, nothing can be held."""
+    """Where a price says nothing of an image, nothing is held. It is rounded up, so that it is never too little."""
     assert reservation_for(row, images) == (None if held is None else Decimal(held))
+
+
+def test_a_reservation_is_the_most_that_tokens_and_seconds_come_to() -> None:
+    """For each image of the job; with a price for an image too, the higher of the two."""
+    tokens = {"text_in": 1000, "image_in": 1536, "image_out": 7024, "text_out": 0}
+    by_tokens = price(usd_per_million={"text_in": "5", "image_in": "8", "image_out": "30"})
+
+    assert reservation_for(by_tokens, 2, tokens=tokens) == Decimal("0.456016")
+    dearer = price(usd_per_million={"image_out": "30"}, usd_per_image="0.5")
+    assert reservation_for(dearer, 2, tokens={"image_out": 7024}) == Decimal("1.000000")
+    assert reservation_for(price(usd_per_second="0.0005"), 3, seconds=240) == Decimal("0.120000")
+    assert reservation_for(price(usd_per_second="0.0005", reserve_usd="0.01"), 3, seconds=240) == Decimal("0.030000")
+
+
+def test_tokens_without_a_price_of_their_kind_have_that_of_the_other_kind() -> None:
+    """Text beside the images of gpt-image-2, which has no price for it, does not make the images free."""
+    usage = {
+        "input_tokens": 10,
+        "output_tokens": 1100,
+        "output_tokens_details": {"image_tokens": 1000, "text_tokens": 100},
+        "total_tokens": 1110,
+    }
+
+    assert cost_of(built_in("openai", "gpt-image-2"), Consumption(1, usage=usage)) == Cost(Decimal("0.033050"), "usage")
+
+
+def test_output_beside_the_counted_images_is_text() -> None:
+    """Gemini's details may name the images only."""
+    usage = {"input_tokens": 0, "output_tokens": 1500, "output_tokens_details": {"image_tokens": 1120}}
+
+    cost = cost_of(built_in("gemini", "gemini-3-pro-image"), Consumption(1, usage=usage))
+
+    assert cost.usd == Decimal("0.138960")
+
+
+def test_cached_tokens_that_nobody_assigns_are_text_first() -> None:
+    """And images as far as they are more than the text."""
+    usage = {
+        "input_tokens": 1000,
+        "input_tokens_details": {"text_tokens": 100, "image_tokens": 900, "cached_tokens": 300},
+        "output_tokens": 0,
+    }
+
+    cost = cost_of(built_in("openai", "gpt-image-2"), Consumption(1, usage=usage))
+
+    assert cost.usd == (100 * Decimal("1.25") + 200 * 2 + 700 * 8) / Decimal(1_000_000)
+
+
+def test_a_language_model_is_charged_by_its_text_and_its_cached_input() -> None:
+    """Its thoughts are among its output tokens."""
+    row = price(usd_per_million={"text_in": "2", "cached_text_in": "0.5", "text_out": "8"})
+    usage = {
+        "input_tokens": 100,
+        "input_tokens_details": {"cached_tokens": 40},
+        "output_tokens": 50,
+        "output_tokens_details": {"text_tokens": 50, "image_tokens": 0},
+        "total_tokens": 150,
+    }
+
+    assert cost_of_text(row, usage) == Decimal("0.000540")
+    assert cost_of_text(row, None) is None

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from image_gateway.metering.prices import built_in_rows, find_price, size_names
+from image_gateway.metering.prices import PriceQuery, find_price, find_text_price, possible_prices, size_names
+from image_gateway.metering.providers import provider_of
+from image_gateway.models.money import to_micros
 from image_gateway.models.price_forms import Prices
 from image_gateway.models.prices import PriceRow
 
-ANY = {"connection": "openai", "provider": "openai", "model": "gpt-image-2"}
+
+def query(model: str = "gpt-image-2", **fields: Any) -> PriceQuery:
+    """Return a query about a model of OpenAI's own server."""
+    return PriceQuery(**{"connection": "openai", "provider": "openai", "model": model, **fields})
 
 
 def rows(*fields: dict[str, Any]) -> list[PriceRow]:
@@ -26,9 +31,8 @@ def rows(*fields: dict[str, Any]) -> list[PriceRow]:
         ("gemini", "gemini-3.1-flash-image", "512", None, "0.045"),
         ("gemini", "gemini-3.1-flash-image", "1K", None, "0.0672"),
         ("gemini", "gemini-3.1-flash-image", None, None, "0.0672"),
+        ("gemini", "gemini-3-pro-image", "4K", None, "0.24"),
         ("xai", "grok-imagine-image-2.0", None, None, "0.06"),
-        ("openai", "xai/grok-imagine-image", None, None, "0.02"),
-        ("openai", "litellm/gemini/gemini-2.5-flash-image", None, None, "0.039"),
         ("comfyui", "sd_xl_base_1.0.safetensors", "1024x1024", None, "0"),
         ("automatic1111", "", None, None, "0"),
     ],
@@ -36,61 +40,181 @@ def rows(*fields: dict[str, Any]) -> list[PriceRow]:
 def test_the_table_has_prices_by_provider_model_size_and_quality(
     provider: str, model: str, size: str | None, quality: str | None, usd: str
 ) -> None:
-    """A proxy's model may have its provider in front; engines of one's own are free."""
-    row = find_price((), connection="c", provider=provider, model=model, sizes={size} if size else (), quality=quality)
+    """Engines of one's own are free."""
+    row = find_price((), query(model, provider=provider, sizes=[size] if size else (), quality=quality))
 
     assert row is not None
     assert row.usd_per_image == Decimal(usd)
 
 
 @pytest.mark.parametrize(
-    ("provider", "model"), [("openai", "flux"), ("localai", "gpt-image-2"), ("openai", "gpt-image-1"), ("openai", "")]
+    ("engine", "url", "model"),
+    [
+        ("openai", "https://api.openai.com/v1", "flux"),
+        ("openai", "https://api.openai.com/v1", "gpt-image-1"),
+        ("openai", "https://api.openai.com/v1", ""),
+        ("openai", "https://api.openai.com/v1", "comfyui/gpt-image-2"),
+        ("openai", "https://llm.example.com/v1", "gpt-image-2"),
+        ("openai", "https://llm.example.com/v1", "openai/gpt-image-2"),
+        ("openai", "https://llm.example.com/v1", "automatic1111/flux"),
+        ("openai", "https://api.openai.com.example.com/v1", "gpt-image-2"),
+        ("openai", "https://example.com/api.openai.com/v1", "gpt-image-2"),
+        ("openai", "https://openai-api.example.net/v1", "gpt-image-2"),
+        ("openai", "https://openrouter.ai/api/v1", "openai/gpt-image-2"),
+        ("openai", "https://company.azure-api.net/openai", "gpt-image-2"),
+        ("openai", "https://res.openai.azure.cn/openai/v1", "gpt-image-2"),
+        ("gemini", "https://gemini.example.com/v1beta", "gemini-3-pro-image"),
+        ("gemini", "https://evil-aiplatform.googleapis.com.example.com/v1", "gemini-3-pro-image"),
+        ("comfyui", "https://cloud.comfy.org", "flux"),
+        ("comfyui", "https://CLOUD.comfy.org./api", "flux"),
+    ],
 )
-def test_an_unknown_model_or_server_has_no_price(provider: str, model: str) -> None:
-    """A server that only speaks OpenAI's API has prices of its own; retired models have none."""
-    assert find_price((), connection="c", provider=provider, model=model) is None
+def test_a_server_of_unknown_origin_has_no_price(engine: str, url: str, model: str) -> None:
+    """Whatever its models are called: only the operator knows what it charges. Retired models have no price either."""
+    assert find_price((), query(model, provider=provider_of(engine, url))) is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "url", "model", "provider"),
+    [
+        ("openai", "https://api.openai.com/v1", "gpt-image-2", "openai"),
+        ("openai", "https://API.OpenAI.com:443/v1", "gpt-image-2.6-flare", "openai"),
+        ("openai", "https://res.openai.azure.com/openai/deployments/gpt-image-2", "gpt-image-2", "azure"),
+        ("openai", "https://res.services.ai.azure.com/openai/v1", "gpt-image-1.5", "azure"),
+        ("openai", "https://api.x.ai/v1", "grok-imagine-image", "xai"),
+        ("gemini", "https://generativelanguage.googleapis.com/v1beta", "gemini-2.5-flash-image", "gemini"),
+        ("gemini", "https://aiplatform.googleapis.com/v1", "gemini-3-pro-image", "gemini"),
+        ("gemini", "https://europe-west4-aiplatform.googleapis.com/v1", "gemini-3-pro-image", "gemini"),
+        ("comfyui", "http://10.0.0.7:8188", "flux", "comfyui"),
+        ("automatic1111", "http://10.0.0.7:7860", "", "automatic1111"),
+    ],
+)
+def test_a_providers_own_server_has_its_prices(engine: str, url: str, model: str, provider: str) -> None:
+    """The host says whose server it is."""
+    assert provider_of(engine, url) == provider
+    assert find_price((), query(model, provider=provider)) is not None
 
 
 def test_a_row_of_the_operator_replaces_the_table() -> None:
     """Also in the kinds of price that the row leaves out."""
-    row = find_price(rows({"usd_per_image": "0.02"}), **ANY)
+    row = find_price(rows({"usd_per_image": "0.02"}), query())
 
     assert row is not None
     assert (row.usd_per_image, row.usd_per_million) == (Decimal("0.02"), None)
 
 
-def test_the_row_with_the_most_conditions_decides() -> None:
-    """A connection counts more than a model, and that more than size and quality."""
-    prices = rows(
-        {"model": "*", "usd_per_image": "1"},
-        {"usd_per_image": "2"},
-        {"usd_per_image": "3", "size": "1024x1024"},
-        {"usd_per_image": "4", "size": "1024x1024", "quality": "high"},
-        {"usd_per_image": "5", "model": "*", "connection": "azure-eu"},
-    )
+ORDER = (
+    {"model": "*", "usd_per_image": "1"},
+    {"usd_per_image": "2"},
+    {"usd_per_image": "3", "quality": "high"},
+    {"usd_per_image": "4", "size": "1024x1024"},
+    {"usd_per_image": "5", "size": "1024x1024", "quality": "high"},
+    {"usd_per_image": "6", "model": "portrait"},
+    {"usd_per_image": "7", "model": "*", "connection": "azure-eu"},
+    {"usd_per_image": "8", "model": "gpt-image-2", "connection": "azure-eu", "size": "2K"},
+)
 
-    def found(**changes: Any) -> int:
-        row = find_price(prices, **{**ANY, **changes})
-        assert row is not None
-        assert row.usd_per_image is not None
-        return int(row.usd_per_image)
 
-    assert found(model="other") == 1
-    assert found() == 2
-    assert found(sizes={"1024x1024"}, quality="low") == 3
-    assert found(sizes={"1024x1024"}, quality="high") == 4
-    assert found(connection="azure-eu", sizes={"1024x1024"}, quality="high") == 5
+@pytest.mark.parametrize(
+    ("expected", "fields"),
+    [
+        (1, {"model": "other"}),
+        (1, {"model": ""}),
+        (1, {"model": "gpt-image-2-2026-04-21"}),
+        (1, {"model": "GPT-image-2"}),
+        (2, {}),
+        (2, {"sizes": ["512x512", "512"], "quality": "low"}),
+        (3, {"sizes": ["512x512", "512"], "quality": "high"}),
+        (4, {"sizes": ["1024x1024", "1K"], "quality": "low"}),
+        (5, {"sizes": ["1024x1024", "1K"], "quality": "high"}),
+        (6, {"workflow": "portrait"}),
+        (6, {"workflow": "portrait", "quality": "high"}),
+        (2, {"workflow": "landscape"}),
+        (7, {"connection": "azure-eu", "model": "other"}),
+        (7, {"connection": "azure-eu", "sizes": ["1024x1024", "1K"], "quality": "high"}),
+        (7, {"connection": "azure-eu", "workflow": "portrait", "model": ""}),
+        (8, {"connection": "azure-eu", "sizes": ["2048x2048", "2K"]}),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_row_with_the_most_conditions_decides(expected: int, fields: dict[str, Any], order: int) -> None:
+    """A connection counts most, then a workflow, a model, a size and a quality. The order of the list does not."""
+    row = find_price(rows(*ORDER[::order]), query(**fields))
+
+    assert row is not None
+    assert row.usd_per_image == expected
 
 
 def test_prices_of_tokens_and_of_images_may_come_from_different_rows() -> None:
-    """One row has the tokens for all sizes, and others what is held for one size."""
+    """One row has the tokens for all sizes, and others the price of an image of one size."""
     prices = rows({"usd_per_million": {"image_out": "30"}}, {"size": "2K", "usd_per_image": "0.1"})
 
-    row = find_price(prices, **ANY, sizes={"2K"})
+    row = find_price(prices, query(sizes=["2K"]))
 
     assert row is not None
     assert row.usd_per_million is not None
     assert row.usd_per_image == Decimal("0.1")
+
+
+def test_a_row_for_a_model_replaces_the_row_for_all_models() -> None:
+    """Otherwise the second of a general row would be added to the image of this one."""
+    row = find_price(rows({"model": "*", "usd_per_second": "0.001"}, {"usd_per_image": "0.02"}), query())
+
+    assert row is not None
+    assert (row.usd_per_image, row.usd_per_second) == (Decimal("0.02"), None)
+
+
+def test_a_size_that_only_other_rows_have_is_priced_by_the_row_for_all_models() -> None:
+    """A row for another size is none for this one."""
+    prices = rows({"size": "1024x1024", "usd_per_image": "0.04"}, {"model": "*", "usd_per_image": "1"})
+
+    row = find_price(prices, query(sizes=["2048x2048", "2K"]))
+
+    assert row is not None
+    assert row.usd_per_image == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, [1, 2, 3, 4]),
+        ({"sizes": ["1K"]}, [1, 2]),
+        ({"quality": "high"}, [1, 2, 3, 4]),
+        ({"quality": "low"}, [1, 3]),
+        ({"sizes": ["4K"], "quality": "high"}, [4]),
+        ({"sizes": ["512"]}, []),
+    ],
+)
+def test_what_the_engine_chooses_may_have_any_of_the_prices(fields: dict[str, Any], expected: list[int]) -> None:
+    """A size or a quality that is not known yet."""
+    prices = rows(
+        {"size": "1K", "usd_per_image": "1"},
+        {"size": "1K", "quality": "high", "usd_per_image": "2"},
+        {"size": "4K", "usd_per_image": "3"},
+        {"size": "4K", "quality": "high", "usd_per_image": "4"},
+    )
+
+    found = possible_prices(prices, query("gpt-image-2", provider="", **fields))
+
+    assert sorted({int(row.usd_per_image or 0) for row in found}) == expected
+
+
+def test_a_language_model_has_a_price_only_where_a_row_names_it() -> None:
+    """The row for all models is for images, and so is a row for images of a size."""
+    prices = rows(
+        {"model": "*", "usd_per_million": {"text_in": "1", "text_out": "1"}},
+        {"model": "gpt-5.6-mini", "usd_per_image": "0.1"},
+        {"model": "gpt-5.6-mini", "usd_per_million": {"text_in": "2", "text_out": "2"}},
+        {"model": "gpt-5.6-mini", "connection": "openai", "usd_per_million": {"text_in": "3", "text_out": "3"}},
+    )
+
+    def text_in(connection: str, model: str) -> Decimal | None:
+        row = find_text_price(prices, connection, model)
+        return row.usd_per_million.text_in if row and row.usd_per_million else None
+
+    assert text_in("openai", "gpt-5.6-mini") == 3
+    assert text_in("azure-eu", "gpt-5.6-mini") == 2
+    assert text_in("openai", "gpt-5.6") is None
 
 
 @pytest.mark.parametrize(
@@ -108,23 +232,6 @@ def test_a_size_is_named_by_pixels_and_by_class(width: int, height: int, names: 
     assert size_names(width, height) == names
 
 
-def test_every_row_of_the_table_is_valid_and_can_be_found() -> None:
-    """No row hides another."""
-    for provider, row in built_in_rows():
-        assert PriceRow.model_validate(row.model_dump(mode="json", exclude_none=True)) == row
-        found = find_price(
-            (),
-            connection="c",
-            provider=provider,
-            model=row.model,
-            sizes={row.size} if row.size else (),
-            quality=row.quality,
-        )
-        assert found is not None
-        for name in ("usd_per_image", "usd_per_million"):
-            assert getattr(row, name) in (None, getattr(found, name))
-
-
 @pytest.mark.parametrize(
     "row",
     [
@@ -135,11 +242,42 @@ def test_every_row_of_the_table_is_valid_and_can_be_found() -> None:
         {"usd_per_image": "NaN"},
         {"usd_per_image": "Infinity"},
         {"usd_per_image": "1e400"},
+        {"usd_per_image": "1e-9"},
+        {"usd_per_image": "+1"},
+        {"usd_per_image": "-0"},
+        {"usd_per_image": " 1"},
+        {"usd_per_image": "1 "},
+        {"usd_per_image": "1\n"},
+        {"usd_per_image": "1_000"},
+        {"usd_per_image": "1,5"},
+        {"usd_per_image": ".5"},
+        {"usd_per_image": "5."},
+        {"usd_per_image": "$5"},
+        {"usd_per_image": ""},
+        {"usd_per_image": "1" + "0" * 30},
+        {"usd_per_image": 10**30},
+        {"usd_per_image": "1000000001"},
+        {"usd_per_image": -1},
+        {"usd_per_image": 1.0},
         {"usd_per_image": "0.0000000000001"},
         {"usd_per_image": "٣"},
         {"usd_per_image": "9" * 50},
         {"usd_per_image": [1]},
         {"usd_per_image": "1", "model": ""},
+        {"usd_per_image": "1", "model": " m"},
+        {"usd_per_image": "1", "model": "m\n"},
+        {"usd_per_image": "1", "model": "m" * 257},
+        {"usd_per_image": "1", "connection": ""},
+        {"usd_per_image": "1", "size": ""},
+        {"usd_per_image": "1", "size": "auto"},
+        {"usd_per_image": "1", "size": "16:9"},
+        {"usd_per_image": "1", "size": "8K"},
+        {"usd_per_image": "1", "size": "0x0"},
+        {"usd_per_image": "1", "size": "99999x1"},
+        {"usd_per_image": "1", "quality": "auto"},
+        {"usd_per_image": "1", "quality": " "},
+        {"usd_per_million": {}},
+        {"reserve_usd": "1"},
         {"usd_per_image": "1", "currency": "EUR"},
         {"usd_per_million": {"tokens": "1"}},
     ],
@@ -150,12 +288,34 @@ def test_a_row_that_is_no_price_is_refused(row: dict[str, Any]) -> None:
         PriceRow.model_validate({"model": "m", **row})
 
 
-def test_two_rows_for_the_same_images_are_refused() -> None:
-    """Which of the two counts would be a guess."""
-    row = {"model": "m", "size": "1K", "usd_per_image": "1"}
+@pytest.mark.parametrize(
+    "other",
+    [{}, {"size": "1k"}, {"quality": "HIGH"}],
+)
+def test_two_rows_for_the_same_images_are_refused(other: dict[str, str]) -> None:
+    """Which of the two counts would be a guess. Another spelling of the size or the quality changes nothing."""
+    row = {"model": "m", "size": "1K", "quality": "high", "usd_per_image": "1"}
 
     with pytest.raises(ValidationError, match="two rows"):
-        Prices.model_validate({"prices": [row, {**row, "usd_per_image": "2"}]})
+        Prices.model_validate({"prices": [row, {**row, "usd_per_image": "2", **other}]})
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1024x1024", "1024x1024"),
+        ("1024X1024", "1024x1024"),
+        ("1024 \u00d7 1024", "1024x1024"),
+        ("1536*1024", "1536x1024"),
+        ("512", "512"),
+        ("0.5K", "512"),
+        ("1k", "1K"),
+        ("2K", "2K"),
+    ],
+)
+def test_a_size_is_stored_as_prices_are_looked_for(text: str, size: str) -> None:
+    """Whatever notation the operator's price list has."""
+    assert PriceRow.model_validate({"model": "m", "size": text, "usd_per_image": "1"}).size == size
 
 
 def test_prices_are_written_as_text_exactly_as_they_are() -> None:
@@ -166,3 +326,28 @@ def test_prices_are_written_as_text_exactly_as_they_are() -> None:
 
     assert written == {"prices": [{"model": "m", "usd_per_million": {"text_in": "0.30"}}]}
     assert Prices.model_validate(written) == prices
+
+
+@pytest.mark.parametrize("value", ["0", "0.05", "1000000000", "0.000000000001", "12345.6789", 3, 7])
+def test_amounts_are_exact(value: str | int) -> None:
+    """What is written is what was sent. Whole numbers of JSON are exact, too."""
+    row = PriceRow.model_validate({"model": "m", "usd_per_image": value})
+
+    assert row.usd_per_image == Decimal(value)
+    assert row.model_dump(mode="json", exclude_none=True)["usd_per_image"] == str(value)
+
+
+def test_amounts_stay_exact_where_a_float_would_not() -> None:
+    """Ten cents, ten times, is a dollar."""
+    amounts = [PriceRow.model_validate({"model": "m", "usd_per_image": "0.1"}).usd_per_image or 0 for _ in range(10)]
+
+    assert to_micros(Decimal(sum(amounts))) == 1_000_000
+    assert sum(amounts) == 1
+
+
+def test_a_list_has_a_limited_number_of_rows() -> None:
+    """The error names the field."""
+    many = [{"model": f"m{number}", "usd_per_image": "1"} for number in range(501)]
+
+    with pytest.raises(ValidationError, match="at most 500"):
+        Prices.model_validate({"prices": many})

@@ -5,6 +5,7 @@ from typing import Any
 
 from image_gateway.errors import GatewayError, NotFound, NotQueued
 from image_gateway.models.jobs import Job
+from image_gateway.models.money import format_usd
 
 _STATUSES = ("succeeded", "failed", "canceled", "invalid")
 
@@ -59,7 +60,12 @@ def _job_result(line: dict[str, Any], job: Job) -> dict[str, Any]:
     error = {"error": {"code": job.error.code, "detail": job.error.detail}} if job.error else {}
     # Images of a canceled job are not shown.
     keys = [image.key for image in job.images] if job.status == "succeeded" else []
-    return {**line, "status": job.status, "keys": keys, **error}
+    return {**line, "status": job.status, "keys": keys, **_costs(job), **error}
+
+
+def _costs(job: Job) -> dict[str, Any]:
+    cost = {"cost": job.cost.model_dump(mode="json")} if job.cost else {}
+    return {**cost, **({"uncertain_usd": format_usd(job.uncertain_usd)} if job.uncertain_usd else {})}
 
 
 def _failure(line: dict[str, Any], error: GatewayError) -> dict[str, Any]:

@@ -40,7 +40,13 @@ def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineR
         result.usage = add_counts(result.usage, part.usage)
         result.reported = {**part.reported, **result.reported}
         result.handled |= part.handled
+        result.asked = result.asked or part.asked
+        result.lost += part.lost
+        result.may_have_cost_more = result.may_have_cost_more or part.may_have_cost_more
+        if part.seconds is not None:
+            result.seconds = (result.seconds or 0.0) + part.seconds
     if failed:
         reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
         result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")
+        result.may_have_cost_more = result.may_have_cost_more or any(error.may_have_cost for error in failed)
     return result

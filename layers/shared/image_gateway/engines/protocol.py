@@ -73,6 +73,23 @@ class EngineImage:
     revised_prompt: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the engine was asked for in the end, after all replacements, as far as it decides the price.
+
+    Attributes:
+        model: the model, if the request that was sent names one.
+        size: pixels such as `1024x1024`; None if the engine chose them.
+        size_class: Gemini's class of the size; None if it is not known.
+        quality: the quality; None if the engine chose it.
+    """
+
+    model: str | None = None
+    size: str | None = None
+    size_class: str | None = None
+    quality: str | None = None
+
+
 @dataclass(slots=True)
 class EngineResult:
     """The result of a generation or edit.
@@ -83,6 +100,10 @@ class EngineResult:
         usage: token counts, where the engine reports them: see `engines.usage`.
         reported: `quality` and `background` of the images, where the engine reports them.
         handled: which of `output_format` and `output_compression` the gateway need not apply any more.
+        asked: what the engine was asked for; None where that is what the request says.
+        lost: how many images were made, and could not be read.
+        may_have_cost_more: whether calls without an image in this result may have been charged.
+        seconds: how long the engine says that it worked; None if it does not say.
     """
 
     images: list[EngineImage] = field(default_factory=list)
@@ -90,6 +111,23 @@ class EngineResult:
     usage: TokenCounts | None = None
     reported: dict[str, str] = field(default_factory=dict)
     handled: frozenset[str] = frozenset()
+    asked: Asked | None = None
+    lost: int = 0
+    may_have_cost_more: bool = False
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a language model answered.
+
+    Attributes:
+        text: its text.
+        usage: token counts, where the model reports them: see `engines.usage`.
+    """
+
+    text: str = field(repr=False)
+    usage: TokenCounts | None = None
 
 
 class Engine(Protocol):
@@ -143,9 +181,9 @@ class ImageConverter(Protocol):
 
 
 class PromptWriter(Protocol):
-    """An engine that can also rewrite text; found by `isinstance` of its `complete` method."""
+    """An engine that can also rewrite text."""
 
-    async def complete(self, *, model: str, system: str, user: str) -> str:
+    async def complete(self, *, model: str, system: str, user: str) -> Completion:
         """Return the response of the language model `model` to `user`, under the instruction `system`."""
 
 

@@ -29,6 +29,7 @@ class EngineEntry:
         resumes_runs: whether a restarted job finds its own earlier run, so that nothing is paid twice.
         can_stop: whether a job's run can be stopped, by the job's id or by the process that waits for it.
         takes_masks: whether an edit can be limited by a mask.
+        rewrites_prompts: whether it is a `PromptWriter` too.
     """
 
     module: str
@@ -41,10 +42,17 @@ class EngineEntry:
     resumes_runs: bool = False
     can_stop: bool = False
     takes_masks: bool = True
+    rewrites_prompts: bool = False
 
 
 REGISTRY: dict[str, EngineEntry] = {
-    "openai": EngineEntry("openai", "OpenAIEngine", "IMAGES_OPENAI_API_BASE_URL", "IMAGES_OPENAI_API_KEY"),
+    "openai": EngineEntry(
+        "openai",
+        "OpenAIEngine",
+        "IMAGES_OPENAI_API_BASE_URL",
+        "IMAGES_OPENAI_API_KEY",
+        rewrites_prompts=True,
+    ),
     "automatic1111": EngineEntry(
         "automatic1111",
         "Automatic1111Engine",
@@ -70,6 +78,7 @@ REGISTRY: dict[str, EngineEntry] = {
         "IMAGES_GEMINI_API_KEY",
         input_copies=_JSON_COPIES,
         takes_masks=False,
+        rewrites_prompts=True,
     ),
 }
 
@@ -122,7 +131,5 @@ def create_engine(name: str, config: ImagesConfig, connection: Connection, *, ed
 
 def create_prompt_writer(name: str, config: ImagesConfig, connection: Connection) -> PromptWriter:
     """Create the engine `name` if it can rewrite prompts, else `PROMPT_WRITER`."""
-    engine = create_engine(name, config, connection)
-    if not hasattr(engine, "complete"):
-        engine = create_engine(PROMPT_WRITER, config, connection)
-    return cast("PromptWriter", engine)
+    writer = name if REGISTRY[name].rewrites_prompts else PROMPT_WRITER
+    return cast("PromptWriter", create_engine(writer, config, connection))

@@ -31,6 +31,13 @@ def token_counts(reported: Any) -> TokenCounts | None:
     return counts or None
 
 
+def text_counts(counts: TokenCounts) -> TokenCounts:
+    """Return the counts of a language model with the detail that its output is text."""
+    if "output_tokens" not in counts:
+        return counts
+    return {**counts, "output_tokens_details": {"text_tokens": counts["output_tokens"], "image_tokens": 0}}
+
+
 def add_counts(left: TokenCounts | None, right: TokenCounts | None) -> TokenCounts | None:
     """Add two sets of token counts, number by number."""
     if left is None or right is None:

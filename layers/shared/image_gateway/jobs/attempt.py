@@ -35,7 +35,8 @@ async def run_attempt(
         The error, or None where the job succeeded. An unexpected exception becomes an error too, so that no job stays
         running because of a defect in the gateway.
     """
-    job.images, job.warnings, job.error, job.cost, job.uncertain_usd = [], [], None, None, None
+    job.images, job.warnings, job.error = [], [], None
+    job.cost, job.uncertain_usd, job.paid = None, None, None
     try:
         await executor.execute(job, destination, form, images, mask=mask, contents=contents, remaining=remaining)
     except GatewayError as error:

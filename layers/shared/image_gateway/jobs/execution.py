@@ -1,6 +1,7 @@
 """Execution of a job at its destination: from its form to stored images."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -14,12 +15,13 @@ from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.engine_request import build_engine_request, size_warnings
-from image_gateway.jobs.pricing import actual_cost
-from image_gateway.jobs.prompt_rewriting import PromptRewriter, PromptWriterFactory
-from image_gateway.models.config import ImagesConfig
+from image_gateway.jobs.pricing import set_cost
+from image_gateway.jobs.prompt_pricing import charge_rewriting
+from image_gateway.jobs.prompt_rewriting import PromptRewriter, PromptWriterFactory, Rewriting
 from image_gateway.models.fields import Size
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job, JobImage
+from image_gateway.models.money import from_micros
 from image_gateway.models.sizes import has_proportion
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.failures import UNSUPPORTED
@@ -66,7 +68,7 @@ class JobExecutor:
         contents: ImageContents | None = None,
         remaining: Remaining,
     ) -> None:
-        """Execute a job, and set its `engine`, `model`, `images`, `warnings`, `usage` and `reported`.
+        """Execute a job, and set its `engine`, `model`, `images`, `warnings`, `usage`, `reported` and `cost`.
 
         Args:
             job: the job, running.
@@ -103,13 +105,11 @@ class JobExecutor:
             job.warnings = [f"{name} is not a field of this request and was ignored" for name in form.unknown_fields()]
             job.warnings += size_warnings(form)
             with metrics.timed("engine_ms"):
-                result = await (engine.edit(request) if destination.edit else self._generate(engine, request, config))
+                result, seconds = await self._call(job, destination, engine, request)
             limit_result(result, destination.engine)
             job.usage = result.usage
             job.reported = result.reported
-            seconds = metrics.engine_ms / 1000
-            job.cost = actual_cost(job, destination, request, len(result.images), seconds)
-            metrics.usd = float(job.cost.usd)
+            set_cost(job, destination, request, result, seconds)
             with metrics.timed("store_ms"):
                 converted = await self._formats.apply(request, result, remaining)
                 job.warnings = [*job.warnings, *map(destination.explained, result.warnings)]
@@ -133,18 +133,31 @@ class JobExecutor:
             metrics.code = Interrupted.code
             raise
         finally:
+            metrics.usd = job.cost.usd if job.cost else from_micros(job.prompt_charged)
             metrics.emit()
 
-    async def _generate(self, engine: Engine, request: ImageRequest, config: ImagesConfig) -> EngineResult:
-        """Generate, from a rewritten prompt where that is switched on. If rewriting fails, the result has a warning."""
-        if not config.ENABLE_IMAGE_PROMPT_GENERATION:
-            return await engine.generate(request)
-        text, warning = await self._rewriter.rewrite(request.job_id, request.prompt, config)
-        result = await engine.generate(replace(request, prompt=text or request.prompt))
-        if text:
+    async def _call(
+        self, job: Job, destination: Destination, engine: Engine, request: ImageRequest
+    ) -> tuple[EngineResult, float]:
+        """Call the engine; for a generation with a rewritten prompt, where that is switched on.
+
+        If rewriting fails, the result has a warning.
+
+        Returns:
+            The result, and how many seconds the engine took.
+        """
+        rewriting = Rewriting()
+        if not destination.edit and destination.for_all.ENABLE_IMAGE_PROMPT_GENERATION:
+            rewriting = await self._rewriter.rewrite(request.job_id, request.prompt, destination.for_all)
+            charge_rewriting(job, destination, rewriting)
+            request = replace(request, prompt=rewriting.text or request.prompt)
+        started = time.perf_counter()
+        result = await (engine.edit(request) if destination.edit else engine.generate(request))
+        seconds = time.perf_counter() - started
+        if text := rewriting.text:
             result.images = [replace(image, revised_prompt=image.revised_prompt or text) for image in result.images]
-        result.warnings[:0] = [warning] if warning else []
-        return result
+        result.warnings[:0] = [rewriting.warning] if rewriting.warning else []
+        return result, seconds
 
     async def _store(
         self,

@@ -16,7 +16,7 @@ from image_gateway.images.inputs import ImageInputs
 from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.input_storage import store_inputs
-from image_gateway.jobs.pricing import event_scopes, reserved_micros
+from image_gateway.jobs.pricing import event_scopes, reserve
 from image_gateway.models.forms import CreateImageForm, EditImageForm
 from image_gateway.models.jobs import Job
 from image_gateway.routing.router import Router
@@ -64,7 +64,7 @@ class JobInputs:
             # The worker finds that again, and says so in the job.
             return []
         scopes = event_scopes(job.owner, plan)
-        job.reserved = reserved_micros(plan, form, limited=bool(scopes))
+        reserve(job, plan, form, limited=bool(scopes))
         if scopes and not job.route:
             # What is held is the price of this destination. No change of the configuration may lead to a dearer one.
             plan.first.record_in(job)

@@ -32,7 +32,10 @@ STATE_ATTRIBUTES = ("pk", "owner", "status", "announced", "settled")
 """The attributes that the recovery needs: `is_unfinished`, and to queue the job again."""
 _ATTRIBUTES = frozenset({"id", "owner", "status", "attempts", "end_user"})
 """Fields of a job that are attributes of its item, or its key."""
-_ONLY_UNTIL_THE_END = frozenset({"inputs", "mask", "input_bytes", "not_before"})
+_ONLY_UNTIL_THE_END = frozenset(
+    {"inputs", "mask", "input_bytes", "not_before", "stakes", "estimated", "prompt_reserved", "prompt_charged"}
+    | {"prompt_at_risk"}
+)
 """Fields that only another attempt would need."""
 _TIMES = ("not_before", "created_at", "started_at", "finished_at")
 """Fields that are stored as microseconds since 1970."""

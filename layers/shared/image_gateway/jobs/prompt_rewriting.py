@@ -1,8 +1,10 @@
 """Rewriting of prompts by a language model, where the operator has switched it on."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from image_gateway.engines.protocol import PromptWriter
+from image_gateway.engines.usage import TokenCounts
 from image_gateway.errors import GatewayError
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import MAX_PROMPT
@@ -19,6 +21,23 @@ PromptWriterFactory = Callable[[str, ImagesConfig], PromptWriter]
 """Creates the prompt writer for an engine's name and a configuration."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What became of a prompt.
+
+    Attributes:
+        text: the new prompt; None if there is none.
+        warning: why there is none.
+        usage: the tokens that it took, where the language model reports them.
+        asked: whether a language model was asked, and may have charged for it.
+    """
+
+    text: str | None = field(default=None, repr=False)
+    warning: str | None = field(default=None, repr=False)
+    usage: TokenCounts | None = None
+    asked: bool = False
+
+
 class PromptRewriter:
     """Rewrites the prompts of jobs, each once, though a route may pass the job on to other targets.
 
@@ -30,21 +49,19 @@ class PromptRewriter:
         self._create_writer = create_writer
         self._rewritten: dict[str, str] = {}
 
-    async def rewrite(self, job_id: str, prompt: str, config: ImagesConfig) -> tuple[str | None, str | None]:
+    async def rewrite(self, job_id: str, prompt: str, config: ImagesConfig) -> Rewriting:
         """Rewrite the prompt of a job, as `rewrite_prompt`."""
         if text := self._rewritten.get(job_id):
-            return text, None
-        text, warning = await rewrite_prompt(prompt, config, self._create_writer)
-        if text:
+            return Rewriting(text)
+        rewriting = await rewrite_prompt(prompt, config, self._create_writer)
+        if rewriting.text:
             while len(self._rewritten) >= _MAX_REMEMBERED:
                 self._rewritten.pop(next(iter(self._rewritten)))
-            self._rewritten[job_id] = text
-        return text, warning
+            self._rewritten[job_id] = rewriting.text
+        return rewriting
 
 
-async def rewrite_prompt(
-    prompt: str, config: ImagesConfig, create_writer: PromptWriterFactory
-) -> tuple[str | None, str | None]:
+async def rewrite_prompt(prompt: str, config: ImagesConfig, create_writer: PromptWriterFactory) -> Rewriting:
     """Rewrite a prompt with `IMAGE_PROMPT_GENERATION_MODEL`, on the engine configured for generation.
 
     Args:
@@ -53,16 +70,18 @@ async def rewrite_prompt(
         create_writer: creates the engine's prompt writer.
 
     Returns:
-        The new prompt and None, or None and a warning that says why the prompt was not rewritten.
+        The new prompt, or a warning that says why the prompt was not rewritten.
     """
     model = config.IMAGE_PROMPT_GENERATION_MODEL
     if not model:
-        return None, "The prompt was not rewritten: IMAGE_PROMPT_GENERATION_MODEL is not set"
+        return Rewriting(warning="The prompt was not rewritten: IMAGE_PROMPT_GENERATION_MODEL is not set")
     try:
         writer = create_writer(config.IMAGE_GENERATION_ENGINE, config)
-        text = (await writer.complete(model=model, system=SYSTEM_PROMPT, user=prompt)).strip()
+        answer = await writer.complete(model=model, system=SYSTEM_PROMPT, user=prompt)
     except GatewayError as error:
-        return None, f"The prompt was not rewritten: {error.detail}"
+        return Rewriting(warning=f"The prompt was not rewritten: {error.detail}", asked=error.may_have_cost)
+    text = answer.text.strip()
     if not text or len(text) > MAX_PROMPT:
-        return None, f"The prompt was not rewritten: {model} returned {len(text)} characters"
-    return text, None
+        warning = f"The prompt was not rewritten: {model} returned {len(text)} characters"
+        return Rewriting(warning=warning, usage=answer.usage, asked=True)
+    return Rewriting(text, usage=answer.usage, asked=True)

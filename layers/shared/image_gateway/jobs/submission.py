@@ -14,7 +14,7 @@ from image_gateway.jobs.execution import ImageContents
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.inline_jobs import InlineJobs
 from image_gateway.jobs.polling import poll_until_ended
-from image_gateway.jobs.pricing import limited_scopes, reserved_micros
+from image_gateway.jobs.pricing import limited_scopes, reserve
 from image_gateway.jobs.queued_jobs import QueuedJobs
 from image_gateway.jobs.reader import JobReader
 from image_gateway.jobs.repeated_requests import find_earlier_job
@@ -138,7 +138,8 @@ class Submission:
             request=form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"}),
         )
         first.record_in(job)
-        job.reserved = reserved_micros(plan, form, limited=bool(scopes))
+        inputs = len(images) + (mask is not None)
+        reserve(job, plan, form, limited=bool(scopes), input_images=inputs)
         if self._settings.queue_url and (queue or not self._inline.fits(plan, form.n or 1, spent())):
             return await self._queued.add(job, images, mask=mask, claim=claim, scopes=scopes)
         return await self._inline.run(

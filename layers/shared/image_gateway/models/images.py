@@ -132,7 +132,9 @@ class JobInfo(BaseModel):
     images: list[ImageInfo] = []
     warnings: list[str] = Field([], repr=False)
     cost: JobCost | None = Field(None, description="What the job cost; absent as long as it is not known.")
-    uncertain_usd: Usd | None = Field(None, description="US dollars that a job without images may have cost.")
+    uncertain_usd: Usd | None = Field(
+        None, description="US dollars that the job may have cost in addition: for images that it does not have."
+    )
     error: JobProblem | None = None
 
 

@@ -107,8 +107,14 @@ class Job(BaseModel):
         attempts: number of attempts that have started.
         not_before: no worker starts the queued job before this time.
         cost: what it cost; None as long as it is not known.
-        uncertain_usd: what a failed job may have cost.
-        reserved: millionths of a dollar that are held for it, and that it may cost if its outcome is not known.
+        uncertain_usd: what it may have cost in addition.
+        reserved: millionths of a dollar that are held for it.
+        stakes: what of it the images may cost, for each target of a route, else for the only destination.
+        estimated: whether that is an estimate, because tokens or seconds are charged.
+        prompt_reserved: what is held for the rewriting of the prompt, until that is done.
+        prompt_charged: what the rewriting has cost.
+        prompt_at_risk: what a rewriting may have cost whose tokens are not known.
+        paid: what the images have cost since the engine has answered; None before. It is not stored.
         periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
         end_user: the label of whom a chat front end said that the job is for.
         settled: whether the costs were charged and the usage was counted.
@@ -152,6 +158,12 @@ class Job(BaseModel):
     cost: JobCost | None = None
     uncertain_usd: Usd | None = None
     reserved: int = 0
+    stakes: list[int] = []
+    estimated: bool = False
+    prompt_reserved: int = 0
+    prompt_charged: int = 0
+    prompt_at_risk: int = 0
+    paid: int | None = Field(None, exclude=True)
     periods: dict[str, str] = {}
     end_user: str = Field("", repr=False)
     settled: bool = Field(default=False, exclude=True)
@@ -162,7 +174,6 @@ class Job(BaseModel):
 
         What may have been paid for it is its cost, if its engine has answered, or else what was held.
         """
-        paid = from_micros(self.reserved) if self.cost is None else self.cost.usd
         self.status = "failed"
         self.error = JobError(
             status=error.status,
@@ -174,8 +185,18 @@ class Job(BaseModel):
             may_have_cost=error.may_have_cost,
             permanent=error.permanent,
         )
-        self.cost = None
-        self.uncertain_usd = paid if error.may_have_cost and paid else None
+        self.cost = JobCost(usd=from_micros(self.prompt_charged), basis="usage") if self.prompt_charged else None
+        uncertain = self.prompt_at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
+        self.uncertain_usd = from_micros(uncertain) if uncertain else None
+
+    @property
+    def at_stake(self) -> int:
+        """What the images of the present attempt cost, or may cost, in millionths of a dollar."""
+        if self.paid is not None:
+            return self.paid
+        number = self.target or 0
+        # Records of earlier versions have no stakes.
+        return self.stakes[number] if number < len(self.stakes) else 0 if self.stakes else self.reserved
 
     def to_error(self) -> GatewayError:
         """Return the recorded error of a failed or canceled job, as an instance of the class with its code.

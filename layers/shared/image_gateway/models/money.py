@@ -1,16 +1,18 @@
 """Amounts of US dollars: exact decimal numbers, which JSON carries as text. Never a float, which cannot hold 0.10."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MILLIONTH: Final = Decimal("0.000001")
 """The smallest amount that is recorded."""
 _MAX_DOLLARS = Decimal(1_000_000_000)
-_MAX_TEXT = 40
-_MAX_DECIMALS = 12
+_PATTERN: Final = r"^[0-9]{1,10}(\.[0-9]{1,12})?$"
+_AMOUNT = re.compile(_PATTERN)
+_MILLIONTHS = 6
 _REMEDY = 'must be an amount of US dollars from 0 to 1000000000 as text, for example "0.042"'
 
 
@@ -35,24 +37,28 @@ def format_usd(amount: Decimal) -> str:
 
 
 def _parse(value: object) -> Decimal:
+    """Return an amount that a request or a stored document has.
+
+    A float is refused, because 0.1 in JSON is not a tenth once it is one. So are exponents, signs and anything else
+    that decimal numbers can have elsewhere.
+    """
     if isinstance(value, Decimal):
+        # Of this process, and no input.
         amount = value
-    elif isinstance(value, str) and len(value) <= _MAX_TEXT and value.isascii():
-        try:
-            amount = Decimal(value)
-        except InvalidOperation:
-            raise PydanticCustomError("usd", _REMEDY) from None
-    elif isinstance(value, int) and not isinstance(value, bool):
+    elif isinstance(value, str | int) and not isinstance(value, bool) and _AMOUNT.fullmatch(f"{value}"):
         amount = Decimal(value)
     else:
-        # A float is refused: 0.1 in JSON is not a tenth once it is a float.
         raise PydanticCustomError("usd", _REMEDY)
     # NaN and the infinities are no finite numbers.
     if not amount.is_finite() or amount < 0 or amount > _MAX_DOLLARS:
         raise PydanticCustomError("usd", _REMEDY)
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_MAX_DECIMALS:
-        raise PydanticCustomError("usd", f"must have at most {_MAX_DECIMALS} decimals")
+    return amount
+
+
+def _to_a_millionth(amount: Decimal) -> Decimal:
+    """Refuse an amount that would be rounded: nobody would see what became of the rest."""
+    if amount != to_millionths(amount):
+        raise PydanticCustomError("usd", "must have at most {decimals} decimals", {"decimals": _MILLIONTHS})
     return amount
 
 
@@ -60,15 +66,16 @@ def _plain(amount: Decimal) -> str:
     return f"{amount:f}"
 
 
-_SCHEMA = {"type": "string", "pattern": r"^\d+(\.\d+)?$", "examples": ["0.042"]}
+_SCHEMA = {"type": "string", "pattern": _PATTERN, "examples": ["0.042"]}
 
 Usd = Annotated[
     Decimal,
     BeforeValidator(_parse),
+    AfterValidator(_to_a_millionth),
     PlainSerializer(format_usd, return_type=str),
     WithJsonSchema({**_SCHEMA, "examples": ["0.042000"]}),
 ]
-"""An amount that was or may be spent, to a millionth. Written with six decimals."""
+"""An amount that was or may be spent, to a millionth. Written with six decimals; more of them are refused."""
 Price = Annotated[Decimal, BeforeValidator(_parse), PlainSerializer(_plain, return_type=str), WithJsonSchema(_SCHEMA)]
 """A price, as exact as it was given, up to twelve decimals."""
 

@@ -14,7 +14,7 @@ from image_gateway.errors import GatewayError, Interrupted
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.attempt import finish_with_retries
-from image_gateway.jobs.pricing import cost_from_reservation
+from image_gateway.jobs.pricing import set_cost_of_restored
 from image_gateway.jobs.restoration import restore_from_images
 from image_gateway.jobs.store import JobStore, Lease
 from image_gateway.models.jobs import Job
@@ -104,7 +104,7 @@ class JobCompletion:
     async def _restore_or_fail(self, lease: Lease, error: GatewayError) -> None:
         was_running = lease.interrupted_engine is not None
         if was_running and await restore_from_images(lease.job, self._images):
-            lease.job.cost = cost_from_reservation(lease.job)
+            set_cost_of_restored(lease.job)
         else:
             lease.job.fail(error)
 

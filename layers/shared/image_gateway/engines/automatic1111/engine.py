@@ -21,6 +21,7 @@ from image_gateway.engines.credentials import basic, credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
+    Asked,
     EngineImage,
     EngineResult,
     ImageRequest,
@@ -137,6 +138,12 @@ class Automatic1111Engine:
             seed = body["seed"] + number if isinstance(body["seed"], int) and body["seed"] >= 0 else body["seed"]
             rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
         result = await gather_results([_completed(first), *rest])
+        checkpoint = _checkpoint(body)
+        result.asked = Asked(
+            model=checkpoint if isinstance(checkpoint, str) else None,
+            size=_by_form_field(body).get("size"),
+            quality=request.quality,
+        )
         warnings += size_warnings([image.data for image in result.images], body)
         result.warnings[:0] = [*warnings, *unsupported_warnings(request, _NAME, *_UNSUPPORTED)]
         return result

@@ -23,6 +23,7 @@ from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
+    Asked,
     EngineImage,
     EngineResult,
     ImageRequest,
@@ -203,6 +204,8 @@ class ComfyUIEngine:
                 result.warnings.append(
                     f"images may be the same: {template.field}_NODES names no node of type seed or n"
                 )
+        takes_size = template.has("width") and template.has("height")
+        result.asked = Asked(size=str(request.size) if request.size and takes_size else None, quality=request.quality)
         if len(result.images) > request.n:
             result.warnings.append(f"the workflow saved {len(result.images)} images for n={request.n}")
         result.warnings += template.ignored(request)
@@ -265,7 +268,9 @@ class ComfyUIEngine:
         count = job.values.get("n") or 1
         if outcome.animated and count > 1 and job.template.has("n"):
             problems.append(f"the workflow makes one animation, and n={count} is the number of its frames")
-        return EngineResult([EngineImage(data, seed=seed) for data in images], [*too_many, *problems])
+        result = EngineResult([EngineImage(data, seed=seed) for data in images], [*too_many, *problems])
+        result.seconds, result.lost = outcome.seconds, len(lost)
+        return result
 
     def _failure(self, template: WorkflowTemplate, outcome: Outcome) -> EngineError:
         problems = self._server.safe_line("; ".join(outcome.problems))

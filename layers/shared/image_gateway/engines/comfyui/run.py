@@ -35,6 +35,7 @@ class Outcome:
         failed: whether the run stopped because of a problem.
         others: names of files that it saved and that are no images.
         animated: whether the images are animations, each with a whole batch as its frames.
+        seconds: how long the server worked; None if it does not say.
     """
 
     files: list[OutputFile]
@@ -43,6 +44,7 @@ class Outcome:
     failed: bool = False
     others: list[str] = field(default_factory=list)
     animated: bool = False
+    seconds: float | None = None
 
     @classmethod
     def read(
@@ -70,7 +72,15 @@ class Outcome:
             ran = entry["prompt"][2]
         except (LookupError, TypeError):
             ran = None
-        return cls(files, ran if isinstance(ran, dict) else sent, problems, failed, saved.others, saved.animated)
+        return cls(
+            files,
+            ran if isinstance(ran, dict) else sent,
+            problems,
+            failed,
+            saved.others,
+            saved.animated,
+            _seconds(status.get("messages")),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +221,17 @@ def _failure_text(messages: Any) -> str:
         if name == "execution_interrupted":
             return f"interrupted on the server at node {data.get('node_id')} ({data.get('node_type')})"
     return "the server does not report why"
+
+
+def _seconds(messages: Any) -> float | None:
+    """Return the time from the first message of a run to the last, which does not include the server's queue."""
+    found = [
+        message[1].get("timestamp")
+        for message in (messages if isinstance(messages, list) else ())
+        if _is_message(message)
+    ]
+    times = [time for time in found if isinstance(time, int | float)]
+    return (max(times) - min(times)) / 1000 if len(times) > 1 else None
 
 
 def _is_message(message: Any) -> bool:

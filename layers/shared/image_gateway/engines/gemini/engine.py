@@ -17,6 +17,7 @@ from image_gateway.engines.fanout import combine_results, gather_results
 from image_gateway.engines.gemini.model_features import features_of
 from image_gateway.engines.gemini.responses import (
     blocked,
+    completion_usage_of,
     finish_reason,
     inline_data,
     model_info,
@@ -30,6 +31,8 @@ from image_gateway.engines.gemini.sizes import IMAGEN_RATIOS, IMAGEN_SCALES, Nea
 from image_gateway.engines.model_ends import end_warnings
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
+    Asked,
+    Completion,
     EngineImage,
     EngineResult,
     ImageRequest,
@@ -116,7 +119,7 @@ class GeminiEngine:
         """Request the models, which needs the key and is free."""
         await self.models()
 
-    async def complete(self, *, model: str, system: str, user: str) -> str:
+    async def complete(self, *, model: str, system: str, user: str) -> Completion:
         """`:generateContent` with a language model; returns the text of its response without its thoughts."""
         body = {
             "system_instruction": {"parts": [{"text": system}]},
@@ -126,7 +129,7 @@ class GeminiEngine:
         text = text_of(parts_of(response))
         if not text:
             raise self._missing(response, "text")
-        return text
+        return Completion(text, completion_usage_of(response))
 
     def _method_of(self, model: str) -> str:
         return self._method or ("predict" if model.startswith("imagen") else "generateContent")
@@ -230,6 +233,9 @@ class GeminiEngine:
             else:
                 result = read(response)
                 result.warnings += dropped
+                # Without a class, Google's models make images of 1K.
+                size_class = fields.get("imageSize", fields.get("sampleImageSize", "1K"))
+                result.asked = Asked(size_class=size_class)
                 return result
 
     def _read_content(self, response: Any, limit: int) -> EngineResult:
@@ -241,6 +247,7 @@ class GeminiEngine:
         kept, too_many = first_images(found, limit, _NAME)
         result = combine_results([_image(data) for data in kept])
         result.warnings[:0], result.usage = too_many, usage_of(response)
+        result.lost, result.may_have_cost_more = len(kept) - len(result.images), False
         if text := self._server.message(text_of(parts)):
             result.warnings.append(f"{_NAME} says: {text}")
         return result

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from image_gateway.engines.model_ends import model_end
-from image_gateway.engines.usage import TokenCounts, token_counts
+from image_gateway.engines.usage import TokenCounts, text_counts, token_counts
 from image_gateway.models.images import ModelInfo
 
 NOT_REFUSALS = (
@@ -98,7 +98,18 @@ def usage_of(response: Any) -> TokenCounts | None:
         for theirs, ours in details.items()
         if isinstance(reported.get(theirs), list)
     }
+    if cached := reported.get("cachedContentTokenCount"):
+        known = usage.setdefault("input_tokens_details", {})
+        known["cached_tokens"] = cached
+        if isinstance(reported.get("cacheTokensDetails"), list):
+            known["cached_tokens_details"] = _by_modality(reported["cacheTokensDetails"])
     return token_counts(usage)
+
+
+def completion_usage_of(response: Any) -> TokenCounts | None:
+    """Return the token counts of a completion of a language model, which are all text; None if none are reported."""
+    usage = usage_of(response)
+    return text_counts(usage) if usage else None
 
 
 def _by_modality(details: list[Any]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Calls of an OpenAI-compatible server, each repeated without what the server says that it does not support."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,8 @@ from image_gateway.engines.openai.prompt_arguments import with_prompt_arguments
 from image_gateway.engines.openai.refusals import blocked_reason
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
 from image_gateway.engines.openai.refused_values import is_replaceable, replaced_quality, replaced_size
-from image_gateway.engines.protocol import EngineImage, EngineResult
+from image_gateway.engines.openai.request_body import count_of
+from image_gateway.engines.protocol import Asked, EngineImage, EngineResult
 from image_gateway.engines.result_limits import MAX_IMAGES, first_images
 from image_gateway.engines.server import EngineServer
 from image_gateway.engines.usage import TokenCounts, token_counts
@@ -20,6 +22,7 @@ from image_gateway.errors import ContentBlocked, EngineRejected, EngineUnavailab
 EncodeBody = Callable[[dict[str, Any]], dict[str, Any]]
 """Converts body fields to the arguments of an HTTP request: JSON or multipart."""
 
+_PIXELS = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
 _MORE_IMAGES = 10
 """How many images more than `n` are kept: some compatible servers make a fixed number."""
 
@@ -33,6 +36,7 @@ class CallResult:
     usage: TokenCounts | None
     warnings: list[str]
     reported: dict[str, str]
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +92,14 @@ class ImagesCall:
         fields = response if isinstance(response, dict) else {}
         items, too_many = first_images(items, min(count_of(body) + _MORE_IMAGES, MAX_IMAGES), "openai")
         reported = {name: fields[name] for name in ("quality", "background") if isinstance(fields.get(name), str)}
-        return CallResult(body, items, token_counts(fields.get("usage")), [*warnings, *too_many], reported)
+        usage = token_counts(fields.get("usage"))
+        return CallResult(body, items, usage, [*warnings, *too_many], reported, _asked(body, fields))
 
     async def read(self, call: CallResult) -> EngineResult:
         """Return the images of a response, which may have to be downloaded."""
         result = await gather_results(self._image(item) for item in call.items)
-        result.usage, result.reported = call.usage, call.reported
+        result.usage, result.reported, result.asked = call.usage, call.reported, call.asked
+        result.lost, result.may_have_cost_more = len(call.items) - len(result.images), False
         result.warnings += call.warnings
         result.handled = frozenset({"output_compression"} & call.body.keys())
         return result
@@ -122,7 +128,16 @@ class ImagesCall:
         return EngineResult([EngineImage(data, revised_prompt=item.revised_prompt)])
 
 
-def count_of(body: dict[str, Any]) -> int:
-    """Return the number of images that a body asks for."""
-    value = body.get("n")
-    return value if isinstance(value, int) and value > 0 else 1
+def _asked(body: dict[str, Any], response: dict[str, Any]) -> Asked:
+    """Return what a server was asked for. What it chose itself is what it reports, if it does."""
+    size, quality, model = body.get("size"), body.get("quality"), body.get("model")
+    if not isinstance(size, str) or "x" not in size:
+        reported = response.get("size")
+        size = reported if isinstance(reported, str) and _PIXELS.fullmatch(reported) else None
+    if not isinstance(quality, str) or quality == "auto":
+        quality = response.get("quality")
+    return Asked(
+        model=model if isinstance(model, str) else None,
+        size=size,
+        quality=quality if isinstance(quality, str) and quality != "auto" else None,
+    )

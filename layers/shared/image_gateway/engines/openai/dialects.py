@@ -11,6 +11,7 @@ from programs that are known to work, as of November 2026:
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -24,6 +25,8 @@ from image_gateway.models.sizes import proportion
 AZURE_DOMAINS: Final = (".azure.com", ".azure.us", ".azure.cn")
 _HOSTS: Mapping[str, Dialect] = MappingProxyType({"api.x.ai": "xai", "openrouter.ai": "openrouter"})
 
+DEPLOYMENT: Final = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
+"""The base URL of an Azure deployment, which is one model."""
 _RATIOS: Final = (
     *("1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2", "1:2", "2:1"),
     *("9:19.5", "19.5:9", "9:20", "20:9"),

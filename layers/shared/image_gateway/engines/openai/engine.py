@@ -14,8 +14,9 @@ from image_gateway.engines.connection import Connection
 from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.model_ends import end_warnings, model_end
-from image_gateway.engines.openai.calls import EncodeBody, ImagesCall, count_of
+from image_gateway.engines.openai.calls import EncodeBody, ImagesCall
 from image_gateway.engines.openai.dialects import (
+    DEPLOYMENT,
     JSON_DIALECTS,
     JsonDialect,
     chat_body,
@@ -25,10 +26,11 @@ from image_gateway.engines.openai.dialects import (
 )
 from image_gateway.engines.openai.refusals import blocked_reason, refuses_n
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS
-from image_gateway.engines.openai.request_body import form, options
-from image_gateway.engines.protocol import EngineResult, ImageRequest, overlay, unsupported_warnings
+from image_gateway.engines.openai.request_body import count_of, form, options
+from image_gateway.engines.protocol import Completion, EngineResult, ImageRequest, overlay, unsupported_warnings
 from image_gateway.engines.result_limits import MAX_IMAGES
 from image_gateway.engines.server import EngineServer
+from image_gateway.engines.usage import TokenCounts, text_counts, token_counts
 from image_gateway.errors import EngineRejected, EngineUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.fields import origin
@@ -37,7 +39,6 @@ from image_gateway.models.images import ModelInfo
 _MAKES_IMAGES = re.compile(
     r"image|dall-?e|flux|diffusion|\bsd(xl|[-_]?\d|-turbo)|imagen|banana|seedream|recraft|ideogram", re.IGNORECASE
 )
-_DEPLOYMENT = re.compile(r"(?P<resource>.*/openai)/deployments/(?P<name>[^/]+)", re.IGNORECASE)
 _DIFFUSION_FIELDS = ("steps", "negative_prompt", "seed")
 _OFFICIAL = ("https", "api.openai.com", 443)
 
@@ -69,7 +70,7 @@ class OpenAIEngine:
         )
         self._json = JSON_DIALECTS.get(dialect)
         self._provider = "azure" if dialect == "azure" else "openai"
-        deployment = _DEPLOYMENT.fullmatch(base_url)
+        deployment = DEPLOYMENT.fullmatch(base_url)
         self._deployment = unquote(deployment["name"]) if deployment else None
         self._resource = replace(self._server, base_url=deployment["resource"]) if deployment else self._server
 
@@ -121,7 +122,7 @@ class OpenAIEngine:
         """Request the models, which needs the key and is free."""
         await self.models()
 
-    async def complete(self, *, model: str, system: str, user: str) -> str:
+    async def complete(self, *, model: str, system: str, user: str) -> Completion:
         """`POST /chat/completions`; returns the text of the first choice. On Azure `model` is a deployment's name."""
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         path = f"/deployments/{quote(model, safe='')}/chat/completions" if self._deployment else "/chat/completions"
@@ -131,8 +132,8 @@ class OpenAIEngine:
         except (LookupError, TypeError):
             text = None
         if not isinstance(text, str) or not text.strip():
-            raise EngineUnavailable("openai answered a chat completion without text")
-        return text
+            raise EngineUnavailable("openai answered a chat completion without text", may_have_cost=True)
+        return Completion(text, _completion_usage(body.get("usage")))
 
     def _model_info(self, entry: dict[str, Any]) -> ModelInfo:
         end = model_end(entry["id"], self._provider)
@@ -212,8 +213,23 @@ class OpenAIEngine:
         return result
 
 
+def _completion_usage(reported: Any) -> TokenCounts | None:
+    """Return the token counts of a chat completion, which has other names for them than the Images API."""
+    if not isinstance(reported, dict):
+        return None
+    counts = token_counts(
+        {
+            "input_tokens": reported.get("prompt_tokens"),
+            "output_tokens": reported.get("completion_tokens"),
+            "total_tokens": reported.get("total_tokens"),
+            "input_tokens_details": reported.get("prompt_tokens_details"),
+        }
+    )
+    return text_counts(counts) if counts else None
+
+
 def _url_hint(connection: Connection, base_url: str) -> str:
-    question = "" if base_url.endswith("/v1") or _DEPLOYMENT.fullmatch(base_url) else ": does it end in /v1?"
+    question = "" if base_url.endswith("/v1") or DEPLOYMENT.fullmatch(base_url) else ": does it end in /v1?"
     return f"check {connection.url_field} in the configuration{question}"
 
 

@@ -54,3 +54,9 @@ def options(request: ImageRequest, extra: Mapping[str, str]) -> dict[str, Any]:
 def form(fields: dict[str, Any]) -> dict[str, str]:
     """Return fields as texts, for a form."""
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
+
+
+def count_of(body: Mapping[str, Any]) -> int:
+    """Return the number of images that a body asks for."""
+    value = body.get("n")
+    return value if isinstance(value, int) and value > 0 else 1
