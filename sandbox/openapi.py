@@ -36,8 +36,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
     },
     "x-image-gateway-cost": {
-        "description": "What the job cost, in US dollars, if that is known.",
-        "schema": {"type": "string"},
+        "description": "What the job cost, in US dollars, as soon as that is known; also that of a failed job.",
+        "schema": {"type": "string", "examples": ["0.042000"]},
     },
 }
 """Headers that the responses of many routes may have."""
@@ -98,7 +98,7 @@ def _responses(operation: dict[str, Any], *, is_openai: bool) -> dict[str, Any]:
 
 def _headers(status: str, *, is_about_job: bool) -> dict[str, dict[str, str]]:
     names = ["x-request-id"]
-    names += ["x-image-gateway-connection", "x-image-gateway-cost"] if is_about_job and status < "400" else []
+    names += ["x-image-gateway-connection", "x-image-gateway-cost"] if is_about_job else []
     names += ["x-should-retry"] if status >= "400" else []
     names += ["Retry-After"] if status in _TEMPORARY else []
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

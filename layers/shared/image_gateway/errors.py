@@ -60,6 +60,8 @@ class GatewayError(Exception):
     """Whether errors of this class end by themselves. Of other classes, those with a `retry_after` do."""
     failure: str = ""
     """Which failure of a server this is for routes, see `routing.failures`; empty: none that another server avoids."""
+    usage: dict[str, Any] | None = None
+    """The tokens of an answer without images, which was charged all the same: see `engines.usage`."""
 
     def __init__(
         self,

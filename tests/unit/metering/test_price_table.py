@@ -1,7 +1,6 @@
 """The gateway's own table of prices, against the facts that it was made from."""
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,19 +56,20 @@ def _name(fact: dict[str, Any], provider: str) -> str:
     return str(fact["model"]).removeprefix(f"{provider}/").removeprefix("vertex_ai/")
 
 
-def keyed_rows() -> Iterator[Any]:
-    for provider, row in built_in_rows():
-        key = (provider, row.model, row.size, row.quality)
-        yield pytest.param(key, row, id="/".join(str(part or "any") for part in key))
+Key = tuple[str, str, str | None, str | None]
+ROWS: dict[Key, PriceRow] = {(provider, row.model, row.size, row.quality): row for provider, row in built_in_rows()}
+each_row = pytest.mark.parametrize(
+    "key", [pytest.param(key, id="/".join(part or "any" for part in key)) for key in ROWS]
+)
 
 
-@pytest.mark.parametrize(("key", "row"), keyed_rows())
-def test_a_row_of_the_table_has_the_prices_of_the_map(
-    key: tuple[str, str, str | None, str | None], row: PriceRow
-) -> None:
+@each_row
+def test_a_row_of_the_table_has_the_prices_of_the_map(key: Key) -> None:
     """Each price equals one that the map has, unless it was doubted."""
+    row = ROWS[key]
     if key in NOT_IN_THE_MAP:
-        assert not facts(key[0], row)
+        # The map has Google's models without sizes.
+        assert (row.size and key[0] == "gemini") or not facts(key[0], row)
         return
     if key in SIZED_BY_US:
         assert row.usd_per_image == Decimal(SIZED_BY_US[key])
@@ -110,11 +110,10 @@ def test_the_table_lacks_no_current_row_of_the_map() -> None:
     }
 
 
-@pytest.mark.parametrize(("key", "row"), keyed_rows())
-def test_a_row_of_the_table_is_valid_and_can_be_found(
-    key: tuple[str, str, str | None, str | None], row: PriceRow
-) -> None:
+@each_row
+def test_a_row_of_the_table_is_valid_and_can_be_found(key: Key) -> None:
     """No row hides another."""
+    row = ROWS[key]
     assert PriceRow.model_validate(row.model_dump(mode="json", exclude_none=True)) == row
 
     query = PriceQuery(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 
 from image_gateway.engines.protocol import EngineResult
-from image_gateway.engines.usage import add_counts
+from image_gateway.engines.usage import TokenCounts, add_counts
 from image_gateway.errors import EngineError
 
 
@@ -32,6 +32,7 @@ def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineR
         costly = [error for error in failed if error.may_have_cost]
         failed[0].may_have_cost = bool(costly)
         failed[0].outstanding = all(error.outstanding for error in costly or failed)
+        failed[0].usage = _usage_of(failed)
         raise failed[0]
     result = EngineResult()
     for part in results:
@@ -48,5 +49,14 @@ def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineR
     if failed:
         reasons = "; ".join(dict.fromkeys(error.detail for error in failed))
         result.warnings.append(f"{len(failed)} of {len(outcomes)} calls failed: {reasons}")
+        result.usage = add_counts(result.usage, _usage_of(failed))
         result.may_have_cost_more = result.may_have_cost_more or any(error.may_have_cost for error in failed)
     return result
+
+
+def _usage_of(failed: Sequence[EngineError]) -> TokenCounts | None:
+    """Return the tokens of answers without images."""
+    total: TokenCounts | None = None
+    for error in failed:
+        total = add_counts(total, error.usage)
+    return total

@@ -15,7 +15,7 @@ from image_gateway.images.sniff import sniff
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.jobs.engine_request import build_engine_request, size_warnings
-from image_gateway.jobs.pricing import set_cost
+from image_gateway.jobs.pricing import charge_failed_answer, set_cost
 from image_gateway.jobs.prompt_pricing import charge_rewriting
 from image_gateway.jobs.prompt_rewriting import PromptRewriter, PromptWriterFactory, Rewriting
 from image_gateway.models.fields import Size
@@ -128,12 +128,13 @@ class JobExecutor:
         except GatewayError as error:
             metrics.code = error.code
             error.detail = destination.explained(error.detail)
+            charge_failed_answer(job, destination, error.usage)
             raise
         except asyncio.CancelledError:
             metrics.code = Interrupted.code
             raise
         finally:
-            metrics.usd = job.cost.usd if job.cost else from_micros(job.prompt_charged)
+            metrics.usd = job.cost.usd if job.cost else from_micros(job.charged)
             metrics.emit()
 
     async def _call(

@@ -1,7 +1,7 @@
 """What a job may cost, before it runs, and what it has cost."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from image_gateway.access.principals import Principal
 from image_gateway.engines import REGISTRY
@@ -151,8 +151,18 @@ def set_cost(job: Job, destination: Destination, request: ImageRequest, result: 
     elif result.may_have_cost_more and images < request.n:
         at_risk += -(-job.at_stake * (request.n - images) // request.n)
     job.paid = to_micros(cost.usd)
-    job.cost = JobCost(usd=cost.usd + from_micros(job.prompt_charged), basis=cost.basis)
+    job.cost = JobCost(usd=cost.usd + from_micros(job.charged), basis=cost.basis)
     job.uncertain_usd = from_micros(at_risk) if at_risk else None
+
+
+def charge_failed_answer(job: Job, destination: Destination, usage: Mapping[str, Any] | None) -> None:
+    """Add to a job what an answer without images has cost, if the engine has counted its tokens."""
+    if not usage:
+        return
+    query = _query(destination, destination.model or "", frozenset(), None)
+    cost = cost_of(find_price(destination.price_rows, query), Consumption(images=0, usage=usage))
+    if cost.basis == "usage":
+        job.charged += to_micros(cost.usd)
 
 
 def set_cost_of_restored(job: Job) -> None:
@@ -162,7 +172,7 @@ def set_cost_of_restored(job: Job) -> None:
     """
     known = 0 if job.estimated else job.at_stake
     at_risk = job.prompt_at_risk + job.prompt_reserved + (job.at_stake - known)
-    job.cost = JobCost(usd=from_micros(known + job.prompt_charged), basis="price" if known else "unknown")
+    job.cost = JobCost(usd=from_micros(known + job.charged), basis="price" if known else "unknown")
     job.uncertain_usd = from_micros(at_risk) if at_risk else None
 
 

@@ -43,7 +43,7 @@ def charge_rewriting(job: Job, destination: Destination, rewriting: Rewriting) -
     if usd is None:
         job.prompt_at_risk += held
     else:
-        job.prompt_charged += to_micros(usd)
+        job.charged += to_micros(usd)
 
 
 def _price(destination: Destination) -> PriceRow | None:

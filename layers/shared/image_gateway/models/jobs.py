@@ -112,7 +112,7 @@ class Job(BaseModel):
         stakes: what of it the images may cost, for each target of a route, else for the only destination.
         estimated: whether that is an estimate, because tokens or seconds are charged.
         prompt_reserved: what is held for the rewriting of the prompt, until that is done.
-        prompt_charged: what the rewriting has cost.
+        charged: what the rewriting and answers without images have cost.
         prompt_at_risk: what a rewriting may have cost whose tokens are not known.
         paid: what the images have cost since the engine has answered; None before. It is not stored.
         periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
@@ -161,7 +161,7 @@ class Job(BaseModel):
     stakes: list[int] = []
     estimated: bool = False
     prompt_reserved: int = 0
-    prompt_charged: int = 0
+    charged: int = 0
     prompt_at_risk: int = 0
     paid: int | None = Field(None, exclude=True)
     periods: dict[str, str] = {}
@@ -185,7 +185,7 @@ class Job(BaseModel):
             may_have_cost=error.may_have_cost,
             permanent=error.permanent,
         )
-        self.cost = JobCost(usd=from_micros(self.prompt_charged), basis="usage") if self.prompt_charged else None
+        self.cost = JobCost(usd=from_micros(self.charged), basis="usage") if self.charged else None
         uncertain = self.prompt_at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
         self.uncertain_usd = from_micros(uncertain) if uncertain else None
 

@@ -269,7 +269,13 @@ class GeminiEngine:
         return _image(item.get("bytesBase64Encoded"))
 
     def _missing(self, response: Any, wanted: str = "an image") -> EngineError:
-        """Return the error for a 200 without the wanted content: a content refusal, text instead, or nothing."""
+        """Return the error for a 200 without the wanted content, with the tokens that it took."""
+        error = self._reason(response, wanted)
+        error.usage = completion_usage_of(response)
+        return error
+
+    def _reason(self, response: Any, wanted: str) -> EngineError:
+        """Return why a 200 has not the wanted content: a content refusal, text instead, or nothing."""
         reason = refusal(response)
         if reason:
             return ContentBlocked(f"{_NAME} blocked the content: {self._server.message(reason)}")

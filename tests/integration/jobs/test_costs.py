@@ -1,0 +1,395 @@
+"""What jobs cost, as every way to them shows it: headers of both APIs, records, lists, and results after a redirect."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandbox.engines.painter import paint
+from sandbox.engines.state import Fault
+
+if TYPE_CHECKING:
+    from sandbox.engines.state import SandboxState
+    from tests.integration.deployment import ApiResponse, Deployment
+    from tests.integration.sandbox_engine import SandboxEngine
+
+PRICES = "/api/v1/images/prices"
+LIMITS = "/api/v1/images/limits"
+GENERATIONS = "/api/v1/images/generations"
+JOBS = "/api/v1/images/jobs"
+OPENAI = "/v1/images/generations"
+COST = "x-image-gateway-cost"
+FOX: dict[str, Any] = {"prompt": "a fox", "size": "64x64"}
+
+GPT_IMAGE_2 = {"text_in": "5", "image_in": "8", "cached_text_in": "1.25", "cached_image_in": "2", "image_out": "30"}
+"""OpenAI's prices of a million tokens of gpt-image-2."""
+USAGES: dict[str, tuple[dict[str, Any], str]] = {
+    # The example of OpenAI's API reference: 10 * 5 + 40 * 8 + 50 * 30 millionths.
+    "documented": (
+        {
+            "total_tokens": 100,
+            "input_tokens": 50,
+            "output_tokens": 50,
+            "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+        },
+        "0.001870",
+    ),
+    # (300 - 100) * 5 + 100 * 1.25 + (1200 - 400) * 8 + 400 * 2 + 4160 * 30 millionths.
+    "cached": (
+        {
+            "input_tokens": 1500,
+            "input_tokens_details": {
+                "text_tokens": 300,
+                "image_tokens": 1200,
+                "cached_tokens": 500,
+                "cached_tokens_details": {"text_tokens": 100, "image_tokens": 400},
+            },
+            "output_tokens": 4160,
+            "output_tokens_details": {"image_tokens": 4160, "text_tokens": 0},
+            "total_tokens": 5660,
+        },
+        "0.133125",
+    ),
+}
+
+
+def answer(usage: dict[str, Any] | None) -> Fault:
+    """Return an answer of OpenAI with one image and this usage."""
+    image = base64.b64encode(paint("a fox", 64, 64)).decode()
+    body = {"created": 1, "data": [{"b64_json": image}], "quality": "low", "size": "64x64", "usage": usage}
+    return Fault(200, body)
+
+
+def put_prices(deployment: "Deployment", *rows: dict[str, Any]) -> None:
+    response = deployment.call("PUT", PRICES, {"prices": rows})
+    assert response.status == 200, response.text
+
+
+def last_job(deployment: "Deployment") -> Any:
+    return deployment.call("GET", JOBS, role="user").json["jobs"][0]
+
+
+@pytest.fixture
+def by_tokens(openai_deployment: "Deployment") -> "Deployment":
+    """A deployment whose engine charges the tokens of gpt-image-2."""
+    put_prices(openai_deployment, {"model": "gpt-image-2", "usd_per_million": GPT_IMAGE_2})
+    return openai_deployment
+
+
+@pytest.mark.parametrize("usage", USAGES)
+@pytest.mark.parametrize("path", [GENERATIONS, OPENAI])
+def test_an_inline_image_costs_its_tokens_to_the_millionth(
+    by_tokens: "Deployment", openai: "SandboxState", path: str, usage: str
+) -> None:
+    """Text, image and cached tokens; on both APIs, in the header, the record and the list."""
+    reported, usd = USAGES[usage]
+    openai.knobs.faults = [answer(reported)]
+
+    response = by_tokens.call("POST", path, FOX, role="user")
+
+    assert (response.status, response.headers[COST]) == (200, usd)
+    listed = last_job(by_tokens)
+    assert listed["cost"] == {"usd": usd, "basis": "usage"}
+    assert "uncertain_usd" not in listed
+    assert by_tokens.call("GET", f"{JOBS}/{listed['id']}", role="user").json["cost"] == listed["cost"]
+
+
+@pytest.mark.parametrize(("path", "result"), [(GENERATIONS, "jobs/"), (OPENAI, "jobs/")])
+def test_a_result_after_a_redirect_says_what_it_cost(
+    queue_deployment: "Deployment", openai: "SandboxState", path: str, result: str
+) -> None:
+    """The 303 itself cannot: the engine has not answered."""
+    put_prices(queue_deployment, {"model": "gpt-image-2", "usd_per_million": GPT_IMAGE_2})
+    openai.knobs.faults = [answer(USAGES["cached"][0])]
+
+    redirect = queue_deployment.call("POST", path, FOX, role="user")
+    queue_deployment.process_queue()
+    location = path.rpartition("/")[0] + "/" + redirect.headers["location"]
+    found = queue_deployment.call("GET", location, role="user")
+
+    assert (redirect.status, COST in redirect.headers) == (303, False)
+    assert (found.status, found.headers[COST]) == (200, "0.133125")
+
+
+def test_an_edit_costs_its_input_images(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """Image tokens of the input have a price of their own; the connection is that of edits."""
+    engine = use_edit_engine("openai")
+    put_prices(
+        deployment,
+        {"model": "gpt-image-2", "connection": "openai-edit", "usd_per_million": GPT_IMAGE_2},
+        {"model": "*", "usd_per_image": "9"},
+    )
+    engine.state.knobs.faults = [answer(USAGES["documented"][0])]
+
+    assert deployment.edit().headers[COST] == "0.001870"
+
+
+def test_gemini_is_charged_for_text_images_cached_input_and_thoughts(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """As it counts them: the thoughts are in the total only."""
+    engine = use_edit_engine("gemini")
+    rates = {"text_in": "2", "image_in": "2", "cached_text_in": "0.2", "text_out": "12", "image_out": "120"}
+    put_prices(deployment, {"model": "*", "usd_per_million": rates})
+    image = base64.b64encode(paint("a fox", 64, 64)).decode()
+    usage = {
+        "promptTokenCount": 600,
+        "candidatesTokenCount": 1130,
+        "thoughtsTokenCount": 270,
+        "totalTokenCount": 2000,
+        "cachedContentTokenCount": 40,
+        "promptTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 40},
+            {"modality": "IMAGE", "tokenCount": 560},
+        ],
+        "cacheTokensDetails": [{"modality": "TEXT", "tokenCount": 40}],
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 1120}],
+    }
+    parts = [{"inlineData": {"mimeType": "image/png", "data": image}}]
+    body = {"candidates": [{"content": {"parts": parts}, "finishReason": "STOP"}], "usageMetadata": usage}
+    engine.state.knobs.faults = [Fault(200, body)]
+
+    response = deployment.edit()
+
+    # 40 * 0.2 + 560 * 2 + 1120 * 120 + (10 + 270) * 12 millionths.
+    assert (response.status, response.headers.get(COST)) == (200, "0.138888")
+
+
+def test_an_answer_without_an_image_costs_its_tokens(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]"
+) -> None:
+    """Google charges refusals of the content for their input and their thoughts."""
+    engine = use_edit_engine("gemini")
+    put_prices(deployment, {"model": "*", "usd_per_million": {"text_in": "2", "text_out": "12", "image_out": "120"}})
+    usage = {"promptTokenCount": 600, "thoughtsTokenCount": 900, "totalTokenCount": 1500, "candidatesTokenCount": 0}
+    body = {"candidates": [{"finishReason": "IMAGE_SAFETY"}], "usageMetadata": usage}
+    engine.state.knobs.faults = [Fault(200, body, times=-1)]
+
+    refused = deployment.edit(n=2)
+
+    # Twice 600 * 2 + 900 * 12 millionths.
+    assert (refused.status, refused.headers.get(COST)) == (400, "0.024000")
+    assert last_job(deployment)["cost"] == {"usd": "0.024000", "basis": "usage"}
+
+
+@pytest.mark.parametrize(
+    ("params", "fields", "usd"),
+    [
+        ({}, {"size": "64x64", "quality": "low"}, "0.010000"),
+        ({"quality": "high"}, {"size": "64x64", "quality": "low"}, "0.050000"),
+        ({"size": "1024x1024"}, {"size": "64x64"}, "0.020000"),
+        ({"n": 3}, {"size": "64x64"}, "0.030000"),
+    ],
+)
+def test_an_image_costs_what_the_operators_parameters_ask_for(
+    openai_deployment: "Deployment", params: dict[str, Any], fields: dict[str, Any], usd: str
+) -> None:
+    """They are the last word on size, quality and number."""
+    openai_deployment.configure(IMAGES_OPENAI_API_PARAMS=params)
+    put_prices(
+        openai_deployment,
+        {"model": "gpt-image-2", "size": "64x64", "usd_per_image": "0.01"},
+        {"model": "gpt-image-2", "size": "64x64", "quality": "high", "usd_per_image": "0.05"},
+        {"model": "gpt-image-2", "size": "1024x1024", "usd_per_image": "0.02"},
+    )
+
+    response = openai_deployment.call("POST", GENERATIONS, {"prompt": "a fox", **fields}, role="user")
+
+    assert (response.status, response.headers[COST]) == (200, usd)
+
+
+def test_a_replaced_size_and_quality_cost_what_replaced_them(
+    openai_deployment: "Deployment", openai: "SandboxState"
+) -> None:
+    """The refused ones were free."""
+    openai_deployment.configure(IMAGE_GENERATION_MODEL="gpt-image-1.5")
+    refusals = (("size", "Invalid size '1792x1024'. Supported: '1024x1024', '1536x1024'."), ("quality", "quality: no"))
+    openai.knobs.faults = [
+        Fault(
+            400, {"error": {"message": text, "type": "invalid_request_error", "param": name, "code": "invalid_value"}}
+        )
+        for name, text in refusals
+    ]
+    put_prices(
+        openai_deployment,
+        {"model": "gpt-image-1.5", "size": "1792x1024", "usd_per_image": "0.09"},
+        {"model": "gpt-image-1.5", "size": "1536x1024", "quality": "hd", "usd_per_image": "0.08"},
+        {"model": "gpt-image-1.5", "size": "1536x1024", "quality": "high", "usd_per_image": "0.07"},
+    )
+
+    fields = {"prompt": "a fox", "size": "1792x1024", "quality": "hd"}
+    response = openai_deployment.call("POST", GENERATIONS, fields, role="user")
+
+    assert (response.status, response.headers.get(COST)) == (200, "0.070000")
+
+
+REWRITING = {"ENABLE_IMAGE_PROMPT_GENERATION": True, "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5.6-mini"}
+PROMPT_PRICE = {
+    "model": "gpt-5.6-mini",
+    "usd_per_million": {"text_in": "1000", "cached_text_in": "100", "text_out": "10000"},
+}
+
+
+def completion(usage: dict[str, Any] | None = None, **fault: Any) -> Fault:
+    """Return a chat completion with this usage, by default of 60 new, 40 cached and 20 written tokens."""
+    counted = {
+        "prompt_tokens": 100,
+        "prompt_tokens_details": {"cached_tokens": 40},
+        "completion_tokens": 20,
+        "completion_tokens_details": {"reasoning_tokens": 12},
+        "total_tokens": 120,
+    }
+    message = {"role": "assistant", "content": "a red fox"}
+    body = {"choices": [{"message": message}], "usage": counted if usage is None else usage}
+    return Fault(**{"status": 200, "body": body, "path": "/chat/completions", **fault})
+
+
+@pytest.fixture
+def rewriting(openai_deployment: "Deployment") -> "Deployment":
+    """A deployment whose language model and whose images have prices."""
+    openai_deployment.configure(**REWRITING)
+    put_prices(openai_deployment, PROMPT_PRICE, {"model": "gpt-image-2", "usd_per_image": "0.5"})
+    return openai_deployment
+
+
+def limited(deployment: "Deployment", usd: str) -> Callable[[], str]:
+    """Make a token with a budget for the role `limited`; return how to read what is left."""
+    body = {"name": "limited", "role": "user", "budget": {"usd": usd, "period": "total"}}
+    created = deployment.call("POST", "/api/v1/images/tokens", body).json
+    deployment.tokens["limited"] = created["token"]
+
+    def remaining() -> str:
+        tokens = deployment.call("GET", "/api/v1/images/tokens?limit=100").json["tokens"]
+        return next(str(each["remaining_usd"]) for each in tokens if each["id"] == created["id"])
+
+    return remaining
+
+
+def test_the_rewriting_of_a_prompt_is_charged_with_the_image(rewriting: "Deployment", openai: "SandboxState") -> None:
+    """60 * 1000 + 40 * 100 + 20 * 10000 millionths; the thoughts are among the written tokens."""
+    remaining = limited(rewriting, "50")
+    openai.knobs.faults = [completion()]
+
+    response = rewriting.call("POST", GENERATIONS, FOX, role="limited")
+
+    assert (response.status, response.headers[COST]) == (200, "0.764000")
+    assert remaining() == "49.236000"
+
+
+def test_rewriting_is_free_where_no_row_names_its_model(openai_deployment: "Deployment") -> None:
+    """The row for all models is for images."""
+    openai_deployment.configure(**REWRITING)
+    put_prices(openai_deployment, {"model": "*", "usd_per_image": "0.5", "usd_per_million": {"text_in": "1000"}})
+
+    response = openai_deployment.call("POST", GENERATIONS, FOX, role="user")
+
+    assert (response.status, response.headers[COST]) == (200, "0.500000")
+
+
+@pytest.mark.parametrize("path", [GENERATIONS, OPENAI])
+def test_a_failed_job_costs_the_rewriting_of_its_prompt(
+    rewriting: "Deployment", openai: "SandboxState", path: str
+) -> None:
+    """The error says so, too, on both APIs. The refused image costs nothing."""
+    remaining = limited(rewriting, "50")
+    openai.knobs.faults = [completion()]
+
+    refused = rewriting.call("POST", path, {**FOX, "prompt": "a forbidden fox"}, role="limited")
+    openai.knobs.faults = [completion(), Fault(400, {"error": {"message": "no"}}, path="/generations")]
+    refused = rewriting.call("POST", path, FOX, role="limited")
+
+    assert refused.status == 400
+    assert refused.headers[COST] == "0.264000"
+    job = rewriting.call("GET", JOBS, role="limited").json["jobs"][0]
+    assert job["cost"] == {"usd": "0.264000", "basis": "usage"}
+    assert "uncertain_usd" not in job
+    assert float(remaining()) < 50
+
+
+def test_an_image_that_may_have_cost_is_uncertain_beside_the_rewriting(
+    rewriting: "Deployment", openai: "SandboxState"
+) -> None:
+    """Its price stays held."""
+    remaining = limited(rewriting, "50")
+    openai.knobs.faults = [completion(), Fault(0, path="/generations", times=-1)]
+
+    failed = rewriting.call("POST", GENERATIONS, FOX, role="limited")
+
+    job = rewriting.call("GET", JOBS, role="limited").json["jobs"][0]
+    assert (failed.headers[COST], job["cost"]["usd"], job["uncertain_usd"]) == ("0.264000", "0.264000", "0.500000")
+    assert remaining() == "49.236000"
+
+
+@pytest.mark.parametrize("fault", [completion({}), Fault(0, path="/chat/completions", times=-1)])
+def test_a_rewriting_whose_tokens_are_not_known_is_uncertain(
+    rewriting: "Deployment", openai: "SandboxState", fault: Fault
+) -> None:
+    """The image is charged as always."""
+    openai.knobs.faults = [fault]
+
+    response = rewriting.call("POST", GENERATIONS, FOX, role="user")
+
+    job = last_job(rewriting)
+    assert (response.headers[COST], job["cost"]["usd"]) == ("0.500000", "0.500000")
+    assert float(job["uncertain_usd"]) > 20
+
+
+@pytest.mark.parametrize(("policy", "status"), [("zero", 200), ("refuse", 409)])
+def test_an_unknown_price_is_refused_or_counts_as_nothing(
+    deployment: "Deployment", use_edit_engine: "Callable[[str], SandboxEngine]", policy: str, status: int
+) -> None:
+    """An edit, whose cost is unknown then."""
+    use_edit_engine("openai")
+    body = {"budget": {"usd": "1", "period": "total"}, "unknown_price": policy}
+    assert deployment.call("PUT", LIMITS, body).status == 200
+
+    response = deployment.edit()
+
+    assert response.status == status, response.text
+    assert response.headers.get(COST) == ("0.000000" if status == 200 else None)
+
+
+def test_a_token_priced_model_cannot_exceed_a_budget_out_of_the_box(
+    by_tokens: "Deployment", openai: "SandboxState"
+) -> None:
+    """Something is held, although the row does not say how much; what was not used is given back."""
+    remaining = limited(by_tokens, "0.30")
+    openai.knobs.faults = [answer(USAGES["cached"][0])]
+    fields = {"prompt": "a fox", "size": "1024x1024", "quality": "high"}
+
+    first = by_tokens.call("POST", GENERATIONS, fields, role="limited")
+    second = by_tokens.call("POST", GENERATIONS, fields, role="limited")
+
+    assert (first.status, first.headers[COST]) == (200, "0.133125")
+    assert (second.status, second.json["code"]) == (429, "budget_exceeded")
+    assert remaining() == "0.166875"
+    assert "needs 0.211745" in second.json["detail"]
+
+
+def test_the_log_has_the_cost_as_text_and_the_metric_as_a_number(
+    by_tokens: "Deployment",
+    openai: "SandboxState",
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """CloudWatch knows floating-point numbers only; nothing else has any."""
+    openai.knobs.faults = [answer(USAGES["cached"][0])]
+    caplog.set_level("INFO", "image_gateway")
+
+    by_tokens.call("POST", GENERATIONS, FOX, role="user")
+
+    assert [record.__dict__["usd"] for record in caplog.records if record.message == "job"] == ["0.133125"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [line["usd"] for line in lines if "_aws" in line] == [0.133125]
+
+
+def test_a_response_without_a_job_has_no_cost(by_tokens: "Deployment") -> None:
+    """Nor has a job whose engine has not answered."""
+    refused: ApiResponse = by_tokens.call("POST", GENERATIONS, {"prompt": ""}, role="user")
+
+    assert COST not in refused.headers
+    assert COST not in by_tokens.call("GET", JOBS, role="user").headers
