@@ -57,6 +57,7 @@ def test_a_json_file_is_a_single_request(worker: WorkerDeployment) -> None:
     assert (job.status, job.owner, job.channel, job.line) == ("succeeded", "event:s3", "s3", 1)
     assert reported == {
         "line": 1, "id": "order 7", "job": job.id, "status": "succeeded", "keys": [job.images[0].key],
+        "cost": {"usd": "0.000000", "basis": "unknown"},
     }  # fmt: skip
 
 

@@ -122,3 +122,25 @@ async def test_usage_is_added(
     result = await gather_results([succeed(b"a", usage=left), succeed(b"b", usage=right)])
 
     assert result.usage == total
+
+
+@pytest.mark.parametrize("may_have_cost", [True, False])
+async def test_a_failed_call_beside_others_may_have_cost_more(may_have_cost: bool) -> None:
+    """What its answer took is counted with the rest."""
+    error = EngineUnavailable("lost", may_have_cost=may_have_cost)
+    error.usage = {"input_tokens": 5, "output_tokens": 1}
+
+    result = await gather_results([fail(error), succeed(b"a", usage={"input_tokens": 2, "output_tokens": 7})])
+
+    assert result.may_have_cost_more is may_have_cost
+    assert result.usage == {"input_tokens": 7, "output_tokens": 8}
+
+
+async def test_the_seconds_of_all_calls_are_added() -> None:
+    """As far as servers report them."""
+    timed = [EngineResult([EngineImage(b"a")], seconds=seconds) for seconds in (1.5, None, 2.0)]
+
+    async def give(result: EngineResult) -> EngineResult:
+        return result
+
+    assert (await gather_results(map(give, timed))).seconds == 3.5

@@ -120,7 +120,7 @@ def test_the_operators_parameters_decide_how_much_is_held(
 def test_parameters_of_automatic1111_decide_how_many_images_are_held() -> None:
     """`batch_size` and `n_iter` multiply."""
     prices = rows({"usd_per_image": "0.1"})
-    engine = {"engine": "automatic1111", "model": None, "prices": prices}
+    engine: dict[str, Any] = {"engine": "automatic1111", "model": None, "prices": prices}
 
     assert held(destination(**engine), n=3) == "0.300000"
     assert held(destination(**engine, AUTOMATIC1111_PARAMS={"batch_size": 4, "n_iter": 2}), n=3) == "0.800000"
@@ -319,7 +319,7 @@ def test_tokens_that_nobody_has_counted_stay_held() -> None:
     job = answered(destination(), fields={"size": "1024x1024", "quality": "high"})
 
     assert job.cost is not None
-    assert (job.cost.usd, job.cost.basis, job.uncertain_usd) == (0, "unknown", Decimal("0.211745"))
+    assert (job.cost.usd, job.cost.basis, job.uncertain_usd) == (Decimal(0), "unknown", Decimal("0.211745"))
 
 
 def test_no_price_leaves_nothing_uncertain() -> None:
@@ -327,7 +327,7 @@ def test_no_price_leaves_nothing_uncertain() -> None:
     job = answered(destination("flux", url="https://llm.example.com/v1"))
 
     assert job.cost is not None
-    assert (job.cost.usd, job.cost.basis, job.uncertain_usd) == (0, "unknown", None)
+    assert (job.cost.usd, job.cost.basis, job.uncertain_usd) == (Decimal(0), "unknown", None)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,8 @@ def test_a_job_that_fails_after_its_engine_has_answered_may_have_cost_what_it_di
 
     job.fail(GatewayError("The images were not stored", may_have_cost=True))
 
-    assert (job.cost, job.uncertain_usd) == (None, Decimal("0.030050"))
+    assert job.cost is None
+    assert job.uncertain_usd == Decimal("0.030050")
 
 
 def test_a_restored_job_costs_its_price_and_an_estimate_is_uncertain() -> None:
@@ -375,7 +376,8 @@ def test_a_restored_job_costs_its_price_and_an_estimate_is_uncertain() -> None:
     assert priced.cost is not None
     assert (format_usd(priced.cost.usd), priced.cost.basis, priced.uncertain_usd) == ("0.100000", "price", None)
     assert estimated.cost is not None
-    assert (estimated.cost.basis, estimated.uncertain_usd) == ("unknown", Decimal("0.006905"))
+    assert estimated.cost.basis == "unknown"
+    assert estimated.uncertain_usd == Decimal("0.006905")
 
 
 @pytest.mark.anyio
@@ -440,7 +442,7 @@ def test_the_rewriting_of_a_prompt_is_held_where_a_row_names_its_model(
     row: dict[str, Any], config: dict[str, Any], micros: int
 ) -> None:
     """Its text and 2,000 tokens of answer."""
-    on = {"ENABLE_IMAGE_PROMPT_GENERATION": True, "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5.6-mini"}
+    on: dict[str, Any] = {"ENABLE_IMAGE_PROMPT_GENERATION": True, "IMAGE_PROMPT_GENERATION_MODEL": "gpt-5.6-mini"}
     job = new_job()
 
     reserve(job, Plan.to(destination(prices=rows(row), **(on | config))), CreateImageForm(prompt="a fox"), limited=True)

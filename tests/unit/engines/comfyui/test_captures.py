@@ -147,6 +147,8 @@ async def test_a_late_history_entry_is_waited_for(recorded: Recorded, serve: Ser
     result = await comfyui_engine.generate(ImageRequest(job_id="a-job", prompt="x"))
 
     assert result.images[0].data == b"output::gen_00001_.png"
+    # The first and the last time in the recorded run's messages.
+    assert result.seconds == 0.011
 
 
 async def test_a_cached_run_without_its_file_is_repeated(recorded: Recorded, serve: Serve, connect: Connect) -> None:

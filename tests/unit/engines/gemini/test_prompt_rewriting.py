@@ -23,8 +23,10 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_prompt_is_rewritten_by_the_language_model(make_engine: MakeEngine, state: SandboxState) -> None:
     """The instruction is sent apart from the prompt."""
-    text = await make_engine().complete(model="models/gemini-sandbox", system="Rewrite.", user="a fox")
-    assert text == "a fox, in warm evening light, wide angle, fine detail"
+    completion = await make_engine().complete(model="models/gemini-sandbox", system="Rewrite.", user="a fox")
+    assert completion.text == "a fox, in warm evening light, wide angle, fine detail"
+    assert completion.usage is not None
+    assert completion.usage["output_tokens_details"]["image_tokens"] == 0
     assert state.record[0].path == "/v1beta/models/gemini-sandbox:generateContent"
     assert state.record[0].json["system_instruction"] == {"parts": [{"text": "Rewrite."}]}
 

@@ -112,3 +112,24 @@ async def test_imagen_gets_the_nearest_of_its_own_ratios(make_engine: MakeEngine
     parameters = state.record[0].json["parameters"]
     assert (parameters["aspectRatio"], parameters["sampleImageSize"]) == ("16:9", "2K")
     assert result.warnings == ["gemini does not make 3168x1344: requested 16:9 at 2K, about 2752x1536"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "size_class"),
+    [
+        ({}, "1K"),
+        ({"size": Size(4096, 4096)}, "4K"),
+        # Its longer side is that of a square 4K image, and it is one of 1K.
+        ({"size": Size(384, 3072), "model": "gemini-3.1-flash-image"}, "1K"),
+        ({"size": Size(4096, 4096), "model": FLASH}, "1K"),
+        ({"size": Size(2048, 2048), "model": IMAGEN}, "2K"),
+    ],
+)
+async def test_the_result_says_which_size_class_was_asked_for(
+    make_engine: MakeEngine, fields: dict[str, Any], size_class: str
+) -> None:
+    """Prices depend on it."""
+    result = await make_engine().generate(image_request(**fields))
+
+    assert result.asked is not None
+    assert result.asked.size_class == size_class

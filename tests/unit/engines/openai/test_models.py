@@ -95,9 +95,15 @@ async def test_a_prompt_is_rewritten_by_a_chat_completion(
     openai_engine: MakeEngine, openai_state: SandboxState
 ) -> None:
     """It has the instruction and the text."""
-    text = await openai_engine().complete(model="gpt-5.6-mini", system="rewrite", user="a fox")
+    completion = await openai_engine().complete(model="gpt-5.6-mini", system="rewrite", user="a fox")
 
-    assert text == "a fox, highly detailed"
+    assert completion.text == "a fox, highly detailed"
+    assert completion.usage == {
+        "input_tokens": 21,
+        "output_tokens": 6,
+        "total_tokens": 27,
+        "output_tokens_details": {"text_tokens": 6, "image_tokens": 0},
+    }
     assert openai_state.record[0].json == {
         "model": "gpt-5.6-mini",
         "messages": [{"role": "system", "content": "rewrite"}, {"role": "user", "content": "a fox"}],
