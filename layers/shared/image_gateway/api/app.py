@@ -92,7 +92,7 @@ CONNECTION_HEADER = "x-image-gateway-connection"
 
 
 COST_HEADER = "x-image-gateway-cost"
-"""Header with what a job cost, in US dollars with six decimals. It is on every response with its images or its error."""
+"""Header with what a job cost, in US dollars with six decimals. It is on responses with its images or its error."""
 
 
 class RequestLog:

@@ -36,7 +36,7 @@ async def run_attempt(
         running because of a defect in the gateway.
     """
     job.images, job.warnings, job.error = [], [], None
-    job.cost, job.uncertain_usd, job.paid = None, None, None
+    job.cost, job.uncertain_usd = None, None
     try:
         await executor.execute(job, destination, form, images, mask=mask, contents=contents, remaining=remaining)
     except GatewayError as error:

@@ -150,7 +150,6 @@ def set_cost(job: Job, destination: Destination, request: ImageRequest, result: 
         at_risk += job.at_stake
     elif result.may_have_cost_more and images < request.n:
         at_risk += -(-job.at_stake * (request.n - images) // request.n)
-    job.paid = to_micros(cost.usd)
     job.cost = JobCost(usd=cost.usd + from_micros(job.charged), basis=cost.basis)
     job.uncertain_usd = from_micros(at_risk) if at_risk else None
 

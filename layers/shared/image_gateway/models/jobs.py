@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.errors import GatewayError
 from image_gateway.models.fields import one_of
-from image_gateway.models.money import Basis, Usd, from_micros
+from image_gateway.models.money import Basis, Usd, from_micros, to_micros
 
 Kind = Literal["generation", "edit"]
 Channel = Literal["images", "openai", "sqs", "eventbridge", "s3"]
@@ -114,7 +114,6 @@ class Job(BaseModel):
         prompt_reserved: what is held for the rewriting of the prompt, until that is done.
         charged: what the rewriting and answers without images have cost.
         prompt_at_risk: what a rewriting may have cost whose tokens are not known.
-        paid: what the images have cost since the engine has answered; None before. It is not stored.
         periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
         end_user: the label of whom a chat front end said that the job is for.
         settled: whether the costs were charged and the usage was counted.
@@ -163,7 +162,6 @@ class Job(BaseModel):
     prompt_reserved: int = 0
     charged: int = 0
     prompt_at_risk: int = 0
-    paid: int | None = Field(None, exclude=True)
     periods: dict[str, str] = {}
     end_user: str = Field("", repr=False)
     settled: bool = Field(default=False, exclude=True)
@@ -174,6 +172,7 @@ class Job(BaseModel):
 
         What may have been paid for it is its cost, if its engine has answered, or else what was held.
         """
+        uncertain = self.prompt_at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
         self.status = "failed"
         self.error = JobError(
             status=error.status,
@@ -186,14 +185,13 @@ class Job(BaseModel):
             permanent=error.permanent,
         )
         self.cost = JobCost(usd=from_micros(self.charged), basis="usage") if self.charged else None
-        uncertain = self.prompt_at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
         self.uncertain_usd = from_micros(uncertain) if uncertain else None
 
     @property
     def at_stake(self) -> int:
         """What the images of the present attempt cost, or may cost, in millionths of a dollar."""
-        if self.paid is not None:
-            return self.paid
+        if self.cost is not None and self.error is None and self.cost.basis != "unknown":
+            return to_micros(self.cost.usd) - self.charged
         number = self.target or 0
         # Records of earlier versions have no stakes.
         return self.stakes[number] if number < len(self.stakes) else 0 if self.stakes else self.reserved
