@@ -11,10 +11,13 @@ from image_gateway.metering.price_table import built_in_rows, rows_of, tokens_of
 from image_gateway.metering.prices import PriceQuery, find_price
 from image_gateway.models.prices import PriceRow
 
+Key = tuple[str, str, str | None, str | None]
+"""Provider, model, size and quality."""
+
 FACTS = Path(__file__).parents[2] / "data/prices/litellm-1.110.json"
 """Rows of LiteLLM 1.110's public map of models (MIT), as text. Each names the provider's page that it is from."""
 
-NOT_IN_THE_MAP = {
+NOT_IN_THE_MAP: dict[Key, str] = {
     **{("openai", f"gpt-image-2.6-{kind}", None, None): "newer than the map" for kind in ("flare", "sunburst")},
     **{
         ("openai", "gpt-image-1-mini", size, "high"): "on OpenAI's page of the model"
@@ -28,9 +31,9 @@ NOT_IN_THE_MAP = {
     ("automatic1111", "*", None, None): "the operator's own server",
 }
 """The table's rows that the map does not have, with the reason why they are there: see `metering.price_table`."""
-DOUBTED = {("gemini", "gemini-3.1-flash-image", None, None): "0.0672"}
+DOUBTED: dict[Key, str] = {("gemini", "gemini-3.1-flash-image", None, None): "0.0672"}
 """Prices of an image that the map has otherwise for one of two APIs: its 0.045 is that of 512 pixels."""
-SIZED_BY_US = {("gemini", "gemini-3.1-flash-image", "512", None): "0.045"}
+SIZED_BY_US: dict[Key, str] = {("gemini", "gemini-3.1-flash-image", "512", None): "0.045"}
 
 _TOKENS = {
     "text_in": "input_cost_per_token",
@@ -56,7 +59,6 @@ def _name(fact: dict[str, Any], provider: str) -> str:
     return str(fact["model"]).removeprefix(f"{provider}/").removeprefix("vertex_ai/")
 
 
-Key = tuple[str, str, str | None, str | None]
 ROWS: dict[Key, PriceRow] = {(provider, row.model, row.size, row.quality): row for provider, row in built_in_rows()}
 each_row = pytest.mark.parametrize(
     "key", [pytest.param(key, id="/".join(part or "any" for part in key)) for key in ROWS]

@@ -29,6 +29,7 @@ _ANSWERS: Final = frozenset({"rejected", "content_blocked", UNSUPPORTED})
 _REWRITTEN_BYTES: Final = 4_000
 """How long a rewritten prompt is expected to be."""
 
+
 def limited_scopes(principal: Principal, plan: Plan, end_user: str = "") -> list[str]:
     """Return whose limits count for a request: those of its caller and of the deployment, as far as they have any.
 
