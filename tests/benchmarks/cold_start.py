@@ -19,6 +19,8 @@ USUAL = "usual"
 WITHOUT_BYTECODE = "usual, no bytecode"
 WITHOUT_BYTECODE_OWN_BOTO3 = "usual, no bytecode, own boto3"
 BARE = "bare"
+EVENTS = (("generate", "GenerateFunction"), ("config", "ConfigFunction"), ("jobs", "JobsFunction"))
+"""The events' names, each with the function that gets it."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Start:
 def run(environment: BenchmarkEnvironment, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     """Measure cold starts in `rounds` rounds, after one round to warm up the system's caches.
 
+    Without rounds, there is only the first, and the slow handlers without bytecode are measured with one event.
+
     Returns:
         Medians in milliseconds by event and handler: `wall_ms` and `cpu_ms` are the time until the first response,
         `ready_ms` is the time until the process is ready for its first event.
     """
-    starts = _starts(environment)
+    starts = _starts(environment, slow_events=EVENTS if rounds else EVENTS[:1])
     measurements: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     for number in range(rounds + 1):
         for start in random.sample(starts, len(starts)):
@@ -54,7 +58,7 @@ def run(environment: BenchmarkEnvironment, rounds: int) -> dict[str, dict[str, d
     return dict(table)
 
 
-def _starts(environment: BenchmarkEnvironment) -> Sequence[Start]:
+def _starts(environment: BenchmarkEnvironment, *, slow_events: Sequence[tuple[str, str]]) -> Sequence[Start]:
     generation = _spec("POST", GENERATIONS, "user", '"url"', {"prompt": "a lighthouse in a storm"})
     # Whatever its bytecode, the usual handler reads the same job.
     job_ids = {
@@ -62,13 +66,12 @@ def _starts(environment: BenchmarkEnvironment) -> Sequence[Start]:
         for name, subject in ((GATEWAY, environment.gateway("GenerateFunction")), (USUAL, environment.usual()))
     }
     starts = [Start(BARE, "none", environment.bare(), "GenerateFunction", {**generation, "contains": "ok"})]
-    for event, function in (("generate", "GenerateFunction"), ("config", "ConfigFunction"), ("jobs", "JobsFunction")):
-        for name, subject in {
-            GATEWAY: environment.gateway(function),
-            USUAL: environment.usual(),
-            WITHOUT_BYTECODE: environment.usual(bytecode=False),
-            WITHOUT_BYTECODE_OWN_BOTO3: environment.usual(bytecode=False, runtime_bytecode=False),
-        }.items():
+    for event, function in EVENTS:
+        subjects = {GATEWAY: environment.gateway(function), USUAL: environment.usual()}
+        if (event, function) in slow_events:
+            subjects[WITHOUT_BYTECODE] = environment.usual(bytecode=False)
+            subjects[WITHOUT_BYTECODE_OWN_BOTO3] = environment.usual(bytecode=False, runtime_bytecode=False)
+        for name, subject in subjects.items():
             spec = generation
             if event == "config":
                 spec = _spec("GET", "/api/v1/images/config", "admin", "IMAGES_OPENAI_API_BASE_URL")

@@ -39,14 +39,15 @@ def _cold(axes: Axes, table: dict[str, Any]) -> None:
     names = [GATEWAY, USUAL, WITHOUT_BYTECODE, WITHOUT_BYTECODE_OWN_BOTO3]
     events = [event for event in table if event != "none"]
     for position, name in enumerate(names):
-        x = [number + (position - 1.5) * 0.2 for number in range(len(events))]
-        bars = axes.bar(x, [table[event][name]["wall_ms"] for event in events], 0.19, color=_COLORS[name], label=name)
+        measured = {number: table[event][name] for number, event in enumerate(events) if name in table[event]}
+        x = [number + (position - 1.5) * 0.2 for number in measured]
+        bars = axes.bar(x, [row["wall_ms"] for row in measured.values()], 0.19, color=_COLORS[name], label=name)
         axes.bar_label(bars, fmt="%.0f", fontsize=6.5, padding=1)
     axes.axhline(table["none"][BARE]["wall_ms"], color="#444444", linewidth=0.8, linestyle=":", label="bare handler")
     axes.set_xticks(range(len(events)), events)
     axes.set_title("Cold start to the first response (ms)", fontsize=9, loc="left")
     # Leaves space for the legend above the bars.
-    axes.set_ylim(0, 1.35 * max(table[event][name]["wall_ms"] for event in events for name in names))
+    axes.set_ylim(0, 1.35 * max(row["wall_ms"] for event in events for row in table[event].values()))
     axes.legend(fontsize=7, frameon=False, ncols=2, loc="upper left")
 
 

@@ -24,7 +24,7 @@ def _cold(table: dict[str, Any]) -> str:
             if event == "none":
                 continue
             ratios = [
-                f"{row['wall_ms'] / handlers[other]['wall_ms']:.2f}"
+                f"{row['wall_ms'] / handlers[other]['wall_ms']:.2f}" if other in handlers else ""
                 for other in (USUAL, WITHOUT_BYTECODE, WITHOUT_BYTECODE_OWN_BOTO3)
             ]
             rows.append([event, name, f"{row['wall_ms']:.0f}", f"{row['cpu_ms']:.0f}", *ratios])

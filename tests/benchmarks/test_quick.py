@@ -30,7 +30,12 @@ def test_a_quick_benchmark_writes_all_results(tmp_path: Path) -> None:
 
     assert process.returncode == 0, process.stdout + process.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    assert set(results["cold_start"]) == {"none", "generate", "config", "jobs"}
+    assert {event: len(handlers) for event, handlers in results["cold_start"].items()} == {
+        "none": 1,
+        "generate": 4,
+        "config": 2,
+        "jobs": 2,
+    }
     assert set(results["warm"]) == {"gateway", "usual", "engine itself"}
     assert len(results["memory"]["growth"]) == 3
     assert {row["mode"] for row in results["costs"]["rows"]} == {"inline", "queued"}

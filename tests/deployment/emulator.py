@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox.template import ROOT
+from tests import web
 
 PYTHON = ROOT / ".venv-ministack/bin/python"
 REGION = "eu-central-1"
@@ -127,7 +128,7 @@ class MiniStack:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"MiniStack did not start: see {self._log}")
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/_ministack/health", trust_env=False).is_success:
+                if web.get(f"{self.url}/_ministack/health", trust_env=False).is_success:
                     return
             time.sleep(_POLL_SECONDS)
 

@@ -27,10 +27,11 @@ def start_process() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 @pytest.fixture(scope="session")
 def logged_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoggedSandbox]:
-    """A sandbox on a free port, with tokens that need quoting in a shell; most tests share it."""
+    """A sandbox on a free port, with parameters and with tokens that need quoting in a shell; most tests share it."""
     path = tmp_path_factory.mktemp("sandbox") / "log"
+    tokens = {"ADMIN_TOKEN": "the'admin$(id)", "USER_TOKEN": 'the"user`id`\\'}
     with path.open("wb") as log:
-        process = start(log, "run", ADMIN_TOKEN="the'admin$(id)", USER_TOKEN='the"user`id`\\', PORT="0")
+        process = start(log, "run", "UrlExpirySeconds=120", "ApiRateLimit=5", **tokens, PORT="0")
     yield LoggedSandbox(SandboxProcess(process), path.read_text())
     process.terminate()
     process.communicate(timeout=MAX_WAIT_SECONDS)

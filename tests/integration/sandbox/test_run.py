@@ -139,10 +139,8 @@ def test_invalid_template_parameters_are_refused_before_anything_starts(
     assert capsys.readouterr().out == ""
 
 
-def test_template_parameters_are_used(start_process: StartProcess) -> None:
+def test_template_parameters_are_used(sandbox: SandboxProcess) -> None:
     """The functions have their values, and what has no effect in the sandbox is said."""
-    sandbox = SandboxProcess(start_process("run", "--port", "0", "UrlExpirySeconds=120", "ApiRateLimit=5"))
-
     (image,) = sandbox.request("POST", "/api/v1/images/generations", json={"prompt": "a red fox"}).json()
 
     assert "X-Amz-Expires=120" in image["url"]
