@@ -9,17 +9,22 @@ import pytest
 
 from sandbox.template import ROOT
 
-# The check takes until the tests have begun, and the tests until the deployment, so that each runs beside the tests or
-# they never end.
+# The check and the tests take until the deployment has ended, and that until they have begun, so that all three run at
+# the same time or never end.
 MAKE = """#!/bin/sh
 echo "$*" >> calls
 case "$*" in
     *environments) exit ${ENVIRONMENTS:-0} ;;
     *lambda-python) exit ${PYTHON313:-0} ;;
-    deploy-local) echo "deployed"; touch deployed; exit ${DEPLOY:-0} ;;
-    check) while [ ! -e tested ]; do sleep 0.01; done; echo "checked"; exit ${CHECK:-0} ;;
+    deploy-local)
+        while [ ! -e checking ] || [ ! -e testing ]; do sleep 0.01; done
+        echo "deployed"; touch deployed; exit ${DEPLOY:-0} ;;
+    check)
+        touch checking
+        while [ "${PYTHON313:-0}" = 0 ] && [ ! -e deployed ]; do sleep 0.01; done
+        echo "checked"; exit ${CHECK:-0} ;;
     test)
-        echo "collected"; touch tested
+        echo "collected"; touch testing
         while [ "${PYTHON313:-0}" = 0 ] && [ ! -e deployed ]; do sleep 0.01; done
         echo "1 passed"; exit ${TEST:-0} ;;
 esac
@@ -45,15 +50,15 @@ def run(clone: Path, **statuses: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_and_then_the_deployment_run_beside_the_tests(clone: Path) -> None:
-    """The output is the check's, then the tests', then that of the deployment, which begins after the check."""
+def test_check_tests_and_deployment_run_at_the_same_time(clone: Path) -> None:
+    """The output is the check's, then the tests', then that of the deployment."""
     done = run(clone)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "checked\ncollected\n1 passed\ndeployed\n"
-    calls = (clone / "calls").read_text().splitlines()[1:]
-    assert sorted(calls[:2]) == ["check", "test"]
-    assert calls[-1] == "deploy-local"
+    calls = (clone / "calls").read_text().splitlines()
+    assert "environments" in calls[0]
+    assert sorted(calls[1:]) == ["--silent lambda-python", "check", "deploy-local", "test"]
 
 
 @pytest.mark.parametrize("failing", ["CHECK", "TEST", "DEPLOY"])
