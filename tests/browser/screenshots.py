@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -34,6 +34,13 @@ PROMPTS = {
     "a fox asleep under a fern": "3:4",
 }
 
+TOKENS_OF_OTHERS: dict[str, dict[str, Any]] = {
+    "the newsroom": {"engines": ["openai"], "budget": {"usd": "25.00", "period": "month"}, "max_jobs": 10},
+    "our chat": {"forwards_users": True, "budget": {"usd": "0.25", "period": "day"}},
+    "design team": {"models": ["gpt-image-2"]},
+}
+IMAGES_OF_OTHERS = {"the newsroom": {"": 8}, "our chat": {"alice": 3, "bob": 2}, "design team": {"": 3}}
+
 
 @contextmanager
 def filled_gateway() -> Iterator[Gateway]:
@@ -51,16 +58,15 @@ def _fill(gateway: Gateway) -> None:
     gateway.request("PUT", "connections/gpu-2", json={"engine": "comfyui", "base_url": gateway.engines["comfyui"]})
     prices = [{"model": "gpt-image-2", "usd_per_image": "0.042"}]
     gateway.request("PUT", "prices", json={"prices": prices})
-    gateway.request("PUT", "limits", json={"budget": {"usd": "2.00", "period": "month"}})
+    gateway.request("PUT", "limits", json={"budget": {"usd": "4.00", "period": "month"}, "max_jobs": 40})
     targets = [{"connection": "azure-eu", "model": "gpt-image-2"}, {"connection": "gpu-2", "steps": 30}]
     gateway.request("PUT", "routes/poster", json={"description": "Large, slow, dear", "targets": targets})
     gateway.request("PUT", "routes/draft", json={"description": "Small and quick", "targets": targets[::-1]})
-    for name, limits in {
-        "the newsroom": {"engines": ["openai"]},
-        "a chat": {},
-        "design team": {"models": ["gpt-image-2"]},
-    }.items():
-        gateway.request("POST", "tokens", json={"name": name, "role": "user", **limits})
+    for name, fields in TOKENS_OF_OTHERS.items():
+        made = gateway.request("POST", "tokens", json={"name": name, "role": "user", **fields})
+        for user, images in IMAGES_OF_OTHERS[name].items():
+            body = {"prompt": "a fox", "size": "64x64", "n": images, "user": user}
+            gateway.request("POST", "generations", token=made["token"], json=body)
 
 
 def take(page: Page, name: str, screen: str, scheme: str) -> None:

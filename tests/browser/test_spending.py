@@ -96,15 +96,9 @@ def test_usage_is_shown_by_what_is_chosen_and_downloaded_as_csv(console: Console
     expect(page.get_by_role("region", name="Spent").locator(".large")).to_have_text(f"${total:,.6f}")
     priced.request("DELETE", f"tokens/{made['id']}")
 
-
-def test_days_without_usage_say_so(console: Console) -> None:
-    """Another range is chosen by its days, and the empty page says what to do next."""
-    console.open("usage")
-    page = console.page
     page.get_by_label("Days").select_option("Other days")
     page.get_by_label("First day").fill("2026-01-05")
     page.get_by_label("Last day").fill("2026-01-04")
-
     expect(page.get_by_role("heading", name="Nothing was used on Jan 4, 2026")).to_be_visible()
     expect(page.get_by_role("link", name="Create an image")).to_be_visible()
 
