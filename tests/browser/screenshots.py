@@ -36,7 +36,11 @@ PROMPTS = {
 
 TOKENS_OF_OTHERS: dict[str, dict[str, Any]] = {
     "the newsroom": {"engines": ["openai"], "budget": {"usd": "25.00", "period": "month"}, "max_jobs": 10},
-    "our chat": {"forwards_users": True, "budget": {"usd": "0.25", "period": "day"}},
+    "our chat": {
+        "forwards_users": True,
+        "budget": {"usd": "0.25", "period": "day"},
+        "end_user_budget": {"usd": "0.20", "period": "day"},
+    },
     "design team": {"models": ["gpt-image-2"]},
 }
 IMAGES_OF_OTHERS = {"the newsroom": {"": 8}, "our chat": {"alice": 3, "bob": 2}, "design team": {"": 3}}

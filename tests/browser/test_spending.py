@@ -168,8 +168,12 @@ def test_an_end_user_is_found_and_forgotten(console: Console, priced: Gateway) -
     page = console.page
     page.get_by_role("button", name="Limit our chat").click()
     page.get_by_text("Forwards end users").click()
+    page.get_by_label("Budget of each end user").fill("0.10")
+    page.get_by_label("Its period").select_option("a day")
     page.get_by_role("button", name="Save limits").click()
-    expect(page.get_by_role("row", name=re.compile("our chat"))).to_contain_text("forwards end users")
+    row = page.get_by_role("row", name=re.compile("our chat"))
+    expect(row).to_contain_text("forwards end users")
+    expect(row).to_contain_text("$0.10 a day for each end user")
     headers = {"Authorization": f"Bearer {made['token']}", "X-OpenWebUI-User-Id": "alice@example.com"}
     body = {"prompt": "a fox of hers", "size": "64x64"}
     url = f"{priced.url}/api/v1/images/generations"
@@ -191,7 +195,7 @@ def test_an_end_user_is_found_and_forgotten(console: Console, priced: Gateway) -
     expect(dialog).to_contain_text("The label of alice@example.com is removed from all jobs")
     dialog.get_by_role("button", name="Forget", exact=True).click()
 
-    expect(page.get_by_text("Forgotten in 1 job, 1 row of usage")).to_be_visible()
+    expect(page.get_by_text("Forgotten in 1 job, 1 row of usage and 1 budget")).to_be_visible()
     expect(page.get_by_text("No end users in these days")).to_be_visible()
     assert priced.request("GET", f"jobs?end_user={label}")["jobs"] == []
     priced.request("DELETE", f"tokens/{made['id']}")

@@ -74,15 +74,15 @@ export const budgetOf = ({ usd, period }) => (usd.trim() ? { usd: usd.trim(), pe
 /**
  * The inputs of a budget.
  *
- * @param {{label: string, hint?: string, texts: BudgetTexts, error?: string, onChange: (texts: BudgetTexts) => void}} props
+ * @param {{label: string, periodLabel?: string, hint?: string, texts: BudgetTexts, error?: string, onChange: (texts: BudgetTexts) => void}} props
  */
-export function BudgetInputs({ label, hint = "Empty: any amount.", texts, error, onChange }) {
+export function BudgetInputs({ label, periodLabel = "Period", hint = "Empty: any amount.", texts, error, onChange }) {
   const set = (/** @type {string} */ name) => (/** @type {any} */ event) =>
     onChange({ ...texts, [name]: event.target.value });
   return html`<${Field} label=${label} hint=${hint} error=${error}>
       ${(/** @type {any} */ ids) => html`<input ...${ids} inputmode="decimal" autocomplete="off" value=${texts.usd} onInput=${set("usd")} />`}
     <//>
-    <${Field} label="Period" hint=${hint && (texts.period === "total" ? "Never renews." : "Begins at midnight UTC.")}>
+    <${Field} label=${periodLabel} hint=${hint && (texts.period === "total" ? "Never renews." : "Begins at midnight UTC.")}>
       ${(/** @type {any} */ ids) => html`<select ...${ids} value=${texts.period} onChange=${set("period")}>
         ${Object.entries(PERIODS).map(([value, text]) => html`<option key=${value} value=${value} selected=${value === texts.period}>${text}</option>`)}
       </select>`}

@@ -7,7 +7,7 @@ import { formatNumber, plural } from "../format.js";
 import { html, useState } from "../html.js";
 import { shortUsd } from "../money.js";
 import { errorOf } from "../setup/entry.js";
-import { EndUserInputs } from "./end_users.js";
+import { EndUserInputs, endUserChoices, endUserFields } from "./end_users.js";
 
 /**
  * @typedef {import("../budgets.js").BudgetTexts} BudgetTexts
@@ -38,12 +38,13 @@ export const limitsOf = ({ budget, perMinute, jobs }) => ({
   max_jobs: jobs ? Number(jobs) : null,
 });
 
-/** The limits in words, and what is left. @param {{limits: import("../budgets.js").LimitState}} props */
+/** The limits in words, and what is left. @param {{limits: import("./page.js").Token}} props */
 export function LimitWords({ limits }) {
-  const { budget, requests_per_minute: perMinute, max_jobs: jobs, open_jobs: open } = limits;
+  const { budget, end_user_budget: each, requests_per_minute: perMinute, max_jobs: jobs, open_jobs: open } = limits;
   const lines = [
     budget && budgetWords(budget),
     budget && html`<${Left} limits=${limits} />`,
+    each && `${budgetWords(each)} for each end user`,
     perMinute && `${formatNumber(perMinute)} a minute`,
     jobs && `${formatNumber(open ?? 0)} of ${plural(jobs, "job")} at once`,
   ].filter(Boolean);
@@ -69,12 +70,12 @@ export function LimitInputs({ texts, problem, onChange }) {
 /** @param {{token: any, onClose: () => void, onSaved: (token: any) => void}} props */
 export function LimitDialog({ token, onClose, onSaved }) {
   const [texts, setTexts] = useState(textsOf(token));
-  const [forwards, setForwards] = useState(Boolean(token.forwards_users));
+  const [endUsers, setEndUsers] = useState(endUserChoices(token));
   const [state, setState] = useState(/** @type {{busy?: boolean, problem?: any}} */ ({}));
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    const body = { ...limitsOf(texts), forwards_users: forwards };
+    const body = { ...limitsOf(texts), ...endUserFields(endUsers) };
     request("PATCH", `${IMAGES}/tokens/${token.id}`, { body }).then(
       ({ data }) => onSaved(data),
       (problem) => setState({ problem }),
@@ -84,7 +85,7 @@ export function LimitDialog({ token, onClose, onSaved }) {
     <form class="stack" onSubmit=${submit}>
       ${token.budget && html`<p><${Left} limits=${token} exact=${true} /></p>`}
       <${LimitInputs} texts=${texts} problem=${state.problem} onChange=${setTexts} />
-      <${EndUserInputs} forwards=${forwards} onForwards=${setForwards} />
+      <${EndUserInputs} choices=${endUsers} problem=${state.problem} onChange=${setEndUsers} />
       <p class="quiet small">What a token may use is chosen when it is made. Changed limits hold at once, a token’s first ones within a minute. What was spent in the period stays spent.</p>
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">

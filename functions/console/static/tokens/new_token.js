@@ -7,7 +7,7 @@ import { html, useEffect, useState } from "../html.js";
 import { Icon } from "../icons.js";
 import { copy } from "../notices.js";
 import { errorOf } from "../setup/entry.js";
-import { EndUserInputs } from "./end_users.js";
+import { EndUserInputs, endUserFields, NO_END_USERS } from "./end_users.js";
 import { LimitInputs, limitsOf, NO_LIMITS } from "./limits.js";
 
 const LIVES = [
@@ -30,7 +30,7 @@ export function NewToken({ onClose, onMade }) {
     routes: /** @type {string[]} */ ([]),
   });
   const [limits, setLimits] = useState(NO_LIMITS);
-  const [forwards, setForwards] = useState(false);
+  const [endUsers, setEndUsers] = useState(NO_END_USERS);
   const [known, setKnown] = useState({
     connections: /** @type {string[]} */ ([]),
     routes: /** @type {string[]} */ ([]),
@@ -54,7 +54,7 @@ export function NewToken({ onClose, onMade }) {
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     setState({ busy: true });
-    post(`${IMAGES}/tokens`, { ...bodyOf(form), ...limitsOf(limits), forwards_users: forwards }).then(
+    post(`${IMAGES}/tokens`, { ...bodyOf(form), ...limitsOf(limits), ...endUserFields(endUsers) }).then(
       ({ token: secret, ...made }) => {
         setState({ secret });
         onMade(made);
@@ -99,7 +99,7 @@ export function NewToken({ onClose, onMade }) {
         </div>
       </details>
       <${LimitInputs} texts=${limits} problem=${state.problem} onChange=${setLimits} />
-      <${EndUserInputs} forwards=${forwards} onForwards=${setForwards} />
+      <${EndUserInputs} choices=${endUsers} problem=${state.problem} onChange=${setEndUsers} />
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>

@@ -22,6 +22,7 @@ import { NewToken } from "./new_token.js";
  * @property {string[] | null} [connections]
  * @property {string[] | null} [routes]
  * @property {boolean} [forwards_users] whether it is trusted to say who its end users are
+ * @property {import("../budgets.js").Budget | null} [end_user_budget] what each of them may spend
  *
  * @typedef {Listed & import("../budgets.js").LimitState} Token
  */
