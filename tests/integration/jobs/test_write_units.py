@@ -64,6 +64,21 @@ def test_the_write_units_of_a_request(
     assert max(meter.sizes) < 1_024 - 200
 
 
+def test_the_write_units_of_a_request_for_an_end_user(
+    worker: WorkerDeployment, openai_deployment: "Deployment", meter: MeteringAws
+) -> None:
+    """One key more in an index."""
+    openai_deployment.tokens["front"] = openai_deployment.token("front", forwards_users=True)
+    openai_deployment.call("POST", "/api/v1/images/tokens", {"name": "x", "role": "user", "forwards_users": True})
+    meter.reset()
+
+    response = openai_deployment.call("POST", IMAGES, FORM, role="front", headers={"X-OpenWebUI-User-Id": "alice"})
+
+    assert response.status == 200, response.text
+    assert (meter.table_units, meter.index_units) == (4, 3)
+    assert max(meter.sizes) < 1_024 - 150
+
+
 def test_the_write_units_of_an_inline_edit(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",

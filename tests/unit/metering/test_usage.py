@@ -81,6 +81,19 @@ async def test_a_report_is_grouped_by_what_was_asked_for(usage: UsageTable, sett
     ]
 
 
+@pytest.mark.parametrize("letter", ["é", "\U0001f98a", "/", "x"])
+async def test_long_names_fit_into_a_key(usage: UsageTable, settings: Settings, aws: Aws, letter: str) -> None:
+    """A key of DynamoDB holds 1,024 bytes. Two names that begin alike stay apart; a short one is as it was."""
+    for model in (letter * 256, letter * 255 + "2", letter):
+        await add(usage, settings, aws, UsageKey(DAY, f"event:{letter * 250}", "c" * 63, model))
+
+    rows = await report(usage, ["model"])
+
+    assert [row["requests"] for row in rows] == [1, 1, 1]
+    assert letter in {row["model"] for row in rows}
+    assert all(row["model"].startswith(letter) for row in rows)
+
+
 async def test_a_token_sees_its_own_usage(usage: UsageTable, settings: Settings, aws: Aws) -> None:
     """An owner whose name begins like its own is another one."""
     await add(usage, settings, aws, UsageKey(DAY, "token:1", "openai", "m"))
