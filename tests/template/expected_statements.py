@@ -13,6 +13,7 @@ TABLE: Final = {"Fn::GetAtt": ["Table", "Arn"]}
 USAGE_TABLE: Final = {"Fn::GetAtt": ["UsageTable", "Arn"]}
 INDEX_OF_ALL: Final = {"Fn::Sub": "${Table.Arn}/index/listed"}
 INDEX_BY_END_USER: Final = {"Fn::Sub": "${Table.Arn}/index/by-end-user"}
+USAGE_BY_END_USER: Final = {"Fn::Sub": "${UsageTable.Arn}/index/by-end-user"}
 INDEX_BY_OWNER: Final = {"Fn::Sub": "${Table.Arn}/index/by-owner"}
 JOB_QUEUE: Final = {"Fn::GetAtt": ["JobQueue", "Arn"]}
 DEAD_LETTERS: Final = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
@@ -133,7 +134,7 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         ),
         "ReadUsage": (["dynamodb:Query"], USAGE_TABLE, None),
         "ForgetUsage": (["dynamodb:DeleteItem"], USAGE_TABLE, items("end-users")),
-        "FindEndUsers": (["dynamodb:Query"], INDEX_BY_END_USER, None),
+        "FindEndUsers": (["dynamodb:Query"], [INDEX_BY_END_USER, USAGE_BY_END_USER], None),
         "RemoveLabels": (
             ["dynamodb:UpdateItem"],
             TABLE,

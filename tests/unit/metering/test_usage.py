@@ -1,7 +1,7 @@
 """Usage by day, against moto's server, and its reports."""
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -122,11 +122,30 @@ async def test_usage_of_end_users_is_an_item_of_its_own(usage: UsageTable, setti
         await add(usage, settings, aws, UsageKey(DAY, "token:1", "openai", "m", end_user=end_user))
 
     by_end_user = await report(usage, ["end_user"])
-    deleted = await usage.forget_end_user("b", DAY, DAY)
+    deleted = await usage.forget_end_user("b", lambda: 1.0)
 
     assert [(row["end_user"], row["requests"]) for row in by_end_user] == [("a", 1), ("b", 2)]
-    assert (deleted, [row["end_user"] for row in await report(usage, ["end_user"])]) == (1, ["a"])
+    assert (deleted, [row["end_user"] for row in await report(usage, ["end_user"])]) == ((1, True), ["a"])
     assert [row["requests"] for row in await report(usage)] == [3]
+
+
+async def test_the_usage_of_years_is_forgotten_by_several_calls(
+    usage: UsageTable, settings: Settings, aws: Aws, counting_aws: CountingAws
+) -> None:
+    """Only the end user's own items are read. A call that has no time left says so, and the next one goes on."""
+    for number in range(30):
+        day = date(2025, 12, 1) + timedelta(days=number)
+        await add(usage, settings, aws, UsageKey(day, "token:1", "openai", "m", end_user="a"))
+        await add(usage, settings, aws, UsageKey(day, "token:1", "openai", "m", end_user="b"))
+    counting_aws.calls.clear()
+
+    first = await usage.forget_end_user("a", lambda: 0.0)
+    second = await usage.forget_end_user("a", lambda: 0.0)
+
+    assert (first, second) == ((25, False), (5, True))
+    assert counting_aws.calls == {"Query": 2, "DeleteItem": 30}
+    rows = await report(usage, ["end_user"], date(2025, 12, 1), date(2026, 1, 1))
+    assert [(row["end_user"], row["requests"]) for row in rows] == [("b", 30)]
 
 
 async def test_a_range_without_usage_is_one_row_of_zeros_or_no_group(usage: UsageTable) -> None:

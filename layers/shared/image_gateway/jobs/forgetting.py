@@ -1,15 +1,13 @@
 """Forgets end users: in the records of jobs, in budgets and in usage."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from image_gateway.aws import Aws, ConditionFailed, Remaining, Table
 from image_gateway.jobs import queries
 from image_gateway.jobs.forgotten import ForgottenEndUsers
-from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
+from image_gateway.metering.usage import UsageTable
 from image_gateway.models.end_users import ForgottenEndUser
 from image_gateway.models.jobs import FINAL_STATUSES
 from image_gateway.settings import Settings
@@ -26,16 +24,12 @@ class Forgetting:
         aws: DynamoDB.
         settings: names the tables.
         forgotten: remembers them for jobs that are under way.
-        now: returns the time in seconds since 1970.
     """
 
-    def __init__(
-        self, aws: Aws, settings: Settings, forgotten: ForgottenEndUsers, *, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, aws: Aws, settings: Settings, forgotten: ForgottenEndUsers) -> None:
         self._table = Table(aws, settings.table)
         self._usage = UsageTable(aws, settings) if settings.usage_table else None
         self._forgotten = forgotten
-        self._now = now
 
     async def forget(self, labels: Sequence[str], remaining: Remaining) -> ForgottenEndUser:
         """Forget an end user, and return what was done. What is done already is not done again.
@@ -59,11 +53,12 @@ class Forgetting:
                 done.budgets += sum(budgets)
                 done.jobs += sum(removed) - sum(budgets)
                 done.open_jobs += len(keys) - sum(removed)
-            # Last: a job that was settled meanwhile has added to it.
-            for first, last in _months(datetime.fromtimestamp(self._now(), UTC)) if self._usage else ():
-                if remaining() <= 0:
+            if self._usage:
+                # Last: a job that was settled meanwhile has added to it.
+                deleted, all_deleted = await self._usage.forget_end_user(label, remaining)
+                done.usage += deleted
+                if not all_deleted:
                     return done
-                done.usage += await self._usage.forget_end_user(label, first, last) if self._usage else 0
         done.complete = True
         return done
 
@@ -100,14 +95,3 @@ class Forgetting:
         except ConditionFailed:
             return False
         return True
-
-
-def _months(now: datetime) -> list[tuple[date, date]]:
-    """Return the first and the last day of each month that has usage, the newest first."""
-    months = []
-    last, oldest = now.date() + timedelta(days=1), now.date() - timedelta(days=RETENTION_DAYS + 1)
-    while last >= oldest:
-        first = last.replace(day=1)
-        months.append((first, last))
-        last = first - timedelta(days=1)
-    return months

@@ -1,7 +1,7 @@
 """Usage by day in a table of its own: one item for a day, an owner, a connection and a model, which is only added to.
 
 Jobs for an end user are added to a second item, for a day, an owner and that end user. The partition key is a month, so
-that a report of a month is one query.
+that a report of a month is one query. An index has the items of each end user, which can then be forgotten.
 """
 
 import asyncio
@@ -12,13 +12,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from image_gateway.aws import Aws, Table
+from image_gateway.aws import Aws, Remaining, Table
 from image_gateway.metering.limit_item import to_values
 from image_gateway.settings import Settings
 
 RETENTION_DAYS: Final = 400
+BY_END_USER: Final = "by-end-user"
 _COUNTS: Final = ("requests", "images", "failures", "micros", "uncertain_micros")
 _NOT_READ = "The usage cannot be read"
+_NOT_DELETED = "The usage was not deleted"
 _MAX_PART_BYTES: Final = 300
 _HASH_DIGITS: Final = 16
 _MAX_DELETIONS: Final = 25
@@ -74,14 +76,20 @@ class UsageTable:
         added = {name: getattr(counts, name) for name in _COUNTS if getattr(counts, name)}
         expires = datetime(key.day.year, key.day.month, key.day.day, tzinfo=UTC) + timedelta(days=RETENTION_DAYS)
         names = {f"#{name}": name for name in added}
+        labels = {"end_user": key.end_user} if key.end_user else {}
+        sets = "".join(f", {name} = :{name}" for name in labels)
         return {
             "Update": {
                 "TableName": self._table.name,
                 "Key": _item_key(key),
-                "UpdateExpression": f"SET expires_at = :expires ADD {', '.join(f'#{name} :{name}' for name in added)}",
+                "UpdateExpression": f"SET expires_at = :expires{sets} "
+                f"ADD {', '.join(f'#{name} :{name}' for name in added)}",
                 "ExpressionAttributeNames": names,
                 "ExpressionAttributeValues": to_values(
-                    {":expires": int(expires.timestamp()), **{f":{name}": value for name, value in added.items()}}
+                    {
+                        ":expires": int(expires.timestamp()),
+                        **{f":{name}": value for name, value in (added | labels).items()},
+                    }
                 ),
             }
         }
@@ -113,20 +121,39 @@ class UsageTable:
                 if not start:
                     break
 
-    async def forget_end_user(self, end_user: str, first: date, last: date) -> int:
-        """Delete the items of an end user in a range of days, and return their number.
+    async def forget_end_user(self, end_user: str, remaining: Remaining) -> tuple[int, bool]:
+        """Delete the items of an end user.
+
+        Args:
+            end_user: the label of the end user.
+            remaining: returns the seconds that are left. After that, the rest is left for another call.
+
+        Returns:
+            The number of items that were deleted, and whether these were all.
 
         Raises:
             StorageUnavailable: the table does not respond.
         """
-        keys = [key async for key, _ in self.read(first, last, end_users=True) if key.end_user == end_user]
-        for start in range(0, len(keys), _MAX_DELETIONS):
-            deletions = (
-                self._table.call("DeleteItem", "The usage was not deleted", Key=_item_key(key))
-                for key in keys[start : start + _MAX_DELETIONS]
+        deleted = 0
+        start: Any = None
+        while True:
+            response = await self._table.call(
+                "Query",
+                _NOT_READ,
+                IndexName=BY_END_USER,
+                KeyConditionExpression="end_user = :end_user",
+                ExpressionAttributeValues=to_values({":end_user": end_user}),
+                Limit=_MAX_DELETIONS,
+                **({"ExclusiveStartKey": start} if start else {}),
             )
-            await asyncio.gather(*deletions)
-        return len(keys)
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in response["Items"]]
+            await asyncio.gather(*(self._table.call("DeleteItem", _NOT_DELETED, Key=key) for key in keys))
+            deleted += len(keys)
+            start = response.get("LastEvaluatedKey")
+            if not start:
+                return deleted, True
+            if remaining() <= 0:
+                return deleted, False
 
 
 def _partition(month: str, *, end_users: bool) -> str:
