@@ -285,3 +285,23 @@ def test_the_key_is_made_once_and_never_returned(openai_deployment: "Deployment"
     assert key not in json.dumps(config)
     assert key not in openai_deployment.call("GET", "/api/v1/images/config").text
     assert openai_deployment.call("GET", "/api/v1/images/config").headers["etag"] != before
+
+
+def test_a_deployment_that_has_lost_its_key_refuses_end_users_until_it_has_another(
+    openai_deployment: "Deployment",
+) -> None:
+    """As if the parameter had been deleted. Requests of other tokens go on."""
+    token_id = trust(openai_deployment)
+    label = label_of(openai_deployment, ALICE)
+    ssm, name = aws_client("ssm"), openai_deployment.gateway.settings.config_parameter
+    document = json.loads(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+    del document["_end_user_key"]
+    ssm.put_parameter(Name=name, Value=json.dumps(document), Type="SecureString", Overwrite=True)
+
+    refused = generate(openai_deployment, ALICE)
+    statuses = [generate(openai_deployment, role=role).status for role in ("front", "user")]
+    openai_deployment.call("PATCH", f"{TOKENS}/{token_id}", {"forwards_users": True})
+
+    assert (refused.status, refused.json["code"]) == (409, "not_configured")
+    assert statuses == [200, 200]
+    assert label_of(openai_deployment, ALICE) != label
