@@ -9,6 +9,8 @@ import pytest
 
 from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
+from tests.integration.jobs.queued_generation import submit
+from tests.polling import LONG, wait_until
 
 if TYPE_CHECKING:
     from sandbox.engines.state import SandboxState
@@ -368,6 +370,39 @@ def test_a_token_priced_model_cannot_exceed_a_budget_out_of_the_box(
     assert (second.status, second.json["code"]) == (429, "budget_exceeded")
     assert remaining() == "0.166875"
     assert "needs 0.211745" in second.json["detail"]
+
+
+@pytest.mark.parametrize(("price", "left"), [("0.25", "0.500000"), ("0", "1.000000")])
+def test_a_canceled_job_that_was_running_may_have_cost_its_price(
+    queue_deployment: "Deployment", openai: "SandboxState", running_worker: None, price: str, left: str
+) -> None:
+    """What it may have cost stays held. A free one leaves nothing."""
+    put_prices(queue_deployment, {"model": "*", "usd_per_image": price})
+    remaining = limited(queue_deployment, "1")
+    openai.knobs.latency = LONG
+    job = submit(queue_deployment, "limited", n=2)
+    wait_until(lambda: len(openai.record) == 1)
+
+    canceled = queue_deployment.call("DELETE", f"{JOBS}/{job}", role="limited").json
+    openai.knobs.latency = 0
+
+    assert canceled["status"] == "canceled"
+    assert canceled.get("uncertain_usd", "0.000000") == f"{2 * float(price):.6f}"
+    assert "cost" not in canceled
+    assert remaining() == left
+
+
+def test_a_canceled_job_that_was_queued_costs_nothing(queue_deployment: "Deployment") -> None:
+    """What was held for it is given back."""
+    put_prices(queue_deployment, {"model": "*", "usd_per_image": "0.25"})
+    remaining = limited(queue_deployment, "1")
+    job = submit(queue_deployment, "limited")
+    assert remaining() == "0.750000"
+
+    canceled = queue_deployment.call("DELETE", f"{JOBS}/{job}", role="limited").json
+
+    assert "uncertain_usd" not in canceled
+    assert remaining() == "1.000000"
 
 
 def test_the_log_has_the_cost_as_text_and_the_metric_as_a_number(

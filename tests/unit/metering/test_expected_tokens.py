@@ -30,6 +30,8 @@ def pixels(text: str) -> dict[str, Any]:
         ("gpt-image-2", "3584x2048", "high", 12329),
         ("gpt-image-2", "960x720", "low", 130),
         ("gpt-image-2", "976x704", "low", 129),
+        # Smaller than the smallest: 1024x1024 is made instead.
+        ("gpt-image-2", "256x256", "high", 7024),
         ("gpt-image-2-2026-04-21", "1024x1024", "medium", 1756),
         ("gpt-image-2.5-flare", "1024x1024", "high", 1756),
         ("gpt-image-2.5-sunburst-2026-09-08", "1024x1024", "max", 7024),

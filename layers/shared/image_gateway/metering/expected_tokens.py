@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from image_gateway.metering.price_table import ModelTokens, tokens_of
 
-_MAX_PIXELS = 8_294_400
-"""Most pixels of an image by OpenAI's models of any size: 3840x2160."""
+_MIN_PIXELS, _MAX_PIXELS = 655_360, 8_294_400
+"""Fewest and most pixels of an image by OpenAI's models of any size."""
+_REPLACEMENT = (1024, 1024)
+"""What smaller images are replaced by, where they are not refused."""
 _AREA_OFFSET, _AREA_SCALE = 2_000_000, 4_000_000
 _PROMPT_OVERHEAD = 200
 """Tokens around a prompt, which grow with the input images: generations have 6, edits of large images some 80."""
@@ -57,7 +59,9 @@ def _patch_tokens(patches: Mapping[str, int], spec: ImageSpec) -> int:
     along = patches.get(spec.quality or "", max(patches.values()))
     longer, shorter, pixels = 1, 1, _MAX_PIXELS
     if spec.pixels:
-        longer, shorter = max(spec.pixels), min(spec.pixels)
+        is_too_small = spec.pixels[0] * spec.pixels[1] < _MIN_PIXELS
+        sides = _REPLACEMENT if is_too_small else spec.pixels
+        longer, shorter = max(sides), min(sides)
         pixels = min(longer * shorter, _MAX_PIXELS)
     across = (2 * along * shorter + longer) // (2 * longer)
     return -(-along * across * (_AREA_OFFSET + pixels) // _AREA_SCALE)

@@ -73,7 +73,7 @@ Usd = Annotated[
     BeforeValidator(_parse),
     AfterValidator(_to_a_millionth),
     PlainSerializer(format_usd, return_type=str),
-    WithJsonSchema({**_SCHEMA, "examples": ["0.042000"]}),
+    WithJsonSchema({**_SCHEMA, "pattern": r"^[0-9]{1,10}(\.[0-9]{1,6})?$", "examples": ["0.042000"]}),
 ]
 """An amount that was or may be spent, to a millionth. Written with six decimals; more of them are refused."""
 Price = Annotated[Decimal, BeforeValidator(_parse), PlainSerializer(_plain, return_type=str), WithJsonSchema(_SCHEMA)]
