@@ -47,6 +47,14 @@ def test_every_module_that_is_named_exists() -> None:
     assert missing_modules(PAGE.prose) == []
 
 
+def test_every_module_that_a_docstring_names_exists() -> None:
+    """A name is that of a module, or of something in a module, such as `images.normalize.normalize`."""
+    sources = [path.read_text("utf-8") for folder in (PACKAGE, ROOT / "functions") for path in folder.rglob("*.py")]
+    missing = {name: PACKAGE.joinpath(*name.split(".")) for source in sources for name in missing_modules(source)}
+
+    assert [name for name, path in missing.items() if not path.parent.with_suffix(".py").exists()] == []
+
+
 def test_a_module_that_does_not_exist_is_found() -> None:
     """Names of other things with a dot in them, such as files and actions of AWS, are none of the package."""
     text = "`jobs.store`, `jobs.nothing`, `engines.openai`, `jobs.store.nothing`, `template.yaml`"
