@@ -6,10 +6,12 @@ from functions.config import (
     connections,
     docs,
     end_users,
-    metering,
+    limits,
     openai_models,
+    prices,
     routes,
     tokens,
+    usage,
     workflows,
 )
 from functions.config.connections import VERIFY_SECONDS
@@ -27,7 +29,20 @@ from image_gateway.errors import GatewayError
 from image_gateway.models.images import Health, ModelInfo
 from image_gateway.routing.usable_routes import usable_routes
 
-_PARTS = (account, tokens, connections, routes, workflows, metering, end_users, openai_models, docs, configuration)
+_PARTS = (
+    account,
+    tokens,
+    connections,
+    routes,
+    workflows,
+    prices,
+    limits,
+    usage,
+    end_users,
+    openai_models,
+    docs,
+    configuration,
+)
 app = create_app(*(part.router for part in _PARTS))
 
 
