@@ -25,6 +25,25 @@ def violations(console: Console, scheme: str) -> list[Any]:
     return [(item["id"], [node["html"][:200] for node in item["nodes"]]) for item in found]
 
 
+def violations_of_set_up(console: Console, scheme: str) -> dict[str, list[Any]]:
+    """Return what `violations` finds on each part of the set-up, by name."""
+    page = console.page
+    page.get_by_role("link", name="Set up").click()
+    page.get_by_role("button", name="Edit OpenAI and compatible servers").click()
+    found = {"setup": violations(console, scheme)}
+    for part in ("ComfyUI", "Connections", "Routes"):
+        page.get_by_role("navigation", name="Parts of the set-up").get_by_role("link", name=part).click()
+        expect(page.locator(".loading")).to_have_count(0)
+        if part == "ComfyUI":
+            page.locator("input[type=file]").set_input_files(file_of(workflow(joined=True)))
+            expect(page.get_by_text("1 row to check")).to_be_visible()
+        found[part] = violations(console, scheme)
+    page.get_by_role("button", name="New route").first.click()
+    found["route"] = violations(console, scheme)
+    page.keyboard.press("Escape")
+    return found
+
+
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: that needs Node.js with npm, then make test")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -> None:
@@ -52,19 +71,7 @@ def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -
     expect(page.get_by_role("dialog")).to_contain_text("Attempts")
     found["sheet"] = violations(console, scheme)
     page.keyboard.press("Escape")
-    page.get_by_role("link", name="Set up").click()
-    page.get_by_role("button", name="Edit OpenAI and compatible servers").click()
-    found["setup"] = violations(console, scheme)
-    for part in ("ComfyUI", "Connections", "Routes"):
-        page.get_by_role("navigation", name="Parts of the set-up").get_by_role("link", name=part).click()
-        expect(page.locator(".loading")).to_have_count(0)
-        if part == "ComfyUI":
-            page.locator("input[type=file]").set_input_files(file_of(workflow(joined=True)))
-            expect(page.get_by_text("1 row to check")).to_be_visible()
-        found[part] = violations(console, scheme)
-    page.get_by_role("button", name="New route").first.click()
-    found["route"] = violations(console, scheme)
-    page.keyboard.press("Escape")
+    found |= violations_of_set_up(console, scheme)
     page.get_by_role("link", name="Usage").click()
     expect(page.get_by_role("region", name="Servers")).to_be_visible()
     found["usage"] = violations(console, scheme)
