@@ -134,6 +134,7 @@ export function Confirm({ title, action, children, onConfirm, onClose }) {
     <button class="button danger" type="button" disabled=${state.busy} onClick=${confirm}>${action}</button>`;
   return html`<${Dialog} title=${title} onClose=${onClose} footer=${footer}>
     ${children}
+    ${state.busy && html`<${Loading} label="Working …" />`}
     <${ErrorNote} problem=${state.problem} />
   <//>`;
 }

@@ -90,7 +90,7 @@ export function LimitDialog({ token, onClose, onSaved }) {
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>
-        <button class="button primary" type="submit" disabled=${state.busy}>Save limits</button>
+        <button class="button primary" type="submit" disabled=${state.busy}>${state.busy ? "Saving …" : "Save limits"}</button>
       </div>
     </form>
   <//>`;

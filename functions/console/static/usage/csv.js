@@ -19,7 +19,7 @@ export function CsvButton({ label, range, groups }) {
       .catch((failed) => notify(failed.message))
       .finally(() => setBusy(false));
   };
-  return html`<button class="button" type="button" aria-label=${label} disabled=${busy} onClick=${download}><${Icon} name="download" />CSV</button>`;
+  return html`<button class="button" type="button" aria-label=${label} disabled=${busy} onClick=${download}><${Icon} name="download" />${busy ? "Preparing …" : "CSV"}</button>`;
 }
 
 /**

@@ -73,7 +73,7 @@ export function DeploymentLimits({ limits, onClose, onSaved }) {
       <${ErrorNote} problem=${state.problem} />
       <div class="row end">
         <button class="button" type="button" onClick=${onClose}>Cancel</button>
-        <button class="button primary" type="submit" disabled=${state.busy || state.theirs}>Save limits</button>
+        <button class="button primary" type="submit" disabled=${state.busy || state.theirs}>${state.busy ? "Saving …" : "Save limits"}</button>
       </div>
     </form>
   <//>`;
@@ -91,7 +91,7 @@ function EventBudgets({ events, problem, onChange }) {
         <${Field} label="Source">
           ${(
             /** @type {any} */ ids,
-          ) => html`<input ...${ids} value=${source} autocomplete="off" spellcheck=${false} maxlength="256"
+          ) => html`<input ...${ids} required=${texts.usd.trim() !== ""} value=${source} autocomplete="off" spellcheck=${false} maxlength="256"
             onInput=${(/** @type {any} */ event) => change(index, { source: event.target.value })} />`}
         <//>
         <${BudgetInputs} label="US dollars" hint="" texts=${texts} error=${errorOf(problem, `events.${source.trim()}`)}

@@ -22,6 +22,9 @@ const COLUMNS = /** @type {Record<string, import("./tables.js").Column>} */ ({
   model: { title: "Model", text: ({ model }) => model },
 });
 
+/** The column of one row for everything. @type {import("./tables.js").Column} */
+const ALL = { title: "Everything", text: () => "" };
+
 /** @param {{rows: Row[], range: Range, exact: boolean, withTokens: boolean}} props */
 export function Details({ rows, range, exact, withTokens }) {
   const [chosen, setChosen] = useState(/** @type {Group[]} */ (["day"]));
@@ -42,6 +45,6 @@ export function Details({ rows, range, exact, withTokens }) {
         </label>`,
       )}
     </fieldset>
-    <${UsageTable} title="Details" exact=${exact} rows=${grouped(rows, groups)} columns=${groups.map((name) => COLUMNS[name])} />
+    <${UsageTable} title="Details" exact=${exact} rows=${grouped(rows, groups)} columns=${groups.length ? groups.map((name) => COLUMNS[name]) : [ALL]} />
   </section>`;
 }

@@ -30,7 +30,7 @@ export function Spent({ report: { rows, range, limits }, isAdmin, exact, isThisM
       ${isAdmin && html`<button class="button" type="button" onClick=${() => setLimiting(true)}>Limit</button>`}
     </div>
     ${budget && html`<${Meter} limits=${limits} exact=${exact} spent=${isOfBudget ? spent : null} />`}
-    ${uncertain > 0n && html`<p class="quiet small">Jobs that failed or were canceled may have cost ${formatUsd(uncertain, exact)} more. It stays held.</p>`}
+    ${uncertain > 0n && html`<p class="quiet small">Jobs that failed or were canceled may have cost ${formatUsd(uncertain, exact)} more.${budget ? " It stays held." : ""}</p>`}
     <${OtherLimits} limits=${limits} exact=${exact} />
     ${rows.length > 0 && html`<${Days} rows=${grouped(rows, ["day"])} range=${range} exact=${exact} />`}
   </section>

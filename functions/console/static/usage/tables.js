@@ -39,7 +39,7 @@ export function UsageTable({ title, columns, rows, exact, action }) {
           </tr>`,
         )}</tbody>
         <tfoot><tr>
-          <th scope="row" colspan=${columns.length || undefined}>Total</th>
+          <th scope="row" colspan=${columns.length}>Total</th>
           <${Numbers} row=${sumOf(rows)} exact=${exact} />
           ${action && html`<td></td>`}
         </tr></tfoot>
