@@ -22,7 +22,7 @@ from sandbox.engines.automatic1111 import create_app
 from sandbox.engines.state import Fault, SandboxState
 from tests import web
 from tests.loop_time import LoopTime
-from tests.polling import LONG, until
+from tests.polling import DEADLINE_SECONDS, LONG, until
 
 pytestmark = pytest.mark.anyio
 
@@ -62,9 +62,9 @@ class Bench:
     async def is_busy(self) -> bool:
         return bool((await self.call("GET", "progress"))["state"]["job_count"])
 
-    async def until_busy(self) -> None:
-        async with asyncio.timeout(10):
-            while not await self.is_busy():  # noqa: ASYNC110 - the server is in another thread
+    async def until_busy(self, *, busy: bool = True) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while await self.is_busy() != busy:  # noqa: ASYNC110 - the server is in another thread
                 await asyncio.sleep(0.005)
 
     def count(self, ending: str) -> int:
@@ -197,7 +197,7 @@ async def test_a_second_cancellation_ends_the_wait(bench: Bench) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     bench.state.knobs.faults = []
-    assert not await bench.is_busy()
+    await bench.until_busy(busy=False)
 
 
 async def test_further_images_are_requested_one_at_a_time(serve: Serve, connect: Connect, loop_time: LoopTime) -> None:
