@@ -26,6 +26,15 @@ def copy_items(source: str, table: str) -> None:
     tables[table].items.update(copy.deepcopy(tables[source].items))
 
 
+def copy_parameter(source: str, name: str, old: str, new: str) -> None:
+    """Copy all versions of a parameter, in which the text `new` takes the place of `old`."""
+    parameters = _backend("ssm")._parameters
+    for version in list(parameters[source]):
+        copied = copy.copy(version)
+        copied.name, copied.value = name, version.value.replace(old, new)
+        parameters[name].append(copied)
+
+
 def remove_resources(name: str) -> None:
     """Remove a bucket with all that is in it, and the tables, queues and buses whose names begin with its name.
 

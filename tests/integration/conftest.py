@@ -23,8 +23,11 @@ from tests.integration.sandbox_engine import SandboxEngine
 from tests.integration.worker_deployment import WorkerDeployment, deploy_worker
 from tests.integration.worker_thread import WorkerThread
 from tests.loop_time import LoopTime
-from tests.resource_copies import copy_items
+from tests.resource_copies import copy_items, copy_parameter
 from tests.storage_outage import OutageAws
+
+ENGINE_URL = "http://engine.invalid"
+"""In the place of an engine's URL, which is another one for each test."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,30 @@ def openai() -> SandboxState:
     return SandboxState()
 
 
+@pytest.fixture(scope="session")
+def openai_configuration(empty_resources: str, issued_tokens: IssuedTokens, aws: Aws) -> Iterator[str]:
+    """The name of a parameter with a configuration for the sandbox's openai engine at `ENGINE_URL`."""
+    with deployed(empty_resources) as settings:
+        copy_items(issued_tokens.table, settings.table)
+        deployment = Deployment(Gateway(settings, aws), dict(issued_tokens.tokens))
+        deployment.configure(
+            ENABLE_IMAGE_GENERATION=True,
+            IMAGE_GENERATION_MODEL="gpt-image-2",
+            IMAGES_OPENAI_API_BASE_URL=f"{ENGINE_URL}/v1",
+            IMAGES_OPENAI_API_KEY="planted-engine-key",
+            IMAGE_ENGINE_TIMEOUT=5,
+        )
+        yield settings.config_parameter
+        run(deployment.gateway.aclose())
+
+
 @pytest.fixture
-def openai_deployment(deployment: Deployment, openai: SandboxState, serve: Callable[..., str]) -> Deployment:
+def openai_deployment(
+    deployment: Deployment, openai: SandboxState, openai_configuration: str, serve: Callable[..., str]
+) -> Deployment:
     """A deployment that generates with the sandbox's openai engine."""
-    deployment.configure(
-        ENABLE_IMAGE_GENERATION=True,
-        IMAGE_GENERATION_MODEL="gpt-image-2",
-        IMAGES_OPENAI_API_BASE_URL=serve(create_openai(openai)) + "/v1",
-        IMAGES_OPENAI_API_KEY="planted-engine-key",
-        IMAGE_ENGINE_TIMEOUT=5,
-    )
+    url = serve(create_openai(openai))
+    copy_parameter(openai_configuration, deployment.gateway.settings.config_parameter, ENGINE_URL, url)
     return deployment
 
 
