@@ -139,3 +139,21 @@ def test_an_event_is_sent_at_80_and_at_100_percent_once(worker: WorkerDeployment
         "budget_usd": "1.000000",
         "remaining_usd": "",
     }
+
+
+def test_a_request_that_can_go_nowhere_is_failed_from_the_start_beside_its_budget(
+    worker: WorkerDeployment, priced: "Deployment", openai: "SandboxState"
+) -> None:
+    """Nothing could be held for it, so no later configuration may let it run."""
+    route = {"operations": ["edit"], "targets": [{"connection": "openai", "model": "gpt-image-2"}]}
+    assert priced.call("PUT", "/api/v1/images/routes/best", route).status in (200, 201)
+    limit(priced, "1", "s3")
+
+    lines = [{"kind": "generation", "request": FOX | fields} for fields in ({"model": "best"}, {})]
+    worker.deliver(record(worker.upload("requests/a.jsonl", lines)))
+
+    assert outcomes(worker) == ["invalid_request", "queued"]
+    assert remaining(priced, "s3") == "0.900000"
+    worker.process_queue()
+    assert worker.results()["failed"] == 1
+    assert len(openai.record) == 1

@@ -1,6 +1,7 @@
 """What is held for a job before it runs, and what it costs when its engine has answered."""
 
 import io
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -220,6 +221,19 @@ def test_a_route_holds_the_dearest_of_its_targets() -> None:
     reserve(job, route("0.01", "0.30", "0.05"), CreateImageForm(prompt="a fox", n=2), limited=True)
 
     assert (job.reserved, job.stakes) == (600_000, [20_000, 600_000, 100_000])
+
+
+def test_a_target_that_cannot_be_used_now_is_held_too() -> None:
+    """The operator may mend it while the job waits. It is no reason to refuse what has no price."""
+    dear, cheap = route("0.30", "0.01").destinations
+    broken = replace(dear, problem=NotConfigured("no key"))
+    unpriced = replace(broken, price_rows=(), target=2, model="flux")
+    plan = Plan(destinations=(broken, cheap, unpriced), metering=Metering(refuses_unknown_prices=True))
+    job = new_job()
+
+    reserve(job, plan, CreateImageForm(prompt="a fox"), limited=True)
+
+    assert (job.reserved, job.stakes) == (300_000, [300_000, 10_000, 0])
 
 
 def test_a_route_that_goes_on_after_failures_that_may_have_cost_holds_all_its_targets() -> None:

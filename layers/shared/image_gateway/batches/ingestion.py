@@ -167,7 +167,7 @@ class RequestFileIngester:
         try:
             scopes = await self._inputs.attach_request(job, line.content.request)
             await self._jobs.create(job, scopes=scopes)
-        except (LimitExceeded, NotConfigured) as error:
+        except (InvalidRequest, LimitExceeded, NotConfigured) as error:
             await self._create_failed(job, error)
 
     async def _create_failed(self, job: Job, error: GatewayError) -> None:

@@ -50,6 +50,7 @@ class JobInputs:
 
         Raises:
             NotConfigured: the job has no price, and the operator refuses such jobs.
+            InvalidRequest, NotConfigured: it cannot go anywhere, and a budget counts for it.
             StorageUnavailable: the bucket does not accept them, or the configuration cannot be read.
         """
         job.request = form.model_dump(mode="json", exclude_unset=True, exclude={"image", "mask"})
@@ -61,9 +62,12 @@ class JobInputs:
         try:
             plan = await self._router.of_job(job)
         except (InvalidRequest, NotConfigured):
+            if event_scopes(job.owner, await self._router.metering()):
+                # Nothing can be held for it, so that no change of the configuration may let it run.
+                raise
             # The worker finds that again, and says so in the job.
             return []
-        scopes = event_scopes(job.owner, plan)
+        scopes = event_scopes(job.owner, plan.metering)
         reserve(job, plan, form, limited=bool(scopes))
         if scopes and not job.route:
             # What is held is the price of this destination. No change of the configuration may lead to a dearer one.

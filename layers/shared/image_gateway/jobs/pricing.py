@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from image_gateway.access.principals import Principal
+from image_gateway.config.metering import Metering
 from image_gateway.engines import REGISTRY
 from image_gateway.engines.protocol import Asked, EngineImage, EngineResult, ImageRequest
 from image_gateway.errors import NotConfigured
@@ -44,10 +45,10 @@ def limited_scopes(principal: Principal, plan: Plan, end_user: str = "") -> list
     return [*scopes, *([DEPLOYMENT] if plan.metering.limited else [])]
 
 
-def event_scopes(owner: str, plan: Plan) -> list[str]:
+def event_scopes(owner: str, metering: Metering) -> list[str]:
     """Return whose budgets count for a request by event: that of its source and that of the deployment."""
-    scopes = [owner] if owner in plan.metering.limited_events else []
-    return [*scopes, *([DEPLOYMENT] if plan.metering.limited else [])]
+    scopes = [owner] if owner in metering.limited_events else []
+    return [*scopes, *([DEPLOYMENT] if metering.limited else [])]
 
 
 def reserve(
@@ -69,11 +70,11 @@ def reserve(
         NotConfigured: it is limited, a destination has no price, and the operator refuses such requests.
     """
     inputs = _input_images(form) if input_images is None else input_images
-    stakes: dict[int, int] = {}
-    for each in plan.usable:
-        # A destination that only a newer version knows has a problem, which the worker will find.
-        held = _expected(each, form, inputs) if each.engine in REGISTRY else (0, False)
-        if held is None and limited and plan.metering.refuses_unknown_prices:
+    stakes: dict[int, int] = {0: 0}
+    # A target that cannot be used now may be when the worker runs the job. One that only a newer version knows cannot.
+    for each in (each for each in plan.destinations if each.engine in REGISTRY):
+        held = _expected(each, form, inputs)
+        if held is None and limited and plan.metering.refuses_unknown_prices and each in plan.usable:
             name = each.model or each.workflow or each.key
             message = f"There is no price for {name}, and requests without one are refused: ask the operator for it"
             raise NotConfigured(message, field="model")

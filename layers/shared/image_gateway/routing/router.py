@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from image_gateway.aws import Remaining
 from image_gateway.config.catalogue import Catalogue
+from image_gateway.config.metering import Metering
 from image_gateway.config.reader import ConfigReader
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.errors import InvalidRequest, NotConfigured, NotFound
@@ -96,6 +97,14 @@ class Router:
         versioned = await self._configs.read()
         if route := _route_name(versioned, model, edit=job.kind == "edit"):
             job.route, job.catalogue = route, versioned.catalogue.digest
+
+    async def metering(self) -> Metering:
+        """Return how requests are priced and limited.
+
+        Raises:
+            StorageUnavailable: the configuration cannot be read.
+        """
+        return (await self._configs.read()).catalogue.metering()
 
     async def of_job(self, job: Job, remaining: Remaining | None = None) -> Plan:
         """Return where a job goes, whether or not its operation is enabled.
