@@ -79,6 +79,35 @@ def test_the_write_units_of_a_request_for_an_end_user(
     assert max(meter.sizes) < 1_024 - 150
 
 
+@pytest.mark.parametrize(
+    ("of_deployment", "user", "units"),
+    [(False, {}, 9), (True, {}, 13), (False, {"X-OpenWebUI-User-Id": "mary"}, 13)],
+    ids=["a token", "a token and the deployment", "a token and an end user"],
+)
+def test_the_write_units_of_limits(
+    worker: WorkerDeployment,
+    openai_deployment: "Deployment",
+    of_deployment: bool,
+    user: dict[str, str],
+    units: int,
+) -> None:
+    """The job is created in a transaction, and each limit is one write more there and one in the settlement."""
+    budget = {"budget": {"usd": "100", "period": "month"}, "max_jobs": 10, "requests_per_minute": 100}
+    token = {"forwards_users": True, "end_user_budget": budget["budget"], **budget}
+    created = openai_deployment.call("POST", "/api/v1/images/tokens", {"name": "x", "role": "user", **token}).json
+    openai_deployment.tokens["limited"] = created["token"]
+    if of_deployment:
+        assert openai_deployment.call("PUT", "/api/v1/images/limits", budget).status == 200
+    gateway = worker.gateway
+    meter = MeteringAws(gateway.aws, gateway.settings.table, "job#", "limits#")
+    openai_deployment.gateway = Gateway(gateway.settings, meter)
+
+    assert openai_deployment.call("POST", IMAGES, FORM, role="limited", headers=user).status == 200
+
+    assert meter.table_units == units
+    assert max(meter.sizes) < 1_024
+
+
 def test_the_write_units_of_an_inline_edit(
     worker: WorkerDeployment,
     openai_deployment: "Deployment",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -79,8 +80,8 @@ def cancellation(
     )
 
 
-async def create_job(jobs: JobStore, *, running: bool) -> Job:
-    job = Job(id=new_job_id(), kind="edit", owner="token:1", engine="comfyui")
+async def create_job(jobs: JobStore, *, running: bool, engine: str = "comfyui") -> Job:
+    job = Job(id=new_job_id(), kind="edit", owner="token:1", engine=engine, reserved=100_000)
     await jobs.create(job, lease_seconds=60 if running else None, holder="h")
     return job
 
@@ -125,6 +126,30 @@ async def test_a_queued_job_that_has_run_before_is_stopped_at_its_engine(
 
     assert isinstance(engines.engine, FakeEngine)
     assert engines.engine.stopped == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "uncertain"),
+    [
+        ("openai", "running", "0.1"),
+        ("openai", "queued", None),
+        ("comfyui", "running", "0.1"),
+        ("comfyui", "queued", "0.1"),
+    ],
+)
+async def test_what_a_canceled_job_may_have_cost_is_uncertain(
+    cancellation: Cancellation, jobs: JobStore, engine: str, status: str, uncertain: str | None
+) -> None:
+    """That is a running one, and one that has left a run at its engine. Before that, it costs nothing."""
+    untried = await cancellation.cancel(await create_job(jobs, running=False, engine=engine))
+    job = await create_job(jobs, running=True, engine=engine)
+    job.status = status
+    await jobs.finish(job, "h")
+
+    canceled = await cancellation.cancel(job)
+
+    assert untried.uncertain_usd is None
+    assert canceled.uncertain_usd == (Decimal(uncertain) if uncertain else None)
 
 
 async def test_a_server_that_cannot_identify_the_jobs_run_is_not_called(

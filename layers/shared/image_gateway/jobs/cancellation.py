@@ -6,6 +6,7 @@ reads the cancellation in the job's record, and stops what it does itself: see `
 
 import logging
 
+from image_gateway.engines import REGISTRY
 from image_gateway.errors import Busy, Canceled, Conflict, StorageUnavailable
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.engine_cancellation import CANCEL_TIMEOUT_SECONDS, EngineCanceler
@@ -80,11 +81,19 @@ class Cancellation:
             if job.ended:
                 raise Conflict(f"The job {job.id} has ended: it {_OUTCOMES[job.status]}")
             canceled = job.model_copy()
-            # What a running job's engine does may be charged, although nobody gets it.
-            canceled.fail(Canceled(f"The job {job.id} was canceled", may_have_cost=job.status == "running"))
+            canceled.fail(Canceled(f"The job {job.id} was canceled", may_have_cost=_may_have_cost(job)))
             canceled.status = "canceled"
             self._announcements.expect(canceled)
             if await self._jobs.end(canceled, expected_status=job.status):
                 return job, canceled
             job = await self._jobs.get(job.id) or job
         raise Busy(f"The job {job.id} could not be canceled: its status changes", retry_after=1)
+
+
+def _may_have_cost(job: Job) -> bool:
+    """Whether a job's engine may have been paid, although nobody gets what it makes.
+
+    A queued job costs nothing, unless it waits for another attempt to find the run that an earlier one has left.
+    """
+    resumes_runs = job.engine in REGISTRY and REGISTRY[job.engine].resumes_runs
+    return job.status == "running" or (job.attempts > 0 and resumes_runs)

@@ -185,6 +185,10 @@ class Worker:
             job.pinned = job.pinned or lease.interrupted_engine is not None or leaves_a_run(error, job.engine)
             await self._put_back(job, runner.holder, retry_after(round_), remaining)
             return True
+        if error is not None and leaves_a_run(error, job.engine):
+            # No later attempt finds the run, which may go on and cost something.
+            error.may_have_cost = True
+            job.fail(error)
         processed = await self._completion.complete(job, runner.holder, remaining)
         if error is not None and retryable:
             await self._queue.dead_letter_job(job.id, f"{error.code} at each of {MAX_ATTEMPTS} attempts")
@@ -193,7 +197,7 @@ class Worker:
     async def _put_back(self, job: Job, holder: str, seconds: float | None, remaining: Remaining) -> None:
         """Return a job to the queue, after a delay; `seconds` is what engines ask for."""
         delay = retry_delay(job.attempts, seconds)
-        job.status, job.error = "queued", None
+        job.status, job.error, job.uncertain_usd = "queued", None, None
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await self._completion.record(job, holder, remaining):
