@@ -23,6 +23,7 @@ import threading
 import types
 import zipfile
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -141,15 +142,23 @@ def work_around_repeated_unpacking() -> None:
     lock = threading.Lock()
 
     class SharedZip(zipfile.ZipFile):
+        def namelist(self) -> list[str]:
+            # MiniStack examines each name of a layer, a thousand of them, before it unpacks.
+            return [] if self._digest in copies else super().namelist()
+
         def extractall(self, path: Any = None, *_: Any) -> None:
-            name = str(self.filename)
-            digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+            digest = self._digest
             with lock:
                 if digest not in copies:
-                    copies[digest] = tempfile.mkdtemp(prefix="unpacked-")
-                    super().extractall(copies[digest])
+                    folder = tempfile.mkdtemp(prefix="unpacked-")
+                    super().extractall(folder)
+                    copies[digest] = folder
             Path(path).rmdir()
             Path(path).symlink_to(copies[digest])
+
+        @cached_property
+        def _digest(self) -> str:
+            return hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
 
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZip})
 
