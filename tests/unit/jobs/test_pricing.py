@@ -236,14 +236,18 @@ def test_a_target_that_cannot_be_used_now_is_held_too() -> None:
     assert (job.reserved, job.stakes) == (300_000, [300_000, 10_000, 0])
 
 
-def test_a_route_that_goes_on_after_failures_that_may_have_cost_holds_all_its_targets() -> None:
+@pytest.mark.parametrize(
+    ("failure", "micros"),
+    [("failed", 310_000), ("timeout", 310_000), ("rejected", 310_000), ("content_blocked", 300_000)],
+)
+def test_a_route_that_goes_on_after_images_may_have_been_paid_holds_all_its_targets(failure: str, micros: int) -> None:
     """Otherwise the first may be paid, and the second exceed the budget."""
     job = new_job()
 
-    plan = route("0.01", "0.30", fallback_on=("unreachable", "failed"))
+    plan = route("0.01", "0.30", fallback_on=("unreachable", failure))
     reserve(job, plan, CreateImageForm(prompt="a fox"), limited=True)
 
-    assert job.reserved == 310_000
+    assert job.reserved == micros
 
 
 @pytest.mark.parametrize(("target", "uncertain"), [(0, None), (1, "0.300000"), (2, "0.050000")])

@@ -25,8 +25,8 @@ from image_gateway.routing.destination import Destination
 from image_gateway.routing.failures import FREE, UNSUPPORTED
 from image_gateway.routing.plan import Plan
 
-_ANSWERS: Final = frozenset({"rejected", "content_blocked", UNSUPPORTED})
-"""Failures that are answers of a target, and no images of it."""
+_WITHOUT_IMAGES: Final = FREE | {"content_blocked", UNSUPPORTED}
+"""Failures after which no image can have been paid. A refusal of the content may have taken some tokens."""
 _REWRITTEN_BYTES: Final = 4_000
 """How long a rewritten prompt is expected to be."""
 
@@ -82,7 +82,7 @@ def reserve(
         stakes[each.target or 0] = micros
         job.estimated = job.estimated or estimated
     job.stakes = [stakes.get(number, 0) for number in range(max(stakes) + 1)] if any(stakes.values()) else []
-    costly = {*plan.fallback_on} - FREE - _ANSWERS
+    costly = {*plan.fallback_on} - _WITHOUT_IMAGES
     job.reserved = sum(stakes.values()) if costly else max(stakes.values())
     if not plan.first.edit:
         job.prompt_reserved = prompt_reservation(plan.first, form.prompt)
