@@ -286,7 +286,8 @@ BY_SIZE = rows(
     {"model": "m", "size": "1024x1024", "usd_per_image": "0.01"},
     {"model": "m", "size": "1536x1024", "usd_per_image": "0.02"},
     {"model": "m", "size": "1536x1024", "quality": "high", "usd_per_image": "0.05"},
-    {"model": "m", "size": "2K", "usd_per_image": "0.03"},
+    {"model": "by-class", "size": "1K", "usd_per_image": "0.04"},
+    {"model": "by-class", "size": "2K", "usd_per_image": "0.03"},
     {"model": "other", "usd_per_image": "0.99"},
 )
 
@@ -302,7 +303,7 @@ BY_SIZE = rows(
         ({"size": "auto"}, {"asked": Asked(size="1024x1024")}, "0.010000"),
         ({"size": "auto"}, {"asked": Asked()}, "0.020000"),
         ({"size": "1024x1024"}, {"asked": Asked(size="1024x1024", model="other")}, "0.990000"),
-        ({"size": "384x3072"}, {"asked": Asked(size_class="2K")}, "0.030000"),
+        ({"size": "384x3072"}, {"asked": Asked(model="by-class", size_class="2K")}, "0.030000"),
     ],
 )
 def test_an_image_costs_what_the_engine_was_asked_for_in_the_end(

@@ -47,9 +47,10 @@ def find_price(operator_rows: Sequence[PriceRow], query: PriceQuery) -> PriceRow
 
 def possible_prices(operator_rows: Sequence[PriceRow], query: PriceQuery) -> list[PriceRow]:
     """Return the prices that an image may turn out to have, if its size or its quality is not known. Empty: none."""
-    rows = _best_group(operator_rows, query) or _best_group(_own(query), query)
-    sizes = [query.sizes] if query.sizes else [(), *((row.size,) for row in rows if row.size)]
-    qualities = [query.quality] if query.quality else [None, *(row.quality for row in rows if row.quality)]
+    group = _best_group(operator_rows, query) or _best_group(_own(query), query)
+    rows = [row for row in group if _fits(row, query)]
+    sizes = [query.sizes] if query.sizes else [(), *((size,) for size in {row.size for row in rows if row.size})]
+    qualities = [query.quality] if query.quality else [None, *{row.quality for row in rows if row.quality}]
     found = (_merged(rows, replace(query, sizes=size, quality=quality)) for size in sizes for quality in qualities)
     return [row for row in found if row]
 
@@ -102,11 +103,17 @@ def _fits(row: PriceRow, query: PriceQuery) -> bool:
 
 def _merged(rows: Iterable[PriceRow], query: PriceQuery) -> PriceRow | None:
     """Return one row with each price from the most specific row that has it; None if no row is for the image."""
-    matching = sorted(_matching(rows, query), key=lambda row: (row.size is not None, row.quality is not None))
+    matching = sorted(_matching(rows, query), key=_specificity)
     if not matching:
         return None
     prices = {name: value for row in matching for name in _FIELDS if (value := getattr(row, name)) is not None}
     return PriceRow.model_construct(model=matching[-1].model, **prices)
+
+
+def _specificity(row: PriceRow) -> tuple[int, bool]:
+    """Order rows for the same connection and model: pixels count more than a class, and a size more than a quality."""
+    size = 0 if row.size is None else 2 if "x" in row.size else 1
+    return size, row.quality is not None
 
 
 def _matching(rows: Iterable[PriceRow], query: PriceQuery) -> Iterator[PriceRow]:
