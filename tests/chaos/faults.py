@@ -23,6 +23,7 @@ class Fault(Enum):
     CUT_AFTER = "cut after execution"
     SILENCE = "silence"
     SILENCE_AFTER = "silence after execution"
+    CONFLICT = "conflict with a transaction"
 
 
 _SINGLE = {
@@ -35,6 +36,9 @@ _SINGLE = {
     Fault.SILENCE_AFTER: 3,
 }
 """How often each kind is chosen. Silence is rare, because each takes a function as long as it waits for a response."""
+
+_WRITES = frozenset({"TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem"})
+"""The operations of DynamoDB that conflict with transactions. AWS reports that on busy items, and moto never does."""
 
 _OUTAGES = (Fault.ERROR, Fault.UNAVAILABLE, Fault.THROTTLED, Fault.CUT, Fault.SILENCE)
 
@@ -55,6 +59,7 @@ class FaultPlan:
 
     Attributes:
         share: see above; it can be changed at any time.
+        conflicts: the share of writes to DynamoDB, from 0 to 1, that are refused because of another transaction.
         failures: how many requests failed, outside outages and during them.
         outages: the outages so far, each as the service and how it failed.
     """
@@ -62,6 +67,7 @@ class FaultPlan:
     def __init__(self, chance: random.Random, share: float) -> None:
         self._chance = chance
         self.share = share
+        self.conflicts = 0.0
         self.failures = 0
         self.outages: list[tuple[str, Fault]] = []
         self._down: dict[str, Fault] = {}
@@ -69,7 +75,7 @@ class FaultPlan:
 
     def choose(self, call: Call) -> Fault | None:
         """Return how a request fails; None if it succeeds."""
-        fault = self._down.get(call.service) or self._in_row(call.service)
+        fault = self._down.get(call.service) or self._in_row(call.service) or self._conflict(call)
         self.failures += fault is not None
         return fault
 
@@ -83,6 +89,10 @@ class FaultPlan:
             yield
         finally:
             del self._down[service]
+
+    def _conflict(self, call: Call) -> Fault | None:
+        is_write = call.service == "dynamodb" and call.operation in _WRITES
+        return Fault.CONFLICT if self.conflicts and is_write and self._chance.random() < self.conflicts else None
 
     def _in_row(self, service: str) -> Fault | None:
         """Continue a row of failures, or begin one; most have only one."""

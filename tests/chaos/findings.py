@@ -4,20 +4,24 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 from moto.backends import get_backend
 
 from image_gateway.jobs.job_item import parse_item
+from image_gateway.metering.limit_item import LimitItem
+from image_gateway.metering.usage import UsageCounts
 from image_gateway.slots.occupancy import Occupancy
 from sandbox.gateway import Sandbox
 from sandbox.template import ACCOUNT, REGION
 from tests.aws_clients import aws_client
 from tests.chaos.invocations import Invocations
 from tests.chaos.leases import Leases
-from tests.chaos.ledger import Findings
 from tests.chaos.load import Load
 from tests.chaos.meter import Meter, digest
+from tests.chaos.money import PRICES, Money
+from tests.chaos.outcome import Findings
 from tests.chaos.requests import RequestSource
 
 QUEUES = ("JobQueue", "DeadLetters")
@@ -44,7 +48,13 @@ def held(sandbox: Sandbox) -> list[str]:
 
 
 async def findings(
-    sandbox: Sandbox, meter: Meter, source: RequestSource, load: Load, leases: Leases, invocations: Invocations
+    sandbox: Sandbox,
+    meter: Meter,
+    source: RequestSource,
+    load: Load,
+    leases: Leases,
+    invocations: Invocations,
+    money: Money,
 ) -> Findings:
     """Return what is known at the end of a run."""
     events = [event["detail"] for event in await sandbox.events()]
@@ -63,8 +73,22 @@ async def findings(
             held=held(sandbox),
             queued=[message.body[:300] for message in messages(sandbox)],
             failures=invocations.failures,
+            prices=PRICES,
+            limits={item["pk"]["S"].partition("#")[2]: LimitItem.parse(item) for item in items(sandbox, "limits#")},
+            highest=money.highest,
+            overspent=money.overspent,
+            usage=_usage(sandbox),
         )
     )
+
+
+def _usage(sandbox: Sandbox) -> UsageCounts:
+    """Return all usage, without the items that count that of end users a second time."""
+    total = UsageCounts()
+    pages = aws_client("dynamodb").get_paginator("scan").paginate(TableName=sandbox.settings.usage_table)
+    for item in (item for page in pages for item in page["Items"] if item["pk"]["S"].startswith("usage#")):
+        total.add(UsageCounts(**{each.name: int(item.get(each.name, {"N": "0"})["N"]) for each in fields(UsageCounts)}))
+    return total
 
 
 def _objects(sandbox: Sandbox, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -2,47 +2,10 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from image_gateway.models.jobs import Job
-from tests.chaos.meter import PaidImage
-from tests.chaos.requests import Sent
-
-
-@dataclass
-class Findings:
-    """Everything that is known at the end of a run.
-
-    Attributes:
-        paid: the images that engines made.
-        sent: the requests.
-        jobs: all jobs.
-        stored: the digest of each image in the bucket, by its key.
-        events: the details of the events about ended jobs.
-        interrupted: ids of the jobs whose process died before their end was recorded.
-        canceled: ids of the jobs whose cancellation was confirmed.
-        files: the request files, by key, each with the markers of its lines.
-        results: the results documents.
-        kept: the texts of the dead letters in the bucket.
-        held: the locks and slots that are held.
-        queued: the messages that are left in the queues.
-        failures: errors of functions that were not killed.
-    """
-
-    paid: list[PaidImage]
-    sent: list[Sent]
-    jobs: list[Job]
-    stored: dict[str, str]
-    events: list[dict[str, Any]]
-    interrupted: set[str] = field(default_factory=set)
-    canceled: set[str] = field(default_factory=set)
-    files: dict[str, list[str]] = field(default_factory=dict)
-    results: list[dict[str, Any]] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-    held: list[str] = field(default_factory=list)
-    queued: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+from tests.chaos.accounts import charges, wrong_charges
+from tests.chaos.outcome import Findings, describe, marker_of
 
 
 class Ledger:
@@ -59,7 +22,7 @@ class Ledger:
         self._found = findings
         self._jobs: defaultdict[str, list[Job]] = defaultdict(list)
         for job in findings.jobs:
-            self._jobs[_marker(job)].append(job)
+            self._jobs[marker_of(job)].append(job)
         self.held = findings.held
         self.delivered = self.accounted = 0
         self.problems: dict[str, list[str]] = {
@@ -68,6 +31,7 @@ class Ledger:
             "stuck": list(self._stuck()),
             "unannounced": list(self._unannounced()),
             "broken promises": [*self._requests(), *self._cancellations(), *self._images(), *self._files()],
+            "wrong charges": list(wrong_charges(findings)),
             "failed functions": findings.failures,
         }
 
@@ -84,6 +48,7 @@ class Ledger:
             f"{self.accounted} accounted for",
             *(f"{len(lines)} {name}" for name, lines in self.problems.items()),
         ]
+        figures.append(charges(self._found))
         return ", ".join([*figures, f"{len(self.held)} slots held" if self.held else "slots free"])
 
     def ends(self) -> str:
@@ -93,7 +58,7 @@ class Ledger:
 
     def failures(self) -> list[str]:
         """Return one failed job for each error code, with its error text: it may be worth a look."""
-        failed = {job.error.code: f"{_describe(job)}: {job.error.detail}" for job in self._found.jobs if job.error}
+        failed = {job.error.code: f"{describe(job)}: {job.error.detail}" for job in self._found.jobs if job.error}
         return [text for code, text in failed.items() if code != "canceled"]
 
     def repeats(self) -> int:
@@ -133,7 +98,7 @@ class Ledger:
                 yield f"{request.marker}: {paid[request.marker]} images instead of {request.n}: {jobs}"
 
     def _stuck(self) -> Iterator[str]:
-        yield from (_describe(job) for job in self._found.jobs if not job.ended)
+        yield from (describe(job) for job in self._found.jobs if not job.ended)
         yield from (f"a message is in a queue: {body}" for body in self._found.queued)
 
     def _unannounced(self) -> Iterator[str]:
@@ -143,7 +108,7 @@ class Ledger:
         for job in self._found.jobs:
             announced = statuses.pop(job.id, set())
             if job.ended and announced != {job.status}:
-                yield f"{_describe(job)}: announced as {sorted(announced) or 'nothing'}"
+                yield f"{describe(job)}: announced as {sorted(announced) or 'nothing'}"
         yield from (f"an event about a job that does not exist: {job_id}" for job_id in statuses)
 
     def _requests(self) -> Iterator[str]:
@@ -161,7 +126,7 @@ class Ledger:
     def _cancellations(self) -> Iterator[str]:
         for job in self._found.jobs:
             if job.id in self._found.canceled and job.status != "canceled":
-                yield f"{_describe(job)}, although it was canceled"
+                yield f"{describe(job)}, although it was canceled"
 
     def _images(self) -> Iterator[str]:
         """Report jobs that succeeded without all their images, and without a warning."""
@@ -170,9 +135,9 @@ class Ledger:
                 continue
             missing = [image.key for image in job.images if image.key not in self._found.stored]
             if missing:
-                yield f"{_describe(job)} and has images that are not stored: {missing}"
+                yield f"{describe(job)} and has images that are not stored: {missing}"
             if len(job.images) != (job.request.get("n") or 1) and not job.warnings:
-                yield f"{_describe(job)} with {len(job.images)} images, without a warning"
+                yield f"{describe(job)} with {len(job.images)} images, without a warning"
 
     def _files(self) -> Iterator[str]:
         """Report request files whose results are missing, or differ from the jobs."""
@@ -191,15 +156,5 @@ class Ledger:
                     yield f"line {line['line']} of {key} is {line['status']}: job {line['job']}"
 
 
-def _marker(job: Job) -> str:
-    return str(job.request.get("prompt", "")).partition(" ")[0]
-
-
 def _list(jobs: Iterable[Job]) -> str:
-    return "; ".join(map(_describe, jobs)) or "no job"
-
-
-def _describe(job: Job) -> str:
-    end = f"{job.status} as {job.error.code}" if job.error else job.status
-    cost = ", may have cost" if job.error and job.error.may_have_cost else ""
-    return f"job {job.id} ({_marker(job)}, {job.channel}, {job.engine}, {job.attempts} attempts) {end}{cost}"
+    return "; ".join(map(describe, jobs)) or "no job"

@@ -14,6 +14,7 @@ from sandbox.client import ENGINES
 from sandbox.gateway import Sandbox
 from tests import web
 from tests.aws_clients import aws_client
+from tests.chaos.money import END_USERS, Money
 from tests.chaos.requests import EDIT, RequestSource, Sent
 from tests.chaos.routes import change_route, refuse_some
 
@@ -28,6 +29,8 @@ _RETRIES = 4
 _CANCEL_SECONDS = 1.5
 _PHASE_SECONDS = 6.0
 _PAUSE_SECONDS = 0.5
+_SMALL_BUDGET = 0.25
+"""The share of the requests by HTTP that are sent with the token that has a small budget."""
 
 
 class Load:
@@ -36,6 +39,7 @@ class Load:
     Args:
         sandbox: a running sandbox.
         source: makes the requests.
+        money: has the token with a small budget, which some requests are sent with, and changes that budget.
         clients: how many requests wait for their images at the same time. A third as many clients do not wait, so that
             there is work also while nothing is answered.
 
@@ -44,9 +48,10 @@ class Load:
         files: keys of the request files in the bucket, with the markers of their lines.
     """
 
-    def __init__(self, sandbox: Sandbox, source: RequestSource, *, clients: int) -> None:
+    def __init__(self, sandbox: Sandbox, source: RequestSource, money: Money, *, clients: int) -> None:
         self._sandbox = sandbox
         self._source = source
+        self._money = money
         self._chance = source.chance
         self._clients = clients
         self._stopping = asyncio.Event()
@@ -121,7 +126,11 @@ class Load:
         if self._chance.random() < 0.5:
             headers = {**headers, "Idempotency-Key": request.marker}
             tries = _RETRIES
-        headers = {**headers, "Authorization": f"Bearer {self._sandbox.user_token}"}
+        token = self._sandbox.user_token
+        if self._chance.random() < _SMALL_BUDGET:
+            token = self._money.token
+            headers = {**headers, "X-OpenWebUI-User-Id": f"user-{self._chance.randrange(END_USERS)}"}
+        headers = {**headers, "Authorization": f"Bearer {token}"}
         for _ in range(tries):
             response = await self._request("POST", path, headers=headers, **body)
             if response.status_code < 400:
@@ -186,7 +195,7 @@ class Load:
             self.canceled |= {job_id} if response.status_code == 200 else set()
 
     async def _configure(self) -> None:
-        """Use other engines, with a timeout that lets their jobs run inline or in the worker, and other routes.
+        """Use other engines, with a timeout that lets their jobs run inline or in the worker, other routes and budgets.
 
         One of the engines refuses some requests.
         """
@@ -204,4 +213,5 @@ class Load:
         refuse_some(self._sandbox.engines[refusing], refusing, self._chance)
         with suppress(httpx.TransportError):
             await change_route(self._sandbox, self._chance, self._source.engines)
+            await self._money.change()
         await self._pause(_PHASE_SECONDS)

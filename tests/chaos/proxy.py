@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from tests.chaos.fault_responses import fault_response
+from tests.chaos.fault_responses import conflict_response, fault_response
 from tests.chaos.faults import Call, Fault, FaultPlan
 
 _MAX_HEAD_BYTES = 2**18
@@ -115,6 +115,8 @@ class FaultProxy:
                 return False
         elif fault in (Fault.CUT, Fault.SILENCE):
             response = b""
+        elif fault is Fault.CONFLICT:
+            response = conflict_response(request.body)
         else:
             assert request.call
             assert fault

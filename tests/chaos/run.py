@@ -22,6 +22,7 @@ from tests.chaos.leases import Leases
 from tests.chaos.ledger import Ledger
 from tests.chaos.load import Load
 from tests.chaos.meter import Meter
+from tests.chaos.money import Money
 from tests.chaos.proxy import FaultProxy
 from tests.chaos.requests import RequestSource
 from tests.chaos.routes import store_routes
@@ -45,6 +46,7 @@ class Options:
         services: the services that have an outage.
         between: seconds between two outages.
         share: the share of requests to AWS at which a row of failures begins.
+        conflicts: the share of writes to DynamoDB that are refused because of a conflict with a transaction.
         clients: how many requests are sent at the same time.
         seconds: the longest time for kills and outages; after it, the run continues with those that were possible.
         engines: the engines that are used.
@@ -57,6 +59,7 @@ class Options:
     services: tuple[str, ...] = SERVICES
     between: float = 12.0
     share: float = 0.03
+    conflicts: float = 0.05
     clients: int = 10
     seconds: float = 420.0
     engines: tuple[str, ...] = ("openai", "gemini", "comfyui", "automatic1111")
@@ -88,7 +91,7 @@ class Run:
                 await self._chaos()
             await self._drain()
             found = await findings(
-                self._sandbox, self._meter, self._source, self._load, self._leases, self._invocations
+                self._sandbox, self._meter, self._source, self._load, self._leases, self._invocations, self._money
             )
         ledger = Ledger(found)
         line = (
@@ -122,7 +125,9 @@ class Run:
         self._invocations = Invocations(self._sandbox, proxy, self._leases)
         self._killer = Killer(self._sandbox.functions, proxy, self._random("kills"))
         self._source = RequestSource(self._random("requests"), options.engines)
-        self._load = Load(self._sandbox, self._source, clients=options.clients)
+        self._money = Money(self._sandbox, self._random("money"), self._sandbox.settings.table)
+        await self._money.start()
+        self._load = Load(self._sandbox, self._source, self._money, clients=options.clients)
 
     def _busy(self) -> list[int]:
         return [pid for name in _ALL_FUNCTIONS for pid in self._sandbox.functions.busy_pids(name)]
@@ -132,7 +137,7 @@ class Run:
 
     async def _chaos(self) -> None:
         """Kill processes, and let requests and services fail, until all of that was done or the time is over."""
-        self._plan.share = self._options.share
+        self._plan.share, self._plan.conflicts = self._options.share, self._options.conflicts
         reporting = asyncio.create_task(self._report_progress())
         try:
             async with asyncio.timeout(self._options.seconds):
@@ -141,7 +146,7 @@ class Run:
             self._report("the time is over")
         finally:
             reporting.cancel()
-            self._plan.share = 0.0
+            self._plan.share = self._plan.conflicts = 0.0
 
     async def _outages(self) -> None:
         """Let each service be away for a while. Fewer processes are killed then, so that some live through it."""

@@ -189,3 +189,34 @@ def test_a_process_that_does_not_exist_is_not_alive() -> None:
     """This process is alive, and one with an impossible id is not."""
     assert is_alive(os.getpid())
     assert not is_alive(2**22 + 1)
+
+
+@pytest.mark.parametrize(("operation", "codes"), [("PutItem", []), ("TransactWriteItems", ["TransactionConflict"])])
+async def test_a_conflict_has_the_format_of_dynamodb(
+    operation: str,
+    codes: list[str],
+    plan: Scripted,
+    one_attempt: Aws,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A transaction has a reason for each of its writes. Nothing is written."""
+    monkeypatch.setattr("image_gateway.aws.client.CONFLICT_ATTEMPTS", 1)
+    plan.next = Fault.CONFLICT
+    write = {"TableName": settings.table, "Item": {"pk": {"S": "one"}}}
+
+    with pytest.raises(AwsError) as raised:
+        await one_attempt.call("dynamodb", operation, **({"TransactItems": [{"Put": write}]} if codes else write))
+
+    assert [reason["Code"] for reason in raised.value.response.get("CancellationReasons", ())] == codes
+    assert raised.value.conflict is not bool(codes)
+    assert stored(settings) == 0
+
+
+def test_only_writes_of_dynamodb_conflict() -> None:
+    """Other services have no transactions."""
+    plan = FaultPlan(random.Random(0), 0.0)
+    plan.conflicts = 1.0
+    calls = (PUT, Call("dynamodb", "GetItem"), Call("s3", "PUT"))
+
+    assert [plan.choose(call) for call in calls] == [Fault.CONFLICT, None, None]

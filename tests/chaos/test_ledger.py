@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from image_gateway.models.jobs import Job, JobError, JobImage
-from tests.chaos.ledger import Findings, Ledger
+from tests.chaos.ledger import Ledger
 from tests.chaos.meter import PaidImage
+from tests.chaos.outcome import Findings
 from tests.chaos.requests import Sent
 
 KEY = "images/2026/01/02/job-1/0.png"
@@ -18,7 +19,7 @@ def job(status: str = "succeeded", job_id: str = "job-1", marker: str = "chaos-1
     request = {"prompt": f"{marker} a fox", "n": 1}
     return Job.model_validate(
         {"id": job_id, "kind": "generation", "owner": "event:sqs", "status": status, "request": request}
-        | {"images": images, **fields}
+        | {"images": images, "settled": True, **fields}
     )
 
 
@@ -55,7 +56,8 @@ def test_a_delivered_image_balances_the_ledger() -> None:
     assert ledger.balanced
     assert ledger.summary() == (
         "1 images paid, 1 delivered, 0 accounted for, 0 lost, 0 paid twice, 0 stuck, 0 unannounced, "
-        "0 broken promises, 0 failed functions, slots free"
+        "0 broken promises, 0 wrong charges, 0 failed functions, "
+        "0.000000 dollars charged, 0.000000 of them uncertain, slots free"
     )
 
 
