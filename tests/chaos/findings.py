@@ -57,7 +57,8 @@ async def findings(
     money: Money,
 ) -> Findings:
     """Return what is known at the end of a run."""
-    events = [event["detail"] for event in await sandbox.events()]
+    about_jobs = [event for event in await sandbox.events() if event["detail-type"] != "Image Budget Used"]
+    events = [event["detail"] for event in about_jobs]
     return await asyncio.to_thread(
         lambda: Findings(
             paid=meter.images(),
