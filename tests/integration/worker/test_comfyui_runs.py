@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -218,3 +219,18 @@ def test_a_run_that_failed_on_the_server_is_not_paid_twice(
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", 1, "engine_unavailable")
     assert count_requests(comfyui, "/prompt") == 1
+
+
+def test_a_run_that_no_further_attempt_looks_for_may_have_cost(
+    worker: WorkerDeployment, openai_deployment: "Deployment", comfyui: SandboxState
+) -> None:
+    """The server goes on with it, so what was held for the job is uncertain."""
+    openai_deployment.configure(IMAGE_ENGINE_TIMEOUT=1)
+    comfyui.knobs.latency = LONG
+    (job_id,) = enqueue_jobs(worker, attempts=MAX_ATTEMPTS - 1, reserved=30_000)
+
+    worker.process_queue()
+
+    job = worker.job(job_id)
+    assert (job.status, job.error and job.error.code) == ("failed", "engine_timeout")
+    assert (job.error and job.error.may_have_cost, job.uncertain_usd) == (True, Decimal("0.03"))
