@@ -97,7 +97,7 @@ def test_more_options_are_those_of_the_engine(console: Console) -> None:
     assert console.gateway.posts("openai")[0]["json"]["quality"] == "low"
 
 
-def test_an_engine_that_refuses_its_key_is_shown_with_its_own_words(console: Console) -> None:
+def test_an_engine_that_refuses_its_key_is_shown_with_its_error_text(console: Console) -> None:
     """The card has the error in words, its code in small, and a way to send the request again."""
     console.gateway.set_knobs("openai", key="another-key")
     console.open(role="user")
@@ -111,7 +111,7 @@ def test_an_engine_that_refuses_its_key_is_shown_with_its_own_words(console: Con
 
 @pytest.mark.parametrize("role", ["user", "admin"])
 def test_generation_that_is_switched_off_is_explained(console: Console, role: str) -> None:
-    """An administrator is led to the page that switches it on; anybody else is told who can."""
+    """An administrator is led to the page that switches it on; anybody else reads who can."""
     console.gateway.configure(ENABLE_IMAGE_GENERATION=False)
     console.open(role=role)
 

@@ -98,7 +98,7 @@ def test_a_file_that_is_no_workflow_is_explained(console: Console) -> None:
 
 
 def test_a_connection_is_made_tested_and_deleted(console: Console) -> None:
-    """A wrong key is shown in the server's own words; after another key, the server answers."""
+    """A wrong key is shown with the server's error text; after another key, the server answers."""
     console.expected.append("the server responded with a status of 4|502")
     console.open("setup/connections")
     page = console.page

@@ -38,7 +38,7 @@ def amounts(table: Locator) -> list[Decimal]:
 
 
 def test_a_used_up_budget_is_said_and_the_token_sees_its_own_usage(console: Console, priced: Gateway) -> None:
-    """The second image is refused in the gateway's own words, without a button to send it again; the money adds up."""
+    """The second image is refused with the error's text, without a button to send it again; the money adds up."""
     console.expected.append("429 \\(Too Many Requests\\)")
     made = make_token(priced, "a thrifty one", budget={"usd": "0.10", "period": "month"})
     console.open(token=made["token"])

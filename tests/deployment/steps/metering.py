@@ -34,11 +34,11 @@ async def a_token_spends_its_budget_and_no_more(deployment: Deployment) -> None:
     finally:
         body(await deployment.request("DELETE", path), 204)
 
-    async def told() -> bool:
+    async def reported() -> bool:
         """Return whether there was an event about the budget: the only ones that are not about a job."""
         return any("id" not in event["detail"] for event in deployment.announcements.events())
 
-    await deployment.until(told, "an event says that the budget is used up")
+    await deployment.until(reported, "an event says that the budget is used up")
 
 
 @step

@@ -97,7 +97,7 @@ def test_a_token_that_is_not_trusted_has_no_end_users(front: "Deployment", opena
 
 
 @pytest.mark.parametrize("value", ["x" * 513, "x" * 10_000, "a,b", "a, a", "a\x01b", "a\u200bb"])
-def test_a_header_from_which_no_end_user_can_be_told_is_refused(front: "Deployment", value: str) -> None:
+def test_a_header_without_a_usable_end_user_is_refused(front: "Deployment", value: str) -> None:
     """Without an end user, nobody's budget would hold. API Gateway joins headers that were sent twice by a comma."""
     response = generate(front, value)
 
@@ -106,7 +106,7 @@ def test_a_header_from_which_no_end_user_can_be_told_is_refused(front: "Deployme
 
 
 @pytest.mark.parametrize("name", ["user", "safety_identifier"])
-def test_a_field_from_which_no_end_user_can_be_told_is_refused(front: "Deployment", name: str) -> None:
+def test_a_field_without_a_usable_end_user_is_refused(front: "Deployment", name: str) -> None:
     """A line end has no place in an id."""
     response = front.call("POST", GENERATIONS, FOX | {name: "a\nb"}, role="front")
 

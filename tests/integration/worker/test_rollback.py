@@ -36,7 +36,7 @@ def change_item(worker: WorkerDeployment, pk: str, **attributes: Any) -> None:
 def test_a_job_that_this_version_cannot_run_fails_and_cost_nothing(
     worker: WorkerDeployment, openai: SandboxState, changes: dict[str, Any], reason: str
 ) -> None:
-    """Its sender is told why, by the job and by an event, instead of waiting for ever."""
+    """Its sender learns why, by the job and by an event, instead of waiting for ever."""
     (job_id,) = enqueue_jobs(worker)
     change_item(worker, f"job#{job_id}", job=changes)
 

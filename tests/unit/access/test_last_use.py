@@ -11,6 +11,7 @@ from image_gateway.access.token_registry import TokenRegistry
 from image_gateway.access.tokens import TokenAuthenticator, lookup_key
 from image_gateway.aws import Aws, AwsError
 from image_gateway.settings import Settings
+from tests.polling import DEADLINE_SECONDS
 from tests.unit.access.token_uses import FailingAws, FakeClock, RecordingAws, last_use, use
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ async def test_a_slow_record_of_a_use_is_abandoned(
     created = await registry.create("ci", Role.USER)
     hanging = FailingAws(aws, "UpdateItem", None)
 
-    await asyncio.wait_for(use(TokenAuthenticator(hanging, settings), created.token), 30)
+    await asyncio.wait_for(use(TokenAuthenticator(hanging, settings), created.token), DEADLINE_SECONDS)
 
     assert hanging.calls == 1
     assert [record.error for record in caplog.records if record.levelno >= logging.WARNING] == ["it took too long"]  # type: ignore[attr-defined]  # extra

@@ -85,6 +85,6 @@ async def test_refused_key_and_timeout_name_the_connection(
     with pytest.raises(EngineRejected, match="check the key of the connection azure-eu"):
         await create_engine("openai", config, connect()).verify()
     openai_state.knobs.key, openai_state.knobs.latency = "", LONG
-    engine = create_engine("openai", config, connect(timeout=0.05))
+    engine = create_engine("openai", config, connect(timeout=1))
     with pytest.raises(EngineTimeout, match=r"\(timeout_seconds of azure-eu\)"):
         await engine.generate(make_request())

@@ -16,6 +16,7 @@ from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
 from tests.aws_clients import aws_client
 from tests.loop_time import LoopTime, controlled_time
+from tests.polling import DEADLINE_SECONDS
 from tests.unit.jobs.submission_fakes import (
     FORM,
     IMAGE,
@@ -169,7 +170,7 @@ async def test_a_silent_queue_does_not_delay_the_images_of_an_inline_job(
 
     monkeypatch.setattr(queue, "send", send)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         job = await make_submission(queue_url="a queue").submit(FORM, OWNER)
 
     assert (job.status, canceled.is_set()) == ("succeeded", True)

@@ -6,7 +6,7 @@ from tests.unit.jobs.job_records import new_job
 
 
 def test_a_permanent_error_is_recorded_and_its_request_may_be_sent_again() -> None:
-    """Clients are told not to repeat it; one who does, after the operator has acted, gets a new job."""
+    """The response asks clients not to repeat it; one who does, after the operator has acted, gets a new job."""
     job = new_job()
     job.fail(EngineUnavailable("its certificate has expired", permanent=True))
 

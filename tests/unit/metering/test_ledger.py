@@ -459,7 +459,7 @@ async def test_a_use_that_nobody_could_be_told_is_news_again(ledger: Ledger, lim
     use = await limits.newly_used(SCOPE)
     assert use
 
-    await limits.tell_again(SCOPE, use)
+    await limits.report_again(SCOPE, use)
 
     assert await limits.newly_used(SCOPE) == use
 

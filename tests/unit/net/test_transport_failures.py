@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from tests.polling import DEADLINE_SECONDS
 from tests.unit.net.scripted_server import LARGE, OK, Script, StartServer, read_request, responding
 
 pytestmark = pytest.mark.anyio
@@ -100,9 +101,9 @@ async def test_an_unfinished_request_closes_its_connection(
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    await asyncio.wait_for(server.ended.wait(), 10)
+    await asyncio.wait_for(server.ended.wait(), DEADLINE_SECONDS)
 
     server.ended.clear()
     async with client.stream("GET", server.url) as response:
         assert response.status_code == 200
-    await asyncio.wait_for(server.ended.wait(), 10)
+    await asyncio.wait_for(server.ended.wait(), DEADLINE_SECONDS)

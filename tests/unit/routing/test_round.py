@@ -27,23 +27,23 @@ class KnownCooldowns:
 
     cooling: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self) -> set[str]:
         return self.cooling | self.over
 
     async def may_try(self, key: str, _seconds: float) -> bool:
-        self.told.append(("may try", key))
+        self.calls.append(("may try", key))
         return key in self.over
 
     async def failed(self, key: str, _failure: str) -> None:
-        self.told.append(("failed", key))
+        self.calls.append(("failed", key))
 
     async def answered(self, key: str) -> None:
-        self.told.append(("answered", key))
+        self.calls.append(("answered", key))
 
     async def give_up(self, key: str) -> None:
-        self.told.append(("given up", key))
+        self.calls.append(("given up", key))
 
 
 def destination(number: int, **fields: Any) -> Destination:
@@ -99,7 +99,7 @@ async def test_only_the_best_target_is_tried_after_its_cooldown() -> None:
     cooldowns = KnownCooldowns(over={"two"})
 
     assert names(await round_of(cooldowns).usable()) == ["one", "three"]
-    assert cooldowns.told == []
+    assert cooldowns.calls == []
     assert names(await round_of(KnownCooldowns(over={"one"})).usable()) == ["one", "two", "three"]
 
 
@@ -110,7 +110,7 @@ async def test_a_target_that_may_be_tried_and_is_not_is_given_up() -> None:
 
     await round_.start((await round_.usable())[1])
 
-    assert cooldowns.told == [("may try", "one"), ("given up", "one")]
+    assert cooldowns.calls == [("may try", "one"), ("given up", "one")]
 
 
 async def test_a_target_whose_attempt_does_not_take_place_is_given_up() -> None:
@@ -121,11 +121,11 @@ async def test_a_target_whose_attempt_does_not_take_place_is_given_up() -> None:
 
     await round_.give_up()
 
-    assert cooldowns.told == [("may try", "one"), ("given up", "one")]
+    assert cooldowns.calls == [("may try", "one"), ("given up", "one")]
     asked = round_of(other := KnownCooldowns(over={"one"}))
     await attempt(asked, running_job(), None)
     await asked.give_up()
-    assert other.told == [("may try", "one"), ("answered", "one")]
+    assert other.calls == [("may try", "one"), ("answered", "one")]
 
 
 async def test_targets_that_are_left_alone_are_tried_beside_one_that_cannot_be_used() -> None:
@@ -137,7 +137,7 @@ async def test_targets_that_are_left_alone_are_tried_beside_one_that_cannot_be_u
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "goes_on"),
+    ("error", "call", "goes_on"),
     [
         (None, "answered", False),
         (EngineUnavailable("x", failure="unavailable"), "failed", True),
@@ -148,13 +148,13 @@ async def test_targets_that_are_left_alone_are_tried_beside_one_that_cannot_be_u
     ],
     ids=["success", "failure", "refusal", "unsupported", "costly failure", "canceled"],
 )
-async def test_what_an_outcome_says_about_a_target(error: GatewayError | None, told: str, *, goes_on: bool) -> None:
+async def test_what_an_outcome_says_about_a_target(error: GatewayError | None, call: str, *, goes_on: bool) -> None:
     """An answer ends its cooldown, a failure counts, and anything else leaves it to the next request."""
     cooldowns = KnownCooldowns(over={"one"})
 
     assert await attempt(round_of(cooldowns), running_job(), error) is goes_on
 
-    assert cooldowns.told[-1] == (told, "one")
+    assert cooldowns.calls[-1] == (call, "one")
 
 
 async def test_a_target_that_cannot_be_used_is_an_attempt_that_failed() -> None:

@@ -103,7 +103,7 @@ function facts(job) {
   const seeds = job.images.map(({ seed }) => seed).filter((seed) => seed !== undefined);
   return /** @type {[string, any][]} */ ([
     ["State", html`<${State} state=${DOT[job.status]}>${STATUS[job.status]}<//>`],
-    ["Asked", formatMoment(job.created_at)],
+    ["Requested", formatMoment(job.created_at)],
     ["Took", seconds === null ? null : formatSeconds(Math.max(seconds, 0.1))],
     ["Engine", job.engine ? (ENGINE[job.engine] ?? job.engine) : null],
     ["Connection", job.connection ?? null],

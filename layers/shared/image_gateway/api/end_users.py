@@ -55,7 +55,7 @@ async def identify(
         remaining: returns the seconds that are left for the request.
 
     Raises:
-        InvalidRequest: the end user cannot be told from what was sent. It is not ignored: its budget would be, too.
+        InvalidRequest: the end user cannot be determined. It is not ignored, because its budget would be, too.
         NotConfigured: the deployment has lost its key.
         StorageUnavailable: the configuration cannot be read.
     """

@@ -38,7 +38,7 @@ class BudgetEvents:
             try:
                 use = await limits.newly_used(scope)
                 if use and not await self._events.publish("Image Budget Used", _detail(scope, use), scope=scope):
-                    await limits.tell_again(scope, use)
+                    await limits.report_again(scope, use)
             except StorageUnavailable:
                 logger.exception("the use of a budget is not known", extra={"scope": scope})
 

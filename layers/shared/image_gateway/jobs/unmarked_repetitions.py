@@ -1,7 +1,7 @@
 """Retries of clients that do not mark them: identical requests soon after an error whose retry would be paid again.
 
 Vercel's AI SDK repeats any 5xx twice, whatever the response says. Whether such a request is a retry or a person's wish
-for another image can only be told from what the earlier request was answered. No client repeats a 4xx by itself, and a
+for another image can only be seen from the response to the earlier request. No client repeats a 4xx by itself, and a
 person may have changed the configuration since.
 """
 

@@ -2,7 +2,7 @@
 
 The budget itself is in the item of the token, whose hold is part of the same transaction. So a change of it holds for
 all end users at once. The item of an end user counts what was spent, and is made by its first request: of several at
-the same time one makes it, and the others are told by their failed write that it is there.
+the same time one makes it, and the failed writes of the others show that it exists.
 """
 
 import secrets

@@ -25,7 +25,7 @@ _PERCENTS: Final = (80, 100)
 
 @dataclass(frozen=True, slots=True)
 class BudgetUse:
-    """A part of a budget that has been used, of which nobody was told before.
+    """A part of a budget that has been used, which was not reported before.
 
     Attributes:
         percent: 80 or 100.
@@ -151,7 +151,7 @@ class LimitStore:
         return _state(LimitItem.parse(item).at(self._now())) if item else None
 
     async def newly_used(self, scope: str) -> BudgetUse | None:
-        """Return that 80 or 100 percent of the budget have been used, if nobody has been told so in this period.
+        """Return that 80 or 100 percent of the budget have been used, if that was not reported in this period.
 
         Of several callers at the same time, one learns it.
 
@@ -179,8 +179,8 @@ class LimitStore:
         )
         return BudgetUse(reached, budget, _left(stored)) if marked else None
 
-    async def tell_again(self, scope: str, use: BudgetUse) -> None:
-        """Let the use of a budget be news again, because nobody could be told.
+    async def report_again(self, scope: str, use: BudgetUse) -> None:
+        """Let the use of a budget be reported again, because the event could not be sent.
 
         Raises:
             StorageUnavailable: the table does not respond.

@@ -110,7 +110,7 @@ class Cooldowns:
 
         Args:
             key: the target.
-            seconds: how long the request may take. If it has told nothing by then, another one may try the target.
+            seconds: how long the request may take. If it has reported nothing by then, another one may try the target.
         """
         if key not in self._known:
             return True

@@ -103,7 +103,7 @@ async def test_failed_run_is_an_error_with_its_node(engine: CloudEngine) -> None
 
 
 async def test_wrong_key_is_refused(engine: CloudEngine) -> None:
-    """The engine's own words are shown, and the key is not."""
+    """The engine's error text is shown, and the key is not."""
     with pytest.raises(EngineRejected) as caught:
         await engine.make(key="comfyui-wrong-key").verify()
 

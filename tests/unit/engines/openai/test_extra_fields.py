@@ -34,7 +34,7 @@ async def test_extra_fields_are_sent_under_the_servers_names(
     assert result.warnings == []
 
 
-async def test_an_edit_has_them_in_its_form(
+async def test_an_edit_has_the_extra_fields_in_its_form(
     openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest, png: Callable[[int], bytes]
 ) -> None:
     """The setting is for edits too."""

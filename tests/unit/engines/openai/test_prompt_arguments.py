@@ -62,7 +62,7 @@ async def test_the_same_seed_makes_the_same_image(openai_engine: MakeEngine, mak
 
 
 async def test_without_a_seed_the_images_differ(openai_engine: MakeEngine, make_request: MakeRequest) -> None:
-    """The server's own default is one fixed seed, so that it is told to choose one."""
+    """The server's own default is one fixed seed, so it is requested to choose one."""
     engine = openai_engine(extra=EXTRA)
 
     images = [(await engine.generate(make_request(model=MODEL))).images[0].data for _ in range(2)]
@@ -70,7 +70,7 @@ async def test_without_a_seed_the_images_differ(openai_engine: MakeEngine, make_
     assert images[0] != images[1]
 
 
-async def test_an_edit_has_them_in_its_form(
+async def test_an_edit_has_the_arguments_in_the_prompt_of_its_form(
     openai_engine: MakeEngine, openai_state: SandboxState, make_request: MakeRequest, png: Callable[[int], bytes]
 ) -> None:
     """Edits have the same setting."""
