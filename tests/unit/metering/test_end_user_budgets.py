@@ -15,7 +15,7 @@ from image_gateway.metering.scopes import end_user_scope
 from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
 from tests.unit.metering.conftest import DECEMBER_1, Clock, CountingAws, Jobs
-from tests.unit.metering.test_ledger import outcome, reserve
+from tests.unit.metering.reservations import outcome, reserve
 
 pytestmark = pytest.mark.anyio
 
