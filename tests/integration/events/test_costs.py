@@ -59,7 +59,7 @@ def test_the_results_of_a_file_say_what_each_line_cost(worker: WorkerDeployment,
 
     assert [line.get("cost") for line in lines] == [
         {"usd": "0.001870", "basis": "usage"},
-        None,
+        {"usd": "0.000000", "basis": "price"},
         {"usd": "0.001870", "basis": "usage"},
     ]
     assert all("uncertain_usd" not in line for line in lines)
@@ -76,7 +76,7 @@ def test_the_results_of_a_file_say_what_a_line_may_have_cost(
     (line,) = worker.results()["lines"]
 
     assert line["status"] == "failed"
-    assert "cost" not in line
+    assert line["cost"] == {"usd": "0.000000", "basis": "unknown"}
     assert float(line["uncertain_usd"]) > 0
 
 

@@ -307,8 +307,19 @@ def test_the_log_has_the_cost_as_text_and_the_metric_as_a_number(
     assert [line["usd"] for line in lines if "_aws" in line] == [0.133125]
 
 
+@pytest.mark.parametrize("path", [GENERATIONS, OPENAI])
+def test_the_error_of_a_job_has_its_cost(by_tokens: "Deployment", openai: "SandboxState", path: str) -> None:
+    """Of zero: the engine has refused it."""
+    openai.knobs.faults = [Fault(400, {"error": {"message": "no"}})]
+
+    refused = by_tokens.call("POST", path, FOX, role="user")
+
+    assert (refused.status, refused.headers[COST]) == (400, "0.000000")
+    assert last_job(by_tokens)["cost"] == {"usd": "0.000000", "basis": "price"}
+
+
 def test_a_response_without_a_job_has_no_cost(by_tokens: "Deployment") -> None:
-    """Nor has a job whose engine has not answered."""
+    """Nothing was accepted."""
     refused: ApiResponse = by_tokens.call("POST", GENERATIONS, {"prompt": ""}, role="user")
 
     assert COST not in refused.headers

@@ -13,10 +13,11 @@ from image_gateway.engines.protocol import Asked, EngineImage, EngineResult, Ima
 from image_gateway.errors import Canceled, EngineRejected, EngineTimeout, GatewayError, NotConfigured
 from image_gateway.jobs.engine_request import build_engine_request
 from image_gateway.jobs.pricing import reserve, set_cost, set_cost_of_restored
+from image_gateway.jobs.route_attempts import run_round, start_next
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.forms import CreateImageForm, EditImageForm
-from image_gateway.models.jobs import Job
-from image_gateway.models.money import format_usd
+from image_gateway.models.jobs import Job, JobCost
+from image_gateway.models.money import format_usd, to_micros
 from image_gateway.models.prices import PriceRow
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.plan import Plan
@@ -378,8 +379,58 @@ def test_a_job_that_fails_after_its_engine_has_answered_may_have_cost_what_it_di
 
     job.fail(GatewayError("The images were not stored", may_have_cost=True))
 
-    assert job.cost is None
+    assert job.cost == JobCost(usd=Decimal(0), basis="unknown")
     assert job.uncertain_usd == Decimal("0.030050")
+
+
+@pytest.mark.parametrize(("may_have_cost", "basis"), [(False, "price"), (True, "unknown")])
+def test_every_failed_job_has_a_cost(may_have_cost: bool, basis: str) -> None:
+    """Of zero, which is certain if its engine cannot have charged anything."""
+    job = new_job()
+
+    job.fail(GatewayError("no", may_have_cost=may_have_cost))
+
+    assert job.cost == JobCost(usd=Decimal(0), basis=basis)
+
+
+def test_a_job_that_goes_on_is_again_worth_what_is_held() -> None:
+    """If its next attempt is lost, what that may have cost is not what the failed one has."""
+    job = new_job(status="running", reserved=300_000, stakes=[300_000], charged=20_000)
+    job.fail(EngineRejected("busy"))
+
+    job.reopen("running")
+    job.fail(EngineTimeout("lost", may_have_cost=True))
+
+    assert job.uncertain_usd == Decimal("0.3")
+
+
+@pytest.mark.anyio
+async def test_what_a_target_may_have_cost_is_recorded_before_the_next_one_is_asked() -> None:
+    """If the process dies there, whoever takes its place knows both."""
+    plan = route("0.30", "0.01", fallback_on=("failed",))
+    job = new_job(status="running")
+    reserve(job, plan, CreateImageForm(prompt="a fox"), limited=True)
+    round_ = Round(plan, plan.destinations)
+    moved: list[Job] = []
+
+    async def attempt(destination: Destination) -> GatewayError | None:
+        error = EngineRejected("lost", failure="failed", may_have_cost=True)
+        job.fail(error)
+        return error
+
+    async def choose(usable: list[Destination]) -> Destination | None:
+        return usable[0]
+
+    async def move() -> bool:
+        moved.append(job.model_copy(deep=True))
+        return True
+
+    first = await start_next(round_, job)
+    await run_round(round_, job, first, attempt=attempt, choose=choose, move=move, clock=lambda: 0.0)
+
+    (dead,) = moved
+    dead.fail(GatewayError("The function ended", may_have_cost=True))
+    assert dead.uncertain_usd == job.uncertain_usd == Decimal("0.31")
 
 
 def test_a_restored_job_costs_its_price_and_an_estimate_is_uncertain() -> None:
@@ -413,7 +464,8 @@ async def test_a_fallback_charges_who_answered_and_keeps_what_others_may_have_co
     job.fail(lost)
     assert await round_.end(job, first, lost, 1.0)
     second.record_in(job)
-    job.uncertain_usd, job.status = None, "running"
+    job.at_risk = to_micros(job.uncertain_usd or Decimal(0))
+    job.reopen("running")
     request = build_engine_request(CreateImageForm(prompt="a fox"), second, job.id)
     set_cost(job, second, request, EngineResult([EngineImage(PNG)]), 1.0)
     await round_.end(job, second, None, 1.0)

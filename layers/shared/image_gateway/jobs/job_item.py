@@ -34,7 +34,7 @@ _ATTRIBUTES = frozenset({"id", "owner", "status", "attempts", "end_user"})
 """Fields of a job that are attributes of its item, or its key."""
 _ONLY_UNTIL_THE_END = frozenset(
     {"inputs", "mask", "input_bytes", "not_before", "stakes", "estimated", "prompt_reserved", "charged"}
-    | {"prompt_at_risk"}
+    | {"at_risk"}
 )
 """Fields that only another attempt would need."""
 _TIMES = ("not_before", "created_at", "started_at", "finished_at")

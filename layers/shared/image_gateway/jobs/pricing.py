@@ -146,7 +146,7 @@ def set_cost(job: Job, destination: Destination, request: ImageRequest, result: 
     images = len(result.images) + result.lost
     row = find_price(destination.price_rows, _final_query(destination, request, result))
     cost = cost_of(row, Consumption(images=images, seconds=worked, usage=job.usage))
-    at_risk = job.prompt_at_risk
+    at_risk = job.at_risk
     if cost.basis == "unknown":
         # Tokens that nobody has counted, or a size that has no price.
         at_risk += job.at_stake
@@ -172,7 +172,7 @@ def set_cost_of_restored(job: Job) -> None:
     An estimate says what it may have cost.
     """
     known = 0 if job.estimated else job.at_stake
-    at_risk = job.prompt_at_risk + job.prompt_reserved + (job.at_stake - known)
+    at_risk = job.at_risk + job.prompt_reserved + (job.at_stake - known)
     job.cost = JobCost(usd=from_micros(known + job.charged), basis="price" if known else "unknown")
     job.uncertain_usd = from_micros(at_risk) if at_risk else None
 

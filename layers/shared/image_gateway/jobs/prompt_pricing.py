@@ -41,7 +41,7 @@ def charge_rewriting(job: Job, destination: Destination, rewriting: Rewriting) -
         return
     usd = cost_of_text(row, rewriting.usage)
     if usd is None:
-        job.prompt_at_risk += held
+        job.at_risk += held
     else:
         job.charged += to_micros(usd)
 

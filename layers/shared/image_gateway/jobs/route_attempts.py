@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 from image_gateway.errors import GatewayError, StorageUnavailable
 from image_gateway.models.jobs import Job
+from image_gateway.models.money import to_micros
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.round import Round
 
@@ -77,8 +79,9 @@ async def run_round(
 
 
 async def _move(job: Job, destination: Destination, move: Move) -> bool:
+    job.at_risk = to_micros(job.uncertain_usd or Decimal(0))
     destination.record_in(job)
-    job.status, job.error = "running", None
+    job.reopen("running")
     try:
         return await move()
     except StorageUnavailable as error:

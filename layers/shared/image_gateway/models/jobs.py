@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -113,7 +114,7 @@ class Job(BaseModel):
         estimated: whether that is an estimate, because tokens or seconds are charged.
         prompt_reserved: what is held for the rewriting of the prompt, until that is done.
         charged: what the rewriting and answers without images have cost.
-        prompt_at_risk: what a rewriting may have cost whose tokens are not known.
+        at_risk: what earlier targets of the route, and a rewriting whose tokens are not known, may have cost.
         periods: what is charged, by the name of each scope that has limits: see `metering.ledger.Reservation`.
         end_user: the label of whom a chat front end said that the job is for.
         settled: whether the costs were charged and the usage was counted.
@@ -161,7 +162,7 @@ class Job(BaseModel):
     estimated: bool = False
     prompt_reserved: int = 0
     charged: int = 0
-    prompt_at_risk: int = 0
+    at_risk: int = 0
     periods: dict[str, str] = {}
     end_user: str = Field("", repr=False)
     settled: bool = Field(default=False, exclude=True)
@@ -172,7 +173,7 @@ class Job(BaseModel):
 
         What may have been paid for it is its cost, if its engine has answered, or else what was held.
         """
-        uncertain = self.prompt_at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
+        uncertain = self.at_risk + (self.at_stake + self.prompt_reserved if error.may_have_cost else 0)
         self.status = "failed"
         self.error = JobError(
             status=error.status,
@@ -184,8 +185,13 @@ class Job(BaseModel):
             may_have_cost=error.may_have_cost,
             permanent=error.permanent,
         )
-        self.cost = JobCost(usd=from_micros(self.charged), basis="usage") if self.charged else None
+        basis: Basis = "usage" if self.charged else "unknown" if error.may_have_cost else "price"
+        self.cost = JobCost(usd=from_micros(self.charged), basis=basis)
         self.uncertain_usd = from_micros(uncertain) if uncertain else None
+
+    def reopen(self, status: Status) -> None:
+        """Take back that an attempt has failed, because the job goes on. What that may have cost stays recorded."""
+        self.status, self.error, self.cost = status, None, None
 
     @property
     def at_stake(self) -> int:

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from image_gateway.errors import GatewayError
 from image_gateway.models.jobs import Job, JobTry
-from image_gateway.models.money import from_micros
 from image_gateway.routing.destination import Destination
 from image_gateway.routing.failures import COOLING, NO_SLOT, failure_of, is_passed_over
 from image_gateway.routing.plan import Plan
@@ -43,7 +41,6 @@ class Round:
         self._ignores_cooldown = False
         self._has_started = False
         self._probed = ""
-        self._uncertain = Decimal(0)
 
     @property
     def failed(self) -> Sequence[tuple[Destination, GatewayError]]:
@@ -109,7 +106,6 @@ class Round:
             self._probed = ""
         if error:
             self._failed.append((destination, error))
-            self._uncertain += (job.uncertain_usd or 0) - from_micros(job.prompt_at_risk)
         if self._cooldowns:
             failure = failure_of(error) if error else ""
             if error is None or failure in _ANSWERS:
@@ -136,7 +132,6 @@ class Round:
         if error is None:
             passed = [f"{each.connection} was passed over: {each.code}" for each in self._tries if each.code]
             job.warnings = [*passed, *job.warnings]
-            job.uncertain_usd = self._uncertain + (job.uncertain_usd or 0) or None
             return None
         if self._failed and is_passed_over(error, self.plan.fallback_on):
             error = self._failed[0][1]
@@ -148,8 +143,10 @@ class Round:
             tries = "; ".join(f"{each.connection}: {each.code}" for each in self._tries)
             error.detail = f"{error.detail} (attempts: {tries})"
         self._record(job)
+        # The error may be that of another attempt than the last, which has said what all of them may have cost.
+        uncertain = job.uncertain_usd
         job.fail(error)
-        job.uncertain_usd = self._uncertain + from_micros(job.prompt_at_risk) or None
+        job.uncertain_usd = uncertain
         return error
 
     def _record(self, job: Job) -> None:

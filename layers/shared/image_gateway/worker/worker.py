@@ -197,7 +197,8 @@ class Worker:
     async def _put_back(self, job: Job, holder: str, seconds: float | None, remaining: Remaining) -> None:
         """Return a job to the queue, after a delay; `seconds` is what engines ask for."""
         delay = retry_delay(job.attempts, seconds)
-        job.status, job.error, job.uncertain_usd = "queued", None, None
+        job.reopen("queued")
+        job.uncertain_usd = None
         # A delay that is longer than SQS supports is stored with the job.
         job.not_before = utc_now() + timedelta(seconds=delay) if delay > MAX_DELAY_SECONDS else None
         if await self._completion.record(job, holder, remaining):
