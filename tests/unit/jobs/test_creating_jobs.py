@@ -10,7 +10,7 @@ from image_gateway.jobs.store import JobStore
 from image_gateway.models.jobs import JobError, JobImage
 from image_gateway.settings import Settings
 from tests.aws_clients import aws_client
-from tests.unit.jobs.job_records import START, leased_job, new_job, stored_item
+from tests.unit.jobs.job_records import START, Clock, leased_job, new_job, stored_item
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +64,20 @@ async def test_a_job_expires_after_its_retention_time(store: JobStore, settings:
     response = aws_client("dynamodb").describe_time_to_live(TableName=settings.table)
     name = response["TimeToLiveDescription"]["AttributeName"]
     assert float(stored_item(settings, job)[name]["N"]) == START + settings.job_retention_days * 86_400
+
+
+async def test_a_job_is_not_removed_before_its_end(aws: Aws, settings: Settings) -> None:
+    """However short the retention is: what is held for it would never be given back."""
+    store = JobStore(aws, settings.model_copy(update={"job_retention_days": 1}), clock=Clock())
+    job = new_job()
+    await store.create(job, lease_seconds=60, holder="a")
+    open_until = float(stored_item(settings, job)["expires_at"]["N"])
+
+    job.status = "succeeded"
+    await store.finish(job, "a")
+
+    assert open_until == START + 30 * 86_400
+    assert float(stored_item(settings, job)["expires_at"]["N"]) == START + 86_400
 
 
 async def test_a_job_created_with_a_lease_is_running(store: JobStore, settings: Settings) -> None:

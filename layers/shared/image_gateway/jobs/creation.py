@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NOT_STORED = "The job was not stored"
 _MAX_CLAIM_TRIES = 5
+_MIN_OPEN_SECONDS = 30 * 86_400
+"""How long a job is kept that has not ended: for longer than its message can be in the queues, as a dead letter too."""
 _RETURN_STORED_ITEM = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 """Makes DynamoDB return the stored item with the error of a write whose condition fails."""
 
@@ -112,7 +114,9 @@ class JobCreator(JobReader):
         raise StorageUnavailable(f"{NOT_STORED}: other requests write the same claim", retry_after=1)
 
     def _item(self, job: Job) -> "dict[str, AttributeValueTypeDef]":
-        return build_item(job, self._clock() + self._retention_seconds)
+        # A job that was removed before its end could not be settled, and would hold its reservation for good.
+        seconds = self._retention_seconds if job.ended else max(self._retention_seconds, _MIN_OPEN_SECONDS)
+        return build_item(job, self._clock() + seconds)
 
     async def _write(self, put: dict[str, Any]) -> bool:
         """Write an item; return False where its condition fails because of another write."""
