@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from image_gateway.aws import Aws
-from image_gateway.errors import BudgetExceeded, EngineTimeout, InvalidRequest, StorageUnavailable
+from image_gateway.errors import BudgetExceeded, EngineRejected, EngineTimeout, InvalidRequest, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.idempotency import Claim
@@ -130,6 +130,23 @@ async def test_what_a_failed_job_may_have_cost_stays_held(
     assert (await state_of(limits)).remaining_usd == Decimal("0.9")
     row = await usage_of(aws, settings)
     assert (row["failures"], row["usd"], row["uncertain_usd"]) == (1, "0.000000", "0.100000")
+
+
+async def test_refused_requests_for_any_models_are_one_row_of_usage(
+    jobs: JobStore, announcements: Announcements, aws: Aws, settings: Settings
+) -> None:
+    """Callers invent names of models. Failures of other kinds are counted for theirs."""
+    for number, error in enumerate([EngineRejected("no such model")] * 3 + [EngineTimeout("too long")]):
+        job = await started(jobs, model=f"m{number}")
+        job.fail(error)
+        announcements.expect(job)
+        await jobs.finish(job, "h")
+        await announcements.announce(job)
+
+    today = datetime.now(UTC).date()
+    rows = await grouped(UsageTable(aws, settings).read(today, today), ["model"])
+
+    assert [(row.model, row.failures) for row in rows] == [("", 3), ("m3", 1)]
 
 
 @pytest.mark.parametrize("enabled", [True, False])

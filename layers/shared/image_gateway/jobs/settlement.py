@@ -6,7 +6,7 @@ The end itself is written as if there were no budgets, so that a hot counter nev
 import logging
 from datetime import UTC
 
-from image_gateway.errors import Busy, StorageUnavailable
+from image_gateway.errors import Busy, EngineRejected, StorageUnavailable
 from image_gateway.jobs.budget_events import BudgetEvents
 from image_gateway.jobs.forgotten import ForgottenEndUsers
 from image_gateway.jobs.store import JobStore
@@ -67,7 +67,7 @@ class Settlement:
         try:
             forgotten = self._forgotten is not None and await self._forgotten.include(job)
             end_user = "" if forgotten else job.end_user
-            key = UsageKey(day, job.owner, connection_of(job), job.model, end_user=end_user)
+            key = UsageKey(day, job.owner, connection_of(job), _counted_model(job), end_user=end_user)
             writes = self._usage.writes(key, counts) if self._usage else []
             await self._jobs.settle(job, charged + uncertain, writes, announced=announced, forgotten=forgotten)
         except (Busy, StorageUnavailable):
@@ -76,3 +76,11 @@ class Settlement:
         if self._budgets and job.periods:
             await self._budgets.publish(job.periods)
         return True
+
+
+def _counted_model(job: Job) -> str:
+    """Return the model that a job is counted for; empty if its engine has refused the request.
+
+    Such a model may not exist: callers could fill the usage with names, and its reports would take many queries.
+    """
+    return "" if job.error and job.error.code == EngineRejected.code else job.model
