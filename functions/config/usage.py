@@ -1,5 +1,6 @@
 """The route of usage: what was requested, made and spent."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, get_args
 
@@ -10,8 +11,8 @@ from image_gateway.api import Access, GatewayDep, PrincipalDep, access, create_r
 from image_gateway.container import Gateway
 from image_gateway.errors import InvalidRequest, StorageUnavailable
 from image_gateway.metering.usage import RETENTION_DAYS, UsageTable
-from image_gateway.metering.usage_report import grouped, to_csv
-from image_gateway.models.usage import GroupBy, Usage, UsageQuery
+from image_gateway.metering.usage_report import grouped, to_csv, with_token_names
+from image_gateway.models.usage import GroupBy, Usage, UsageQuery, UsageRow
 
 router = create_router(prefix="/api/v1/images", tags=["metering"])
 
@@ -47,9 +48,10 @@ async def read_usage(
         raise InvalidRequest("group_by: end users go together with day and token only", field="group_by")
     items = UsageTable(gateway.aws, gateway.settings).read(first, last, end_users=of_end_users)
     labels = await gateway.end_users.meant(query.end_user) if query.end_user else ()
-    names = await _token_names(gateway, principal) if "token" in groups else {}
     owner = None if principal.role >= Role.ADMIN else principal.owner
-    rows = await grouped(items, groups, owner=owner, end_users=labels, token_names=names)
+    rows = await grouped(items, groups, owner=owner, end_users=labels)
+    if "token" in groups:
+        rows = with_token_names(rows, await _token_names(gateway, principal, rows))
     if _CSV in accept:
         disposition = f'attachment; filename="usage-{first}-{last}.csv"'
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
@@ -75,15 +77,9 @@ def _check_range(first: date, last: date, today: date) -> None:
         raise InvalidRequest(f"from and to must be within {RETENTION_DAYS} days of today", field="from")
 
 
-async def _token_names(gateway: Gateway, principal: Principal) -> dict[str, str]:
-    """Return the names of tokens by their ids: of all tokens for an administrator, else of the caller's own."""
+async def _token_names(gateway: Gateway, principal: Principal, rows: Iterable[UsageRow]) -> Mapping[str, str]:
+    """Return the names of the rows' tokens by their ids. A user's token sees its own rows only."""
     if principal.role < Role.ADMIN:
         return {principal.id: principal.name}
-    names: dict[str, str] = {}
-    cursor: str | None = None
-    while True:
-        page = await gateway.config_parts.token_registry.page(limit=100, cursor=cursor)
-        names |= {token.id: token.name for token in page.tokens}
-        cursor = page.cursor
-        if cursor is None:
-            return names
+    ids = {row.token for row in rows if row.token}
+    return await gateway.config_parts.token_registry.names(ids)

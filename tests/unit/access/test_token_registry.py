@@ -15,6 +15,7 @@ from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.models.tokens import NewToken
 from image_gateway.settings import Settings
+from tests.unit.slots.counting_aws import CountingAws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -95,6 +96,17 @@ async def test_pages_list_the_newest_tokens_first(settings: Settings, aws: Aws) 
 
     assert cursor is None
     assert names == created_names[::-1]
+
+
+async def test_names_are_read_without_a_query(settings: Settings, aws: Aws) -> None:
+    """However many tokens there are: reports of usage name those that they need. Others have no name."""
+    counting = CountingAws(aws)
+    registry = TokenRegistry(counting, settings)
+    token = await registry.create("the newsroom", Role.USER)
+    counting.calls.clear()
+
+    assert await registry.names({token.id, "event:s3"}) == {token.id: "the newsroom"}
+    assert counting.calls == {"BatchGetItem": 1}
 
 
 async def test_a_full_last_page_has_no_cursor(registry: TokenRegistry) -> None:

@@ -192,6 +192,16 @@ class TokenRegistry:
             if not start:
                 return TokenPage(tokens=tokens)
 
+    async def names(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of tokens by their ids. Ids without a token are left out.
+
+        Raises:
+            StorageUnavailable: the table cannot be read.
+        """
+        keys = [listing_key(token_id) for token_id in sorted(ids)]
+        items = await self._table.get_many(keys, _NOT_READ, consistent=False, attributes=("pk", "name"))
+        return {_id(item): item["name"]["S"] for item in items}
+
     async def delete(self, token_id: str) -> None:
         """Revoke a token. Requests with it are refused when the caches of its lookup have expired.
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from image_gateway.metering.usage import UsageCounts, UsageKey
@@ -21,7 +21,6 @@ async def grouped(
     *,
     owner: str | None = None,
     end_users: Collection[str] = (),
-    token_names: Mapping[str, str] | None = None,
 ) -> list[UsageRow]:
     """Return one row for each group, in the order of the groups' values.
 
@@ -30,7 +29,6 @@ async def grouped(
         group_by: what to group by; nothing: one row for everything.
         owner: only usage of this owner; None for all.
         end_users: only usage of these labels; empty for all. The items are those of end users.
-        token_names: the names of tokens by their ids.
     """
     totals: dict[tuple[str, ...], UsageCounts] = {}
     async for key, counts in items:
@@ -38,7 +36,12 @@ async def grouped(
             totals.setdefault(tuple(_value(key, name) for name in group_by), UsageCounts()).add(counts)
     if not group_by and not totals:
         totals[()] = UsageCounts()
-    return [_row(dict(zip(group_by, group, strict=True)), totals[group], token_names or {}) for group in sorted(totals)]
+    return [_row(dict(zip(group_by, group, strict=True)), totals[group]) for group in sorted(totals)]
+
+
+def with_token_names(rows: Iterable[UsageRow], names: Mapping[str, str]) -> list[UsageRow]:
+    """Return rows that are grouped by tokens with their names, of those tokens that have one here, by their ids."""
+    return [row.model_copy(update={"token_name": names.get(row.token or "")}) for row in rows]
 
 
 def to_csv(rows: Sequence[UsageRow], group_by: Sequence[GroupBy]) -> str:
@@ -61,9 +64,7 @@ def _value(key: UsageKey, name: GroupBy) -> str:
     return str(getattr(key, name))
 
 
-def _row(group: dict[str, Any], counts: UsageCounts, token_names: Mapping[str, str]) -> UsageRow:
-    if "token" in group:
-        group["token_name"] = token_names.get(group["token"])
+def _row(group: dict[str, Any], counts: UsageCounts) -> UsageRow:
     return UsageRow(
         **group,
         requests=counts.requests,
