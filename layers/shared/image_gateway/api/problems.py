@@ -145,5 +145,5 @@ def _problem(item: Mapping[str, Any]) -> dict[str, Any]:
         message = "the body must be a JSON object, sent with Content-Type: application/json"
         return {"field": "", "message": message, "type": kind}
     if kind == "extra_forbidden":
-        message = "is not a field of the configuration"
+        message = "is not a known field"
     return {"field": ".".join(location[1:]), "message": message, "type": kind}
