@@ -59,7 +59,7 @@ def test_the_results_of_a_file_say_what_each_line_cost(worker: WorkerDeployment,
 
     assert [line.get("cost") for line in lines] == [
         {"usd": "0.001870", "basis": "usage"},
-        {"usd": "0.000000", "basis": "price"},
+        None,
         {"usd": "0.001870", "basis": "usage"},
     ]
     assert all("uncertain_usd" not in line for line in lines)

@@ -33,8 +33,7 @@ STATE_ATTRIBUTES = ("pk", "owner", "status", "announced", "settled")
 _ATTRIBUTES = frozenset({"id", "owner", "status", "attempts", "end_user"})
 """Fields of a job that are attributes of its item, or its key."""
 _ONLY_UNTIL_THE_END = frozenset(
-    {"inputs", "mask", "input_bytes", "not_before", "stakes", "estimated", "prompt_reserved", "charged"}
-    | {"at_risk"}
+    {"inputs", "mask", "input_bytes", "not_before", "stakes", "estimated"} | {"prompt_reserved", "charged", "at_risk"}
 )
 """Fields that only another attempt would need."""
 _TIMES = ("not_before", "created_at", "started_at", "finished_at")

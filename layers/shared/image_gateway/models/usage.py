@@ -39,7 +39,9 @@ class UsageRow(BaseModel):
     token: str | None = Field(None, description="The id of the token; for requests by event, their owner.")
     token_name: str | None = Field(None, description="The token's name; absent if it was revoked.")
     connection: str | None = Field(None, description="The connection that answered; empty: none did.")
-    model: str | None = Field(None, description="The model's name at the engine.")
+    model: str | None = Field(
+        None, description="The model's name at the engine; empty: its default, or the engine refused the request."
+    )
     end_user: str | None = Field(None, description="The label of whom a chat front end said that the job was for.")
     requests: int = Field(0, description="Jobs that were accepted, and have ended.")
     images: int = Field(0, description="Images that were made and stored.")
