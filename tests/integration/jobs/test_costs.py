@@ -273,7 +273,7 @@ def test_a_canceled_job_that_was_running_may_have_cost_its_price(
 
     assert canceled["status"] == "canceled"
     assert canceled.get("uncertain_usd", "0.000000") == f"{2 * float(price):.6f}"
-    assert "cost" not in canceled
+    assert canceled["cost"]["usd"] == "0.000000"
     assert remaining() == left
 
 

@@ -91,7 +91,7 @@ function Tried({ tried }) {
 
 /** @param {NonNullable<Job["cost"]>} cost */
 const costWords = ({ usd, basis }) =>
-  basis === "unknown" ? "Not known: no price, or no count of tokens" : formatUsd(usd, true);
+  basis === "unknown" ? "Not known" : formatUsd(usd, true);
 
 /**
  * @param {Job} job
