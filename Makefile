@@ -71,11 +71,13 @@ $(UV):
 
 # Only what the sandbox needs, so that `make demo` does not wait for linters.
 .venv/.sandbox: $(UV) uv.lock pyproject.toml
+	$(call stop_if,$(PYTHON_PROBLEM))
 	@echo "Setting up: the gateway and its sandbox …" >&2
 	@$(UV) sync --quiet --locked --inexact --no-default-groups --group sandbox --python $(PYTHON)
 	@touch $@
 
 .venv/.dev: $(UV) uv.lock pyproject.toml
+	$(call stop_if,$(PYTHON_PROBLEM))
 	@echo "Setting up: the development environment …" >&2
 	@$(UV) sync --quiet --locked --inexact --python $(PYTHON)
 	@touch .venv/.sandbox $@

@@ -45,8 +45,14 @@ class Computer:
 
     def add_environment(self, program: str) -> None:
         """Set up what the sandbox needs, with a Python that runs this shell program with its arguments."""
-        files = [".venv-uv/bin/uv", ".venv/bin/python", ".venv/.sandbox"]
-        for number, name in enumerate(files):
+        self._add_files(program, ".venv-uv/bin/uv", ".venv/bin/python", ".venv/.sandbox")
+
+    def add_uv(self) -> None:
+        """Install uv as make does, and nothing else."""
+        self._add_files("exit 0", ".venv-uv/bin/uv")
+
+    def _add_files(self, program: str, *names: str) -> None:
+        for number, name in enumerate(names):
             path = self._project / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"#!/bin/sh\n{program}\n")
@@ -112,6 +118,16 @@ def test_a_missing_named_python_is_reported(computer: Computer) -> None:
     computer.add_python("python3", "import sys; exec(sys.argv[2])")
 
     message = error_message(computer.make("test", "PYTHON=python3.12"))
+
+    assert message.startswith("python3.12 is missing: apt install python3.12-venv (Debian, Ubuntu)")
+
+
+@pytest.mark.parametrize("target", ["demo", "fuzz"])
+def test_a_missing_named_python_is_reported_when_uv_is_installed(computer: Computer, target: str) -> None:
+    """Another Python may be named later. uv would try to download it."""
+    computer.add_uv()
+
+    message = error_message(computer.make(target, "PYTHON=python3.12"))
 
     assert message.startswith("python3.12 is missing: apt install python3.12-venv (Debian, Ubuntu)")
 
