@@ -32,7 +32,7 @@ def generate(serve: Callable[[ASGIApp], str], connect: Callable[..., Connection]
 
     async def generate(kind: str, number: int, config: dict[str, Any] | None = None, **fields: Any) -> Any:
         server = copy.deepcopy(SERVERS[kind])
-        server = replace(server, config={**server.config, **(config or {})})
+        server = replace(server, config={**server.config, **(config or {})}, requested=[])
         return await server.generate(serve, connect, IMAGES[kind](number), **fields), server
 
     return generate

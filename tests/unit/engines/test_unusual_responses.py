@@ -78,8 +78,9 @@ async def test_an_unusual_value_beside_an_image_loses_neither_the_image_nor_the_
     connect: Callable[..., Connection],
 ) -> None:
     """Whatever it is, the job with the image can be stored and read, and it is small."""
+    server = SERVERS[kind].start(serve)
     for value in UNUSUAL_VALUES.values():
-        result = await SERVERS[kind].generate(serve, connect, SERVERS[kind].body(path, value))
+        result = await server.generate(connect, SERVERS[kind].body(path, value))
         limit_result(result, kind)
 
         assert [image.data for image in result.images] == [PNG]

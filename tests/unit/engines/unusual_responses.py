@@ -69,43 +69,57 @@ class UnusualServer:
         inner[path[-1]] = value
         return body
 
-    def app(self, body: Any) -> Starlette:
-        """Return the server that sends this body for an image."""
-        content = json.dumps(body).replace(f'"{LONG_NUMBER}"', "1" * 5_000)
-        submitted: list[str] = []
-
-        async def respond(request: Request) -> Response:
-            self.requested.append(request.url.path)
-            if self.engine != "comfyui":
-                return Response(content, media_type="application/json")
-            if request.url.path == "/prompt":
-                submitted.append((await request.json())["prompt_id"])
-                return Response(json.dumps({"prompt_id": submitted[-1]}))
-            if request.url.path == "/queue":
-                return Response('{"queue_running": [], "queue_pending": []}')
-            if request.url.path == "/view":
-                return Response(PNG)
-            run_id = request.url.path.rpartition("/")[2]
-            return Response(f'{{"{run_id}": {content}}}' if run_id in submitted else "{}")
-
-        return Starlette(routes=[Route("/{path:path}", respond, methods=["GET", "POST"])])
+    def start(self, serve: Callable[[ASGIApp], str]) -> "RunningServer":
+        """Serve a body, which can be replaced at any time."""
+        return RunningServer(self, serve)
 
     async def generate(
         self, serve: Callable[[ASGIApp], str], connect: Callable[..., Connection], body: Any, **fields: Any
     ) -> EngineResult:
         """Generate an image with an engine whose server sends this body."""
+        return await self.start(serve).generate(connect, body, **fields)
+
+
+class RunningServer:
+    """An HTTP server of one kind. Starting one takes longer than a request."""
+
+    def __init__(self, server: UnusualServer, serve: Callable[[ASGIApp], str]) -> None:
+        self._server = server
+        self._content = ""
+        self._submitted: list[str] = []
+        routes = [Route("/{path:path}", self._respond, methods=["GET", "POST"])]
+        self._url = serve(Starlette(routes=routes))
+
+    async def generate(self, connect: Callable[..., Connection], body: Any, **fields: Any) -> EngineResult:
+        """Generate an image with an engine whose server sends this body."""
+        self._content = json.dumps(body).replace(f'"{LONG_NUMBER}"', "1" * 5_000)
         url_field = {
             "openai": "IMAGES_OPENAI_API_BASE_URL",
             "gemini": "IMAGES_GEMINI_API_BASE_URL",
             "comfyui": "COMFYUI_BASE_URL",
             "automatic1111": "AUTOMATIC1111_BASE_URL",
-        }[self.engine]
-        config = ImagesConfig.model_validate({**self.config, url_field: serve(self.app(body))})
-        engine: Engine = create_engine(self.engine, config, connect())
+        }[self._server.engine]
+        config = ImagesConfig.model_validate({**self._server.config, url_field: self._url})
+        engine: Engine = create_engine(self._server.engine, config, connect())
         request = ImageRequest(
             **{"job_id": str(uuid.uuid4()), "prompt": "a fox", "model": "a-model", "size": Size(16, 16), **fields}
         )
         return await engine.generate(request)
+
+    async def _respond(self, request: Request) -> Response:
+        path = request.url.path
+        self._server.requested.append(path)
+        if self._server.engine != "comfyui":
+            return Response(self._content, media_type="application/json")
+        if path == "/prompt":
+            self._submitted.append((await request.json())["prompt_id"])
+            return Response(json.dumps({"prompt_id": self._submitted[-1]}))
+        if path == "/queue":
+            return Response('{"queue_running": [], "queue_pending": []}')
+        if path == "/view":
+            return Response(PNG)
+        run_id = path.rpartition("/")[2]
+        return Response(f'{{"{run_id}": {self._content}}}' if run_id in self._submitted else "{}")
 
 
 _WORKFLOW = {
