@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
+from tests.aws_clients import aws_client
 from tests.integration.access.end_users import TOKENS, end_users, generate, trust
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def test_budgets_are_forgotten_with_their_end_user(priced: "Deployment", plain: 
 
     assert (done["jobs"], done["budgets"], done["complete"]) == (2, 2, True)
     table = priced.gateway.settings.table
-    assert label not in str(boto3.client("dynamodb").scan(TableName=table)["Items"])
+    assert label not in str(aws_client("dynamodb").scan(TableName=table)["Items"])
     assert statuses(priced, "planted-alice") == [200]
 
 
