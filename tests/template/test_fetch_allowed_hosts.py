@@ -43,7 +43,7 @@ def test_hosts_and_ports_are_accepted(hosts: str) -> None:
     "hosts",
     [
         "fd00::1",
-        "pictures.internal,fd00::1",
+        "images.internal,fd00::1",
         "[fd00::1",
         "[fd00:::1]",
         "[1::2::3]",

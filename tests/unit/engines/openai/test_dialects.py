@@ -65,7 +65,7 @@ def photo(width: int = 32, height: int = 16) -> InputImage:
     return InputImage(out.getvalue(), "image/png", width, height)
 
 
-PICTURE = f"data:image/png;base64,{base64.b64encode(photo().data).decode()}"
+PHOTO_URL = f"data:image/png;base64,{base64.b64encode(photo().data).decode()}"
 
 
 def size_of(data: bytes) -> tuple[int, int]:
@@ -280,12 +280,12 @@ async def test_operators_params_have_the_last_word(
                         "message": {
                             "role": "assistant",
                             "content": "Here is an image.",
-                            "images": [{"type": "image_url", "image_url": {"url": PICTURE}}],
+                            "images": [{"type": "image_url", "image_url": {"url": PHOTO_URL}}],
                         }
                     }
                 ]
             },
-            PICTURE,
+            PHOTO_URL,
             False,
         ),
     ],
