@@ -6,11 +6,17 @@ from contextlib import contextmanager
 
 
 class LoopTime:
-    """The time of one event loop. A test advances it, so that the loop's timers fire early."""
+    """The time of one event loop. A test advances it, so that the loop's timers fire early.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: the event loop.
+        stopped: whether time passes only as the test advances it, whatever the computer does meanwhile.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, stopped: bool = False) -> None:
         self._loop = loop
-        self._real_time = loop.time
+        started = loop.time()
+        self._real_time = (lambda: started) if stopped else loop.time
         self._offset_seconds = 0.0
 
     def now(self) -> float:
@@ -25,9 +31,9 @@ class LoopTime:
 
 
 @contextmanager
-def controlled_time(loop: asyncio.AbstractEventLoop) -> Iterator[LoopTime]:
-    """Replace a loop's time for the duration of the block."""
-    loop_time = LoopTime(loop)
+def controlled_time(loop: asyncio.AbstractEventLoop, *, stopped: bool = False) -> Iterator[LoopTime]:
+    """Replace a loop's time for the duration of the block. The arguments are those of `LoopTime`."""
+    loop_time = LoopTime(loop, stopped=stopped)
     loop.time = loop_time.now  # type: ignore[method-assign]  # timers call it
     try:
         yield loop_time

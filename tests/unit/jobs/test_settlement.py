@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
@@ -84,10 +84,15 @@ async def ended(jobs: JobStore, announcements: Announcements, job: Job, usd: str
     return job
 
 
+def days() -> tuple[date, date]:
+    """Return the days of a test's jobs: it may have begun yesterday."""
+    today = datetime.now(UTC).date()
+    return today - timedelta(days=1), today
+
+
 async def usage_of(aws: Aws, settings: Settings) -> dict[str, Any]:
     """Return all usage as one row."""
-    today = datetime.now(UTC).date()
-    [row] = await grouped(UsageTable(aws, settings).read(today, today), [])
+    [row] = await grouped(UsageTable(aws, settings).read(*days()), [])
     return row.model_dump(mode="json", exclude_none=True)
 
 
@@ -143,8 +148,7 @@ async def test_refused_requests_for_any_models_are_one_row_of_usage(
         await jobs.finish(job, "h")
         await announcements.announce(job)
 
-    today = datetime.now(UTC).date()
-    rows = await grouped(UsageTable(aws, settings).read(today, today), ["model"])
+    rows = await grouped(UsageTable(aws, settings).read(*days()), ["model"])
 
     assert [(row.model, row.failures) for row in rows] == [("", 3), ("m3", 1)]
 
