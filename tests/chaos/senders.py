@@ -1,14 +1,14 @@
 """Which process sent a request: from Linux's tables of sockets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 
 def process_of(port: int, pids: Iterable[int]) -> int:
     """Return which of some processes has the connection from a local TCP port; 0 if none has it."""
-    inode = _inode(port)
-    return next((pid for pid in pids if inode and f"socket:[{inode}]" in _open_files(pid)), 0)
+    sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
+    return next((pid for pid in pids if sockets.intersection(_open_files(pid))), 0)
 
 
 def is_alive(pid: int) -> bool:
@@ -20,13 +20,12 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-def _inode(port: int) -> str:
-    """Return the inode of the socket whose local port this is."""
+def _inodes(port: int) -> Iterator[str]:
+    """Yield the inodes of the sockets whose local port this is. Closed connections may have had it, too, to others."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == port:
-            return fields[9]
-    return ""
+        if int(fields[1].rpartition(":")[2], 16) == port and fields[9] != "0":
+            yield fields[9]
 
 
 def _open_files(pid: int) -> Iterable[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator
 
@@ -176,17 +177,23 @@ def test_failures_come_in_rows() -> None:
     assert set(Fault) - {Fault.CONFLICT} <= set(faults)
 
 
-async def test_the_sender_of_a_connection_is_found() -> None:
-    """Its port leads to the process that opened it."""
-    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1")
-    address = server.sockets[0].getsockname()
-    _, writer = await asyncio.open_connection(*address)
-    port = writer.get_extra_info("sockname")[1]
+def test_the_sender_of_a_connection_is_found() -> None:
+    """Its port leads to the process that opened it, also if closed connections to others had the same port."""
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+    port = 0
+    for server in servers:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind(("127.0.0.1", port))
+        client.connect(server.getsockname())
+        port = client.getsockname()[1]
+        if server is not servers[-1]:
+            client.close()
 
     assert process_of(port, [1, os.getpid()]) == os.getpid()
     assert process_of(port, []) == 0
-    writer.close()
-    server.close()
+    for each in (client, *servers):
+        each.close()
 
 
 def test_a_process_that_does_not_exist_is_not_alive() -> None:
