@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from image_gateway.aws import Aws
+from image_gateway.aws.deadlines import time_limit_factor
 from image_gateway.errors import EngineRateLimited, StorageUnavailable
 from image_gateway.jobs.store import JobStore
 from image_gateway.metering.limit_store import LimitStore
@@ -224,6 +225,6 @@ class BusySettlements(Aws):
 
     async def call(self, service: str, operation: str, **parameters: Any) -> Any:
         if operation == "TransactWriteItems" and "settled" in str(parameters):
-            self._loop_time.advance(3)
+            self._loop_time.advance(3 * time_limit_factor())
             await asyncio.Event().wait()
         return await self._aws.call(service, operation, **parameters)

@@ -19,7 +19,8 @@ from sandbox.template import Function, QueueMapping
 from tests.aws_clients import aws_client
 from tests.polling import until
 
-pytestmark = pytest.mark.anyio
+# A group begins before single tests: these wait for seconds of real time, while others work.
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("event sources")]
 
 HANDLERS = '''
 import json, os, pathlib, signal, time, uuid
