@@ -15,13 +15,14 @@ class LoopTime:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, stopped: bool = False) -> None:
         self._loop = loop
-        started = loop.time()
-        self._real_time = (lambda: started) if stopped else loop.time
+        self._real_time = loop.time
+        self._stopped_at = loop.time() if stopped else None
         self._offset_seconds = 0.0
 
     def now(self) -> float:
         """Return the loop's time in seconds."""
-        return self._real_time() + self._offset_seconds
+        real = self._real_time() if self._stopped_at is None else self._stopped_at
+        return real + self._offset_seconds
 
     def advance(self, seconds: float) -> None:
         """Put the time forward. It may be called from any thread."""
