@@ -90,8 +90,7 @@ function Tried({ tried }) {
 }
 
 /** @param {NonNullable<Job["cost"]>} cost */
-const costWords = ({ usd, basis }) =>
-  basis === "unknown" ? "Not known" : formatUsd(usd, true);
+const costWords = ({ usd, basis }) => (basis === "unknown" ? "Not known" : formatUsd(usd, true));
 
 /**
  * @param {Job} job
