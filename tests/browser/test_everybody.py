@@ -2,7 +2,7 @@
 
 import html
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import expect
@@ -46,10 +46,10 @@ def violations_of_set_up(console: Console, scheme: str) -> dict[str, list[Any]]:
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: that needs Node.js with npm, then make test")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_violates_an_accessibility_rule(console: Console, scheme: str) -> None:
+def test_no_page_violates_an_accessibility_rule(console: Console, scheme: Literal["light", "dark"]) -> None:
     """Axe finds nothing on any page, with its forms and dialogs open, in light and in dark."""
     page = console.page
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two literals
+    page.emulate_media(color_scheme=scheme)
     console.open(role="")
     expect(page.get_by_label("Token")).to_be_focused()
     # Evaluated by the browser's debugger: the page's own policy would not let it run.

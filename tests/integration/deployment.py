@@ -127,6 +127,17 @@ class Deployment:
         assert response.status == 200, response.text
         return response.json
 
+    def enable_edits(self) -> None:
+        """Let edits go to the OpenAI-compatible server of generations."""
+        config = self.call("GET", "/api/v1/images/config").json
+        self.configure(
+            ENABLE_IMAGE_EDIT=True,
+            IMAGE_EDIT_ENGINE="openai",
+            IMAGE_EDIT_MODEL="gpt-image-2",
+            IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
+            IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
+        )
+
     def edit(self, image: Any = None, *, role: str = "user", **fields: Any) -> ApiResponse:
         """Edit `image`, a red image by default."""
         form = {"prompt": "a hat", "image": text(encoded(RED)) if image is None else image, **fields}

@@ -22,14 +22,7 @@ EDIT_FORM = {"prompt": "a hat", "image": text(encoded(RED))}
 @pytest.fixture
 def front(openai_deployment: "Deployment") -> "Deployment":
     """A deployment with a trusted token, whose role is `front`. It edits too."""
-    config = openai_deployment.call("GET", "/api/v1/images/config").json
-    openai_deployment.configure(
-        ENABLE_IMAGE_EDIT=True,
-        IMAGE_EDIT_ENGINE="openai",
-        IMAGE_EDIT_MODEL="gpt-image-2",
-        IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
-        IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
-    )
+    openai_deployment.enable_edits()
     trust(openai_deployment)
     return openai_deployment
 

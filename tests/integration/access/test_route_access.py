@@ -134,14 +134,7 @@ def test_the_table_lists_every_route() -> None:
 @pytest.fixture
 def credentials(openai_deployment: "Deployment") -> "Deployment":
     """A deployment that generates and edits, with a token of each kind."""
-    config = openai_deployment.call("GET", "/api/v1/images/config").json
-    openai_deployment.configure(
-        ENABLE_IMAGE_EDIT=True,
-        IMAGE_EDIT_ENGINE="openai",
-        IMAGE_EDIT_MODEL="gpt-image-2",
-        IMAGES_EDIT_OPENAI_API_BASE_URL=config["IMAGES_OPENAI_API_BASE_URL"],
-        IMAGES_EDIT_OPENAI_API_KEY="planted-engine-key",
-    )
+    openai_deployment.enable_edits()
     revoked = run(openai_deployment.gateway.config_parts.token_registry.create("revoked", Role.ADMIN))
     run(openai_deployment.gateway.config_parts.token_registry.delete(revoked.id))
     openai_deployment.tokens |= {
