@@ -55,7 +55,7 @@ def return_body(event, context):
 
 def wait_for_go(event, context):
     record(event)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (pathlib.Path(os.environ["FOLDER"]) / "go").exists():
         assert time.monotonic() < deadline, "the file go did not appear"
         time.sleep(0.01)
