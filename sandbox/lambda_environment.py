@@ -112,6 +112,8 @@ class Environment:
                 `MAX_PAYLOAD_BYTES`.
         """
         if not self.alive:
+            if self._exit_watch and not self._end_reason:
+                await self._exit_watch  # asyncio knows a process's end a moment before those who wait for it
             raise FunctionError(self._end_reason)
         payload = json.dumps(event).encode()
         deadline = int((time.time() + self._function.timeout) * 1000)
