@@ -52,18 +52,23 @@ def listed(kind: str) -> dict[str, Any]:
     }
 
 
-FINDS_STORED_IMAGES: Final[dict[str, Statement]] = {
+ENDS_JOBS: Final[dict[str, Statement]] = {
     "FindStoredImages": (
         ["s3:ListBucket"],
         {"Fn::GetAtt": ["Bucket", "Arn"]},
         {"StringLike": {"s3:prefix": "images/*"}},
-    )
+    ),
+    "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
+    "StoreResults": (["s3:PutObject"], objects("results"), None),
 }
 READS_CONFIGURATION: Final[dict[str, Statement]] = {
     "ReadConfiguration": (["ssm:GetParameter"], CONFIG_PARAMETER, None),
     "ReadLongValues": (["s3:GetObject"], objects("config"), None),
 }
-QUEUES_JOBS: Final[dict[str, Statement]] = {"QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None)}
+RESPONDS_WITH_JOBS: Final[dict[str, Statement]] = {
+    "QueueJobs": (["sqs:SendMessage"], JOB_QUEUE, None),
+    "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
+}
 PUBLISHES_EVENTS: Final[dict[str, Statement]] = {
     "PublishJobEvents": (["events:PutEvents"], EVENT_BUS, {"StringEquals": {"events:source": "image-gateway"}}),
     "RecordAnnouncements": (
@@ -92,9 +97,8 @@ RECORDS_TOKEN_USE: Final[dict[str, Statement]] = {
     )
 }
 SUBMITS_JOBS: Final[dict[str, Statement]] = {
-    **QUEUES_JOBS,
+    **RESPONDS_WITH_JOBS,
     "StoreAndSignImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
-    "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
     "ReadTokensAndJobs": (
         ["dynamodb:GetItem"],
         TABLE,
@@ -166,9 +170,8 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
         **READS_CONFIGURATION,
         **RECORDS_TOKEN_USE,
         **PUBLISHES_EVENTS,
-        **QUEUES_JOBS,
+        **RESPONDS_WITH_JOBS,
         "SignImages": (["s3:GetObject"], objects("images"), None),
-        "StoreAndSignLongResponses": (["s3:GetObject", "s3:PutObject"], objects("answers"), None),
         "ReadTokensAndJobs": (["dynamodb:GetItem"], TABLE, items("token", "job", "forgotten")),
         "ReadListedJobs": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "ListJobsByOwner": (["dynamodb:Query"], INDEX_BY_OWNER, keys_like("token:*", "event:*")),
@@ -186,31 +189,27 @@ EXPECTED: Final[dict[str, dict[str, Statement]]] = {
     "WorkerFunction": {
         **READS_CONFIGURATION,
         **PUBLISHES_EVENTS,
-        **FINDS_STORED_IMAGES,
+        **ENDS_JOBS,
         "ReadAndStoreImages": (["s3:GetObject", "s3:PutObject"], objects("images"), None),
         "ReadAndStoreInputs": (["s3:GetObject", "s3:PutObject"], objects("inputs"), None),
         "ReadRequestFiles": (["s3:GetObject", "s3:GetObjectVersion"], objects("requests"), None),
-        "StoreResults": (["s3:PutObject"], objects("results"), None),
         "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "idempotency", "batch", "cooldown", "forgotten")),
         "ReadManyJobs": (["dynamodb:BatchGetItem"], TABLE, items("job", "slots")),
         "FindJobsToRecover": (["dynamodb:Query"], INDEX_OF_ALL, listed("job")),
         "RecordJobs": (["dynamodb:PutItem"], TABLE, items("job", "idempotency", "batch")),
-        "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
         "HoldServerSlotsAndRecordCooldown": (["dynamodb:UpdateItem"], TABLE, items("slots", "cooldown")),
         "ReceiveMessages": (RECEIVE, JOB_QUEUE, None),
         "QueueJobsAndDeadLetters": (["sqs:SendMessage"], [JOB_QUEUE, DEAD_LETTERS], None),
     },
     "DeadLetterFunction": {
         **PUBLISHES_EVENTS,
-        **FINDS_STORED_IMAGES,
+        **ENDS_JOBS,
         "ReadStoredImages": (["s3:GetObject"], objects("images"), None),
         "StoreDeadLetters": (["s3:PutObject"], objects("dead-letters"), None),
         "ReadRequestFileLines": (["s3:GetObject"], {"Fn::Sub": "${Bucket.Arn}/inputs/*/lines.json"}, None),
-        "StoreResults": (["s3:PutObject"], objects("results"), None),
         "ReadJobs": (["dynamodb:GetItem"], TABLE, items("job", "batch", "forgotten")),
         "ReadJobsOfRequestFiles": (["dynamodb:BatchGetItem"], TABLE, items("job")),
         "CompleteJobs": (["dynamodb:PutItem"], TABLE, items("job")),
-        "CountRequestFileLines": (["dynamodb:UpdateItem"], TABLE, items("batch")),
         "ReceiveMessages": (RECEIVE, DEAD_LETTERS, None),
     },
 }

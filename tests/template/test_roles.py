@@ -97,6 +97,19 @@ def test_a_managed_policy_is_attached_when_it_exists(policy: str) -> None:
     assert {json.dumps(arn) for arn in attached if policy in json.dumps(arn)} == {json.dumps(reference)}
 
 
+def test_a_statement_of_several_roles_is_written_once() -> None:
+    """What several roles need for the same purpose, which its `Sid` names, is in one managed policy."""
+    inline = [policy for role in ROLES for policy in properties_of(role, EVERYTHING)["Policies"]]
+    managed = [properties_of(name, EVERYTHING) for name in MANAGED_POLICIES]
+    written = [
+        json.dumps(statement, sort_keys=True)
+        for policy in inline + managed
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+    assert len(written) == len(set(written))
+
+
 def test_roles_and_policies_have_no_explicit_names() -> None:
     """CAPABILITY_IAM suffices to deploy the template, because CloudFormation generates the names of IAM resources."""
     resources = {name: item for name, item in RESOURCES.items() if item["Type"].startswith("AWS::IAM::")}
