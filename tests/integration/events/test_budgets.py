@@ -38,7 +38,7 @@ def outcomes(worker: WorkerDeployment) -> list[str]:
 
 
 def test_messages_for_which_no_money_is_left_are_failed_jobs(worker: WorkerDeployment, priced: "Deployment") -> None:
-    """They cost nothing and the engine is not asked; the sender finds the reason in the job, and gets an event."""
+    """They cost nothing and the engine is not called; the sender finds the reason in the job, and gets an event."""
     limit(priced, "0.20")
 
     for number in range(3):

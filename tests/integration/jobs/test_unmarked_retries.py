@@ -14,7 +14,7 @@ BROKEN = [Fault(0, times=-1, path="/generations")]
 
 
 def calls(openai: SandboxState) -> int:
-    """Return how often the engine was asked for images."""
+    """Return how often the engine was called for images."""
     return len([request for request in openai.record if request.path.endswith("/generations")])
 
 

@@ -79,7 +79,7 @@ def test_a_limited_token_sees_the_routes_that_it_may_use(
 
 
 def test_a_token_for_routes_sees_nothing_else(routed: "Deployment", openai: SandboxState) -> None:
-    """The engines are not even asked."""
+    """The engines are not even called."""
     routed.tokens["limited"] = routed.token("limited", routes={"poster"})
     calls = len(openai.record)
 

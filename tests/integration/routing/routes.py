@@ -56,7 +56,7 @@ class Routes:
     def _change(self, change: "Callable[[CatalogueDraft], Any]") -> None:
         run(self.deployment.gateway.config_parts.updates.update_catalogue(change))
 
-    def asked(self, name: str, ending: str = "/images/generations") -> int:
+    def requests(self, name: str, ending: str = "/images/generations") -> int:
         """Return the number of paid requests that a connection's engine has received."""
         record = self.engines[name].record
         return sum(request.method == "POST" and request.path.endswith(ending) for request in record)

@@ -47,13 +47,13 @@ def test_a_route_is_done_by_its_first_target(routes: Routes) -> None:
     assert "warnings" not in response.json[0]
     (job,) = routes.deployment.jobs()
     assert (job.route, job.connection, job.engine, job.model) == ("poster", "one", "openai", "gpt-image-2")
-    assert (routes.asked("one"), routes.asked("two")) == (1, 0)
+    assert (routes.requests("one"), routes.requests("two")) == (1, 0)
     assert routes.engines["one"].record[0].headers["authorization"] == "Bearer key-of-one"
 
 
 @pytest.mark.parametrize("failure", FREE)
 def test_a_failure_that_cost_nothing_is_passed_over(routes: Routes, failure: str) -> None:
-    """The target is asked once, and the next one makes the image. A warning says so, and the job has both attempts."""
+    """The target is called once, and the next one makes the image. A warning says so, and the job has both attempts."""
     fail(routes.engines["one"], **FREE[failure])
 
     response = generate(routes)
@@ -61,7 +61,7 @@ def test_a_failure_that_cost_nothing_is_passed_over(routes: Routes, failure: str
     assert response.status == 200, response.text
     assert response.headers[CONNECTION] == "two"
     assert "one was passed over" in response.json[0]["warnings"][0]
-    assert (routes.asked("one"), routes.asked("two")) == (1, 1)
+    assert (routes.requests("one"), routes.requests("two")) == (1, 1)
     (job,) = routes.deployment.jobs()
     assert [(each.connection, bool(each.code)) for each in job.tried] == [("one", True), ("two", False)]
 
@@ -84,7 +84,7 @@ def test_a_failure_that_may_have_cost_ends_the_request(routes: Routes, failure: 
 
     assert response.status >= 400
     assert response.headers[CONNECTION] == "one"
-    assert routes.asked("two") == 0
+    assert routes.requests("two") == 0
 
 
 @pytest.mark.parametrize("failure", ["failed", "rejected", "content_blocked"])
@@ -102,7 +102,7 @@ def test_a_failure_that_is_not_listed_ends_the_request(routes: Routes) -> None:
     fail(routes.engines["one"], 429)
 
     assert generate(routes).status == 429
-    assert routes.asked("two") == 0
+    assert routes.requests("two") == 0
 
 
 def test_if_every_target_fails_the_first_error_is_the_answer(routes: Routes) -> None:
@@ -143,7 +143,7 @@ def test_a_repeated_request_gets_the_job_that_fell_back(routes: Routes) -> None:
     ]
 
     assert [(answer.status, answer.headers[CONNECTION]) for answer in answers] == [(200, "two")] * 2
-    assert (routes.asked("one"), routes.asked("two")) == (1, 1)
+    assert (routes.requests("one"), routes.requests("two")) == (1, 1)
 
 
 def test_a_target_without_masks_is_passed_over_for_a_mask(routes: Routes) -> None:
@@ -170,11 +170,11 @@ def test_a_fault_of_the_last_target_is_repeated_there(routes: Routes) -> None:
     routes.engines["two"].knobs.faults = [Fault(503, "", times=1)]
 
     assert generate(routes).status == 200
-    assert (routes.asked("one"), routes.asked("two")) == (1, 2)
+    assert (routes.requests("one"), routes.requests("two")) == (1, 2)
 
 
 def test_a_target_after_its_cooldown_is_tried_though_a_request_for_it_was_refused(routes: Routes) -> None:
-    """The refused request asked nobody, so the next one need not wait until it could have ended."""
+    """The refused request called no engine, so the next one need not wait until it could have ended."""
     gateway = routes.deployment.gateway
     earlier = Cooldowns(gateway.aws, gateway.settings, now=lambda: time.time() - COOLING_SECONDS - 1)
     for _ in range(FAILURES):

@@ -75,7 +75,7 @@ def test_four_gpus_share_forty_jobs(routes: Routes) -> None:
 
     assert {worker.job(job.id).status for job in jobs} == {"succeeded"}
     assert gate.opened == 10
-    assert [routes.asked(gpu, "/prompt") for gpu in gpus] == [10] * 4
+    assert [routes.requests(gpu, "/prompt") for gpu in gpus] == [10] * 4
     assert max_concurrent_runs(worker.job(job.id) for job in jobs) == dict.fromkeys(gpus, 1)
 
 
@@ -97,7 +97,7 @@ def max_concurrent_runs(jobs: Any) -> Counter[str]:
 
 @pytest.mark.parametrize("failure", ["429", "503", "refused", "key"])
 def test_a_failing_server_is_noticed_by_no_caller(routes: Routes, failure: str) -> None:
-    """It is asked until its cooldown begins. The images of both servers are those that were delivered."""
+    """It is called until its cooldown begins. The images of both servers are those that were delivered."""
     match failure:
         case "refused":
             routes.connect("one", base_url="http://127.0.0.1:9/v1")
@@ -110,8 +110,8 @@ def test_a_failing_server_is_noticed_by_no_caller(routes: Routes, failure: str) 
     answers = [routes.deployment.call("POST", "/api/v1/images/generations", form, role="user") for _ in range(8)]
 
     assert {answer.status for answer in answers} == {200}
-    assert len(routes.deployment.stored()) == routes.asked("two") == 8
-    assert routes.asked("one") == (0 if failure == "refused" else FAILURES)
+    assert len(routes.deployment.stored()) == routes.requests("two") == 8
+    assert routes.requests("one") == (0 if failure == "refused" else FAILURES)
     tried = [job.tried[0].code for job in routes.deployment.jobs()]
     assert tried.count("cooling") == 8 - FAILURES
 

@@ -58,7 +58,7 @@ def test_a_queued_job_is_passed_on(worker: WorkerDeployment, routes: Routes) -> 
     assert (job.status, job.connection, job.attempts) == ("succeeded", "two", 1)
     assert [(each.connection, each.code) for each in job.tried] == [("one", "engine_rate_limited"), ("two", "")]
     assert job.warnings == ["one was passed over: engine_rate_limited"]
-    assert (routes.asked("one"), routes.asked("two")) == (1, 1)
+    assert (routes.requests("one"), routes.requests("two")) == (1, 1)
 
 
 def test_a_queued_job_repeats_the_whole_list(worker: WorkerDeployment, routes: Routes) -> None:
@@ -73,7 +73,7 @@ def test_a_queued_job_repeats_the_whole_list(worker: WorkerDeployment, routes: R
     assert job.error
     assert (job.status, job.attempts, job.error.code) == ("failed", MAX_ATTEMPTS, "engine_rate_limited")
     assert "two: engine_unavailable" in job.error.detail
-    assert routes.asked("one") <= MAX_ATTEMPTS
+    assert routes.requests("one") <= MAX_ATTEMPTS
     assert len(worker.drain("dead")) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_target_that_works_again_does_a_repeated_job(worker: WorkerDeployment,
 
 
 class RecordReader:
-    """An engine that reads the records of all jobs whenever it is asked."""
+    """An engine that reads the records of all jobs whenever it is called."""
 
     def __init__(self, app: ASGIApp, table: str) -> None:
         self._app = app
@@ -127,7 +127,7 @@ def die_at(worker: WorkerDeployment, job_id: str, target: int) -> None:
 def test_a_worker_that_died_at_a_target_that_charges_leaves_an_interrupted_job(
     worker: WorkerDeployment, routes: Routes
 ) -> None:
-    """No target is asked, because the second may have been paid."""
+    """No target is called, because the second may have been paid."""
     (job_id,) = submit(worker, routes)
     die_at(worker, job_id, 1)
 
@@ -137,11 +137,11 @@ def test_a_worker_that_died_at_a_target_that_charges_leaves_an_interrupted_job(
     assert job.error
     assert (job.status, job.error.code, job.error.may_have_cost) == ("failed", "interrupted", True)
     assert job.connection == "two"
-    assert (routes.asked("one"), routes.asked("two")) == (0, 0)
+    assert (routes.requests("one"), routes.requests("two")) == (0, 0)
 
 
 def test_a_worker_that_died_at_comfyui_is_replaced_there(worker: WorkerDeployment, routes: Routes) -> None:
-    """Its run is found again, and no other target is asked."""
+    """Its run is found again, and no other target is called."""
     routes.deployment.configure(**CHECKPOINT.fields("COMFYUI"))
     routes.connect("gpu", "comfyui", key="")
     routes.put("poster", "one", {"connection": "gpu"})
@@ -152,7 +152,7 @@ def test_a_worker_that_died_at_comfyui_is_replaced_there(worker: WorkerDeploymen
 
     job = worker.job(job_id)
     assert (job.status, job.connection, job.attempts) == ("succeeded", "gpu", 2)
-    assert (routes.asked("one"), routes.asked("gpu", "/prompt")) == (0, 1)
+    assert (routes.requests("one"), routes.requests("gpu", "/prompt")) == (0, 1)
 
 
 def test_jobs_are_done_by_the_route_as_it_was_accepted(worker: WorkerDeployment, routes: Routes) -> None:
@@ -176,7 +176,7 @@ def test_jobs_are_done_by_the_route_as_it_was_accepted(worker: WorkerDeployment,
     assert {worker.job(job_id).connection for job_id in (*before, job.id)} == {"one"}
     assert {worker.job(job_id).connection for job_id in after} == {"two"}
     # The message that arrived as the last has made a job as well.
-    assert (routes.asked("one"), routes.asked("two")) == (11, 6)
+    assert (routes.requests("one"), routes.requests("two")) == (11, 6)
 
 
 def test_lines_of_a_request_file_are_done_by_the_route_as_it_was(worker: WorkerDeployment, routes: Routes) -> None:
@@ -204,7 +204,7 @@ def test_an_edit_by_message_takes_the_route_for_edits(worker: WorkerDeployment, 
     assert (poster.status, poster.connection) == ("succeeded", "one")
     assert draft.error
     assert (draft.status, draft.error.code, draft.error.may_have_cost) == ("failed", "invalid_request", False)
-    assert routes.asked("one", "/images/edits") == 1
+    assert routes.requests("one", "/images/edits") == 1
 
 
 def test_a_key_is_not_sent_to_the_server_that_a_connection_had_before(worker: WorkerDeployment, routes: Routes) -> None:
@@ -232,8 +232,8 @@ def test_full_servers_are_passed_over(worker: WorkerDeployment, routes: Routes) 
 
     assert {worker.job(job_id).status for job_id in job_ids} == {"succeeded"}
     assert [routes.engines[name].max_in_flight for name in ("one", "two")] == [1, 1]
-    assert routes.asked("one") + routes.asked("two") == 10
-    assert min(routes.asked("one"), routes.asked("two")) >= 3
+    assert routes.requests("one") + routes.requests("two") == 10
+    assert min(routes.requests("one"), routes.requests("two")) >= 3
 
 
 def test_a_server_with_slots_overflows_to_one_without_a_limit(worker: WorkerDeployment, routes: Routes) -> None:
@@ -247,7 +247,7 @@ def test_a_server_with_slots_overflows_to_one_without_a_limit(worker: WorkerDepl
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert {job.status for job in jobs} == {"succeeded"}
     assert routes.engines["one"].max_in_flight == 1
-    assert routes.asked("two") >= 1
+    assert routes.requests("two") >= 1
     assert "one was passed over: no_slot" in [warning for job in jobs for warning in job.warnings]
 
 
@@ -280,5 +280,5 @@ def test_a_cooling_target_is_asked_no_more(worker: WorkerDeployment, routes: Rou
 
     jobs = [worker.job(job_id) for job_id in job_ids]
     assert {job.connection for job in jobs} == {"two"}
-    assert routes.asked("one") == 3
+    assert routes.requests("one") == 3
     assert sorted(job.tried[0].code for job in jobs) == ["cooling"] * 3 + ["engine_unavailable"] * 3

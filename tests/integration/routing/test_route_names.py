@@ -97,7 +97,7 @@ def test_a_route_for_generations_does_no_edits(routes: Routes) -> None:
     response = routes.deployment.edit("not an image", model="poster")
 
     assert (response.status, response.json["field"]) == (422, "model")
-    assert routes.asked("one") == 0
+    assert routes.requests("one") == 0
 
 
 def test_a_targets_parameters_and_size_are_sent(routes: Routes) -> None:
@@ -151,7 +151,7 @@ def test_the_error_of_an_earlier_job_names_its_connection(routes: Routes) -> Non
 def test_the_timeouts_of_all_targets_decide_whether_a_request_is_queued(
     routes: Routes, seconds: int, *, is_inline: bool
 ) -> None:
-    """All of them may be asked, one after the other, within the 24 seconds that a request has."""
+    """All of them may be called, one after the other, within the 24 seconds that a request has."""
     for name in ("one", "two"):
         routes.connect(name, timeout_seconds=seconds)
     inline_jobs = routes.deployment.gateway.inline_jobs
@@ -196,4 +196,4 @@ def test_the_list_of_connections_shows_cooldowns(routes: Routes) -> None:
         "two": None,
     }
     assert one["cooling_until"] == next(each for each in listed if each["name"] == "one")["cooling_until"]
-    assert routes.asked("one") == 3
+    assert routes.requests("one") == 3

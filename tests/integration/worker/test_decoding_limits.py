@@ -81,7 +81,7 @@ def test_an_image_harms_no_other_job_of_its_batch(
 def test_a_job_whose_images_left_too_little_time_is_tried_again(
     edit_worker: WorkerDeployment, edit_engine: SandboxEngine, images: ImageServer
 ) -> None:
-    """The engine, which may take 20 s, is not asked until an invocation has time for it. The images are read once."""
+    """The engine, which may take 20 s, is not called until an invocation has time for it. The images are read once."""
     context = Context(seconds=60)
     images.before_response = lambda: setattr(context, "seconds", 25)
 
@@ -100,7 +100,7 @@ def test_a_job_whose_images_left_too_little_time_is_tried_again(
 def test_a_job_whose_images_are_not_read_in_time_is_tried_again(
     edit_worker: WorkerDeployment, edit_engine: SandboxEngine, event_loop_time: LoopTime, images: ImageServer
 ) -> None:
-    """It is no timeout of the engine, which was not asked, and nothing goes on after the invocation."""
+    """It is no timeout of the engine, which was not called, and nothing goes on after the invocation."""
     end_all()
 
     def advance_time() -> None:

@@ -1,4 +1,4 @@
-"""Jobs whose holder died before it had read their input images: no engine was asked, so nothing was paid."""
+"""Jobs whose holder died before it had read their input images: no engine was called, so nothing was paid."""
 
 from image_gateway.event_loop import run
 from image_gateway.ids import new_job_id
@@ -35,7 +35,7 @@ def test_a_job_whose_images_were_not_read_is_tried_again(
 
 
 def test_a_job_whose_images_were_read_is_interrupted(edit_worker: WorkerDeployment, edit_engine: SandboxEngine) -> None:
-    """The engine may have been asked."""
+    """The engine may have been called."""
     job = orphaned_edit(edit_worker)
     run(edit_worker.gateway.worker_parts.job_inputs.load(job))
 

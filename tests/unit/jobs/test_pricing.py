@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from image_gateway.engines.protocol import Asked, EngineImage, EngineResult
+from image_gateway.engines.protocol import EngineImage, EngineResult, SentRequest
 from image_gateway.errors import EngineRejected, EngineTimeout, GatewayError
 from image_gateway.jobs.engine_request import build_engine_request
 from image_gateway.jobs.pricing import reserve, set_cost, set_cost_of_restored
@@ -33,14 +33,14 @@ BY_SIZE = rows(
     ("fields", "result", "usd"),
     [
         ({"size": "1024x1024"}, {}, "0.010000"),
-        ({"size": "1792x1024"}, {"asked": Asked(size="1536x1024")}, "0.020000"),
-        ({"size": "1536x1024", "quality": "hd"}, {"asked": Asked(size="1536x1024", quality="high")}, "0.050000"),
-        ({"size": "1536x1024"}, {"asked": Asked(size="1536x1024"), "reported": {"quality": "high"}}, "0.050000"),
+        ({"size": "1792x1024"}, {"sent": SentRequest(size="1536x1024")}, "0.020000"),
+        ({"size": "1536x1024", "quality": "hd"}, {"sent": SentRequest(size="1536x1024", quality="high")}, "0.050000"),
+        ({"size": "1536x1024"}, {"sent": SentRequest(size="1536x1024"), "reported": {"quality": "high"}}, "0.050000"),
         ({"size": "1536x1024", "quality": "HIGH"}, {}, "0.050000"),
-        ({"size": "auto"}, {"asked": Asked(size="1024x1024")}, "0.010000"),
-        ({"size": "auto"}, {"asked": Asked()}, "0.020000"),
-        ({"size": "1024x1024"}, {"asked": Asked(size="1024x1024", model="other")}, "0.990000"),
-        ({"size": "384x3072"}, {"asked": Asked(model="by-class", size_class="2K")}, "0.030000"),
+        ({"size": "auto"}, {"sent": SentRequest(size="1024x1024")}, "0.010000"),
+        ({"size": "auto"}, {"sent": SentRequest()}, "0.020000"),
+        ({"size": "1024x1024"}, {"sent": SentRequest(size="1024x1024", model="other")}, "0.990000"),
+        ({"size": "384x3072"}, {"sent": SentRequest(model="by-class", size_class="2K")}, "0.030000"),
     ],
 )
 def test_an_image_costs_what_the_engine_was_asked_for_in_the_end(

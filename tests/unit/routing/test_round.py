@@ -158,7 +158,7 @@ async def test_what_an_outcome_says_about_a_target(error: GatewayError | None, c
 
 
 async def test_a_target_that_cannot_be_used_is_an_attempt_that_failed() -> None:
-    """It is not asked."""
+    """It is not called."""
     broken = destination(0, problem=NotConfigured("There is no connection one"))
     round_, job = round_of(KnownCooldowns(), broken, destination(1)), running_job()
 
@@ -171,7 +171,7 @@ async def test_a_target_that_cannot_be_used_is_an_attempt_that_failed() -> None:
 
 
 async def test_nothing_is_repeated_while_another_target_is_left() -> None:
-    """The last one may be asked again."""
+    """The last one may be called again."""
     round_ = round_of(KnownCooldowns(), destination(0), destination(1))
 
     assert [each.repeats for each in await round_.usable()] == [False, False]

@@ -19,6 +19,6 @@ def test_what_only_the_operator_can_change_is_not_tried_again() -> None:
 
 
 def test_a_name_that_could_not_be_resolved_is_tried_again() -> None:
-    """No engine was asked, and a resolver that fails recovers."""
+    """No engine was called, and a resolver that fails recovers."""
     assert is_retryable(UnresolvedHost("images.example cannot be resolved"), "openai")
     assert not is_retryable(PrivateAddress("images.example has no public address"), "openai")

@@ -41,7 +41,7 @@ def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineR
         result.usage = add_counts(result.usage, part.usage)
         result.reported = {**part.reported, **result.reported}
         result.handled |= part.handled
-        result.asked = result.asked or part.asked
+        result.sent = result.sent or part.sent
         result.lost += part.lost
         result.may_have_cost_more = result.may_have_cost_more or part.may_have_cost_more
         if part.seconds is not None:

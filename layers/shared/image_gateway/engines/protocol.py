@@ -29,7 +29,7 @@ class ImageRequest:
     Attributes:
         requested: names of the fields that the caller set. An engine warns where the operator's parameters override
             them, or where it does not support them.
-        aspect_ratio: the ratio from which `size` was calculated, if one was asked for instead of pixels.
+        aspect_ratio: the ratio from which `size` was calculated, if one was requested instead of pixels.
         approximate_size: whether `size` was calculated from a ratio or a size class, so that others are as good.
         images: the input images; empty for a generation.
         mask: its transparent pixels are the ones to edit (OpenAI's convention; each engine converts it to its own).
@@ -74,8 +74,8 @@ class EngineImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the engine was asked for in the end, after all replacements, as far as it decides the price.
+class SentRequest:
+    """What was sent to the engine in the end, after all replacements, as far as it decides the price.
 
     Attributes:
         model: the model, if the request that was sent names one.
@@ -100,7 +100,7 @@ class EngineResult:
         usage: token counts, where the engine reports them: see `engines.usage`.
         reported: `quality` and `background` of the images, where the engine reports them.
         handled: which of `output_format` and `output_compression` the gateway need not apply any more.
-        asked: what the engine was asked for; None where that is what the request says.
+        sent: what was sent to the engine; None where that is what the request says.
         lost: how many images were made, and could not be read.
         may_have_cost_more: whether calls without an image in this result may have been charged.
         seconds: how long the engine says that it worked; None if it does not say.
@@ -111,7 +111,7 @@ class EngineResult:
     usage: TokenCounts | None = None
     reported: dict[str, str] = field(default_factory=dict)
     handled: frozenset[str] = frozenset()
-    asked: Asked | None = None
+    sent: SentRequest | None = None
     lost: int = 0
     may_have_cost_more: bool = False
     seconds: float | None = None
@@ -176,7 +176,7 @@ class ImageConverter(Protocol):
         """Return what the conversion makes of the images, as PNG, in the given size or in that of the first image.
 
         Raises:
-            InvalidImage: the images are too large for it. No engine was asked.
+            InvalidImage: the images are too large for it. No engine was called.
         """
 
 

@@ -1,4 +1,4 @@
-"""What an engine will be asked for, as far as that decides the price: the request after the operator's parameters.
+"""What will be sent to an engine, as far as that decides the price: the request after the operator's parameters.
 
 Each engine's module with that knowledge is imported for its own requests only.
 """
@@ -22,7 +22,7 @@ class ExpectedRequest:
 
     Attributes:
         model: the model's name at the engine; empty for the engine's default.
-        images: how many images are asked for.
+        images: how many images are requested.
         pixels: their width and height; None if the engine chooses them.
         sizes: all names of their size; empty if the engine chooses it.
         quality: their quality, in lower case; None if the engine chooses it.
@@ -36,17 +36,17 @@ class ExpectedRequest:
 
 
 def expected_request(destination: Destination, form: CreateImageForm | EditImageForm) -> ExpectedRequest:
-    """Return what an engine will be asked for. It may refuse that, and be asked for something else afterwards."""
+    """Return what will be sent to an engine. It may refuse that, and get something else afterwards."""
     request = build_engine_request(form, destination, job_id="")
     # Of a size class without a ratio, the input image's ratio is not known yet; the square one is the dearest.
-    asked = _READERS[destination.engine](request, destination) if destination.engine in _READERS else _plain(request)
-    size = asked.pop("size", None)
-    quality = priced_quality(asked.pop("quality", request.quality))
+    expected = _READERS[destination.engine](request, destination) if destination.engine in _READERS else _plain(request)
+    size = expected.pop("size", None)
+    quality = priced_quality(expected.pop("quality", request.quality))
     return ExpectedRequest(
-        model=asked.pop("model", None) or destination.model or "",
-        images=min(asked.pop("images", request.n), MAX_IMAGES),
+        model=expected.pop("model", None) or destination.model or "",
+        images=min(expected.pop("images", request.n), MAX_IMAGES),
         pixels=(size.width, size.height) if size else None,
-        sizes=asked.pop("sizes", None) or (size_names(size.width, size.height) if size else frozenset()),
+        sizes=expected.pop("sizes", None) or (size_names(size.width, size.height) if size else frozenset()),
         quality=quality,
     )
 

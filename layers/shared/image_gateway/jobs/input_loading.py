@@ -99,7 +99,7 @@ class JobInputs:
         return _edit_form(job), images, mask
 
     async def were_read(self, job: Job) -> bool:
-        """Return whether an attempt that did not end may have asked an engine, because it had read the job's images.
+        """Return whether an attempt that did not end may have called an engine, because it had read the job's images.
 
         Raises:
             StorageUnavailable: the bucket does not respond.

@@ -6,7 +6,7 @@ from typing import Any, Final
 from image_gateway.access.principals import Principal
 from image_gateway.config.metering import Metering
 from image_gateway.engines import REGISTRY
-from image_gateway.engines.protocol import Asked, EngineImage, EngineResult, ImageRequest
+from image_gateway.engines.protocol import EngineImage, EngineResult, ImageRequest, SentRequest
 from image_gateway.errors import NotConfigured
 from image_gateway.images.sniff import sniff
 from image_gateway.jobs.expected_request import ExpectedRequest, deployment_name, expected_request, priced_quality
@@ -136,7 +136,7 @@ def set_cost(job: Job, destination: Destination, request: ImageRequest, result: 
         job: the job, with what the engine reported.
         destination: where it went.
         request: what the engine was to make.
-        result: what it made, and was asked for in the end.
+        result: what it made, and what was sent to it in the end.
         seconds: how long that took, without the rewriting of the prompt.
     """
     worked = result.seconds
@@ -178,14 +178,14 @@ def set_cost_of_restored(job: Job) -> None:
 
 
 def _final_query(destination: Destination, request: ImageRequest, result: EngineResult) -> PriceQuery:
-    """Return the query for the price of images, by what the engine was asked for, or else by the first image."""
-    asked = result.asked or Asked(size=str(request.size) if request.size else None, quality=request.quality)
-    size = _parsed(asked.size) or (None if asked.size_class else _size_of(result.images))
-    sizes = {asked.size_class} if asked.size_class else set(size_names(size.width, size.height)) if size else set()
-    if asked.size_class and (made := _size_of(result.images)):
+    """Return the query for the price of images, by what was sent to the engine, or else by the first image."""
+    sent = result.sent or SentRequest(size=str(request.size) if request.size else None, quality=request.quality)
+    size = _parsed(sent.size) or (None if sent.size_class else _size_of(result.images))
+    sizes = {sent.size_class} if sent.size_class else set(size_names(size.width, size.height)) if size else set()
+    if sent.size_class and (made := _size_of(result.images)):
         sizes.add(str(made))
-    quality = priced_quality(result.reported.get("quality")) or priced_quality(asked.quality)
-    return _query(destination, asked.model or destination.model or "", frozenset(sizes), quality)
+    quality = priced_quality(result.reported.get("quality")) or priced_quality(sent.quality)
+    return _query(destination, sent.model or destination.model or "", frozenset(sizes), quality)
 
 
 def _query(destination: Destination, model: str, sizes: frozenset[str], quality: str | None) -> PriceQuery:

@@ -37,7 +37,7 @@ def charge_rewriting(job: Job, destination: Destination, rewriting: Rewriting) -
     """Add to a job what the rewriting of its prompt has cost, or may have cost if its tokens are not known."""
     held, job.prompt_reserved = job.prompt_reserved, 0
     row = _price(destination)
-    if row is None or not rewriting.asked:
+    if row is None or not rewriting.called:
         return
     usd = cost_of_text(row, rewriting.usage)
     if usd is None:

@@ -29,13 +29,13 @@ class Rewriting:
         text: the new prompt; None if there is none.
         warning: why there is none.
         usage: the tokens that it took, where the language model reports them.
-        asked: whether a language model was asked, and may have charged for it.
+        called: whether a language model was called, and may have charged for it.
     """
 
     text: str | None = field(default=None, repr=False)
     warning: str | None = field(default=None, repr=False)
     usage: TokenCounts | None = None
-    asked: bool = False
+    called: bool = False
 
 
 class PromptRewriter:
@@ -79,9 +79,9 @@ async def rewrite_prompt(prompt: str, config: ImagesConfig, create_writer: Promp
         writer = create_writer(config.IMAGE_GENERATION_ENGINE, config)
         answer = await writer.complete(model=model, system=SYSTEM_PROMPT, user=prompt)
     except GatewayError as error:
-        return Rewriting(warning=f"The prompt was not rewritten: {error.detail}", asked=error.may_have_cost)
+        return Rewriting(warning=f"The prompt was not rewritten: {error.detail}", called=error.may_have_cost)
     text = answer.text.strip()
     if not text or len(text) > MAX_PROMPT:
         warning = f"The prompt was not rewritten: {model} returned {len(text)} characters"
-        return Rewriting(warning=warning, usage=answer.usage, asked=True)
-    return Rewriting(text, usage=answer.usage, asked=True)
+        return Rewriting(warning=warning, usage=answer.usage, called=True)
+    return Rewriting(text, usage=answer.usage, called=True)

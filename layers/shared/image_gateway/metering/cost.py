@@ -69,7 +69,7 @@ def reservation_for(
 
     Args:
         row: the price; None if there is none.
-        images: how many images the engine is asked for.
+        images: how many images are requested of the engine.
         tokens: the most tokens that one image is expected to take, by the kinds of `TokenPrices`; None if unknown.
         seconds: the longest time that the engine may work for all of them.
     """

@@ -73,7 +73,7 @@ class JobTry(BaseModel):
 
     connection: str = Field(description="The connection.")
     model: str = Field("", description="Its model, or the name of its workflow.")
-    code: str = Field("", description="The code of the error; `cooling` or `no_slot`: it was not asked; empty: none.")
+    code: str = Field("", description="The code of the error; `cooling` or `no_slot`: it was not called; empty: none.")
     milliseconds: int = Field(0, description="How long the attempt took.")
 
 

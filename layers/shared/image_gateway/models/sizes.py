@@ -83,7 +83,7 @@ class WantedSize:
     Attributes:
         size: in pixels; None: the engine's default.
         auto: whether the engine is to choose.
-        aspect_ratio: the ratio that was asked for instead of pixels; None: none was, or only a class.
+        aspect_ratio: the ratio that was requested instead of pixels; None: none was, or only a class.
         is_approximate: whether the pixels were calculated from a ratio or a class, so that others are as good.
     """
 
@@ -100,7 +100,7 @@ def wanted_size(size: str | None, aspect_ratio: str | None, default: str, shape:
         size: the request's size, in its usual form.
         aspect_ratio: the request's aspect ratio. It does not count beside a size in pixels or another ratio.
         default: the configured size, also in its usual form.
-        shape: the size of an edit's first image, which gives the ratio if only a class is asked for.
+        shape: the size of an edit's first image, which gives the ratio if only a class is requested.
     """
     text = default if size is None else size
     if ":" in text and (size is not None or aspect_ratio is None):

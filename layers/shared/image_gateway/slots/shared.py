@@ -162,7 +162,7 @@ class SharedSlots:
     ) -> Slot | None:
         """Try to take a slot, unless it is known that there is none.
 
-        What another job of this process and owner has found out since this job arrived is not asked again.
+        What another job of this process and owner has found out since this job arrived is not looked up again.
         """
         if self._failed_at >= arrived:
             raise StorageUnavailable(self._failure, retry_after=1)

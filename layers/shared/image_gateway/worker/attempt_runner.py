@@ -35,8 +35,8 @@ class AttemptRunner:
         self._executor = executor
         self._cancel_watch = cancel_watch
 
-    async def may_have_asked(self, job: Job) -> bool:
-        """Return whether an attempt at a job that did not end may have asked an engine.
+    async def may_have_called(self, job: Job) -> bool:
+        """Return whether an attempt at a job that did not end may have called an engine.
 
         Raises:
             StorageUnavailable: the bucket does not respond.
@@ -59,8 +59,8 @@ class AttemptRunner:
             destination: where it goes.
             remaining: returns the seconds that are left for the attempt and for storing its images.
             engine_seconds: how long the engine may take. If reading the input images has left less, the engine is not
-                asked, and a later attempt finds them stored.
-            inputs_read: called with the job when its inputs are read, and before its engine is asked.
+                called, and a later attempt finds them stored.
+            inputs_read: called with the job when its inputs are read, and before its engine is called.
 
         Returns:
             Why the attempt failed; None if it succeeded.

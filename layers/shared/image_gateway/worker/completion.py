@@ -78,13 +78,13 @@ class JobCompletion:
             self._jobs, job, holder, lambda: remaining() - _RECORD_MARGIN_SECONDS, self._sleep
         )
 
-    async def complete_lost(self, lease: Lease, holder: str, remaining: Remaining, *, asked: bool) -> bool:
+    async def complete_lost(self, lease: Lease, holder: str, remaining: Remaining, *, called: bool) -> bool:
         """Complete a job whose last holder died: with its stored images, or as interrupted. Returns as `complete`.
 
-        `asked` says whether an engine may have been asked, and so paid.
+        `called` says whether an engine may have been called, and so paid.
         """
-        what = "while the engine was working" if asked else "while it read the input images"
-        interrupted = Interrupted(f"The function ended {what}", may_have_cost=asked)
+        what = "while the engine was working" if called else "while it read the input images"
+        interrupted = Interrupted(f"The function ended {what}", may_have_cost=called)
         await self._restore_or_fail(lease, interrupted)
         return await self.complete(lease.job, holder, remaining)
 

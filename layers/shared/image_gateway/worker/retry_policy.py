@@ -66,7 +66,7 @@ def is_round_retryable(round_: Round, error: GatewayError, engine: str) -> bool:
 
 
 def retry_after(round_: Round) -> float | None:
-    """Return the fewest seconds that an engine has asked to wait for; None if none has."""
+    """Return the fewest seconds that an engine wants callers to wait; None if none has."""
     # The gateway's own errors name the shortest delay, which is for callers.
     seconds = [error.retry_after for _, error in round_.failed if isinstance(error, EngineError)]
     return min((value for value in seconds if value is not None), default=None)

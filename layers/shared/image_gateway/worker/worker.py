@@ -123,7 +123,7 @@ class Worker:
         try:
             return await self._run_at_one_of(await round_.usable(), job, round_, remaining)
         finally:
-            # The job may have been put back, or be another worker's, before its destination was asked.
+            # The job may have been put back, or be another worker's, before its destination was called.
             await round_.give_up()
 
     async def _run_at_one_of(
@@ -175,9 +175,9 @@ class Worker:
             return await self._completion.has_ended(job_id)
         job, round_ = lease.job, runner.round
         if is_lost(lease):
-            asked = await self._attempts.may_have_asked(job)
-            if asked or job.attempts > MAX_ATTEMPTS:
-                return await self._completion.complete_lost(lease, runner.holder, remaining, asked=asked)
+            called = await self._attempts.may_have_called(job)
+            if called or job.attempts > MAX_ATTEMPTS:
+                return await self._completion.complete_lost(lease, runner.holder, remaining, called=called)
         error = await runner.run(job, memory, remaining)
         retryable = error is not None and is_round_retryable(round_, error, job.engine)
         if error is not None and retryable and job.attempts < MAX_ATTEMPTS:

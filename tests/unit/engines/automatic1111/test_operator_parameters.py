@@ -42,8 +42,8 @@ async def test_parameters_override_the_caller_with_a_warning(make_engine: MakeEn
         "size was set to '128x48' by the operator's parameters",
         "steps was set to 9 by the operator's parameters",
     ]
-    assert result.asked is not None
-    assert result.asked.size == "128x48"
+    assert result.sent is not None
+    assert result.sent.size == "128x48"
 
 
 @pytest.mark.parametrize(("params", "count"), [({"batch_size": 2}, 2), ({"n_iter": 2, "batch_size": 2}, 4)])

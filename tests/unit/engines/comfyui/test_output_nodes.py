@@ -83,7 +83,7 @@ async def test_a_chosen_node_without_images_is_named(make_engine: MakeEngine) ->
 
 
 async def test_a_map_without_a_model_node_lists_no_models(make_engine: MakeEngine, state: SandboxState) -> None:
-    """None of them could be chosen, so the server is not even asked."""
+    """None of them could be chosen, so the server is not even called."""
     assert await make_engine(choosing("6")).models() == []
     assert state.record == []
 

@@ -131,5 +131,5 @@ async def test_the_result_says_which_size_class_was_asked_for(
     """Prices depend on it."""
     result = await make_engine().generate(image_request(**fields))
 
-    assert result.asked is not None
-    assert result.asked.size_class == size_class
+    assert result.sent is not None
+    assert result.sent.size_class == size_class

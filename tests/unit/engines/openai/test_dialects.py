@@ -129,8 +129,8 @@ async def test_xai_gets_a_ratio_instead_of_a_size(
         "seed is not supported by xai and was ignored",
         "size is not supported by xai: the aspect ratio 16:9 was requested instead",
     ]
-    assert result.asked is not None
-    assert (result.asked.size, result.asked.quality) == ("1920x1080", "low")
+    assert result.sent is not None
+    assert (result.sent.size, result.sent.quality) == ("1920x1080", "low")
 
 
 @pytest.mark.parametrize(("count", "field"), [(1, "image"), (2, "images"), (4, "images")])

@@ -27,8 +27,8 @@ async def test_the_quality_is_translated_with_a_warning(
 
     assert [request.json["quality"] for request in openai_state.record] == [quality, sent]
     assert result.warnings == [f"quality {quality} is not supported by this model: {sent} was requested"]
-    assert result.asked is not None
-    assert (result.asked.model, result.asked.size, result.asked.quality) == ("gpt-image-2", "64x64", sent)
+    assert result.sent is not None
+    assert (result.sent.model, result.sent.size, result.sent.quality) == ("gpt-image-2", "64x64", sent)
 
 
 async def test_a_model_that_has_the_quality_gets_it(

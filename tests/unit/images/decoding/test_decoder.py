@@ -304,7 +304,7 @@ async def test_masks_are_converted(decoder: Decoder) -> None:
 
 
 async def test_an_image_that_exceeds_the_limits_is_not_converted(decoder: Decoder) -> None:
-    """No engine was asked, so nothing was paid."""
+    """No engine was called, so nothing was paid."""
     bomb = InputImage(BOMBS["jpeg: 20,000 scans"](), "image/jpeg", 500, 500)
 
     with pytest.raises(InvalidImage, match="CPU time") as caught:

@@ -21,10 +21,10 @@ from image_gateway.engines.credentials import basic, credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
-    Asked,
     EngineImage,
     EngineResult,
     ImageRequest,
+    SentRequest,
     overlay,
     unsupported_warnings,
 )
@@ -139,7 +139,7 @@ class Automatic1111Engine:
             rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
         result = await gather_results([_completed(first), *rest])
         checkpoint = _checkpoint(body)
-        result.asked = Asked(
+        result.sent = SentRequest(
             model=checkpoint if isinstance(checkpoint, str) else None,
             size=_by_form_field(body).get("size"),
             quality=request.quality,

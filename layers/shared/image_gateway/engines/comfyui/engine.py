@@ -23,11 +23,11 @@ from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
-    Asked,
     EngineImage,
     EngineResult,
     ImageRequest,
     InputImage,
+    SentRequest,
     unsupported_warnings,
 )
 from image_gateway.engines.result_limits import MAX_IMAGES, first_images
@@ -38,7 +38,7 @@ from image_gateway.models.images import ModelInfo
 _CHECKPOINTS = ("CheckpointLoaderSimple", "ckpt_name")
 _MAX_RUNS = 10
 _MAX_QUESTIONS = 8
-"""How many node classes are asked for at once."""
+"""How many node classes are requested at once."""
 
 
 class ComfyUIEngine:
@@ -205,7 +205,9 @@ class ComfyUIEngine:
                     f"images may be the same: {template.field}_NODES names no node of type seed or n"
                 )
         takes_size = template.has("width") and template.has("height")
-        result.asked = Asked(size=str(request.size) if request.size and takes_size else None, quality=request.quality)
+        result.sent = SentRequest(
+            size=str(request.size) if request.size and takes_size else None, quality=request.quality
+        )
         if len(result.images) > request.n:
             result.warnings.append(f"the workflow saved {len(result.images)} images for n={request.n}")
         result.warnings += template.ignored(request)

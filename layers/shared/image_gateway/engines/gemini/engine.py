@@ -31,11 +31,11 @@ from image_gateway.engines.gemini.sizes import IMAGEN_RATIOS, IMAGEN_SCALES, Nea
 from image_gateway.engines.model_ends import end_warnings
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
-    Asked,
     Completion,
     EngineImage,
     EngineResult,
     ImageRequest,
+    SentRequest,
     unsupported_warnings,
 )
 from image_gateway.engines.result_limits import MAX_IMAGES, first_images
@@ -235,7 +235,7 @@ class GeminiEngine:
                 result.warnings += dropped
                 # Without a class, Google's models make images of 1K.
                 size_class = fields.get("imageSize", fields.get("sampleImageSize", "1K"))
-                result.asked = Asked(size_class=size_class)
+                result.sent = SentRequest(size_class=size_class)
                 return result
 
     def _read_content(self, response: Any, limit: int) -> EngineResult:

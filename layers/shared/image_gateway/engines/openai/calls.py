@@ -13,7 +13,7 @@ from image_gateway.engines.openai.refusals import blocked_reason
 from image_gateway.engines.openai.refused_fields import OUTPUT_FIELDS, refused_fields
 from image_gateway.engines.openai.refused_values import is_replaceable, replaced_quality, replaced_size
 from image_gateway.engines.openai.request_body import count_of
-from image_gateway.engines.protocol import Asked, EngineImage, EngineResult
+from image_gateway.engines.protocol import EngineImage, EngineResult, SentRequest
 from image_gateway.engines.result_limits import MAX_IMAGES, first_images
 from image_gateway.engines.server import EngineServer
 from image_gateway.engines.usage import TokenCounts, token_counts
@@ -36,7 +36,7 @@ class CallResult:
     usage: TokenCounts | None
     warnings: list[str]
     reported: dict[str, str]
-    asked: Asked
+    sent: SentRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class ImagesCall:
         path: the route, below the base URL.
         encode: converts the body to the arguments of an HTTP request.
         approximate_size: whether the size was calculated from a ratio or a size class, so that others are as good.
-        aspect_ratio: the ratio from which it was calculated, if one was asked for.
+        aspect_ratio: the ratio from which it was calculated, if one was requested.
     """
 
     server: EngineServer
@@ -93,12 +93,12 @@ class ImagesCall:
         items, too_many = first_images(items, min(count_of(body) + _MORE_IMAGES, MAX_IMAGES), "openai")
         reported = {name: fields[name] for name in ("quality", "background") if isinstance(fields.get(name), str)}
         usage = token_counts(fields.get("usage"))
-        return CallResult(body, items, usage, [*warnings, *too_many], reported, _asked(body, fields))
+        return CallResult(body, items, usage, [*warnings, *too_many], reported, _sent(body, fields))
 
     async def read(self, call: CallResult) -> EngineResult:
         """Return the images of a response, which may have to be downloaded."""
         result = await gather_results(self._image(item) for item in call.items)
-        result.usage, result.reported, result.asked = call.usage, call.reported, call.asked
+        result.usage, result.reported, result.sent = call.usage, call.reported, call.sent
         result.lost, result.may_have_cost_more = len(call.items) - len(result.images), False
         result.warnings += call.warnings
         result.handled = frozenset({"output_compression"} & call.body.keys())
@@ -128,15 +128,15 @@ class ImagesCall:
         return EngineResult([EngineImage(data, revised_prompt=item.revised_prompt)])
 
 
-def _asked(body: dict[str, Any], response: dict[str, Any]) -> Asked:
-    """Return what a server was asked for. What it chose itself is what it reports, if it does."""
+def _sent(body: dict[str, Any], response: dict[str, Any]) -> SentRequest:
+    """Return what was sent to a server. What it chose itself is what it reports, if it does."""
     size, quality, model = body.get("size"), body.get("quality"), body.get("model")
     if not isinstance(size, str) or "x" not in size:
         reported = response.get("size")
         size = reported if isinstance(reported, str) and _PIXELS.fullmatch(reported) else None
     if not isinstance(quality, str) or quality == "auto":
         quality = response.get("quality")
-    return Asked(
+    return SentRequest(
         model=model if isinstance(model, str) else None,
         size=size,
         quality=quality if isinstance(quality, str) and quality != "auto" else None,

@@ -102,7 +102,7 @@ def json_body(dialect: JsonDialect, request: ImageRequest, extra: Mapping[str, s
 
 
 def json_warnings(dialect: JsonDialect, request: ImageRequest, body: Mapping[str, Any]) -> list[str]:
-    """Return what of a request is not done as it was asked for."""
+    """Return what of a request is not done as requested."""
     names = [name for name in ("steps", "negative_prompt", "seed") if name not in body]
     warnings = unsupported_warnings(request, dialect.name, *names, *dialect.unsupported)
     if request.mask:

@@ -170,9 +170,9 @@ class OpenAIEngine:
                 self._images(request, dict(chat), lambda fields: {"json": fields}, path) for _ in range(request.n)
             )
         result.warnings += warnings
-        if result.asked and result.asked.size is None and request.size:
+        if result.sent and result.sent.size is None and request.size:
             # Their own fields for the size, a ratio and a class, mean these pixels.
-            result.asked = replace(result.asked, size=str(request.size))
+            result.sent = replace(result.sent, size=str(request.size))
         return result
 
     async def _images(self, request: ImageRequest, body: dict[str, Any], encode: EncodeBody, path: str) -> EngineResult:

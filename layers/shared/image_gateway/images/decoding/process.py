@@ -1,4 +1,4 @@
-"""A decoding process, as the gateway sees it: started, asked, and replaced."""
+"""A decoding process, as the gateway sees it: started, used, and replaced."""
 
 import atexit
 import os

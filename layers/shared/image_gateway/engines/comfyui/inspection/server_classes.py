@@ -42,7 +42,7 @@ class ServerClasses:
         """Return what a server declares about classes, at most `MAX_CLASSES` of them.
 
         Raises:
-            EngineError: the server cannot be asked.
+            EngineError: the server does not answer.
         """
         wanted = list(dict.fromkeys(names))[:MAX_CLASSES]
         missing = [name for name in wanted if not self._is_fresh(server.server_url, name)]
