@@ -7,7 +7,8 @@ from fastapi import Path
 
 from image_gateway.api import Access, GatewayDep, access, create_router, error_responses
 from image_gateway.errors import InvalidRequest, StorageUnavailable
-from image_gateway.models.end_users import MAX_END_USER_ID, ForgottenEndUser
+from image_gateway.models.end_users import ForgottenEndUser
+from image_gateway.models.forms import MAX_END_USER
 
 router = create_router(prefix="/api/v1/images/end-users", tags=["metering"])
 
@@ -23,7 +24,7 @@ async def forget_end_user(
         Path(
             alias="id",
             min_length=1,
-            max_length=MAX_END_USER_ID,
+            max_length=MAX_END_USER,
             description="The label of the end user, or the id that the front end sends, percent-encoded.",
         ),
     ],

@@ -4,11 +4,10 @@ from fastapi import Response
 
 from functions.config.versions import read_current
 from image_gateway.api import Access, GatewayDep, IfMatchDep, access, create_router, error_responses
-from image_gateway.config.metering import event_scope
 from image_gateway.config.versioned import VersionedConfig
 from image_gateway.container import Gateway
 from image_gateway.errors import Busy, NotConfigured, PreconditionFailed, StorageUnavailable, TooLarge
-from image_gateway.metering.scopes import DEPLOYMENT
+from image_gateway.metering.scopes import DEPLOYMENT, EVENTS, event_owner
 from image_gateway.models.limits import DeploymentLimits, DeploymentLimitsForm, Limits
 
 router = create_router(prefix="/api/v1/images", tags=["metering"])
@@ -42,7 +41,7 @@ async def put_limits(
     if before.limited or not limits.is_empty:
         await store.set_limits(DEPLOYMENT, limits)
     for source, budget in form.events.items():
-        await store.set_limits(event_scope(source), Limits(budget=budget))
+        await store.set_limits(event_owner(source), Limits(budget=budget))
     current, _ = await gateway.config_parts.updates.update_catalogue(
         lambda draft: draft.put_limits(
             limited=not limits.is_empty, unknown_price=form.unknown_price, events=form.events
@@ -63,5 +62,5 @@ async def _deployment_limits(gateway: Gateway, current: VersionedConfig) -> Depl
     return DeploymentLimits(
         **(dict(whole) if whole else {}),
         unknown_price="refuse" if metering.refuses_unknown_prices else "zero",
-        events={scope.removeprefix(event_scope("")): state for scope, state in sorted(states.items())},
+        events={scope.removeprefix(EVENTS): state for scope, state in sorted(states.items())},
     )

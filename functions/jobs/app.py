@@ -24,7 +24,7 @@ from image_gateway.api import (
 from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
 from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.views import job_info, job_page
-from image_gateway.models.end_users import MAX_END_USER_ID
+from image_gateway.models.forms import MAX_END_USER
 from image_gateway.models.images import ImageDownload, JobInfo, JobPage
 from image_gateway.models.jobs import Status
 
@@ -48,7 +48,7 @@ async def list_jobs(
         str | None,
         Query(
             min_length=1,
-            max_length=MAX_END_USER_ID,
+            max_length=MAX_END_USER,
             description="Only jobs for this end user: its label, or the id that the front end sends.",
         ),
     ] = None,

@@ -15,7 +15,7 @@ RULES = [name for name, resource in RESOURCES.items() if resource["Type"] == "AW
 
 
 def test_there_are_three_rules() -> None:
-    """Requests, request files and the recovery of lost jobs have a rule each."""
+    """Requests, request files and the recovery of jobs have a rule each."""
     assert RULES == ["RequestRule", "RequestFileRule", "RecoveryRule"]
 
 

@@ -1,4 +1,4 @@
-"""What is given up: dead letters, messages that came back too often, and the hourly recovery of lost jobs."""
+"""What is given up: dead letters, messages that came back too often, and the hourly recovery of jobs."""
 
 import json
 import uuid

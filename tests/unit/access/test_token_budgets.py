@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from image_gateway.access.principals import Role
-from image_gateway.access.token_registry import TokenRegistry, scope_of
+from image_gateway.access.token_registry import TokenRegistry
 from image_gateway.access.tokens import TokenAuthenticator
 from image_gateway.aws import Aws
 from image_gateway.errors import NotFound
 from image_gateway.metering.ledger import Ledger
 from image_gateway.metering.limit_store import LimitStore
+from image_gateway.metering.scopes import token_owner
 from image_gateway.models.limits import Budget, Limits
 from image_gateway.models.tokens import NewToken, TokenChanges, TokenInfo
 from image_gateway.settings import Settings
@@ -51,7 +52,7 @@ async def test_a_token_without_limits_needs_no_ledger(registry: TokenRegistry, a
     """Its requests write nothing more."""
     created = await create(registry)
 
-    assert await LimitStore(aws, settings).state(scope_of(created.id)) is None
+    assert await LimitStore(aws, settings).state(token_owner(created.id)) is None
     principal = await TokenAuthenticator(aws, settings).authenticate(created.token)
     assert principal
     assert not principal.metered
@@ -82,7 +83,7 @@ async def test_a_token_gets_its_first_limits(registry: TokenRegistry, aws: Aws, 
 async def test_what_was_held_is_shown(registry: TokenRegistry, aws: Aws, settings: Settings) -> None:
     """With the number of open jobs."""
     token = await create(registry, budget=BUDGET)
-    await Ledger(aws, settings).reserve([scope_of(token.id)], 1_500_000, lambda _: [])
+    await Ledger(aws, settings).reserve([token_owner(token.id)], 1_500_000, lambda _: [])
 
     shown = await listed(registry)
 
@@ -95,7 +96,7 @@ async def test_a_revoked_token_has_no_limits(registry: TokenRegistry, aws: Aws, 
 
     await registry.delete(token.id)
 
-    assert await LimitStore(aws, settings).state(scope_of(token.id)) is None
+    assert await LimitStore(aws, settings).state(token_owner(token.id)) is None
     with pytest.raises(NotFound):
         await change(registry, token, max_jobs=1)
-    assert await LimitStore(aws, settings).state(scope_of(token.id)) is None
+    assert await LimitStore(aws, settings).state(token_owner(token.id)) is None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from image_gateway.errors import Forbidden
+from image_gateway.metering.scopes import token_owner
 from image_gateway.models.names import RESERVED_CONNECTIONS
 
 
@@ -51,7 +52,7 @@ class Principal:
     @property
     def owner(self) -> str:
         """Owner of the caller's jobs and images."""
-        return f"token:{self.id}"
+        return token_owner(self.id)
 
     def require(self, engine: str, model: str | None, *, connection: str = "", route: str = "") -> None:
         """Check that this caller may use a connection's engine with a model.

@@ -22,6 +22,7 @@ from image_gateway.errors import Busy, Conflict, NotFound
 from image_gateway.ids import uuid7
 from image_gateway.metering.limit_item import limits_key
 from image_gateway.metering.limit_store import LimitStore
+from image_gateway.metering.scopes import token_owner
 from image_gateway.models.limits import Limits, LimitState
 from image_gateway.models.tokens import NewToken, TokenChanges, TokenInfo, TokenPage
 from image_gateway.settings import Settings
@@ -118,12 +119,12 @@ class TokenRegistry:
         }
         writes = [self._put(lookup_item), self._put(listing_item)]
         if limits and metered:
-            writes.append(self._put(self._limits.new_item(scope_of(token_id), limits)))
+            writes.append(self._put(self._limits.new_item(token_owner(token_id), limits)))
         if role is Role.ADMIN and expires_at is None:
             writes.append(self._change_count(1))
         if CONDITION_FAILED in await self._transact(writes):
             raise Conflict("A token with this secret already exists")
-        state = await self._limits.state(scope_of(token_id)) if metered else None
+        state = await self._limits.state(token_owner(token_id)) if metered else None
         return NewToken(**_info(listing_item, state=state).model_dump(), token=token)
 
     async def change(self, token_id: str, changes: TokenChanges) -> TokenInfo:
@@ -140,7 +141,7 @@ class TokenRegistry:
         item = await self._table.get(listing_key(token_id), _NOT_READ)
         if item is None:
             raise NotFound("There is no such token")
-        scope = scope_of(token_id)
+        scope = token_owner(token_id)
         flags: dict[str, bool] = {}
         if changes.model_fields_set & Limits.model_fields.keys():
             await self._limits.change(scope, lambda limits: limits.after(changes))
@@ -221,7 +222,7 @@ class TokenRegistry:
         exists = {"ConditionExpression": "attribute_exists(pk)"}
         writes = [self._delete({"pk": item["token_pk"]}), self._delete(listing_key(token_id), **exists)]
         if "metered" in item:
-            writes.append(self._delete(limits_key(scope_of(token_id))))
+            writes.append(self._delete(limits_key(token_owner(token_id))))
         if token.role == "admin" and token.expires_at is None:
             writes.append(self._change_count(-1, min_remaining=1))
         elif token.role == "admin" and token.expires_at and token.expires_at.timestamp() > self._now():
@@ -241,8 +242,8 @@ class TokenRegistry:
         lookup = await self._table.get_many([{"pk": item["token_pk"]} for item in listing], _NOT_READ)
         uses = {item["pk"]["S"]: item.get("last_used_at") for item in lookup}
         listing.sort(key=lambda item: item["pk"]["S"], reverse=True)
-        states = await self._limits.states([scope_of(_id(item)) for item in listing if "metered" in item])
-        return [_info(item, uses.get(item["token_pk"]["S"]), states.get(scope_of(_id(item)))) for item in listing]
+        states = await self._limits.states([token_owner(_id(item)) for item in listing if "metered" in item])
+        return [_info(item, uses.get(item["token_pk"]["S"]), states.get(token_owner(_id(item)))) for item in listing]
 
     def _put(self, item: _Item) -> dict[str, Any]:
         return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
@@ -269,11 +270,6 @@ class TokenRegistry:
     async def _transact(self, writes: list[dict[str, Any]]) -> tuple[Reason, ...]:
         contended = Busy("Other requests are changing tokens: nothing was changed", retry_after=1)
         return await self._table.transact(writes, "The token was not changed", contended=contended)
-
-
-def scope_of(token_id: str) -> str:
-    """Return the scope of a token's limits in the ledger."""
-    return f"token:{token_id}"
 
 
 def _id(item: _Item) -> str:

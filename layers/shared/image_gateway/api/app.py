@@ -26,6 +26,7 @@ from image_gateway.api.routing import GuardedRoute
 from image_gateway.container import from_environment
 from image_gateway.errors import GatewayError
 from image_gateway.event_loop import event_loop
+from image_gateway.telemetry import quiet_httpx
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,7 @@ def lambda_handler(app: FastAPI) -> Handler:
     logging.getLogger("mangum.http").setLevel(logging.WARNING)
     # botocore logs at every start where it found credentials.
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    # httpx logs each URL that it requests, and some URLs in engines' responses are signed.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    quiet_httpx()
     logging.getLogger("image_gateway").setLevel(logging.INFO)
     event_loop()
     # Objects that were created at start-up are excluded from garbage collection.

@@ -10,8 +10,7 @@ from image_gateway.aws import Remaining
 from image_gateway.container import Gateway
 from image_gateway.errors import InvalidRequest
 from image_gateway.jobs.end_users import RequestUser
-from image_gateway.models.end_users import MAX_END_USER_ID
-from image_gateway.models.forms import END_USER_FIELDS, CreateImageForm, EditImageForm
+from image_gateway.models.forms import END_USER_FIELDS, MAX_END_USER, CreateImageForm, EditImageForm
 
 
 class EndUserHeaders(BaseModel):
@@ -89,8 +88,8 @@ def named_end_user(form: CreateImageForm | EditImageForm, headers: EndUserHeader
 
 
 def _checked(end_user: str, field: str) -> str:
-    if len(end_user) > MAX_END_USER_ID or not end_user.isprintable():
-        raise InvalidRequest(f"{field}: must be 1 to {MAX_END_USER_ID} printable characters", field=field)
+    if len(end_user) > MAX_END_USER or not end_user.isprintable():
+        raise InvalidRequest(f"{field}: must be 1 to {MAX_END_USER} printable characters", field=field)
     return end_user
 
 

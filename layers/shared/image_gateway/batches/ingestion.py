@@ -26,6 +26,7 @@ from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_line
 from image_gateway.jobs.input_loading import JobInputs
 from image_gateway.jobs.job_queue import MAX_BATCH_SIZE, JobQueue
 from image_gateway.jobs.store import JobStore
+from image_gateway.metering.scopes import event_owner
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.jobs import Job, Kind, utc_now
 
@@ -33,7 +34,7 @@ MAX_FILE_BYTES = 32 * 2**20
 """Maximum size of a request file in bytes. Large images are better named by URL or id."""
 MAX_LINES = 10_000
 """Maximum number of requests in a file."""
-OWNER = "event:s3"
+OWNER = event_owner("s3")
 """The owner of all jobs from request files."""
 _MARGIN_SECONDS = 15.0
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from image_gateway.metering.scopes import event_owner
+
 if TYPE_CHECKING:
     from image_gateway.models.prices import PriceRow
 
@@ -35,11 +37,6 @@ UNMETERED: Final = Metering()
 """Neither prices of the operator nor limits."""
 
 
-def event_scope(source: str) -> str:
-    """Return the scope, and the owner, of requests by event from a source: `sqs`, `s3`, or EventBridge's `source`."""
-    return f"event:{source}"
-
-
 def read_metering(document: Mapping[str, Any]) -> Metering:
     """Return what the content of a catalogue says. Prices that only a newer version can use are left out."""
     limits = document.get("limits")
@@ -49,7 +46,7 @@ def read_metering(document: Mapping[str, Any]) -> Metering:
         prices=tuple(_prices(prices)) if isinstance(prices, list) else (),
         limited=limits.get("limited") is True,
         refuses_unknown_prices=limits.get("unknown_price") == "refuse",
-        limited_events=frozenset(map(event_scope, limits.get("events") or ())),
+        limited_events=frozenset(map(event_owner, limits.get("events") or ())),
     )
 
 

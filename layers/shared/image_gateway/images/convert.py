@@ -1,6 +1,6 @@
 """Conversion of an encoded image to another format, without metadata.
 
-This module loads Pillow. Its functions block: call them in a thread.
+This module loads Pillow, so only the processes of `images.decoding` import it.
 """
 
 import io

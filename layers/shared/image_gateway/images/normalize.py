@@ -1,7 +1,7 @@
 """Normalization of input images to what every engine accepts: upright, sRGB, PNG or JPEG, without metadata.
 
-Pillow is in a layer of its own, so this module is imported only where an edit runs. All functions are CPU work that
-blocks: call them in a thread. A call uses up to about 8 bytes of memory for each pixel: 400 MB at `MAX_PIXELS`.
+This module loads Pillow, so only the processes of `images.decoding` import it. `images.decoding.operations` has the
+memory that a call needs.
 """
 
 import io

@@ -7,6 +7,7 @@ from typing import Any, Final
 from image_gateway.aws import Aws, ConditionFailed, Remaining, Table
 from image_gateway.jobs import queries
 from image_gateway.jobs.forgotten import ForgottenEndUsers
+from image_gateway.metering.limit_item import LIMITS
 from image_gateway.metering.usage import UsageTable
 from image_gateway.models.end_users import ForgottenEndUser
 from image_gateway.models.jobs import FINAL_STATUSES
@@ -49,7 +50,7 @@ class Forgetting:
                 if remaining() <= 0:
                     return done
                 removed = await asyncio.gather(*(self._forget_in(key) for key in keys))
-                budgets = [key.startswith("limits#") for key in keys]
+                budgets = [key.startswith(LIMITS) for key in keys]
                 done.budgets += sum(budgets)
                 done.jobs += sum(removed) - sum(budgets)
                 done.open_jobs += len(keys) - sum(removed)
@@ -76,7 +77,7 @@ class Forgetting:
 
     async def _forget_in(self, key: str) -> bool:
         """Delete a budget, or remove the label from a job that has ended. Return False for any other job."""
-        if key.startswith("limits#"):
+        if key.startswith(LIMITS):
             await self._table.call("DeleteItem", _FAILURE, Key={"pk": {"S": key}})
             return True
         ended = {f":{status}": {"S": status} for status in FINAL_STATUSES}

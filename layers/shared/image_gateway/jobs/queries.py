@@ -1,6 +1,6 @@
 """DynamoDB queries for the keys of jobs, and cursors.
 
-Both indexes have keys only, so that a job's writes after the first cost nothing in them. The jobs are read by key.
+The indexes have keys only, so that a job's writes after the first cost nothing in them. The jobs are read by key.
 """
 
 import base64

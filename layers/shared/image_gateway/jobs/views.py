@@ -3,6 +3,7 @@
 from image_gateway.access.principals import Principal, Role
 from image_gateway.images.store import ImageStore
 from image_gateway.jobs import queries
+from image_gateway.metering.scopes import EVENTS
 from image_gateway.models.images import ImageInfo, JobInfo, JobPage, JobProblem
 from image_gateway.models.jobs import Job
 from image_gateway.routing.destination import connection_of
@@ -40,7 +41,7 @@ def job_info(job: Job, images: ImageStore, principal: Principal) -> JobInfo:
     caller could read these texts, so administrators see them.
     """
     error = job.error
-    if job.owner != principal.owner and not job.owner.startswith("event:"):
+    if job.owner != principal.owner and not job.owner.startswith(EVENTS):
         shown = [image.model_copy(update={"revised_prompt": None}) for image in job.images]
         job = job.model_copy(update={"images": shown, "warnings": []})
         error = error and error.model_copy(update={"detail": _WITHHELD})

@@ -16,7 +16,7 @@ from image_gateway.metering.end_user_limits import hold_for_end_user, item_of_en
 from image_gateway.metering.limit_item import UNLIMITED, LimitItem, limits_key
 from image_gateway.metering.limit_writes import Write, give_back, hold
 from image_gateway.metering.refusals import require_allowed
-from image_gateway.metering.scopes import is_end_user, token_scope
+from image_gateway.metering.scopes import TOKENS, is_end_user, token_scope
 from image_gateway.settings import Settings
 
 __all__ = ["Ledger", "Reservation", "Write"]
@@ -26,7 +26,6 @@ _CONTENDED = "Too many requests change the same limits at the same time"
 _REVOKED = "The token was revoked"
 _MAX_TRIES: Final = 6
 _MAX_KNOWN: Final = 2_000
-_TOKEN: Final = "token:"  # noqa: S105 - the beginning of a scope's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +196,7 @@ class Ledger:
                 continue
             if item := await self._table.get(limits_key(scope), _NOT_READ):
                 self._known[scope] = LimitItem.parse(item)
-            elif scope.startswith(_TOKEN):
+            elif scope.startswith(TOKENS):
                 raise InvalidToken(_REVOKED)
 
     def _remember(self, scope: str, item: LimitItem) -> None:

@@ -13,12 +13,14 @@ from image_gateway.metering.periods import TOTAL, day_of, minute_of, renewed_kin
 
 UNLIMITED: Final = 10**18
 """More than any budget, in millionths, and than any count."""
+LIMITS: Final = "limits#"
+"""The beginning of the items' keys."""
 _TEXTS: Final = frozenset({"series", "kind", "day", "end_user_kind"})
 
 
 def limits_key(scope: str) -> dict[str, Any]:
     """Return the key of a scope's item."""
-    return {"pk": {"S": f"limits#{scope}"}}
+    return {"pk": {"S": f"{LIMITS}{scope}"}}
 
 
 def to_values(values: Mapping[str, str | int]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ fewer than that below it.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -48,11 +48,6 @@ class ModelTokens:
     sources: Sequence[str]
     patches: Mapping[str, int] | None = None
     sizes: Mapping[str, Mapping[str, int]] | None = None
-
-
-def built_in_rows() -> Iterable[tuple[str, PriceRow]]:
-    """Return the gateway's own rows, each with its provider."""
-    return [(provider, row) for provider in _table()["providers"] for row in rows_of(provider)]
 
 
 @cache

@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from image_gateway.metering.scopes import TOKENS
 from image_gateway.metering.usage import UsageCounts, UsageKey
 from image_gateway.models.money import from_micros
 from image_gateway.models.usage import GroupBy, UsageRow
@@ -12,7 +13,6 @@ from image_gateway.models.usage import GroupBy, UsageRow
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell may not begin with: spreadsheets would calculate it. Source: OWASP, CSV injection."""
 _BYTE_ORDER_MARK = "\ufeff"
-_TOKEN = "token:"  # noqa: S105 - a prefix of owners
 
 
 async def grouped(
@@ -60,7 +60,7 @@ def to_csv(rows: Sequence[UsageRow], group_by: Sequence[GroupBy]) -> str:
 
 def _value(key: UsageKey, name: GroupBy) -> str:
     if name == "token":
-        return key.owner.removeprefix(_TOKEN)
+        return key.owner.removeprefix(TOKENS)
     return str(getattr(key, name))
 
 

@@ -7,8 +7,6 @@ from pydantic import BaseModel, Field
 
 LABEL: Final = re.compile(r"eu-[0-9a-f]{32}")
 """The form of a label that does not show whom it stands for."""
-MAX_END_USER_ID: Final = 512
-"""Longest id of an end user, in characters."""
 
 
 class ForgottenEndUser(BaseModel):

@@ -112,7 +112,7 @@ Prompt = Annotated[
 ]
 NegativePrompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_check_json_size)]
 MAX_END_USER = 512
-"""Longest name of an end user, in characters."""
+"""Longest name or id of an end user, in characters."""
 Count = Annotated[int, Field(ge=1, le=10), BeforeValidator(_refuse_boolean)]
 Seed = Annotated[
     int | None,

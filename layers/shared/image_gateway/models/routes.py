@@ -28,7 +28,7 @@ Operations = Annotated[
     list[Operation], Field(min_length=1), AfterValidator(lambda names: _in_order(names, get_args(Operation)))
 ]
 Failures = Annotated[
-    list[FreeFailure | CostlyFailure],
+    list[Failure],
     AfterValidator(lambda names: _in_order(names, (*get_args(FreeFailure), *get_args(CostlyFailure)))),
 ]
 

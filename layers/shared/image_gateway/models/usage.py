@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from image_gateway.models.end_users import MAX_END_USER_ID
+from image_gateway.models.forms import MAX_END_USER
 from image_gateway.models.money import Usd
 
 GroupBy = Literal["day", "token", "connection", "model", "end_user"]
@@ -28,7 +28,7 @@ class UsageQuery(BaseModel):
         examples=["day,token"],
     )
     end_user: str = Field(
-        "", max_length=MAX_END_USER_ID, description="Only usage of this end user: its label, or the id that was sent."
+        "", max_length=MAX_END_USER, description="Only usage of this end user: its label, or the id that was sent."
     )
 
 

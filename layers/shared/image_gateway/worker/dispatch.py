@@ -43,7 +43,7 @@ class Dispatcher:
         jobs: where jobs are stored.
         inputs: stores the requests' image references.
         ingester: creates the jobs of request files.
-        recovery: queues lost jobs again.
+        recovery: queues jobs again whose message is gone.
         worker: processes jobs.
         queue: takes unreadable messages as dead letters.
         announcements: publishes the completion of requests that do not validate.

@@ -14,6 +14,7 @@ from image_gateway.batches.request_file import REQUESTS_PREFIX, RequestFile
 from image_gateway.errors import InvalidRequest
 from image_gateway.ids import UUID, derived_job_id
 from image_gateway.jobs.envelope_parsing import UnreadableRequest, parse_envelope, parse_json, parse_kind
+from image_gateway.metering.scopes import event_owner
 from image_gateway.models.envelopes import EditEnvelope, GenerationEnvelope
 from image_gateway.models.jobs import Channel, Kind
 
@@ -119,7 +120,7 @@ def read_message(message: Message, bucket: str) -> JobMessage | RequestMessage |
         return _read_event(body, bucket)
     kind = parse_kind(body.get("kind"))
     job_id = derived_job_id(message.sent_at, message.id)
-    return RequestMessage(job_id, kind, "event:sqs", "sqs", parse_envelope(body))
+    return RequestMessage(job_id, kind, event_owner("sqs"), "sqs", parse_envelope(body))
 
 
 def owner_of(message: Message, bucket: str) -> str | None:
@@ -152,7 +153,7 @@ def _read_event(body: dict[str, Any], bucket: str) -> RequestMessage | RequestFi
         raise UnreadableRequest(f"The detail-type is not one of: {', '.join(_DETAIL_TYPES)}")
     envelope = event.detail if "request" in event.detail else {"request": event.detail}
     parsed = parse_envelope({**envelope, "kind": kind})
-    return RequestMessage(job_id, kind, f"event:{event.source}", "eventbridge", parsed)
+    return RequestMessage(job_id, kind, event_owner(event.source), "eventbridge", parsed)
 
 
 def _request_file(created: _ObjectCreated, time: datetime, bucket: str) -> RequestFile:

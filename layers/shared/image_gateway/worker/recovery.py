@@ -1,4 +1,4 @@
-"""Finds lost jobs, whose queue message is gone, and queues them again.
+"""Finds jobs whose queue message is gone, and queues them again.
 
 A function may die after it stored a job's record and before it sent the job's message, and SQS deletes a message after
 four days. So the worker looks once an hour at the jobs of two past hours, and sends a message for each job that has not
@@ -22,7 +22,7 @@ _NOT_READ = "The jobs cannot be read"
 
 
 class Recovery:
-    """Queues the lost jobs of one deployment again.
+    """Queues jobs of one deployment again whose queue message may be gone.
 
     Args:
         aws: client for DynamoDB.
@@ -36,7 +36,7 @@ class Recovery:
         self._settles = bool(settings.usage_table)
 
     async def run(self, time: datetime) -> None:
-        """Queue the lost jobs of the hours that belong to one scheduled run.
+        """Queue the unfinished jobs of the hours that belong to one scheduled run.
 
         Args:
             time: the scheduled time, not the current one, so that a late run skips no hour.

@@ -1,7 +1,4 @@
-"""Sizes of inputs and outputs: large photos are reduced before an edit, and what a server rounds is noticed.
-
-Pillow is imported inside the function, since only the Lambda functions that edit have it.
-"""
+"""Sizes of inputs and outputs: large photos are reduced before an edit, and what a server rounds is noticed."""
 
 import math
 from collections.abc import Mapping, Sequence
