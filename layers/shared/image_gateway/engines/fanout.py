@@ -8,8 +8,12 @@ from image_gateway.engines.usage import TokenCounts, add_counts
 from image_gateway.errors import EngineError
 
 
-async def gather_results(calls: Iterable[Awaitable[EngineResult]]) -> EngineResult:
+async def gather_results(calls: Iterable[Awaitable[EngineResult]], *, done: EngineResult | None = None) -> EngineResult:
     """Run engine calls concurrently and combine their images in the order of the calls.
+
+    Args:
+        calls: the calls.
+        done: what an earlier call returned; it comes first.
 
     Returns:
         The combined result of the calls that succeeded. If some failed, a warning holds their number and error texts.
@@ -18,7 +22,8 @@ async def gather_results(calls: Iterable[Awaitable[EngineResult]]) -> EngineResu
         EngineError: every call failed. This is the first call's error. `may_have_cost` is set if it is for any of them;
             `outstanding` if it is for every call that may have cost.
     """
-    return combine_results(await asyncio.gather(*calls, return_exceptions=True))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    return combine_results([done, *outcomes] if done else outcomes)
 
 
 def combine_results(outcomes: Sequence[EngineResult | BaseException]) -> EngineResult:

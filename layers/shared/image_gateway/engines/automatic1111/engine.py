@@ -137,7 +137,7 @@ class Automatic1111Engine:
             # The same seed would give the same image. Within one call the server increments it itself.
             seed = body["seed"] + number if isinstance(body["seed"], int) and body["seed"] >= 0 else body["seed"]
             rest.append(self._call(server, path, {**body, "batch_size": 1, "n_iter": 1, "seed": seed}, 1))
-        result = await gather_results([_completed(first), *rest])
+        result = await gather_results(rest, done=first)
         checkpoint = _checkpoint(body)
         result.sent = SentRequest(
             model=checkpoint if isinstance(checkpoint, str) else None,
@@ -245,7 +245,3 @@ async def _image(text: object, seed: object) -> EngineResult:
         match = _SEED_IN_PNG.search(data[:65_536])
         seed = int(match[1]) if match else None
     return EngineResult([EngineImage(data, seed=seed)])
-
-
-async def _completed(result: EngineResult) -> EngineResult:
-    return result

@@ -8,30 +8,29 @@ nodes returns more than `n`.
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from image_gateway.engines.comfyui.cloud import ComfyCloudServer, cloud_url, is_cloud
 from image_gateway.engines.comfyui.inputs import upload_inputs
+from image_gateway.engines.comfyui.job_runs import JobRuns
 from image_gateway.engines.comfyui.node_classes import NodeInfo, mismatches
-from image_gateway.engines.comfyui.run import Outcome, Runner, run_ids
-from image_gateway.engines.comfyui.saved_files import OutputFile
-from image_gateway.engines.comfyui.server import ComfyUIServer, PathNotFound, SeedTooLarge
-from image_gateway.engines.comfyui.workflow import MAX_SEED, WorkflowTemplate, fresh_seed, request_values
+from image_gateway.engines.comfyui.run import Runner, run_ids
+from image_gateway.engines.comfyui.server import ComfyUIServer
+from image_gateway.engines.comfyui.workflow import WorkflowTemplate, request_values
 from image_gateway.engines.connection import Connection
 from image_gateway.engines.credentials import credentials
 from image_gateway.engines.fanout import gather_results
 from image_gateway.engines.protocol import (
     OPENAI_ONLY_FIELDS,
-    EngineImage,
     EngineResult,
     ImageRequest,
     InputImage,
     SentRequest,
     unsupported_warnings,
 )
-from image_gateway.engines.result_limits import MAX_IMAGES, first_images
-from image_gateway.errors import EngineError, EngineRejected, EngineUnavailable, NotConfigured
+from image_gateway.engines.result_limits import MAX_IMAGES
+from image_gateway.errors import EngineRejected, NotConfigured
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 
@@ -190,16 +189,14 @@ class ComfyUIEngine:
             clock=self._clock,
         )
         runs = 1 if template.has("n") else request.n
-        job = _Job(template, runner, values, images, MAX_IMAGES // runs)
+        job = JobRuns(self._server, template, runner, values, images, MAX_IMAGES // runs)
         if template.has("n"):
-            result = await self._run(job, 0)
+            result = await job.run(0)
             missing = request.n - len(result.images)
             if missing > 0 and not result.warnings:
-                result = await gather_results(
-                    [_completed(result), *(self._run(job, number + 1, n=1) for number in range(missing))]
-                )
+                result = await gather_results((job.run(number + 1, n=1) for number in range(missing)), done=result)
         else:
-            result = await gather_results(self._run(job, number) for number in range(request.n))
+            result = await gather_results(job.run(number) for number in range(request.n))
             if request.n > 1 and not template.has("seed"):
                 result.warnings.append(
                     f"images may be the same: {template.field}_NODES names no node of type seed or n"
@@ -215,98 +212,3 @@ class ComfyUIEngine:
             request, "comfyui", "quality", "background", "style", *OPENAI_ONLY_FIELDS
         )
         return result
-
-    async def _run(self, job: "_Job", number: int, **overrides: Any) -> EngineResult:
-        """Run the workflow once; run it again with another seed if the server's cached result names a deleted file."""
-        ids = run_ids(job.runner.client_id, number)
-        values = {**job.values, **overrides}
-        max_seed = MAX_SEED
-        try:
-            outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number))
-        except SeedTooLarge as refusal:
-            if values.get("seed") is not None and values["seed"] > refusal.maximum:
-                raise
-            max_seed = refusal.maximum
-            # The refused run has left its id unused.
-            ids = run_ids(job.runner.client_id, number)
-            outcome = await job.runner.run(ids, job.template.fill(values, job.images, run=number, max_seed=max_seed))
-        try:
-            return await self._images(job, outcome)
-        except PathNotFound:
-            if not job.template.has("seed"):
-                field = f"{job.template.field}_NODES"
-                detail = (
-                    "comfyui answers from its cache, and the file of an identical run is gone: name a node of type "
-                    f"seed in {field}, so that no two runs are identical, or restart comfyui"
-                )
-                raise NotConfigured(detail, field=field) from None
-        reseeded = {**values, "seed": fresh_seed()}
-        outcome = await job.runner.run(ids, job.template.fill(reseeded, job.images, max_seed=max_seed))
-        try:
-            result = await self._images(job, outcome)
-        except PathNotFound:
-            raise EngineUnavailable("comfyui saved an image and no longer has it", may_have_cost=True) from None
-        if values.get("seed") is not None:
-            result.warnings.append("another seed was used: the server no longer has the image of the requested one")
-        return result
-
-    async def _images(self, job: "_Job", outcome: Outcome) -> EngineResult:
-        if not outcome.files:
-            raise self._failure(job.template, outcome)
-        seed = job.template.seed_in(outcome.workflow)
-        files, too_many = first_images(outcome.files, job.max_images, "comfyui")
-        outcomes = await asyncio.gather(*(self._download(file) for file in files), return_exceptions=True)
-        images = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
-        lost = [outcome for outcome in outcomes if isinstance(outcome, EngineError) and outcome.may_have_cost]
-        # A later attempt finds the run again, and the files whose download failed, unless that cannot help.
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException) and outcome not in lost]
-        if failures or not images:
-            raise (failures or lost)[0]
-        problems = [f"{len(lost)} of {len(outcomes)} images were lost: {lost[0].detail}"] if lost else []
-        problems += [self._server.safe_line(f"not every output was made: {problem}") for problem in outcome.problems]
-        if outcome.others:
-            names = self._server.safe_line(", ".join(outcome.others))
-            problems.append(f"the workflow also saved {names}, which is no image and was left out")
-        count = job.values.get("n") or 1
-        if outcome.animated and count > 1 and job.template.has("n"):
-            problems.append(f"the workflow makes one animation, and n={count} is the number of its frames")
-        result = EngineResult([EngineImage(data, seed=seed) for data in images], [*too_many, *problems])
-        result.seconds, result.lost = outcome.seconds, len(lost)
-        return result
-
-    def _failure(self, template: WorkflowTemplate, outcome: Outcome) -> EngineError:
-        problems = self._server.safe_line("; ".join(outcome.problems))
-        if outcome.failed:
-            return EngineUnavailable(f"comfyui failed: {problems}", may_have_cost=True)
-        if outcome.problems:
-            return EngineRejected(f"comfyui left out the outputs of {template.field}: {problems}")
-        required = f"{template.field} has to save an image"
-        if chosen := template.output_nodes():
-            required = f"node {', '.join(sorted(chosen))} of {template.field}_NODES has to save an image"
-        if outcome.others:
-            names = self._server.safe_line(", ".join(outcome.others))
-            detail = f"comfyui ran the workflow and saved {names}, which is no image: {required}"
-            return EngineRejected(detail, may_have_cost=True)
-        return EngineRejected(f"comfyui ran the workflow but returned no image: {required}", may_have_cost=True)
-
-    async def _download(self, file: OutputFile) -> bytes:
-        params = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
-        content = await self._server.view(params)
-        if not content:
-            raise EngineUnavailable(f"comfyui returned an empty file for {file.filename}", may_have_cost=True)
-        return content
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """What the runs of one job have in common. `max_images` is how many images of each are kept."""
-
-    template: WorkflowTemplate
-    runner: Runner
-    values: dict[str, Any]
-    images: Sequence[str]
-    max_images: int
-
-
-async def _completed(result: EngineResult) -> EngineResult:
-    return result
