@@ -61,7 +61,10 @@ def window(started_gateway: Gateway) -> Iterator[BrowserContext]:
         viewport: ViewportSize = {"width": 1280, "height": 800}
         window = browser.new_context(viewport=viewport, reduced_motion="reduce", locale="en-US")
         # The tabs' process ends with the last tab: this one stays.
-        window.new_page().goto(f"{started_gateway.url}/console/")
+        page = window.new_page()
+        page.goto(f"{started_gateway.url}/console/")
+        # Then all modules are in the cache.
+        page.get_by_label("Token").wait_for()
         return window
 
     yield _PLAYWRIGHT.submit(opened).result()
