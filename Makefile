@@ -149,9 +149,8 @@ run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN
 	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
-	@$(PY) -m coverage erase
 # Three processes on two cores: some tests wait for other processes.
-	@$(PY) -m pytest -n 3 --dist loadgroup --cov --cov-report term
+	@MEASURE_COVERAGE=yes $(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance
@@ -267,4 +266,4 @@ token: .venv/.sandbox ## Create a token of a deployment (STACK= ROLE=admin|user 
 
 clean: ## Remove everything that was set up or built
 	rm -rf .venv .venv-uv $(SAM_ENV) $(SECURITY_ENV) $(BENCH_ENV) $(LITELLM_ENV) $(CONSOLE_ENV) $(MINISTACK_ENV) \
-		$(LAYERS) .aws-sam .build .coverage* .mypy_cache .ruff_cache demo.png
+		$(LAYERS) .aws-sam .build .mypy_cache .ruff_cache demo.png

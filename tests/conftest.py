@@ -1,5 +1,13 @@
 """Real parts for every test: HTTP servers on free ports, and AWS as moto's server embeds it."""
 
+# This starts the measurement, so it comes before what is measured.
+from tests.measured_coverage import (  # noqa: F401 - hooks
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+
+# isort: split
 import asyncio
 import os
 import ssl
@@ -25,7 +33,8 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
 from tests.aws_clients import aws_client
-from tests.coverage_scope import pytest_collection, pytest_runtest_protocol, pytest_sessionstart  # noqa: F401 - hooks
+from tests.distribution import pytest_xdist_make_scheduler  # noqa: F401 - a hook
+from tests.first_collection import pytest_collection  # noqa: F401 - a hook
 from tests.garbage import pytest_collection_finish  # noqa: F401 - a hook
 from tests.loop_time import LoopTime, controlled_time
 from tests.polling import DEADLINE_SECONDS

@@ -8,14 +8,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from sandbox.template import ROOT
 
 _COMPILED = ROOT / ".build/tests-compiled"
 """Not empty if all tests have been collected before. What was changed since is not worth a wait."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """In pytest-xdist's workers, let one compile what all of them import."""
+    if not hasattr(session.config, "workerinput"):
+        return (yield)
+    with _compiled_once():
+        return (yield)
+
+
 @contextmanager
-def compiled_once() -> Iterator[None]:
+def _compiled_once() -> Iterator[None]:
     """Collect the tests during the block: at once, or when the process that compiles them has done so."""
     if sys.dont_write_bytecode:
         yield
