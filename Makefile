@@ -216,13 +216,14 @@ lambda-python: $(UV)
 # The build includes bytecode, because Lambda cannot write any: without it, every cold start compiles every module. The
 # bytecode is not checked against the sources, whose timestamps change on the way to Lambda. Pydantic's version 1 is
 # removed, because FastAPI does not need it but imports it if it is there. SAM needs an interpreter with pip, so the
-# PATH starts with the folder of the Python that was found, not with an environment of uv.
+# PATH starts with the folder of the Python that was found, not with an environment of uv. Where pip's index is a folder,
+# SAM takes each wheel that pip says it processes for a source, and starts pip again for it: a quiet pip says nothing.
 build: $(SAM_ENV)/.ready $(LAYERS) ## Build what SAM deploys (ARCHITECTURE=arm64|x86_64)
 	@python=$$($(FIND_PYTHON)) || { \
 		echo "make build needs Python $(LAMBDA_PYTHON), the version of the Lambda runtime: install python$(LAMBDA_PYTHON)"; \
 		exit 1; }; \
-	PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" --build-dir "$(BUILD_DIR)" \
-		--parameter-overrides Architecture=$(ARCHITECTURE) && \
+	PIP_QUIET=1 PATH="$$(dirname $$python):$$PATH" $(SAM_ENV)/bin/sam build --template "$(TEMPLATE)" \
+		--build-dir "$(BUILD_DIR)" --parameter-overrides Architecture=$(ARCHITECTURE) && \
 	rm -rf "$(BUILD_DIR)/SharedLayer/python/pydantic/v1" && \
 	"$$python" -m compileall -q -j 2 --invalidation-mode unchecked-hash "$(BUILD_DIR)"
 
