@@ -125,12 +125,14 @@ class Run:
         return passed == len(CONTROLS)
 
     async def _update(self, stack: Stack, deployment: Deployment, folder: Path) -> None:
-        """Change a parameter and the configuration function, in place."""
+        """Change a parameter and the configuration function, in place. Nothing changes while the SAM CLI asks."""
         self._parameters["UrlExpirySeconds"] = "601"
-        changed = builds.changed(self._build, folder, "second")
-        assert "ConfigFunction" in await stack.differences(changed, self._parameters)
-        assert await _version(deployment) is None, "showing the differences has updated the function"
-        await stack.deploy(changed, self._parameters)
+
+        async def confirm(changes: str) -> None:
+            assert "ConfigFunction" in changes
+            assert await _version(deployment) is None, "showing the changes has updated the function"
+
+        await stack.deploy(builds.changed(self._build, folder, "second"), self._parameters, confirm)
         assert await _version(deployment) == "second", "the function was not updated"
         (image,) = await deployment.post("/api/v1/images/generations", {"prompt": "a fox after the update"})
         assert "X-Amz-Expires=601" in image["url"], "the parameter was not updated"

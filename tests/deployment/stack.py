@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from sandbox.template import ROOT, Template
 from tests.deployment.emulator import without_aws
 
 SAM = ROOT / ".venv-template/bin/sam"
+_QUESTION = b"Deploy this changeset?"
+_LONGEST_OUTPUT = 2**20
+Confirm = Callable[[str], Awaitable[None]]
 
 
 class DeploymentFailed(Exception):
@@ -38,21 +41,28 @@ class Stack:
         self._variables = {**without_aws(os.environ), **variables, "SAM_CLI_TELEMETRY": "0"}
         self._log = log
 
-    async def deploy(self, build: Path, parameters: Mapping[str, str]) -> None:
+    async def deploy(self, build: Path, parameters: Mapping[str, str], confirm: Confirm | None = None) -> None:
         """Create or update the stack from what `make build` made.
+
+        Args:
+            build: the build.
+            parameters: the template's parameters.
+            confirm: if given, the SAM CLI asks before it changes anything: this is called with its list of changes, and
+                the answer is yes unless it raises.
 
         Raises:
             DeploymentFailed: the stack was not created or updated.
         """
-        await self._deploy(build, parameters)
-
-    async def differences(self, build: Path, parameters: Mapping[str, str]) -> str:
-        """Return the SAM CLI's list of what `deploy` would change, without changing it.
-
-        Raises:
-            DeploymentFailed: there is no such list.
-        """
-        return await self._deploy(build, parameters, "--no-execute-changeset")
+        # The SAM CLI reads no file that is called samconfig.toml.example.
+        config = self._log.with_name("samconfig.toml")
+        shutil.copyfile(ROOT / "samconfig.toml.example", config)
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        command = (
+            str(SAM), "deploy", "--config-file", str(config), "--template-file", str(build / "template.yaml"),
+            "--stack-name", self.name, "--confirm-changeset" if confirm else "--no-confirm-changeset",
+            "--no-progressbar", "--parameter-overrides", *overrides,
+        )  # fmt: skip
+        await self._run(command, {}, confirm)
 
     async def delete(self) -> None:
         """Remove the stack, as the manual says.
@@ -62,17 +72,6 @@ class Stack:
         """
         await self.run(str(SAM), "delete", "--stack-name", self.name, "--no-prompts")
 
-    async def _deploy(self, build: Path, parameters: Mapping[str, str], *options: str) -> str:
-        # The SAM CLI reads no file that is called samconfig.toml.example.
-        config = self._log.with_name("samconfig.toml")
-        shutil.copyfile(ROOT / "samconfig.toml.example", config)
-        overrides = [f"{name}={value}" for name, value in parameters.items()]
-        return await self.run(
-            str(SAM), "deploy", "--config-file", str(config), "--template-file", str(build / "template.yaml"),
-            "--stack-name", self.name, "--no-confirm-changeset", "--no-progressbar", *options,
-            "--parameter-overrides", *overrides,
-        )  # fmt: skip
-
     async def run(self, *command: str, **variables: str) -> str:
         """Run a command in the repository, with the stack's AWS and these variables; return what it wrote to stdout.
 
@@ -81,20 +80,35 @@ class Stack:
         Raises:
             DeploymentFailed: its exit status is not 0.
         """
+        return await self._run(command, variables)
+
+    async def _run(self, command: Sequence[str], variables: Mapping[str, str], confirm: Confirm | None = None) -> str:
+        """Run a command, which must ask its question if `confirm` is given."""
         process = await asyncio.create_subprocess_exec(
             *command,
             cwd=ROOT,
             env={**self._variables, **variables},
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            limit=_LONGEST_OUTPUT,
         )
+        assert process.stdout
+        assert process.stderr
+        before = b""
         try:
-            stdout, stderr = (part.decode(errors="replace") for part in await process.communicate())
+            if confirm:
+                before = await process.stdout.readuntil(_QUESTION)
+                await confirm(before.decode())
+            output, errors = await process.communicate(b"y\n" if confirm else b"")
+        except asyncio.IncompleteReadError as ended:
+            said = (ended.partial + await process.stderr.read()).decode(errors="replace")
+            raise DeploymentFailed(f"{shlex.join(command[:2])} did not ask: {said}") from ended
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+        stdout, stderr = (before + output).decode(errors="replace"), errors.decode(errors="replace")
         with self._log.open("a") as log:
             log.write(f"$ {shlex.join(command)}\n{stdout}{stderr}\n")
         if process.returncode:

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 
 from sandbox.template import ROOT
-from tests.deployment.emulator import MiniStack, without_aws
+from tests.deployment.emulator import REGION, MiniStack, without_aws
 from tests.deployment.stack import SAM
 
 pytestmark = pytest.mark.xdist_group("ministack")
@@ -46,6 +48,13 @@ class Checkout:
         command = self._run("make", "-n", target).splitlines()[-1]
         return self._run("sh", "-c", command, answers=answers)
 
+    def queues(self) -> list[str]:
+        """The URLs of all queues: a deployment would make one."""
+        names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+        keys: Any = {name: self._variables[variable] for name, variable in names.items()}
+        sqs = boto3.Session(region_name=REGION, **keys).client("sqs", endpoint_url=self._variables["AWS_ENDPOINT_URL"])
+        return list(sqs.list_queues().get("QueueUrls", []))
+
     def _run(self, *command: str, answers: str = "") -> str:
         done = subprocess.run(  # noqa: S603 - ours
             command, cwd=self._folder, env=self._variables, input=answers, capture_output=True, text=True, check=False
@@ -70,13 +79,15 @@ def deployed(output: str) -> tuple[str, dict[str, str]]:
 
 
 def test_the_answers_of_the_first_deployment_are_remembered(checkout: Checkout) -> None:
-    """They are in samconfig.toml, where the next deployment finds them, and `make diff` too."""
+    """They are in samconfig.toml, where the next deployment finds them, and `make diff` too, which changes nothing."""
     # Stack, region, parameter; show changes, create roles, no rollback; save, and where; do not make the changes.
     output = checkout.make("deploy", "guided\neu-central-1\n8\ny\ny\nn\ny\n\n\nn\n")
     assert deployed(output) == ("guided", {"ImageRetentionDays": "8"})
 
     for output in (checkout.make("deploy", "n\n"), checkout.make("diff")):
         assert deployed(output) == ("guided", {"ImageRetentionDays": "8"})
+        assert re.search(r"\+ Add +Queue ", output)
+    assert checkout.queues() == []
 
 
 def test_the_example_configures_a_deployment(checkout: Checkout) -> None:
