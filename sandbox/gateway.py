@@ -27,6 +27,7 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.engines.comfyui_workflows import CHECKPOINT, EDIT
 from sandbox.engines.state import Knobs, SandboxState
 from sandbox.event_sources import EventSources
+from sandbox.fork_server import ForkServer
 from sandbox.front import create_front
 from sandbox.lambda_service import LambdaService
 from sandbox.servers import HttpServer
@@ -124,14 +125,17 @@ class Sandbox(GatewayClient):
         return await asyncio.to_thread(self._listener.events)
 
     async def _start(self) -> None:
+        # It loads while AWS starts, and the functions' processes while the rest is set up.
+        fork_server = await self._stack.enter_async_context(ForkServer(self._log))
         aws = self._stack.enter_context(EmbeddedAws())
         self.template = Template(parameters=self._parameters, stack=self._name, sqs_url=aws.url)
         functions = self.template.functions()
-        self.functions = service = LambdaService(functions, {**aws.variables, **self._variables}, self._log)
+        self.functions = service = LambdaService(
+            functions, {**aws.variables, **self._variables}, self._log, fork_server=fork_server
+        )
         self._stack.push_async_callback(service.stop)
         routes = [route for function in functions for route in function.routes]
         front = HttpServer(create_front(routes, service, Cors.of(self.template)), self._port)
-        # The functions' processes load while the rest is set up.
         await service.warm(self._warm)
         aws.deploy(self.template)
         self._listener = BusListener(f"{self._name}-events", self.template.values["EventBusName"], SOURCE)

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.fork_server import ForkServer, base_variables
 from sandbox.servers import HttpServer
 from sandbox.template import ROOT, Function
 
@@ -48,7 +49,7 @@ class Invocation:
 
 
 class Environment:
-    """One execution environment: a process and its Runtime API.
+    """One execution environment: a process and its Runtime API. `pid` is the process's id; 0 before the start.
 
     Args:
         function: the function to run.
@@ -56,6 +57,7 @@ class Environment:
         log: the file for the process's stdout and stderr.
         command: the command that starts the runtime client; the handler's name is appended.
         cwd: the folder that the handler is imported from.
+        fork_server: starts the process, with its own log and folder; None: the command does.
     """
 
     def __init__(
@@ -66,43 +68,44 @@ class Environment:
         *,
         command: tuple[str, ...] = (sys.executable, "-c", _CLIENT),
         cwd: Path = ROOT,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self._function = function
         self._variables = variables
         self._log = log
         self._command = command
         self._cwd = cwd
+        self._fork_server = fork_server
         self._invocations: asyncio.Queue[Invocation] = asyncio.Queue()
         self._current: Invocation | None = None
         self._stack = AsyncExitStack()
-        self._process: asyncio.subprocess.Process | None = None
+        self.pid = 0
         self._exit_watch: asyncio.Task[None] | None = None
         self._end_reason = ""
 
     @property
     def alive(self) -> bool:
         """Whether the process is running and can handle another event."""
-        return self._process is not None and self._process.returncode is None and not self._end_reason
-
-    @property
-    def pid(self) -> int:
-        """The process's id; the environment must have been started."""
-        assert self._process is not None  # noqa: S101 - see the docstring
-        return self._process.pid
+        return self._exit_watch is not None and not self._end_reason
 
     async def start(self) -> None:
         """Start the process and its Runtime API."""
         server = await self._stack.enter_async_context(HttpServer(self._runtime_api()))
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            self._function.handler,
-            cwd=self._cwd,
-            env=self._environment(server.port),
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        self._exit_watch = asyncio.create_task(self._watch_exit())
+        handler, variables = self._function.handler, self._environment(server.port)
+        if self._fork_server:
+            self.pid, status = await self._fork_server.start(handler, variables)
+        else:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                handler,
+                cwd=self._cwd,
+                env=variables,
+                stdout=self._log,
+                stderr=self._log,
+                start_new_session=True,
+            )
+            self.pid, status = process.pid, asyncio.ensure_future(process.wait())
+        self._exit_watch = asyncio.create_task(self._watch_exit(status))
 
     async def invoke(self, event: dict[str, Any]) -> Any:
         """Run the function with an event and return its response.
@@ -112,8 +115,6 @@ class Environment:
                 `MAX_PAYLOAD_BYTES`.
         """
         if not self.alive:
-            if self._exit_watch and not self._end_reason:
-                await self._exit_watch  # asyncio knows a process's end a moment before those who wait for it
             raise FunctionError(self._end_reason)
         payload = json.dumps(event).encode()
         deadline = int((time.time() + self._function.timeout) * 1000)
@@ -130,24 +131,21 @@ class Environment:
 
     async def stop(self) -> None:
         """Kill the process and close its Runtime API."""
-        if self._process and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
         if self._exit_watch:
+            if not self._exit_watch.done():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.pid, signal.SIGKILL)
             await self._exit_watch
         await self._stack.aclose()
 
-    async def _watch_exit(self) -> None:
-        assert self._process is not None  # noqa: S101 - started just before
-        status = await self._process.wait()
-        self._close(self._end_reason or f"The environment ended with status {status}")
+    async def _watch_exit(self, status: asyncio.Future[int]) -> None:
+        ended_with = await status
+        self._close(self._end_reason or f"The environment ended with status {ended_with}")
 
     def _environment(self, port: int) -> dict[str, str]:
         name = self._function.name
         return {
-            "PATH": os.environ.get("PATH", ""),
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
+            **base_variables(),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{self._function.runtime}",
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
             "AWS_LAMBDA_FUNCTION_NAME": name,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from sandbox.fork_server import ForkServer
 from sandbox.lambda_environment import Environment
 from sandbox.template import ROOT, Function
 
@@ -18,6 +19,7 @@ class LambdaService:
         log: the file for the functions' stdout and stderr.
         concurrency: the maximum number of environments for one function; further events wait.
         cwd: the folder that the handlers are imported from.
+        fork_server: starts the environments' processes, with its own log and folder; None: each starts alone.
     """
 
     def __init__(
@@ -28,11 +30,13 @@ class LambdaService:
         *,
         concurrency: int = 8,
         cwd: Path = ROOT,
+        fork_server: ForkServer | None = None,
     ) -> None:
         self._functions = {function.name: function for function in functions}
         self._variables = variables
         self._log = log
         self._cwd = cwd
+        self._fork_server = fork_server
         self._capacity = {name: asyncio.Semaphore(concurrency) for name in self._functions}
         self._idle: dict[str, list[Environment]] = {name: [] for name in self._functions}
         self._busy: dict[str, list[Environment]] = {name: [] for name in self._functions}
@@ -91,7 +95,9 @@ class LambdaService:
         return await self._new(name)
 
     async def _new(self, name: str) -> Environment:
-        environment = Environment(self._functions[name], self._variables, self._log, cwd=self._cwd)
+        environment = Environment(
+            self._functions[name], self._variables, self._log, cwd=self._cwd, fork_server=self._fork_server
+        )
         self._started.append(environment)
         await environment.start()
         return environment

@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from sandbox.fork_server import ForkServer
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, Environment, FunctionError
 from sandbox.template import Function
 from tests.polling import until
@@ -22,27 +23,31 @@ def function(handler: str, timeout: int = 30) -> Function:
     return Function("Sample", handler, timeout, 256, {"BUCKET": "images"})
 
 
-@pytest.fixture
-async def start(handlers_folder: Path) -> AsyncIterator[Start]:
-    """Start an environment for a handler; it writes to the file `log`."""
+@pytest.fixture(params=["alone", "forked"])
+async def start(request: pytest.FixtureRequest, handlers_folder: Path) -> AsyncIterator[Start]:
+    """Start an environment for a handler, in each of the two ways; it writes to the file `log`."""
     started: list[Environment] = []
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context((handlers_folder / "log").open("ab"))
+        fork_server = None
+        if request.param == "forked":
+            fork_server = await stack.enter_async_context(ForkServer(log, modules=(), cwd=handlers_folder))
 
-    async def start(handler: str, *, seconds: int = 30, **options: Any) -> Environment:
-        with (handlers_folder / "log").open("ab") as log:
+        async def start(handler: str, *, seconds: int = 30) -> Environment:
             environment = Environment(
                 function(handler, seconds),
                 {"AWS_REGION": "eu-central-1"},
-                log.fileno(),
+                log,
                 cwd=handlers_folder,
-                **options,
+                fork_server=fork_server,
             )
             started.append(environment)
             await environment.start()
-        return environment
+            return environment
 
-    yield start
-    for environment in started:
-        await environment.stop()
+        yield start
+        for environment in started:
+            await environment.stop()
 
 
 async def test_the_return_value_of_a_handler_is_the_response(start: Start) -> None:
@@ -100,14 +105,17 @@ async def test_a_process_killed_during_an_event_is_a_function_error(start: Start
     assert not environment.alive
 
 
-async def test_an_ended_process_gets_no_events(start: Start) -> None:
+async def test_an_ended_process_gets_no_events() -> None:
     """An event for a process that has ended causes a `FunctionError` with its status, without a wait."""
-    environment = await start("handlers.respond", command=(sys.executable, "-c", "raise SystemExit(3)"))
+    command = (sys.executable, "-c", "raise SystemExit(3)")
+    environment = Environment(function("handlers.respond"), {}, sys.stderr.fileno(), command=command)
+    await environment.start()
     while environment.alive:  # noqa: ASYNC110 - so that the event comes as early as it can
         await asyncio.sleep(0)
 
     with pytest.raises(FunctionError, match="ended with status 3"):
         await environment.invoke({})
+    await environment.stop()
 
 
 async def test_a_handler_is_killed_at_its_timeout(start: Start) -> None:

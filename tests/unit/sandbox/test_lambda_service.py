@@ -173,4 +173,4 @@ async def test_stop_ends_a_process_that_is_starting(make_service: MakeService) -
 
     with pytest.raises(asyncio.CancelledError):
         await invocation
-    assert all(not is_running(environment.pid) for environment in service._started if environment._process)
+    assert all(not is_running(environment.pid) for environment in service._started if environment.pid)
