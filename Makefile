@@ -1,7 +1,7 @@
 # The commands of developers and of CI. Every target sets up what it needs, from Python 3.11 or later with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: environments lambda-python help demo run test conformance fuzz chaos scale check scan audit format vendor
+.PHONY: chromium lambda-python help demo run test conformance fuzz chaos scale check lint scan audit format vendor
 .PHONY: screenshots build bench deploy-local deploy diff smoke token openapi clean
 
 PYTHON ?= python3
@@ -131,9 +131,9 @@ layers/imaging/requirements.txt: $(UV) uv.lock
 	@mkdir -p $(@D)
 	@$(UV) export --quiet --locked --only-group imaging --no-emit-project --no-header -o $@
 
-# Everything that `make check` and `make test` set up. `make -j environments` sets it up at the same time.
-environments: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(SECURITY_ENV)/.ready $(BENCH_ENV)/.ready \
-	$(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS)
+# A browser for the tests of the console, which only CI installs.
+chromium:
+	@[ -z "$$CI" ] || .ci/chromium
 
 demo: .venv/.sandbox ## Generate one image by the whole path, into demo.png (PROMPT= ENGINE= SIZE= EDIT=photo.jpg)
 	@$(PY) -m sandbox demo --engine "$$ENGINE" --size "$$SIZE" --prompt "$$PROMPT" $(if $(EDIT),--edit "$$EDIT")
@@ -148,9 +148,9 @@ PARAMETERS = $(foreach name,$(given),$(if $(call has_lower_case,$(name)),"$(name
 run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS= and template parameters)
 	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
-test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Run all tests, with coverage
-# Three processes on two cores: some tests wait for other processes.
-	@MEASURE_COVERAGE=yes $(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+# Three processes on two cores: some tests wait for other processes. Some run make, for which this one's options are not.
+test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) chromium ## Run all tests, with coverage
+	@unset MAKEFLAGS MFLAGS MAKELEVEL; MEASURE_COVERAGE=yes $(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance
@@ -166,17 +166,20 @@ chaos: .venv/.dev ## Kill processes and let AWS fail, and account for every paid
 scale: .venv/.dev ## Start 300 processes at once while Parameter Store throttles (SCALE_ARGS=)
 	@$(PY) -m tests.scale $(SCALE_ARGS)
 
-check: .venv/.dev $(SAM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
+check: lint $(SAM_ENV)/.ready $(CONSOLE_ENV)/.ready $(LAYERS) ## Check format, lint, types, template, generated files and dependencies
+	$(PY) .ci/console/vendor.py --check
+	$(PY) .ci/console/tools.py check
+	$(SAM_ENV)/bin/cfn-lint --regions us-east-1 eu-central-1 -- template.yaml
+	@$(MAKE) --no-print-directory scan audit
+
+# The part of `check` that can start while its other environments are set up.
+lint: .venv/.dev ## Check the format, the types and the imports of Python, and the files generated from it
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	$(PY) -m sandbox.openapi --check
 	$(PY) -m sandbox.envelope_schema --check
-	$(PY) .ci/console/vendor.py --check
-	$(PY) .ci/console/tools.py check
-	$(SAM_ENV)/bin/cfn-lint --regions us-east-1 eu-central-1 -- template.yaml
-	@$(MAKE) --no-print-directory scan audit
 
 # Checkov downloads no rules and sends no results. Each suppressed rule has its reason in the template.
 scan: $(SECURITY_ENV)/.ready ## Check the template against security rules (checkov)
@@ -242,7 +245,7 @@ bench: $(BENCH_ENV)/.ready $(SAM_ENV)/.ready $(LAYERS) ## Measure speed, memory 
 
 # The build is that of the tests. With TEMPLATE, another template of the same functions.
 deploy-local: .venv/.dev $(SAM_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) ## Deploy to an emulated AWS, use, update, delete
-	@$(PY) -m tests.deployment --template "$(TEMPLATE)"
+	@unset MAKEFLAGS MFLAGS MAKELEVEL; $(PY) -m tests.deployment --template "$(TEMPLATE)"
 
 # Without --template-file, the SAM CLI deploys `.aws-sam/build` and has its samconfig.toml here. With it, the file would be
 # beside the built template, in a folder that every build empties. That nothing changes is no error.
