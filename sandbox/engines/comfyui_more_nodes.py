@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
+from sandbox.engines.comfyui_images import Conditioning, Latent, decode, empty_latent, encode, sample
 from sandbox.engines.comfyui_nodes import (
     BASIC_NODES,
     LATENT_SIZE,
@@ -17,16 +18,10 @@ from sandbox.engines.comfyui_nodes import (
     STEPS,
     TEXT,
     UPSCALE,
-    Conditioning,
-    Latent,
     NodeClass,
-    decode,
-    empty_latent,
-    encode,
     link,
     number,
     same,
-    sample,
 )
 
 _MODEL, _CLIP, _CONDITIONING, _IMAGE, _LATENT, _MASK = map(

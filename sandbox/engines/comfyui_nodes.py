@@ -1,45 +1,30 @@
-"""The node types of the ComfyUI sandbox: their inputs, outputs and functions.
+"""The node types of the ComfyUI sandbox: their inputs and outputs, declared as in ComfyUI's `/object_info`."""
 
-Inputs are declared as in ComfyUI's `/object_info`. Values passed between nodes: a latent is an image not yet painted,
-an image is a list of Pillow images, a mask is a gray image whose white pixels are edited.
-"""
-
-import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import ImageChops
 
-from sandbox.engines.painter import paint
+from sandbox.engines.comfyui_images import (
+    Conditioning,
+    decode,
+    empty_image,
+    empty_latent,
+    encode,
+    fail,
+    load,
+    load_mask,
+    refer,
+    sample,
+    scale,
+)
 
 Spec = list[Any]
 """`["INT", {…}]`, `[[choices], {…}]`, or `["IMAGE", {}]` for a link."""
 
 CHECKPOINTS = ["dreamshaper_8.safetensors", "sd_xl_base_1.0.safetensors"]
 DIFFUSION_MODELS = ["flux1-dev.safetensors", "flux1-schnell.safetensors"]
-
-
-@dataclass(frozen=True)
-class Latent:
-    """An image that is not painted yet. `background` is the image to paint on, `mask` where to paint."""
-
-    width: int
-    height: int
-    batch: int = 1
-    background: Image.Image | None = None
-    mask: Image.Image | None = None
-    prompt: str = ""
-    seed: int = 0
-    references: tuple[Image.Image, ...] = ()
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """A prompt and its reference images."""
-
-    text: str
-    references: tuple[Image.Image, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,75 +67,6 @@ def link(kind: str) -> Spec:
 def same(*values: Any) -> Callable[..., tuple[Any, ...]]:
     """Return a loader whose outputs stand for those of a real one."""
     return lambda **_inputs: values
-
-
-def sample(latent: Latent, positive: Conditioning, seed: int) -> tuple[Latent]:
-    """Give a latent the prompt, the references and the seed with which it will be painted."""
-    return (replace(latent, prompt=positive.text, seed=seed, references=positive.references),)
-
-
-def decode(samples: Latent, **_inputs: Any) -> tuple[list[Image.Image]]:
-    """Paint the images of a latent."""
-    backgrounds = [] if samples.background is None else [samples.background]
-    inputs = [_png(image) for image in [*backgrounds, *samples.references]]
-    mask = None
-    if samples.mask is not None:
-        alpha = ImageChops.invert(samples.mask)
-        mask = _png(Image.merge("RGBA", (alpha, alpha, alpha, alpha)))
-    painted = [
-        paint(samples.prompt, samples.width, samples.height, seed=samples.seed + place, inputs=inputs, mask=mask)
-        for place in range(samples.batch)
-    ]
-    return ([Image.open(io.BytesIO(data)) for data in painted],)
-
-
-def _png(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "PNG")
-    return out.getvalue()
-
-
-def _load(image: bytes) -> tuple[list[Image.Image], Image.Image]:
-    opened = Image.open(io.BytesIO(image))
-    alpha = opened.convert("RGBA").getchannel("A")
-    return [opened.convert("RGB")], ImageChops.invert(alpha)
-
-
-def _load_mask(image: bytes, channel: str) -> tuple[Image.Image]:
-    band = Image.open(io.BytesIO(image)).convert("RGBA").getchannel(channel[0].upper())
-    return (ImageChops.invert(band) if channel == "alpha" else band,)
-
-
-def _scale(image: list[Image.Image], width: int, height: int, **_inputs: Any) -> tuple[list[Image.Image]]:
-    if not width and not height:
-        return (image,)
-    return ([frame.resize((width or frame.width, height or frame.height)) for frame in image],)
-
-
-def encode(pixels: list[Image.Image], **_inputs: Any) -> tuple[Latent]:
-    """Return a latent that is painted on an image."""
-    first = pixels[0]
-    return (Latent(first.width, first.height, len(pixels), first),)
-
-
-def _refer(conditioning: Conditioning, latent: Latent | None = None) -> tuple[Conditioning]:
-    background = latent.background if latent else None
-    more = () if background is None or background in conditioning.references else (background,)
-    return (replace(conditioning, references=(*conditioning.references, *more)),)
-
-
-def _fail(message: str, **_inputs: Any) -> tuple[Any, ...]:
-    raise RuntimeError(message)
-
-
-def empty_latent(width: int, height: int, batch_size: int) -> tuple[Latent]:
-    """Return a latent of a size."""
-    return (Latent(width, height, batch_size),)
-
-
-def _empty_image(width: int, height: int, batch_size: int, color: int) -> tuple[list[Image.Image]]:
-    rgb = (color >> 16 & 255, color >> 8 & 255, color & 255)
-    return ([Image.new("RGB", (width, height), rgb)] * batch_size,)
 
 
 SEED = number("INT", 0, 0, 2**64 - 1)
@@ -198,7 +114,7 @@ BASIC_NODES: dict[str, NodeClass] = {
         {"conditioning": link("CONDITIONING")}, ("CONDITIONING",), lambda **_inputs: (Conditioning(""),)
     ),
     "ReferenceLatent": NodeClass(
-        {"conditioning": link("CONDITIONING")}, ("CONDITIONING",), _refer, {"latent": link("LATENT")}
+        {"conditioning": link("CONDITIONING")}, ("CONDITIONING",), refer, {"latent": link("LATENT")}
     ),
     "EmptyLatentImage": NodeClass(LATENT_SIZE, ("LATENT",), empty_latent),
     "EmptySD3LatentImage": NodeClass(LATENT_SIZE, ("LATENT",), empty_latent),
@@ -262,9 +178,9 @@ BASIC_NODES: dict[str, NodeClass] = {
         ("LATENT",),
         encode,
     ),
-    "LoadImage": NodeClass({"image": _FILE}, ("IMAGE", "MASK"), _load),
+    "LoadImage": NodeClass({"image": _FILE}, ("IMAGE", "MASK"), load),
     "LoadImageMask": NodeClass(
-        {"image": _FILE, "channel": [["alpha", "red", "green", "blue"], {}]}, ("MASK",), _load_mask
+        {"image": _FILE, "channel": [["alpha", "red", "green", "blue"], {}]}, ("MASK",), load_mask
     ),
     "EmptyImage": NodeClass(
         {
@@ -274,7 +190,7 @@ BASIC_NODES: dict[str, NodeClass] = {
             "color": number("INT", 0, 0, 0xFFFFFF),
         },
         ("IMAGE",),
-        _empty_image,
+        empty_image,
     ),
     "ImageScale": NodeClass(
         {
@@ -285,14 +201,14 @@ BASIC_NODES: dict[str, NodeClass] = {
             "crop": [["disabled", "center"], {}],
         },
         ("IMAGE",),
-        _scale,
+        scale,
     ),
     "ImageInvert": NodeClass(
         {"image": link("IMAGE")},
         ("IMAGE",),
         lambda image: ([ImageChops.invert(frame.convert("RGB")) for frame in image],),
     ),
-    "SandboxFail": NodeClass({"image": link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), _fail),
+    "SandboxFail": NodeClass({"image": link("IMAGE"), "message": ["STRING", {}]}, ("IMAGE",), fail),
     "SaveImage": NodeClass({"images": link("IMAGE"), "filename_prefix": ["STRING", {"default": "ComfyUI"}]}, ()),
     "SaveAnimatedWEBP": NodeClass(
         {

@@ -1,7 +1,6 @@
-"""What jobs cost, as every way to them shows it: headers of both APIs, records, lists, and results after a redirect."""
+"""What jobs cost: tokens, sizes, parameters of operators, failures and cancellation."""
 
 import base64
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,105 +9,25 @@ from sandbox.engines.painter import paint
 from sandbox.engines.state import Fault
 from tests.integration.jobs.priced_requests import (
     COST,
-    FOX,
     GENERATIONS,
     JOBS,
-    OPENAI,
     last_job,
     limited,
     put_prices,
 )
 from tests.integration.jobs.queued_generation import submit
+from tests.integration.jobs.token_usage import GPT_IMAGE_2, USAGES, answer
 from tests.polling import LONG, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.engines.state import SandboxState
-    from tests.integration.deployment import ApiResponse, Deployment
+    from tests.integration.deployment import Deployment
     from tests.integration.sandbox_engine import SandboxEngine
 
+
 LIMITS = "/api/v1/images/limits"
-
-GPT_IMAGE_2 = {"text_in": "5", "image_in": "8", "cached_text_in": "1.25", "cached_image_in": "2", "image_out": "30"}
-"""OpenAI's prices of a million tokens of gpt-image-2."""
-USAGES: dict[str, tuple[dict[str, Any], str]] = {
-    # The example of OpenAI's API reference: 10 * 5 + 40 * 8 + 50 * 30 millionths.
-    "documented": (
-        {
-            "total_tokens": 100,
-            "input_tokens": 50,
-            "output_tokens": 50,
-            "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
-        },
-        "0.001870",
-    ),
-    # (300 - 100) * 5 + 100 * 1.25 + (1200 - 400) * 8 + 400 * 2 + 4160 * 30 millionths.
-    "cached": (
-        {
-            "input_tokens": 1500,
-            "input_tokens_details": {
-                "text_tokens": 300,
-                "image_tokens": 1200,
-                "cached_tokens": 500,
-                "cached_tokens_details": {"text_tokens": 100, "image_tokens": 400},
-            },
-            "output_tokens": 4160,
-            "output_tokens_details": {"image_tokens": 4160, "text_tokens": 0},
-            "total_tokens": 5660,
-        },
-        "0.133125",
-    ),
-}
-
-
-def answer(usage: dict[str, Any] | None) -> Fault:
-    """Return an answer of OpenAI with one image and this usage."""
-    image = base64.b64encode(paint("a fox", 64, 64)).decode()
-    body = {"created": 1, "data": [{"b64_json": image}], "quality": "low", "size": "64x64", "usage": usage}
-    return Fault(200, body)
-
-
-@pytest.fixture
-def by_tokens(openai_deployment: "Deployment") -> "Deployment":
-    """A deployment whose engine charges the tokens of gpt-image-2."""
-    put_prices(openai_deployment, {"model": "gpt-image-2", "usd_per_million": GPT_IMAGE_2})
-    return openai_deployment
-
-
-@pytest.mark.parametrize("usage", USAGES)
-@pytest.mark.parametrize("path", [GENERATIONS, OPENAI])
-def test_an_inline_image_costs_its_tokens_to_the_millionth(
-    by_tokens: "Deployment", openai: "SandboxState", path: str, usage: str
-) -> None:
-    """Text, image and cached tokens; on both APIs, in the header, the record and the list."""
-    reported, usd = USAGES[usage]
-    openai.knobs.faults = [answer(reported)]
-
-    response = by_tokens.call("POST", path, FOX, role="user")
-
-    assert (response.status, response.headers[COST]) == (200, usd)
-    listed = last_job(by_tokens)
-    assert listed["cost"] == {"usd": usd, "basis": "usage"}
-    assert "uncertain_usd" not in listed
-    assert by_tokens.call("GET", f"{JOBS}/{listed['id']}", role="user").json["cost"] == listed["cost"]
-
-
-@pytest.mark.parametrize(("path", "result"), [(GENERATIONS, "jobs/"), (OPENAI, "jobs/")])
-def test_a_result_after_a_redirect_says_what_it_cost(
-    queue_deployment: "Deployment", openai: "SandboxState", path: str, result: str
-) -> None:
-    """The 303 itself cannot: the engine has not answered."""
-    put_prices(queue_deployment, {"model": "gpt-image-2", "usd_per_million": GPT_IMAGE_2})
-    openai.knobs.faults = [answer(USAGES["cached"][0])]
-
-    redirect = queue_deployment.call("POST", path, FOX, role="user")
-    queue_deployment.process_queue()
-    location = path.rpartition("/")[0] + "/" + redirect.headers["location"]
-    found = queue_deployment.call("GET", location, role="user")
-
-    assert (redirect.status, COST in redirect.headers) == (303, False)
-    assert (found.status, found.headers[COST]) == (200, "0.133125")
 
 
 def test_an_edit_costs_its_input_images(
@@ -183,7 +102,7 @@ def test_an_answer_without_an_image_costs_its_tokens(
         ({"n": 3}, {"size": "64x64"}, "0.030000"),
     ],
 )
-def test_an_image_costs_what_the_operators_parameters_ask_for(
+def test_an_image_costs_what_the_operators_parameters_request(
     openai_deployment: "Deployment", params: dict[str, Any], fields: dict[str, Any], usd: str
 ) -> None:
     """They are the last word on size, quality and number."""
@@ -241,15 +160,16 @@ def test_an_unknown_price_is_refused_or_counts_as_nothing(
 
 
 def test_a_token_priced_model_cannot_exceed_a_budget_out_of_the_box(
-    by_tokens: "Deployment", openai: "SandboxState"
+    openai_deployment: "Deployment", openai: "SandboxState"
 ) -> None:
     """Something is held, although the row does not say how much; what was not used is given back."""
-    remaining = limited(by_tokens, "0.30")
+    put_prices(openai_deployment, {"model": "gpt-image-2", "usd_per_million": GPT_IMAGE_2})
+    remaining = limited(openai_deployment, "0.30")
     openai.knobs.faults = [answer(USAGES["cached"][0])]
     fields = {"prompt": "a fox", "size": "1024x1024", "quality": "high"}
 
-    first = by_tokens.call("POST", GENERATIONS, fields, role="limited")
-    second = by_tokens.call("POST", GENERATIONS, fields, role="limited")
+    first = openai_deployment.call("POST", GENERATIONS, fields, role="limited")
+    second = openai_deployment.call("POST", GENERATIONS, fields, role="limited")
 
     assert (first.status, first.headers[COST]) == (200, "0.133125")
     assert (second.status, second.json["code"]) == (429, "budget_exceeded")
@@ -288,39 +208,3 @@ def test_a_canceled_job_that_was_queued_costs_nothing(queue_deployment: "Deploym
 
     assert "uncertain_usd" not in canceled
     assert remaining() == "1.000000"
-
-
-def test_the_log_has_the_cost_as_text_and_the_metric_as_a_number(
-    by_tokens: "Deployment",
-    openai: "SandboxState",
-    capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """CloudWatch knows floating-point numbers only; nothing else has any."""
-    openai.knobs.faults = [answer(USAGES["cached"][0])]
-    caplog.set_level("INFO", "image_gateway")
-
-    by_tokens.call("POST", GENERATIONS, FOX, role="user")
-
-    assert [record.__dict__["usd"] for record in caplog.records if record.message == "job"] == ["0.133125"]
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
-    assert [line["usd"] for line in lines if "_aws" in line] == [0.133125]
-
-
-@pytest.mark.parametrize("path", [GENERATIONS, OPENAI])
-def test_the_error_of_a_job_has_its_cost(by_tokens: "Deployment", openai: "SandboxState", path: str) -> None:
-    """Of zero: the engine has refused it."""
-    openai.knobs.faults = [Fault(400, {"error": {"message": "no"}})]
-
-    refused = by_tokens.call("POST", path, FOX, role="user")
-
-    assert (refused.status, refused.headers[COST]) == (400, "0.000000")
-    assert last_job(by_tokens)["cost"] == {"usd": "0.000000", "basis": "price"}
-
-
-def test_a_response_without_a_job_has_no_cost(by_tokens: "Deployment") -> None:
-    """Nothing was accepted."""
-    refused: ApiResponse = by_tokens.call("POST", GENERATIONS, {"prompt": ""}, role="user")
-
-    assert COST not in refused.headers
-    assert COST not in by_tokens.call("GET", JOBS, role="user").headers

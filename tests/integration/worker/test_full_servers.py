@@ -9,9 +9,9 @@ from image_gateway.event_loop import run
 from image_gateway.slots.occupancy import LEASE_SECONDS, Holder
 from image_gateway.slots.store import SlotStore, Taken
 from sandbox.engines.state import SandboxState
+from tests.counting_aws import CountingAws
 from tests.integration.worker.queued_jobs import count_requests, enqueue_jobs
 from tests.integration.worker_deployment import WorkerDeployment
-from tests.unit.slots.counting_aws import CountingAws
 
 
 def other_holder(started: float = 0) -> Holder:
@@ -51,7 +51,7 @@ def test_ten_jobs_for_a_full_server_go_back_to_the_queue(
     """That costs one write, and a read for each job. They come back when the slot is free, for one attempt each."""
     job_ids = enqueue_jobs(worker, 10)
     records = [message.record for message in worker.drain()]
-    counting_aws.calls.clear()
+    counting_aws.operations.clear()
 
     assert worker.deliver(*records) == []
 

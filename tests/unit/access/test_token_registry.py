@@ -15,7 +15,7 @@ from image_gateway.aws import Aws, AwsError
 from image_gateway.errors import Busy, Conflict, NotFound, StorageUnavailable
 from image_gateway.models.tokens import NewToken
 from image_gateway.settings import Settings
-from tests.unit.slots.counting_aws import CountingAws
+from tests.counting_aws import CountingAws
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -103,7 +103,7 @@ async def test_names_are_read_without_a_query(settings: Settings, aws: Aws) -> N
     counting = CountingAws(aws)
     registry = TokenRegistry(counting, settings)
     token = await registry.create("the newsroom", Role.USER)
-    counting.calls.clear()
+    counting.operations.clear()
 
     assert await registry.names({token.id, "event:s3"}) == {token.id: "the newsroom"}
     assert counting.calls == {"BatchGetItem": 1}

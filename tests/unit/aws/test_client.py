@@ -1,85 +1,20 @@
 """Calls to AWS: requests, retries and errors."""
 
-import asyncio
 import json
-import os
-import ssl
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 
-from image_gateway.aws import Aws, AwsError, create_transport
+from image_gateway.aws import Aws, AwsError
 from image_gateway.aws.errors import THROTTLED
-from image_gateway.net.transport import Transport
 from image_gateway.settings import Settings
+from tests.unit.aws.aws_service import OK, RecordedSleep, Service, failure
 
 pytestmark = pytest.mark.anyio
-
-
-class Service:
-    """A service that sends the given responses in order, repeats the last one, and records its requests."""
-
-    def __init__(self, *responses: Response) -> None:
-        self.responses = list(responses)
-        self.requests: list[tuple[Request, bytes]] = []
-        self.app = Starlette()
-        self.app.add_route("/{path:path}", self._respond, methods=["GET", "POST", "PUT"])
-
-    async def _respond(self, request: Request) -> Response:
-        self.requests.append((request, await request.body()))
-        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
-
-
-class RecordedSleep:
-    """Replaces `sleep`: records the seconds, and does not wait."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
-@pytest.fixture
-def sleep() -> RecordedSleep:
-    return RecordedSleep()
-
-
-@pytest.fixture
-async def client(sleep: RecordedSleep) -> AsyncIterator[Aws]:
-    """A client that reuses connections, as on Lambda."""
-    aws = Aws(create_transport, sleep=sleep)
-    yield aws
-    await aws.aclose()
-
-
-@pytest.fixture
-def respond(serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Service]:
-    """Start a service with the given responses, as the endpoint of all AWS services."""
-    for name, value in {"REGION": "eu-central-1", "ACCESS_KEY_ID": "AKID", "SECRET_ACCESS_KEY": "confidential"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "confidential-token")
-
-    def start(*responses: Response) -> Service:
-        service = Service(*responses)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", serve(service.app))
-        return service
-
-    return start
-
-
-def failure(status: int, code: str = "", **more: Any) -> Response:
-    return Response(json.dumps({"__type": code, **more}) if code else "", status)
-
-
-OK = Response('{"done": true}')
 
 
 @pytest.mark.parametrize(
@@ -261,44 +196,6 @@ async def test_a_refused_connection_is_an_error(
     assert len(sleep.seconds) == 3
 
 
-class ClosingServer:
-    """Sends one response per connection, and closes the connection at the second request."""
-
-    def __init__(self) -> None:
-        self.connections = 0
-        self.requests = 0
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        for number in range(2):
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except asyncio.IncompleteReadError:  # the client is closed
-                break
-            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
-            self.requests += 1
-            if number == 0:
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-                await writer.drain()
-        writer.close()
-
-
-async def test_a_closed_idle_connection_is_replaced(
-    client: Aws, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If the service has closed an idle connection, the request is sent again over a new one."""
-    respond(OK)
-    server = ClosingServer()
-    async with await asyncio.start_server(server, "127.0.0.1") as listener:
-        port = listener.sockets[0].getsockname()[1]
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        for _ in range(2):
-            assert await client.call("ssm", "GetParameter") == {}
-        await client.aclose()
-
-    assert (server.connections, server.requests) == (2, 3)
-
-
 @pytest.mark.parametrize("kind", ["error response", "no response"])
 async def test_errors_contain_no_secrets(
     client: Aws, respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, kind: str
@@ -316,66 +213,3 @@ async def test_errors_contain_no_secrets(
     shown = "\n".join(line for line in shown.splitlines() if "await client.call(" not in line)
     for secret in ("confidential", "Signature", "AKID"):
         assert secret not in shown
-
-
-class ClosableTransport(Transport):
-    """A transport that records whether it was closed."""
-
-    closed = False
-
-    async def aclose(self) -> None:
-        await super().aclose()
-        self.closed = True
-
-
-async def test_a_client_creates_and_closes_its_own_transport() -> None:
-    """A client creates its transport at the first request and closes it, so AWS shares no connections with engines."""
-    created: list[ClosableTransport] = []
-
-    def create() -> ClosableTransport:
-        created.append(ClosableTransport(ssl.create_default_context(), idle_seconds=5))
-        return created[0]
-
-    aws = Aws(create)
-    await aws.aclose()
-    assert not created
-
-    assert aws._transport is created[0]
-    await aws.aclose()
-    assert created[0].closed
-
-
-@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy", "FTP_PROXY"])
-def test_only_a_proxy_for_http_is_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Exceptions from proxies, and proxies of other protocols, do not replace the gateway's own transport."""
-    for variable in [variable for variable in os.environ if variable.lower().endswith("_proxy")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv(name, "169.254.169.254")
-
-    assert isinstance(create_transport(), Transport)
-
-
-@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
-def test_every_proxy_for_http_is_a_proxy(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Also with exceptions, which httpx's client applies."""
-    monkeypatch.setenv("NO_PROXY", "other.example")
-    monkeypatch.setenv(name, "http://127.0.0.1:1")
-
-    assert not isinstance(create_transport(), Transport)
-
-
-async def test_proxies_of_the_environment_are_used(
-    respond: Callable[..., Service], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If the environment sets a proxy, requests to AWS go through it."""
-    proxy = respond(OK)
-    monkeypatch.setenv("HTTP_PROXY", os.environ["AWS_ENDPOINT_URL"])
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.example")
-    aws = Aws()
-
-    assert await aws.call("ssm", "GetParameter") == {"done": True}
-    await aws.aclose()
-
-    request, _ = proxy.requests[0]
-    assert request.headers["host"] == "aws.example"
-    assert request.headers["x-amz-target"] == "AmazonSSM.GetParameter"

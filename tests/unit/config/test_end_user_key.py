@@ -12,8 +12,8 @@ from image_gateway.errors import NotConfigured, StorageUnavailable
 from image_gateway.models.config import ImagesConfig
 from image_gateway.settings import Settings
 from tests.aws_clients import aws_client
+from tests.counting_aws import CountingAws
 from tests.unit.config.parameter import MakeStore, stored_document, stored_versions
-from tests.unit.metering.conftest import CountingAws
 
 pytestmark = pytest.mark.anyio
 

@@ -1,17 +1,22 @@
 """Claims: one job for a request that is sent more than once."""
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import pytest
 
 from image_gateway.aws import Aws, AwsError
-from image_gateway.errors import InvalidRequest, StorageUnavailable
+from image_gateway.errors import BudgetExceeded, InvalidRequest, StorageUnavailable
 from image_gateway.jobs.idempotency import Claim
 from image_gateway.jobs.store import JobStore
+from image_gateway.metering.limit_store import LimitStore
+from image_gateway.models.limits import Limits, LimitState
 from image_gateway.settings import Settings
 from tests.unit.jobs.job_records import Clock, new_job
 
 pytestmark = pytest.mark.anyio
+
+OWNER: Final = "token:1"
 
 
 def claim(body: str = "body", *, replaces: bool = False) -> Claim:
@@ -106,3 +111,46 @@ async def test_a_claim_that_keeps_changing_is_an_error(settings: Settings) -> No
 
     with pytest.raises(StorageUnavailable, match="the same claim"):
         await JobStore(aws, settings).create(new_job(), claim=claim())
+
+
+@pytest.fixture
+def limits(aws: Aws, settings: Settings) -> LimitStore:
+    return LimitStore(aws, settings)
+
+
+async def allow(limits: LimitStore, usd: str) -> None:
+    """Set the budget of the jobs' owner."""
+    await limits.set_limits(OWNER, Limits.model_validate({"budget": {"usd": usd, "period": "total"}}))
+
+
+async def state_of(limits: LimitStore) -> LimitState:
+    state = await limits.state(OWNER)
+    assert state
+    return state
+
+
+async def test_a_refused_job_and_its_claim_are_not_stored(store: JobStore, limits: LimitStore) -> None:
+    """When the budget is raised, the same request with the same key succeeds."""
+
+    async def create() -> str | None:
+        return await store.create(new_job(reserved=100_000), claim=claim(), scopes=[OWNER])
+
+    await allow(limits, "0.01")
+    with pytest.raises(BudgetExceeded):
+        await create()
+    await allow(limits, "1")
+    assert await create() is None
+    assert await create() is not None
+
+    assert (await state_of(limits)).remaining_usd == Decimal("0.9")
+
+
+async def test_a_key_of_another_request_is_refused_and_nothing_is_held(store: JobStore, limits: LimitStore) -> None:
+    """As without limits."""
+    await allow(limits, "1")
+    assert await store.create(new_job(), claim=claim(), scopes=[OWNER]) is None
+
+    with pytest.raises(InvalidRequest):
+        await store.create(new_job(), claim=claim("another body"), scopes=[OWNER])
+
+    assert (await state_of(limits)).open_jobs == 1

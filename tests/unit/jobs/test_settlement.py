@@ -1,7 +1,6 @@
 """Settlement of ended jobs, against moto's server: costs are charged and usage is counted once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from image_gateway.aws import Aws
-from image_gateway.errors import BudgetExceeded, EngineRejected, EngineTimeout, InvalidRequest, StorageUnavailable
+from image_gateway.errors import EngineRejected, EngineTimeout, StorageUnavailable
 from image_gateway.ids import new_job_id
 from image_gateway.jobs.announcement import Announcements
 from image_gateway.jobs.idempotency import Claim
@@ -267,24 +266,6 @@ async def test_a_job_that_was_removed_meanwhile_counts_as_settled(
     assert await announcements.announce(job)
 
 
-async def test_a_refused_job_and_its_claim_are_not_stored(jobs: JobStore, limits: LimitStore) -> None:
-    """When the budget is raised, the same request with the same key succeeds."""
-    await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "0.01", "period": "total"}}))
-    claim = Claim(f"claim#{new_job_id()}", "body", 60)
-
-    async def create() -> str | None:
-        job = Job(id=new_job_id(), kind="generation", owner=SCOPE, reserved=100_000)
-        return await jobs.create(job, claim=claim, scopes=[SCOPE])
-
-    with pytest.raises(BudgetExceeded):
-        await create()
-    await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
-    assert await create() is None
-    assert await create() is not None
-
-    assert (await state_of(limits)).remaining_usd == Decimal("0.9")
-
-
 @pytest.mark.parametrize("claim", [None, Claim("claim#1", "body", 60)], ids=["without", "with a key"])
 async def test_a_job_whose_creation_is_sent_twice_is_settled(
     aws: Aws, settings: Settings, limits: LimitStore, bus: Bus, claim: Claim | None
@@ -314,16 +295,3 @@ class SendingTwice(Aws):
             await self._aws.call(service, operation, **parameters)
             parameters["ClientRequestToken"] += "-2"
         return await self._aws.call(service, operation, **parameters)
-
-
-async def test_a_key_of_another_request_is_refused_and_nothing_is_held(jobs: JobStore, limits: LimitStore) -> None:
-    """As without limits."""
-    await limits.set_limits(SCOPE, Limits.model_validate({"budget": {"usd": "1", "period": "total"}}))
-    claim = Claim(f"claim#{new_job_id()}", "body", 60)
-    other = replace(claim, body="another body")
-    assert await jobs.create(Job(id=new_job_id(), kind="generation", owner=SCOPE), claim=claim, scopes=[SCOPE]) is None
-
-    with pytest.raises(InvalidRequest):
-        await jobs.create(Job(id=new_job_id(), kind="generation", owner=SCOPE), claim=other, scopes=[SCOPE])
-
-    assert (await state_of(limits)).open_jobs == 1

@@ -15,19 +15,6 @@ NOVEMBER_29 = 1_795_910_400.0
 DECEMBER_1 = NOVEMBER_29 + 2 * 86_400
 
 
-class CountingAws(Aws):
-    """Passes calls to another client, and notes their operations."""
-
-    def __init__(self, aws: Aws) -> None:
-        super().__init__()
-        self._aws = aws
-        self.operations: list[str] = []
-
-    async def call(self, service: str, operation: str, **parameters: Any) -> Any:
-        self.operations.append(operation)
-        return await self._aws.call(service, operation, **parameters)
-
-
 class Clock:
     """A clock that a test moves."""
 

@@ -14,7 +14,8 @@ from image_gateway.metering.limit_store import LimitStore
 from image_gateway.metering.scopes import end_user_scope
 from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
-from tests.unit.metering.conftest import DECEMBER_1, Clock, CountingAws, Jobs
+from tests.counting_aws import CountingAws
+from tests.unit.metering.conftest import DECEMBER_1, Clock, Jobs
 from tests.unit.metering.reservations import outcome, reserve
 
 pytestmark = pytest.mark.anyio

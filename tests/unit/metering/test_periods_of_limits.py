@@ -10,7 +10,8 @@ from image_gateway.metering.ledger import Ledger
 from image_gateway.metering.limit_store import LimitStore
 from image_gateway.models.limits import Limits
 from image_gateway.settings import Settings
-from tests.unit.metering.conftest import DECEMBER_1, NOVEMBER_29, Clock, CountingAws, Jobs
+from tests.counting_aws import CountingAws
+from tests.unit.metering.conftest import DECEMBER_1, NOVEMBER_29, Clock, Jobs
 from tests.unit.metering.reservations import DOLLAR, SCOPE, budget, outcome, reserve, state_of
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from image_gateway.metering.usage import UsageCounts, UsageKey, UsageTable
 from image_gateway.metering.usage_report import grouped, to_csv
 from image_gateway.models.usage import GroupBy, UsageRow
 from image_gateway.settings import Settings
-from tests.unit.slots.counting_aws import CountingAws
+from tests.counting_aws import CountingAws
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +104,7 @@ async def test_a_range_of_days_includes_both_ends_and_crosses_months(
     """Each month is one query."""
     for day in (date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1), date(2026, 11, 2)):
         await add(usage, settings, aws, UsageKey(day, "token:1", "openai", "m"))
-    counting_aws.calls.clear()
+    counting_aws.operations.clear()
 
     rows = await report(usage, ["day"], date(2026, 10, 31), date(2026, 11, 1))
 
@@ -133,7 +133,7 @@ async def test_the_usage_of_years_is_forgotten_by_several_calls(
         day = date(2025, 12, 1) + timedelta(days=number)
         await add(usage, settings, aws, UsageKey(day, "token:1", "openai", "m", end_user="a"))
         await add(usage, settings, aws, UsageKey(day, "token:1", "openai", "m", end_user="b"))
-    counting_aws.calls.clear()
+    counting_aws.operations.clear()
 
     first = await usage.forget_end_user("a", lambda: 0.0)
     second = await usage.forget_end_user("a", lambda: 0.0)

@@ -5,7 +5,7 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.routing.cooldown import COOLING_SECONDS, FAILURES, WINDOW_SECONDS, Cooldowns
 from image_gateway.settings import Settings
-from tests.unit.slots.counting_aws import CountingAws
+from tests.counting_aws import CountingAws
 
 pytestmark = pytest.mark.anyio
 

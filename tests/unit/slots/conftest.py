@@ -5,7 +5,7 @@ import pytest
 from image_gateway.aws import Aws
 from image_gateway.settings import Settings
 from image_gateway.slots.store import SlotStore
-from tests.unit.slots.counting_aws import CountingAws
+from tests.counting_aws import CountingAws
 from tests.unit.slots.processes import Process, Start
 from tests.unit.slots.slot_clock import SlotClock
 

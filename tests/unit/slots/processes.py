@@ -10,8 +10,8 @@ from image_gateway.settings import Settings
 from image_gateway.slots.occupancy import Holder, Occupancy
 from image_gateway.slots.process import ProcessSlots
 from image_gateway.slots.store import SlotStore
+from tests.counting_aws import CountingAws
 from tests.polling import DEADLINE_SECONDS, until
-from tests.unit.slots.counting_aws import CountingAws
 from tests.unit.slots.slot_clock import SlotClock
 
 if TYPE_CHECKING:

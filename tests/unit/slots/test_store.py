@@ -9,7 +9,7 @@ from image_gateway.errors import StorageUnavailable
 from image_gateway.settings import Settings
 from image_gateway.slots.occupancy import LEASE_SECONDS, PROBATION_SECONDS, Holder, Occupancy
 from image_gateway.slots.store import SlotStore, Taken
-from tests.unit.slots.counting_aws import CountingAws
+from tests.counting_aws import CountingAws
 from tests.unit.slots.slot_clock import SlotClock
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ async def test_as_many_of_twelve_writers_succeed_as_there_are_slots(store: SlotS
 async def test_looking_at_a_full_server_is_one_write(store: SlotStore, counting_aws: CountingAws) -> None:
     """The refused write returns who has the slots, so nothing is read."""
     await take(store, "a")
-    counting_aws.calls.clear()
+    counting_aws.operations.clear()
 
     assert isinstance(await take(store, "b"), Occupancy)
 
@@ -234,7 +234,7 @@ async def test_an_owner_who_has_a_slot_reserves_none(store: SlotStore, counting_
     """Its other slots are taken as they become free."""
     await take(store, "a1", 2, owner="a")
     await take(store, "b1", 2, owner="b")
-    counting_aws.calls.clear()
+    counting_aws.operations.clear()
 
     refused = await take(store, "b2", 2, owner="b")
 
