@@ -22,7 +22,6 @@ from image_gateway.api import (
     result_router,
 )
 from image_gateway.errors import Busy, Conflict, Forbidden, StorageUnavailable
-from image_gateway.jobs.cancellation import Cancellation
 from image_gateway.jobs.views import job_info, job_page
 from image_gateway.models.forms import MAX_END_USER
 from image_gateway.models.images import ImageDownload, JobInfo, JobPage
@@ -79,14 +78,7 @@ async def read_job(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) ->
 @access(Access.USER)
 async def cancel(job: JobDep, gateway: GatewayDep, principal: PrincipalDep) -> JobInfo:
     """Cancel a job that has not ended. It will have no images. Its run at the engine is stopped if that is possible."""
-    cancellation = Cancellation(
-        jobs=gateway.jobs,
-        router=gateway.router,
-        engine=gateway.engines.at,
-        announcements=gateway.announcements,
-        queue=gateway.queue,
-    )
-    return job_info(await cancellation.cancel(job), gateway.images, principal)
+    return job_info(await gateway.cancellation.cancel(job), gateway.images, principal)
 
 
 @app.get(

@@ -26,6 +26,19 @@ def response(content: bytes, images: dict[str, bytes] | None = None) -> EngineRe
     return EngineResponse(200, "OK", httpx.Headers(), bytearray(content), images or {})
 
 
+def assert_not_parsed(body: EngineResponse) -> None:
+    """Check that a body counts as no JSON, and that finding that out takes almost no memory."""
+    tracemalloc.start()
+    try:
+        parsed = body.json()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert parsed is NOT_JSON
+    assert peak < 100_000
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -41,16 +54,7 @@ def response(content: bytes, images: dict[str, bytes] | None = None) -> EngineRe
 )
 def test_a_body_with_too_many_values_is_not_parsed(content: bytes) -> None:
     """Parsed, it would take twenty times its own memory and more."""
-    body = response(content)
-    tracemalloc.start()
-    try:
-        parsed = body.json()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert parsed is NOT_JSON
-    assert peak < 100_000
+    assert_not_parsed(response(content))
 
 
 def test_a_long_body_with_few_values_is_parsed() -> None:
@@ -63,16 +67,7 @@ def test_a_long_body_with_few_values_is_parsed() -> None:
 @pytest.mark.parametrize("character", ["😀", "é", "\\ud83d\\ude00"], ids=["UTF-8", "Latin", "escape"])
 def test_a_very_long_body_with_text_that_is_not_ascii_is_not_parsed(character: str) -> None:
     """One such character makes each character of its text take up to four bytes."""
-    body = response(b'["' + character.encode() + b"x" * (64 * 2**20) + b'"]')
-    tracemalloc.start()
-    try:
-        parsed = body.json()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-
-    assert parsed is NOT_JSON
-    assert peak < 100_000
+    assert_not_parsed(response(b'["' + character.encode() + b"x" * (64 * 2**20) + b'"]'))
 
 
 def test_a_very_long_body_with_escapes_of_ascii_is_parsed() -> None:

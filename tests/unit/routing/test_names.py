@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from image_gateway.config.servers import configured_server
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
-from image_gateway.routing.destination import Destination, server_url
+from image_gateway.routing.destination import Destination
 from image_gateway.routing.names import destination_of_job, find_destination
 
 TWO_ENGINES = {
@@ -106,7 +107,9 @@ def test_the_server_of_an_engine_that_is_configured(
     fields: dict[str, Any], engine: str, edit: bool, expected: str | None
 ) -> None:
     """An engine is configured if its URL is set. The default URL, which is the provider's, needs a key too."""
-    assert server_url(ImagesConfig(**fields), engine, edit=edit) == expected
+    server = configured_server(ImagesConfig(**fields), engine, edit=edit)
+
+    assert (server.url if server else None) == expected
 
 
 def test_a_pinned_job_keeps_its_engine_and_model() -> None:

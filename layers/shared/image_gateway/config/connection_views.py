@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from image_gateway.config.fallbacks import with_edit_fallbacks
+from image_gateway.config.servers import configured_server
 from image_gateway.config.versioned import VersionedConfig
-from image_gateway.engines import REGISTRY, field_for
+from image_gateway.engines import REGISTRY
 from image_gateway.errors import NotConfigured, NotFound
 from image_gateway.models.config import MASK, ImagesConfig
 from image_gateway.models.connection_forms import ConnectionInfo, ConnectionList
@@ -87,20 +87,10 @@ def _shown(
 def _configured(config: ImagesConfig) -> Iterator[ConnectionInfo]:
     """Yield the connections that the configuration's fields are. One for edits only if it differs from the other."""
     for engine in REGISTRY:
-        servers = {edit: _server(config, engine, edit=edit) for edit in (False, True)}
+        servers = {edit: configured_server(config, engine, edit=edit) for edit in (False, True)}
         for edit, server in servers.items():
             if server and (not edit or server != servers[False]):
                 yield _configured_connection(config, engine, *server, edit=edit)
-
-
-def _server(config: ImagesConfig, engine: str, *, edit: bool) -> tuple[str, bool] | None:
-    """Return the URL of an engine's server, and whether it has a key; None if it is not configured."""
-    entry = REGISTRY[engine]
-    config = with_edit_fallbacks(config) if edit else config
-    url_field, key_field = (field_for(name, edit=edit) for name in (entry.url_field, entry.key_field))
-    url, has_key = getattr(config, url_field), bool(getattr(config, key_field))
-    needs_key = url == ImagesConfig.model_fields[url_field].default
-    return (url, has_key) if url and (has_key or not needs_key) else None
 
 
 def _configured_connection(config: ImagesConfig, engine: str, url: str, has_key: bool, *, edit: bool) -> ConnectionInfo:

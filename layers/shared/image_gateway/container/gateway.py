@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from image_gateway.images.inputs import ImageInputs
     from image_gateway.images.library import ImageLibrary
     from image_gateway.jobs.backlog import Backlog
+    from image_gateway.jobs.cancellation import Cancellation
     from image_gateway.metering.limit_store import LimitStore
     from image_gateway.routing.cooldown import Cooldowns
     from image_gateway.slots.store import SlotStore
@@ -168,6 +169,19 @@ class Gateway:
         from image_gateway.jobs.backlog import Backlog
 
         return Backlog(self.aws, self.settings, self.jobs)
+
+    @cached_property
+    def cancellation(self) -> "Cancellation":
+        """Cancels jobs."""
+        from image_gateway.jobs.cancellation import Cancellation
+
+        return Cancellation(
+            jobs=self.jobs,
+            router=self.router,
+            engine=self.engines.at,
+            announcements=self.announcements,
+            queue=self.queue,
+        )
 
     @cached_property
     def submission(self) -> Submission:

@@ -75,7 +75,7 @@ def _openai(request: ImageRequest, destination: Destination) -> dict[str, Any]:
     body: dict[str, Any] = {**options(request, {}), **(destination.config.IMAGES_OPENAI_API_PARAMS or {})}
     model = body.get("model")
     # The frames of an animation are made on one sheet, whose size is the model's choice.
-    size = None if body.get("frame_count") else _size(body.get("size"))
+    size = None if body.get("frame_count") else Size.find(body.get("size"))
     return {
         "model": model if isinstance(model, str) else deployment_name(destination.url),
         "images": count_of(body),
@@ -106,16 +106,9 @@ def _automatic1111(request: ImageRequest, destination: Destination) -> dict[str,
     factors = [counts.get("batch_size", 1), counts.get("n_iter", request.n)]
     size = request.size
     if isinstance(params.get("width"), int) and isinstance(params.get("height"), int):
-        size = _size(f"{params['width']}x{params['height']}")
+        size = Size.find(f"{params['width']}x{params['height']}")
     images = factors[0] * factors[1] if all(isinstance(factor, int) for factor in factors) else 1
     return {"images": max(1, images), "size": size}
 
 
 _READERS = {"openai": _openai, "gemini": _gemini, "automatic1111": _automatic1111}
-
-
-def _size(text: Any) -> Size | None:
-    try:
-        return Size.parse(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

@@ -180,7 +180,7 @@ def set_cost_of_restored(job: Job) -> None:
 def _final_query(destination: Destination, request: ImageRequest, result: EngineResult) -> PriceQuery:
     """Return the query for the price of images, by what was sent to the engine, or else by the first image."""
     sent = result.sent or SentRequest(size=str(request.size) if request.size else None, quality=request.quality)
-    size = _parsed(sent.size) or (None if sent.size_class else _size_of(result.images))
+    size = Size.find(sent.size) or (None if sent.size_class else _size_of(result.images))
     sizes = {sent.size_class} if sent.size_class else set(size_names(size.width, size.height)) if size else set()
     if sent.size_class and (made := _size_of(result.images)):
         sizes.add(str(made))
@@ -210,13 +210,6 @@ def _size_of(images: Sequence[EngineImage]) -> Size | None:
     except ValueError:
         return None
     return Size(found.width, found.height) if found and found.width and found.height else None
-
-
-def _parsed(text: str | None) -> Size | None:
-    try:
-        return Size.parse(text) if text else None
-    except ValueError:
-        return None
 
 
 def _input_images(form: CreateImageForm | EditImageForm) -> int:

@@ -28,6 +28,14 @@ class Size:
     height: int
 
     @classmethod
+    def find(cls, value: object) -> Self | None:
+        """Return the size that a text is; None if it names none, or if the value is no such text."""
+        try:
+            return cls.parse(value) if isinstance(value, str) else None
+        except ValueError:
+            return None
+
+    @classmethod
     def parse(cls, text: str) -> Self | None:
         """Parse `WIDTHxHEIGHT`. Return None for `auto` and the empty string: the engine chooses the size.
 

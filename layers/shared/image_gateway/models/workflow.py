@@ -19,7 +19,7 @@ NodeType = Literal[
 MAX_WORKFLOW_BYTES = 1_000_000
 """Longest workflow in bytes (UTF-8). The response with the configuration holds two, and has 6 MB at most."""
 
-_BYTE_ORDER_MARK = "\ufeff"
+BYTE_ORDER_MARK = "\ufeff"
 """Some editors put it before the text of a file."""
 
 _DEFAULT_KEYS = {"prompt": "text", "negative_prompt": "text", "n": "batch_size", "model": "ckpt_name"}
@@ -67,7 +67,7 @@ def parse_workflow(text: str) -> Workflow:
         ValueError: it is not JSON, or not in API format (the editor's format has `nodes` and `links`).
     """
     try:
-        workflow = valid_json(json.loads(text.removeprefix(_BYTE_ORDER_MARK)))
+        workflow = valid_json(json.loads(text.removeprefix(BYTE_ORDER_MARK)))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"must contain a workflow as JSON: {error}") from None
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
@@ -84,7 +84,7 @@ def parse_workflow(text: str) -> Workflow:
 
 def _workflow_text(value: object) -> object:
     if isinstance(value, str):
-        return value.removeprefix(_BYTE_ORDER_MARK)
+        return value.removeprefix(BYTE_ORDER_MARK)
     return json.dumps(valid_json(value)) if isinstance(value, dict) else value
 
 

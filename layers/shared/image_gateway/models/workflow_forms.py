@@ -9,11 +9,12 @@ from image_gateway.models.fields import one_of
 from image_gateway.models.names import WorkflowName
 from image_gateway.models.workflow import MAX_WORKFLOW_BYTES, WorkflowNode
 
+EXAMPLE_WORKFLOW: dict[str, Any] = {
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse", "clip": ["4", 1]}},
+    "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
+}
 _EXAMPLE: dict[str, Any] = {
-    "workflow": {
-        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse", "clip": ["4", 1]}},
-        "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
-    },
+    "workflow": EXAMPLE_WORKFLOW,
     "nodes": [{"type": "prompt", "key": "text", "node_ids": ["6"]}],
 }
 

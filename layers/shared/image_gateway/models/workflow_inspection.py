@@ -6,11 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from image_gateway.models.names import ConnectionName
 from image_gateway.models.workflow import MAX_WORKFLOW_BYTES, NodeType
-
-_EXAMPLE: dict[str, Any] = {
-    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a lighthouse", "clip": ["4", 1]}},
-    "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
-}
+from image_gateway.models.workflow_forms import EXAMPLE_WORKFLOW
 
 
 class InspectionForm(BaseModel):
@@ -19,7 +15,7 @@ class InspectionForm(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         hide_input_in_errors=True,
-        json_schema_extra={"examples": [{"workflow": _EXAMPLE}]},
+        json_schema_extra={"examples": [{"workflow": EXAMPLE_WORKFLOW}]},
     )
 
     workflow: dict[str, Any] | str = Field(

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 
 from image_gateway.access.principals import Principal
 from image_gateway.config.reader import ConfigReader
+from image_gateway.config.servers import configured_server
 from image_gateway.engines import REGISTRY, default_connection
 from image_gateway.errors import EngineTimeout, GatewayError, NotFound
 from image_gateway.jobs.engine_factory import EngineFactory
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.images import ModelInfo
 from image_gateway.models.openai import OpenAIModel
-from image_gateway.routing.destination import Destination, configured_engine, server_url
+from image_gateway.routing.destination import Destination, configured_engine
 from image_gateway.routing.names import find_destination
 from image_gateway.routing.usable_routes import usable_routes
 
@@ -99,13 +100,13 @@ class ModelList:
         for destination in destinations:
             # Edits may have a server of their own, and generations or edits may have none.
             engine = destination.engine
-            url = server_url(config, engine, edit=destination.edit)
-            if url is None or (engine, url) in failed or not _may_use(principal, destination):
+            server = configured_server(config, engine, edit=destination.edit)
+            if server is None or (engine, server.url) in failed or not _may_use(principal, destination):
                 continue
             try:
                 models = await self._models(config, engine, destination.edit)
             except GatewayError as error:
-                failed[engine, url] = error
+                failed[engine, server.url] = error
                 continue
             if found := next((model for model in models if model.id == destination.model), None):
                 return OpenAIModel(id=name, owned_by=engine, ends_on=found.ends_on)
@@ -127,10 +128,10 @@ class ModelList:
 def _servers(config: ImagesConfig) -> Iterator[tuple[str, bool]]:
     """Yield each configured server once: its engine, and whether it is for edits only."""
     for engine in REGISTRY:
-        generating, editing = (server_url(config, engine, edit=edit) for edit in (False, True))
+        generating, editing = (configured_server(config, engine, edit=edit) for edit in (False, True))
         if generating:
             yield engine, False
-        if editing and editing != generating:
+        if editing and (generating is None or editing.url != generating.url):
             yield engine, True
 
 

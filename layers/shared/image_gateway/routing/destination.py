@@ -148,21 +148,6 @@ def configured_destination(config: ImagesConfig, *, edit: bool) -> Destination:
     return Destination(engine=configured_engine(config, edit=edit), model=model, config=config, edit=edit)
 
 
-def server_url(config: ImagesConfig, engine: str, *, edit: bool) -> str | None:
-    """Return the base URL of the engine's server for generation or for edits; None if the engine is not configured.
-
-    An engine is configured if its URL is set. If the URL is the default, which is the provider's own, the key must be
-    set too.
-    """
-    entry = REGISTRY[engine]
-    if edit:
-        config = with_edit_fallbacks(config)
-    url_field, key_field = (field_for(name, edit=edit) for name in (entry.url_field, entry.key_field))
-    url: str = getattr(config, url_field)
-    needs_key = url == ImagesConfig.model_fields[url_field].default
-    return url if url and (getattr(config, key_field) or not needs_key) else None
-
-
 def require_enabled(config: ImagesConfig, *, edit: bool) -> None:
     """Check that a configuration enables generation or, with `edit`, editing.
 

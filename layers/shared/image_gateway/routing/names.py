@@ -6,10 +6,11 @@ without slashes, is a model of the configured engine. A name that the configurat
 name, of either form.
 """
 
+from image_gateway.config.servers import configured_server
 from image_gateway.engines import REGISTRY
 from image_gateway.models.config import ImagesConfig
 from image_gateway.models.jobs import Job
-from image_gateway.routing.destination import Destination, configured_destination, configured_engine, server_url
+from image_gateway.routing.destination import Destination, configured_destination, configured_engine
 
 
 def find_destination(
@@ -31,7 +32,7 @@ def find_destination(
     prefix, slash, rest = model.partition("/")
     engine = prefix.removesuffix("-edit") if edit else prefix
     is_prefix = allow_engine_prefix and slash and engine in REGISTRY
-    if is_prefix and (engine == configured or server_url(config, engine, edit=edit)):
+    if is_prefix and (engine == configured or configured_server(config, engine, edit=edit)):
         return Destination(engine=engine, model=rest or None, config=config, edit=edit, named=True)
     return Destination(engine=configured, model=model, config=config, edit=edit)
 

@@ -113,19 +113,7 @@ class JobCompletion:
     ) -> bool:
         """Fail a job with this error unless it has ended.
 
-        Args:
-            job_id: the job's id.
-            error: why the job is given up.
-            remaining: returns the seconds that the invocation has left.
-            redelivered: whether the message was received before. Its receiver may have died before it published the
-                completion, so the completion is published again.
-
-        Returns:
-            True if the message is processed. False if it must be redelivered, because another worker holds the job or
-            the completion could not be published.
-
-        Raises:
-            StorageUnavailable: the table, the bucket or the queue failed; the message must be redelivered.
+        The other arguments, the result and what is raised are those of `worker.Worker.process`.
         """
         job = await self._jobs.get(job_id)
         if job is None:

@@ -54,7 +54,7 @@ class NodeInfo:
         if not isinstance(declared, list) or not declared or declared[0] not in ("INT", "FLOAT"):
             return None, None
         low, high = (self._options(declared).get(limit) for limit in ("min", "max"))
-        return (low if _is_number(low) else None), (high if _is_number(high) else None)
+        return (low if is_number(low) else None), (high if is_number(high) else None)
 
     def has_fixed_inputs(self) -> bool:
         """Return whether the class takes no other inputs than those it declares. Extensions may take any."""
@@ -69,7 +69,8 @@ class NodeInfo:
         return declared[1] if len(declared) > 1 and isinstance(declared[1], dict) else {}
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether a value of an input is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -137,7 +138,7 @@ def _node_mismatches(node_id: str, node: dict[str, Any], info: NodeInfo, mapped:
 
 
 def _range_problem(info: NodeInfo, name: str, value: Any) -> str | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         return None
     low, high = info.bounds(name)
     if low is not None and value < low:

@@ -40,6 +40,31 @@ class Spot:
     key: str
 
 
+Blocked = tuple[str, str, str]
+"""Node, input, and the node that makes the input's value."""
+
+
+@dataclass(slots=True)
+class Held:
+    """Where a text or a number is held.
+
+    Attributes:
+        spots: the inputs that hold it, or parts of it.
+        unsure: why it may be another one; empty if that is certain.
+        blocked: inputs whose text or number no input holds, e.g. because it is calculated.
+    """
+
+    spots: list[Spot] = field(default_factory=list)
+    unsure: str = ""
+    blocked: list[Blocked] = field(default_factory=list)
+
+    def add(self, other: "Held") -> None:
+        """Add what another input or node holds."""
+        self.spots += [spot for spot in other.spots if spot not in self.spots]
+        self.unsure = self.unsure or other.unsure
+        self.blocked += other.blocked
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """Spots that could be meant instead of the proposed ones, and what speaks for them."""

@@ -4,16 +4,26 @@ from collections.abc import Iterable
 from typing import Any
 
 from image_gateway.engines.comfyui.inspection.canvas import canvas_inputs, trace_canvas
-from image_gateway.engines.comfyui.inspection.findings import Finding, Inspection, Option, Problem, Spot, proposals
+from image_gateway.engines.comfyui.inspection.findings import (
+    Blocked,
+    Finding,
+    Held,
+    Inspection,
+    Option,
+    Problem,
+    Spot,
+    proposals,
+)
 from image_gateway.engines.comfyui.inspection.graph import MAX_STEPS, Graph, TooComplexError
 from image_gateway.engines.comfyui.inspection.loaders import ImageFinder, find_model
-from image_gateway.engines.comfyui.inspection.numbers import NumberFinder, Numbers, NumberType
+from image_gateway.engines.comfyui.inspection.numbers import NumberFinder, NumberType
 from image_gateway.engines.comfyui.inspection.outputs import Outputs, find_outputs, output_finding, output_problems
-from image_gateway.engines.comfyui.inspection.prompts import Blocked, PromptFinder
+from image_gateway.engines.comfyui.inspection.prompts import PromptFinder
 from image_gateway.engines.comfyui.inspection.reading import read_workflow
 from image_gateway.engines.comfyui.inspection.samplers import Makers, find_makers
 from image_gateway.engines.comfyui.inspection.sizes import SizeFinder
-from image_gateway.engines.comfyui.inspection.walk import Walk, is_number
+from image_gateway.engines.comfyui.inspection.walk import Walk
+from image_gateway.engines.comfyui.node_classes import is_number
 
 _MAX_PROBLEMS = 20
 """How many problems of one kind are reported."""
@@ -128,7 +138,7 @@ class _Inspection:
         return finding
 
     def _number(self, type_: NumberType, nodes: list[str], why: str) -> Finding | None:
-        numbers = Numbers()
+        numbers = Held()
         for node_id in nodes:
             numbers.add(self._numbers.of_sampler(node_id, type_))
         self._blocked.update(dict.fromkeys(numbers.blocked))

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
-from image_gateway.engines.comfyui.inspection.findings import Spot
+from image_gateway.engines.comfyui.inspection.findings import Held, Spot
 from image_gateway.engines.comfyui.inspection.graph import Link
 from image_gateway.engines.comfyui.inspection.names import NUMBER_NAMES, carries_all
-from image_gateway.engines.comfyui.inspection.walk import Walk, is_number
+from image_gateway.engines.comfyui.inspection.walk import Walk
+from image_gateway.engines.comfyui.node_classes import is_number
 
 NumberType = Literal["seed", "steps", "width", "height", "n"]
 
@@ -24,27 +24,6 @@ _CHANGES = re.compile(r"swap|multipl|factor|scale_by")
 _PRESETS = ("ratio", "preset", "resolution", "dimensions")
 
 
-@dataclass(slots=True)
-class Numbers:
-    """Where a number is held.
-
-    Attributes:
-        spots: the inputs that hold it.
-        unsure: why it may be another one; empty if that is certain.
-        blocked: node, input and source of a number that no input holds, e.g. of one that is calculated.
-    """
-
-    spots: list[Spot] = field(default_factory=list)
-    unsure: str = ""
-    blocked: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, other: "Numbers") -> None:
-        """Add the numbers of another node."""
-        self.spots += [spot for spot in other.spots if spot not in self.spots]
-        self.unsure = self.unsure or other.unsure
-        self.blocked += other.blocked
-
-
 class NumberFinder:
     """Finds the numbers of one workflow."""
 
@@ -52,16 +31,16 @@ class NumberFinder:
         self._walk = walk
         self._graph = walk.graph
 
-    def of_node(self, node_id: str, type_: NumberType) -> Numbers:
+    def of_node(self, node_id: str, type_: NumberType) -> Held:
         """Return where a node's own number of a type is held: in it, or behind its input's link."""
         for name in self._names(node_id, type_):
             if is_number(self._graph.literals[node_id].get(name)):
-                return Numbers([Spot(node_id, name)], self._doubt(node_id, type_))
+                return Held([Spot(node_id, name)], self._doubt(node_id, type_))
             if name in self._graph.links[node_id]:
                 return self._behind(node_id, name, type_)
-        return Numbers()
+        return Held()
 
-    def of_sampler(self, node_id: str, type_: NumberType) -> Numbers:
+    def of_sampler(self, node_id: str, type_: NumberType) -> Held:
         """Return where a sampler's number is held: in it, or in the nodes that prepare its work."""
         own = self.of_node(node_id, type_)
         if own.spots or own.blocked:
@@ -72,7 +51,7 @@ class NumberFinder:
         waiting = waiting or [link for name, link in links.items() if carries_all(name)]
         return self._nearest(waiting, type_, helpers)
 
-    def _nearest(self, waiting: Sequence[Link], type_: NumberType, helpers: Iterable[str]) -> Numbers:
+    def _nearest(self, waiting: Sequence[Link], type_: NumberType, helpers: Iterable[str]) -> Held:
         waiting, seen = list(waiting), set()
         for link in waiting:
             if link.node_id in seen:
@@ -86,9 +65,9 @@ class NumberFinder:
             waiting += [self._graph.links[link.node_id][name] for name in names]
             if passed_on := self._walk.passed_on(link.node_id):
                 waiting.append(passed_on)
-        return Numbers()
+        return Held()
 
-    def _behind(self, node_id: str, name: str, type_: NumberType) -> Numbers:
+    def _behind(self, node_id: str, name: str, type_: NumberType) -> Held:
         """Return where the number is held that an input's link leads to."""
         link: Link | None = self._graph.links[node_id][name]
         seen: set[Link] = set()
@@ -97,9 +76,9 @@ class NumberFinder:
             self._graph.step(link.node_id)
             spot = self._held(link.node_id, type_)
             if spot:
-                return Numbers([spot], self._doubt(link.node_id, type_) or self._shared(spot, type_))
+                return Held([spot], self._doubt(link.node_id, type_) or self._shared(spot, type_))
             link = self._passed_on(link)
-        return Numbers(blocked=[(node_id, name, self._graph.links[node_id][name].node_id)])
+        return Held(blocked=[(node_id, name, self._graph.links[node_id][name].node_id)])
 
     def _held(self, node_id: str, type_: NumberType) -> Spot | None:
         """Return the input of a node that holds the number it passes on."""

@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 
-from image_gateway.engines.comfyui.inspection.findings import Finding, Option, Spot
+from image_gateway.engines.comfyui.inspection.findings import Blocked, Finding, Held, Option, Spot
 from image_gateway.engines.comfyui.inspection.names import ENCODER_TEXTS, Role, role_of
 from image_gateway.engines.comfyui.inspection.samplers import Makers
-from image_gateway.engines.comfyui.inspection.texts import TextFinder, Texts
+from image_gateway.engines.comfyui.inspection.texts import TextFinder
 from image_gateway.engines.comfyui.inspection.walk import Walk
 from image_gateway.models.workflow import NodeType
 
 _TYPES: dict[Role, NodeType] = {"positive": "prompt", "negative": "negative_prompt"}
-
-Blocked = tuple[str, str, str]
-"""Node, input, and the node that makes the input's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +18,7 @@ class _Reading:
 
     sampler: str
     encoder: str
-    texts: Texts
+    texts: Held
 
 
 class PromptFinder:
@@ -67,7 +64,7 @@ class PromptFinder:
 
     def _readings(self, sampler: str, role: Role) -> tuple[list[_Reading], list[str]]:
         if isinstance(self._graph.literals[sampler].get(role), str):
-            return [_Reading(sampler, sampler, Texts([Spot(sampler, role)]))], []
+            return [_Reading(sampler, sampler, Held([Spot(sampler, role)]))], []
         sources = self._walk.sources_of(sampler, "conditioning", role)
         readings = []
         for link in sources.found:
@@ -125,7 +122,7 @@ class PromptFinder:
         return f"{why}; {reading.texts.unsure}" if reading.texts.unsure else why
 
     def _of_generators(self, role: Role) -> Finding | None:
-        texts = Texts()
+        texts = Held()
         for node_id in self._makers.generators:
             name = self._walk.known(node_id).inputs.get(_TYPES[role])
             if name:

@@ -6,9 +6,8 @@ from typing import Any
 
 from image_gateway.engines.comfyui.inspection.findings import Problem
 from image_gateway.models.fields import valid_json
-from image_gateway.models.workflow import Workflow
+from image_gateway.models.workflow import BYTE_ORDER_MARK, Workflow
 
-_BYTE_ORDER_MARK = "\ufeff"
 _EXPORT = "export it in ComfyUI with Workflow > Export (API)"
 MAX_NAME = 200
 """Longest id, class and input name of a node. ComfyUI's and its extensions' are much shorter."""
@@ -28,10 +27,10 @@ class Reading:
 def read_workflow(given: str | dict[str, Any]) -> Reading:
     """Read a workflow from text or from an object."""
     problems: list[Problem] = []
-    if isinstance(given, str) and given.startswith(_BYTE_ORDER_MARK):
+    if isinstance(given, str) and given.startswith(BYTE_ORDER_MARK):
         problems.append(Problem("bom", "The text began with a byte order mark, which was removed."))
     try:
-        value = json.loads(given.removeprefix(_BYTE_ORDER_MARK)) if isinstance(given, str) else given
+        value = json.loads(given.removeprefix(BYTE_ORDER_MARK)) if isinstance(given, str) else given
         value = valid_json(value)
     except (ValueError, RecursionError) as error:
         detail = f"The workflow is not JSON ({_reason(error)}): send the file's content unchanged, or {_EXPORT}."

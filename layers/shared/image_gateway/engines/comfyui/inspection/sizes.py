@@ -1,8 +1,8 @@
 """Finds the inputs of the size and of the number of images."""
 
 from image_gateway.engines.comfyui.inspection.canvas import Canvas
-from image_gateway.engines.comfyui.inspection.findings import Finding, Option, Spot
-from image_gateway.engines.comfyui.inspection.numbers import NumberFinder, Numbers, NumberType
+from image_gateway.engines.comfyui.inspection.findings import Finding, Held, Option, Spot
+from image_gateway.engines.comfyui.inspection.numbers import NumberFinder, NumberType
 from image_gateway.engines.comfyui.inspection.samplers import MAX_SAMPLERS
 from image_gateway.engines.comfyui.inspection.walk import Walk
 
@@ -100,8 +100,8 @@ class SizeFinder:
         nodes = self._canvas.regroupers
         return f"{self._graph.labels(nodes)} makes another number of them" if nodes else ""
 
-    def _of(self, node_ids: list[str], type_: NumberType) -> Numbers:
-        numbers = Numbers()
+    def _of(self, node_ids: list[str], type_: NumberType) -> Held:
+        numbers = Held()
         for node_id in node_ids[:MAX_SAMPLERS]:
             numbers.add(self._numbers.of_node(node_id, type_))
         return numbers

@@ -1,33 +1,11 @@
 """Finds the inputs that a prompt fills: behind the conditioning of a sampler, and behind the links of texts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from image_gateway.engines.comfyui.inspection.findings import Spot
+from image_gateway.engines.comfyui.inspection.findings import Held, Spot
 from image_gateway.engines.comfyui.inspection.graph import Link
 from image_gateway.engines.comfyui.inspection.names import ENCODER_TEXTS, Role, carries, of_role, role_of
 from image_gateway.engines.comfyui.inspection.walk import Walk, is_text
-
-
-@dataclass(slots=True)
-class Texts:
-    """The texts of one prompt.
-
-    Attributes:
-        spots: the inputs that hold them.
-        unsure: why one of them may not be the prompt; empty if that is certain.
-        blocked: node, input and source of a text that no input holds, e.g. of one that a language model writes.
-    """
-
-    spots: list[Spot] = field(default_factory=list)
-    unsure: str = ""
-    blocked: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, other: "Texts") -> None:
-        """Add the texts of another input of the same node."""
-        self.spots += [spot for spot in other.spots if spot not in self.spots]
-        self.unsure = self.unsure or other.unsure
-        self.blocked += other.blocked
 
 
 class TextFinder:
@@ -37,9 +15,9 @@ class TextFinder:
         self._walk = walk
         self._graph = walk.graph
 
-    def encoded_at(self, link: Link, role: Role) -> Texts:
+    def encoded_at(self, link: Link, role: Role) -> Held:
         """Return the texts that an output of a text encoder, or of a node with one inside, was made from."""
-        texts = Texts()
+        texts = Held()
         names = self._known_names(link.node_id, link.slot)
         if names is None:
             names = self._encoder_names(link.node_id, role, texts)
@@ -47,21 +25,21 @@ class TextFinder:
             texts.add(self.at(link.node_id, name, role))
         return texts
 
-    def at(self, node_id: str, name: str, role: Role) -> Texts:
+    def at(self, node_id: str, name: str, role: Role) -> Held:
         """Return the texts that go into an input."""
         if is_text(self._graph.literals[node_id].get(name)):
-            return Texts([Spot(node_id, name)])
+            return Held([Spot(node_id, name)])
         link = self._graph.links[node_id].get(name)
         if link is None:
-            return Texts()
+            return Held()
         texts = self._behind(link, role)
         if not texts.spots:
             texts.blocked.append((node_id, name, link.node_id))
         return texts
 
-    def _behind(self, start: Link, role: Role) -> Texts:
+    def _behind(self, start: Link, role: Role) -> Held:
         """Return the texts that a link leads to."""
-        texts = Texts()
+        texts = Held()
         waiting, seen = [start], set()
         while waiting:
             link = waiting.pop()
@@ -98,7 +76,7 @@ class TextFinder:
         }
         return self._walk.texts_in(node_id, [name for name in names if name not in unused])
 
-    def _encoder_names(self, node_id: str, role: Role, texts: Texts) -> list[str]:
+    def _encoder_names(self, node_id: str, role: Role, texts: Held) -> list[str]:
         """Return the inputs of an encoder of an unknown class that hold its text."""
         named = [*self._walk.literal_texts(node_id), *self._graph.links[node_id]]
         names = of_role([name for name in named if carries(name, "text")], role)
@@ -115,7 +93,7 @@ class TextFinder:
         others = [str(literals.get(name, "linked")) for name in names if name not in usual]
         return bool(usual) and any(text.strip() for text in others)
 
-    def _source_names(self, link: Link, role: Role, texts: Texts) -> Sequence[str]:
+    def _source_names(self, link: Link, role: Role, texts: Held) -> Sequence[str]:
         """Return the inputs of a node on a text's way that the text consists of."""
         node_id, known = link.node_id, self._walk.known(link.node_id)
         links = self._graph.links[node_id]
@@ -135,7 +113,7 @@ class TextFinder:
             texts.unsure = f"{self._graph.label(node_id)} joins several texts"
         return parts
 
-    def _unknown_names(self, node_id: str, role: Role, texts: Texts) -> list[str]:
+    def _unknown_names(self, node_id: str, role: Role, texts: Held) -> list[str]:
         """Return the texts of a node of an unknown class: a box for a text, or one that changes texts."""
         literals, links = self._graph.literals[node_id], self._graph.links[node_id]
         named = [*self._walk.literal_texts(node_id), *links]

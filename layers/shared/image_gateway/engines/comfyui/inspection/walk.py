@@ -178,8 +178,3 @@ class _Visit:
 def is_text(value: Any) -> bool:
     """Return whether a value can be replaced by a text."""
     return isinstance(value, str)
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value can be replaced by a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
