@@ -1,4 +1,4 @@
-"""The console in a browser: a page of a running sandbox, and what its engines were asked."""
+"""The console in a browser: a page of a running sandbox, and the requests to its engines."""
 
 import re
 import tempfile

@@ -9,7 +9,7 @@ from tests.browser.console import TOKENS, Console
 
 
 def test_a_person_signs_in_and_makes_a_first_image(console: Console) -> None:
-    """Two things are typed, the token and the prompt. The image appears, and the engine was asked for it once."""
+    """Two things are typed, the token and the prompt. The image appears, and the engine was called once."""
     console.open(role="")
     console.page.get_by_label("Token").fill(TOKENS["user"])
     console.page.keyboard.press("Enter")
@@ -18,8 +18,8 @@ def test_a_person_signs_in_and_makes_a_first_image(console: Console) -> None:
 
     expect(card.locator("img")).to_have_js_property("naturalWidth", 1248)
     expect(card).to_contain_text("openai")
-    (asked,) = console.gateway.posts("openai")
-    assert (asked["json"]["prompt"], asked["json"]["size"]) == ("a lighthouse in a storm", "1248x832")
+    (sent,) = console.gateway.posts("openai")
+    assert (sent["json"]["prompt"], sent["json"]["size"]) == ("a lighthouse in a storm", "1248x832")
 
 
 def test_several_jobs_run_at_once_and_their_places_do_not_move(console: Console) -> None:
@@ -79,7 +79,7 @@ def test_again_makes_another_image_of_the_same_prompt(console: Console) -> None:
 
     expect(card).to_have_count(2)
     expect(card.locator("img")).to_have_count(2)
-    assert [asked["json"]["prompt"] for asked in console.gateway.posts("openai")] == ["an otter", "an otter"]
+    assert [sent["json"]["prompt"] for sent in console.gateway.posts("openai")] == ["an otter", "an otter"]
 
 
 def test_more_options_are_those_of_the_engine(console: Console) -> None:

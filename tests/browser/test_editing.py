@@ -65,8 +65,8 @@ def test_the_pixels_of_a_painted_mask_reach_the_engine(console: Console) -> None
     send(editing, "make it night")
 
     expect(page.get_by_role("article", name="make it night").locator("img")).to_be_visible()
-    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
-    mask = decoded(asked["json"]["mask"]).convert("L").resize((400, 300))
+    (sent,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    mask = decoded(sent["json"]["mask"]).convert("L").resize((400, 300))
     painted = {(x, y): mask.getpixel((x, y)) for x, y in ((100, 90), (300, 90), (200, 90), (200, 210), (10, 10))}
     assert painted == {(100, 90): 255, (300, 90): 255, (200, 90): 0, (200, 210): 0, (10, 10): 0}
 
@@ -89,8 +89,8 @@ def test_a_mask_is_painted_with_the_keyboard(console: Console) -> None:
     send(editing, "a dot")
 
     expect(page.get_by_role("article", name="a dot").locator("img")).to_be_visible()
-    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
-    mask = decoded(asked["json"]["mask"]).convert("L").resize((400, 300))
+    (sent,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    mask = decoded(sent["json"]["mask"]).convert("L").resize((400, 300))
     painted, left_out = (Image.Image.getpixel(mask, at) for at in ((200, 150), (20, 20)))
     # The gateway has resized the mask, which blurs the edge of a small dot.
     assert isinstance(painted, int)
@@ -109,8 +109,8 @@ def test_a_large_photo_is_scaled_down_and_that_is_said(console: Console) -> None
     send(editing, "make it calm")
 
     expect(editing.page.get_by_role("article", name="make it calm").locator("img")).to_be_visible()
-    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
-    assert decoded(asked["json"]["init_images"][0]).width < 5000
+    (sent,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    assert decoded(sent["json"]["init_images"][0]).width < 5000
 
 
 def test_the_result_is_compared_with_the_original_by_keyboard(console: Console) -> None:
@@ -154,8 +154,8 @@ def test_a_stored_image_is_an_input_by_its_id(console: Console) -> None:
     send(editing, "with a door")
 
     expect(editing.page.get_by_role("article", name="with a door").locator("img")).to_be_visible()
-    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
-    assert decoded(asked["json"]["init_images"][0]).size == (1024, 1024)
+    (sent,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    assert decoded(sent["json"]["init_images"][0]).size == (1024, 1024)
 
 
 @pytest.mark.parametrize("way", ["drop", "paste"])
@@ -178,8 +178,8 @@ def test_an_image_that_is_dropped_or_pasted_is_an_input(console: Console, way: s
     expect(editing.page.locator("canvas.mask")).to_be_visible()
     send(editing, f"after a {way}")
     expect(editing.page.get_by_role("article", name=f"after a {way}").locator("img")).to_be_visible()
-    (asked,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
-    assert decoded(asked["json"]["init_images"][0]).getpixel((5, 5)) == (128, 128, 128)
+    (sent,) = [post for post in editing.gateway.posts("automatic1111") if post["path"].endswith("img2img")]
+    assert decoded(sent["json"]["init_images"][0]).getpixel((5, 5)) == (128, 128, 128)
 
 
 def test_an_enlarged_image_is_moved_with_the_hand(console: Console) -> None:

@@ -12,7 +12,7 @@ PRICES = {"openai": 100_000, "gemini": 70_000, "comfyui": 30_000, "automatic1111
 """What an image of each engine costs, in millionths of a dollar."""
 
 END_USERS = 3
-"""For how many end users the token with the small budget asks."""
+"""How many end users the token with the small budget has."""
 
 _LARGE = {"usd": "1000", "period": "total"}
 _STEPS = (-300_000, 0, 200_000, 500_000, 1_000_000)

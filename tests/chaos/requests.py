@@ -25,7 +25,7 @@ class Sent:
         marker: in its prompt.
         channel: where it was sent.
         kind: `generation` or `edit`.
-        n: how many images it asks for.
+        n: how many images it requests.
         accepted: whether the gateway, or the service in front of it, took it: a job must exist then.
         delivered: whether the response had the images: the job must have succeeded then.
         job_id: the id of its job, where the response named it.

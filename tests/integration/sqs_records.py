@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import Any
 
-from sandbox.embedded_aws import REGION
+from sandbox.template import ACCOUNT, REGION
 
 Record = dict[str, Any]
 
@@ -18,7 +18,7 @@ def record(body: Any, message_id: str | None = None, attributes: dict[str, str] 
         "attributes": {
             "ApproximateReceiveCount": "1",
             "SentTimestamp": "1750000000123",
-            "SenderId": "123456789012",
+            "SenderId": ACCOUNT,
             "ApproximateFirstReceiveTimestamp": "1750000000129",
         },
         "messageAttributes": {
@@ -27,7 +27,7 @@ def record(body: Any, message_id: str | None = None, attributes: dict[str, str] 
         },
         "md5OfBody": "7b270e59b47ff90a553787216d55d91d",
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:jobs",
+        "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:jobs",
         "awsRegion": REGION,
     }
 
@@ -39,7 +39,7 @@ def event(detail: Any, detail_type: str = "Image Generation Requested", source: 
         "id": str(uuid.uuid4()),
         "detail-type": detail_type,
         "source": source,
-        "account": "123456789012",
+        "account": ACCOUNT,
         "time": "2026-01-02T03:04:05Z",
         "region": REGION,
         "resources": [],

@@ -12,14 +12,14 @@ from functions.worker.dead_letters import make_handler as make_dead_letters
 from image_gateway.container import Gateway
 from image_gateway.event_loop import run
 from image_gateway.models.jobs import Job
-from sandbox.embedded_aws import REGION
+from sandbox.template import ACCOUNT, REGION
 from tests.aws_clients import aws_client
 from tests.integration.sqs_records import Record, event, record
 
 
 @dataclass
 class Context:
-    """The context of a Lambda invocation of which `seconds` remain; `step_seconds` pass whenever it is asked."""
+    """The context of a Lambda invocation of which `seconds` remain; `step_seconds` pass at every call."""
 
     seconds: float = 300.0
     step_seconds: float = 0.0
@@ -63,7 +63,7 @@ class WorkerDeployment:
 
     def drain(self, queue: str = "jobs") -> list[QueuedMessage]:
         """Remove and return all messages of a queue, delayed or not."""
-        messages = get_backend("sqs")["123456789012"][REGION].queues[f"{self.name}-{queue}"]._messages
+        messages = get_backend("sqs")[ACCOUNT][REGION].queues[f"{self.name}-{queue}"]._messages
         found = [
             QueuedMessage(
                 record(message.body, message.id),
@@ -116,7 +116,7 @@ class WorkerDeployment:
                 "sequencer": "00617F08299329D189",
             },
             "request-id": "N4N7GDK58NMKJ12R",
-            "requester": "123456789012",
+            "requester": ACCOUNT,
             "source-ip-address": "192.0.2.1",
             "reason": "PutObject",
         }
@@ -144,7 +144,7 @@ def deploy_worker(gateway: Gateway, **settings: Any) -> WorkerDeployment:
     urls = {queue: sqs.create_queue(QueueName=f"{name}-{queue}")["QueueUrl"] for queue in ("jobs", "dead", "reported")}
     events.create_event_bus(Name=name)
     events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": ["image-gateway"]}')
-    target = f"arn:aws:sqs:{REGION}:123456789012:{name}-reported"
+    target = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}-reported"
     events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "reported", "Arn": target}])
     changes = {"queue_url": urls["jobs"], "dead_letter_queue_url": urls["dead"], "event_bus": name, **settings}
     return WorkerDeployment(Gateway(gateway.settings.model_copy(update=changes), gateway.aws), name)

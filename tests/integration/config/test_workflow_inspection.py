@@ -137,8 +137,8 @@ def test_declarations_are_read_once_for_some_minutes(
     for _ in range(2):
         deployment.call("POST", INSPECT, {"workflow": CHECKPOINT.workflow, "connection": "comfyui"})
 
-    asked = [request.path for request in state.record if request.path.startswith("/object_info")]
-    assert len(asked) == len(set(asked)) == len({node["class_type"] for node in CHECKPOINT.workflow.values()})
+    requested = [request.path for request in state.record if request.path.startswith("/object_info")]
+    assert len(requested) == len(set(requested)) == len({node["class_type"] for node in CHECKPOINT.workflow.values()})
 
 
 def test_a_server_that_fails_leaves_the_proposal(deployment: "Deployment", comfyui: str, state: SandboxState) -> None:

@@ -119,7 +119,7 @@ def test_a_request_whose_job_has_ended_gets_the_event_of_its_end_again(
 def test_a_request_whose_job_waits_for_its_next_attempt_does_not_start_it(
     worker: WorkerDeployment, openai: SandboxState, channel: str
 ) -> None:
-    """The job has a message of its own, with the delay that the engine asked for."""
+    """The job has a message of its own, with the delay that the engine requested."""
     openai.knobs.faults.append(rate_limited(1))
     assert worker.deliver(request(channel)) == []
 

@@ -36,7 +36,7 @@ def test_the_configured_header_is_the_user_of_a_request(
 def test_without_the_setting_such_headers_are_ignored(
     openai_deployment: "Deployment", openai: SandboxState, path: str
 ) -> None:
-    """The operator decides whether a provider learns who asks."""
+    """The operator decides whether a provider learns whom a request is for."""
     openai_deployment.call("POST", path, {"prompt": "a fox"}, role="user", headers=HEADERS)
 
     assert "user" not in sent(openai)

@@ -150,9 +150,9 @@ def test_warnings_are_formatted_for_a_header() -> None:
 
 
 def test_the_operator_chooses_the_default_of_the_response_format(openai_deployment: "Deployment") -> None:
-    """A client of DALL·E expects URLs and never asks. A request that asks gets what it asks for."""
+    """A client of DALL·E expects URLs and names no format. A request that names one gets that."""
     openai_deployment.configure(IMAGE_RESPONSE_FORMAT="url")
 
-    unasked, asked = generate(openai_deployment), generate(openai_deployment, response_format="b64_json")
+    default, named = generate(openai_deployment), generate(openai_deployment, response_format="b64_json")
 
-    assert [sorted(response.json["data"][0]) for response in (unasked, asked)] == [["url"], ["b64_json"]]
+    assert [sorted(response.json["data"][0]) for response in (default, named)] == [["url"], ["b64_json"]]

@@ -25,7 +25,7 @@ def orphaned_edit(worker: WorkerDeployment, *, deaths: int = 1) -> Job:
 def test_a_job_whose_images_were_not_read_is_tried_again(
     edit_worker: WorkerDeployment, edit_engine: SandboxEngine
 ) -> None:
-    """Its holder died before it could ask the engine."""
+    """Its holder died before it could call the engine."""
     job = orphaned_edit(edit_worker)
 
     edit_worker.process_queue()

@@ -59,7 +59,7 @@ def test_what_the_model_chooses_holds_the_dearest() -> None:
 def test_the_operators_parameters_decide_how_much_is_held(
     params: dict[str, Any], fields: dict[str, Any], images: int
 ) -> None:
-    """They are the last word on what the engine is asked for."""
+    """They are the last word on what is requested of the engine."""
     to = destination(prices=rows({"usd_per_image": "0.1"}), IMAGES_OPENAI_API_PARAMS=params)
 
     assert held(to, **fields) == f"{images / 10:.6f}"
@@ -76,7 +76,7 @@ def test_parameters_of_automatic1111_decide_how_many_images_are_held() -> None:
 
 
 def test_a_model_of_the_operators_parameters_has_its_price() -> None:
-    """The engine is asked for that one."""
+    """That one is sent to the engine."""
     to = destination("gpt-image-1.5", IMAGES_OPENAI_API_PARAMS={"model": "gpt-image-2"})
 
     assert held(to, size="1024x1024", quality="high") == "0.211745"

@@ -40,7 +40,7 @@ async def spent(limits: LimitStore, label: str = "alice") -> Decimal | None:
     return state.remaining_usd if state else None
 
 
-async def ask(ledger: Ledger, jobs: Jobs, job_id: str, micros: int, label: str = "alice") -> str:
+async def hold(ledger: Ledger, jobs: Jobs, job_id: str, micros: int, label: str = "alice") -> str:
     """Return the code of the error of an end user's request, or `held`."""
     return await outcome(ledger, jobs, job_id, micros, TOKEN, scope(label))
 
@@ -49,7 +49,7 @@ async def test_each_end_user_has_a_budget_of_its_own(ledger: Ledger, limits: Lim
     """And the token none, unless it has one."""
     await limits.set_limits(TOKEN, gives("0.05"))
 
-    outcomes = [await ask(ledger, jobs, f"{n}", 2 * CENT, label) for n, label in enumerate(["a", "a", "b", "a", "b"])]
+    outcomes = [await hold(ledger, jobs, f"{n}", 2 * CENT, label) for n, label in enumerate(["a", "a", "b", "a", "b"])]
 
     assert outcomes == ["held", "held", "held", "budget_exceeded", "held"]
     assert (await spent(limits, "a"), await spent(limits, "b")) == (Decimal("0.01"), Decimal("0.01"))
@@ -62,7 +62,7 @@ async def test_the_first_requests_of_an_end_user_at_the_same_time_share_one_budg
     await limits.set_limits(TOKEN, gives("0.05"))
     processes = [Ledger(aws, settings, now=clock.now) for _ in range(20)]
 
-    outcomes = await asyncio.gather(*(ask(process, jobs, f"{n}", CENT) for n, process in enumerate(processes)))
+    outcomes = await asyncio.gather(*(hold(process, jobs, f"{n}", CENT) for n, process in enumerate(processes)))
 
     assert sorted(outcomes) == ["budget_exceeded"] * 15 + ["held"] * 5
     assert await spent(limits) == 0
@@ -76,7 +76,7 @@ async def test_many_new_end_users_at_the_same_time_get_a_budget_each(
     processes = [Ledger(aws, settings, now=clock.now) for _ in range(50)]
 
     outcomes = await asyncio.gather(
-        *(ask(process, jobs, f"{n}", CENT, f"user-{n}") for n, process in enumerate(processes))
+        *(hold(process, jobs, f"{n}", CENT, f"user-{n}") for n, process in enumerate(processes))
     )
 
     assert sorted(outcomes) == ["budget_exceeded"] * 10 + ["held"] * 40
@@ -104,15 +104,15 @@ async def test_a_changed_budget_holds_at_once_for_those_who_are_there(
     """In every process, and what was spent stays spent, whatever the period is."""
     process, other = (Ledger(aws, settings, now=clock.now) for _ in range(2))
     await limits.set_limits(TOKEN, gives("0.02"))
-    assert [await ask(process, jobs, f"{n}", CENT) for n in range(3)] == ["held", "held", "budget_exceeded"]
-    assert await ask(other, jobs, "other", CENT, "bob") == "held"
+    assert [await hold(process, jobs, f"{n}", CENT) for n in range(3)] == ["held", "held", "budget_exceeded"]
+    assert await hold(other, jobs, "other", CENT, "bob") == "held"
 
     await limits.set_limits(TOKEN, gives("0.03"))
-    raised = [await ask(each, jobs, f"raised-{n}", CENT) for n, each in enumerate((process, other))]
+    raised = [await hold(each, jobs, f"raised-{n}", CENT) for n, each in enumerate((process, other))]
     await limits.set_limits(TOKEN, gives("0.01"))
-    lowered = [await ask(other, jobs, "lowered", CENT, "bob"), await ask(process, jobs, "lowered", CENT)]
+    lowered = [await hold(other, jobs, "lowered", CENT, "bob"), await hold(process, jobs, "lowered", CENT)]
     await limits.set_limits(TOKEN, gives("0.05", "day"))
-    daily = [await ask(process, jobs, f"daily-{n}", 2 * CENT) for n in range(2)]
+    daily = [await hold(process, jobs, f"daily-{n}", 2 * CENT) for n in range(2)]
 
     assert raised == ["held", "budget_exceeded"]
     assert lowered == ["budget_exceeded", "budget_exceeded"]
@@ -124,13 +124,13 @@ async def test_a_budget_that_is_taken_away_and_given_again_knows_what_was_spent(
 ) -> None:
     """As far as it was spent under a budget: without one, end users are not counted."""
     await limits.set_limits(TOKEN, gives("0.02"))
-    assert await ask(ledger, jobs, "a", CENT) == "held"
+    assert await hold(ledger, jobs, "a", CENT) == "held"
     await limits.set_limits(TOKEN, gives(None))
-    assert await ask(ledger, jobs, "b", 100 * CENT) == "held"
+    assert await hold(ledger, jobs, "b", 100 * CENT) == "held"
     await limits.set_limits(TOKEN, gives("0.02"))
 
-    assert await ask(ledger, jobs, "c", 2 * CENT) == "budget_exceeded"
-    assert await ask(ledger, jobs, "d", CENT) == "held"
+    assert await hold(ledger, jobs, "c", 2 * CENT) == "budget_exceeded"
+    assert await hold(ledger, jobs, "d", CENT) == "held"
 
 
 async def test_a_request_without_an_end_user_counts_for_the_token_only(
@@ -140,7 +140,7 @@ async def test_a_request_without_an_end_user_counts_for_the_token_only(
     await limits.set_limits(TOKEN, gives("0.01", budget={"usd": "0.05", "period": "day"}))
 
     assert await outcome(ledger, jobs, "a", 5 * CENT, TOKEN) == "held"
-    assert await ask(ledger, jobs, "b", CENT) == "budget_exceeded"
+    assert await hold(ledger, jobs, "b", CENT) == "budget_exceeded"
 
 
 async def test_two_tokens_give_the_same_end_user_a_budget_each(ledger: Ledger, limits: LimitStore, jobs: Jobs) -> None:
@@ -167,7 +167,7 @@ async def test_an_end_user_who_is_called_like_a_scope_is_an_end_user(
 
     assert await outcome(ledger, jobs, "a", CENT, *scopes) == "held"
     assert await outcome(ledger, jobs, "b", CENT, *scopes) == "budget_exceeded"
-    assert await ask(ledger, jobs, "c", CENT, "alice") == "held"
+    assert await hold(ledger, jobs, "c", CENT, "alice") == "held"
 
 
 async def test_a_settlement_gives_back_what_was_not_charged(ledger: Ledger, limits: LimitStore, jobs: Jobs) -> None:
@@ -179,18 +179,18 @@ async def test_a_settlement_gives_back_what_was_not_charged(ledger: Ledger, limi
     assert not await ledger.settle(reservation, CENT, jobs.mark("a"))
 
     assert await spent(limits) == Decimal("0.04")
-    assert await ask(ledger, jobs, "b", 4 * CENT) == "held"
+    assert await hold(ledger, jobs, "b", 4 * CENT) == "held"
 
 
 async def test_a_budget_renews_at_midnight_utc(ledger: Ledger, limits: LimitStore, clock: Clock, jobs: Jobs) -> None:
-    """For each end user when it next asks."""
+    """For each end user at its next request."""
     await limits.set_limits(TOKEN, gives("0.01"))
-    assert await ask(ledger, jobs, "a", CENT) == "held"
+    assert await hold(ledger, jobs, "a", CENT) == "held"
     clock.seconds = DECEMBER_1 - 1
-    assert await ask(ledger, jobs, "b", CENT) == "budget_exceeded"
+    assert await hold(ledger, jobs, "b", CENT) == "budget_exceeded"
     clock.seconds = DECEMBER_1
 
-    assert [await ask(ledger, jobs, job_id, CENT) for job_id in "cd"] == ["held", "budget_exceeded"]
+    assert [await hold(ledger, jobs, job_id, CENT) for job_id in "cd"] == ["held", "budget_exceeded"]
 
 
 async def test_an_end_user_who_was_forgotten_starts_from_zero(ledger: Ledger, limits: LimitStore, jobs: Jobs) -> None:
@@ -198,7 +198,7 @@ async def test_an_end_user_who_was_forgotten_starts_from_zero(ledger: Ledger, li
     await limits.set_limits(TOKEN, gives("0.02"))
     reservation = await reserve(ledger, jobs, "a", CENT, (TOKEN, scope()))
     await limits.remove(scope())
-    assert await ask(ledger, jobs, "b", CENT) == "held"
+    assert await hold(ledger, jobs, "b", CENT) == "held"
 
     assert await ledger.settle(reservation, 0, jobs.mark("a"))
 
@@ -212,12 +212,12 @@ async def test_requests_of_an_end_user_whom_a_process_knows_read_nothing(
     counting = CountingAws(aws)
     ledger = Ledger(counting, settings, now=clock.now)
     await limits.set_limits(TOKEN, gives("1"))
-    assert [await ask(ledger, jobs, f"{n}", CENT) for n in range(2)] == ["held"] * 2
+    assert [await hold(ledger, jobs, f"{n}", CENT) for n in range(2)] == ["held"] * 2
     assert counting.operations == ["GetItem", "GetItem", "TransactWriteItems", "TransactWriteItems"]
     await limits.set_limits(TOKEN, gives(None, max_jobs=10))
     counting.operations.clear()
 
-    assert [await ask(Ledger(counting, settings, now=clock.now), jobs, f"new-{n}", CENT) for n in range(2)]
+    assert [await hold(Ledger(counting, settings, now=clock.now), jobs, f"new-{n}", CENT) for n in range(2)]
 
     assert counting.operations == ["GetItem", "TransactWriteItems"] * 2
 
@@ -229,7 +229,7 @@ async def test_an_item_is_found_by_its_label_and_expires_unless_its_budget_never
     """From its first request and from later ones."""
     await limits.set_limits(TOKEN, gives("1", period))
     for job_id in "ab":
-        await ask(ledger, jobs, job_id, CENT)
+        await hold(ledger, jobs, job_id, CENT)
 
         item = (await aws.call("dynamodb", "GetItem", TableName=settings.table, Key=limits_key(scope())))["Item"]
         expires = int(item["expires_at"]["N"])

@@ -36,7 +36,7 @@ async def test_as_many_of_thirty_requests_succeed_as_the_budget_has_money_for(
 async def test_a_refused_request_leaves_no_job_and_says_what_is_left_and_when_it_renews(
     aws: Aws, settings: Settings, ledger: Ledger, limits: LimitStore, jobs: Jobs
 ) -> None:
-    """The error is permanent for this period, so that clients do not ask again."""
+    """The error is permanent for this period, so that clients do not send it again."""
     await limits.set_limits(SCOPE, budget("0.05"))
 
     with pytest.raises(BudgetExceeded) as refused:

@@ -122,9 +122,9 @@ async def test_a_target_whose_attempt_does_not_take_place_is_given_up() -> None:
     await round_.give_up()
 
     assert cooldowns.calls == [("may try", "one"), ("given up", "one")]
-    asked = round_of(other := KnownCooldowns(over={"one"}))
-    await attempt(asked, running_job(), None)
-    await asked.give_up()
+    answered = round_of(other := KnownCooldowns(over={"one"}))
+    await attempt(answered, running_job(), None)
+    await answered.give_up()
     assert other.calls == [("may try", "one"), ("answered", "one")]
 
 

@@ -43,8 +43,12 @@ def front(functions: Functions) -> Callable[[str], httpx.AsyncClient]:
 
 
 async def preflight(http: httpx.AsyncClient, origin: str = ORIGIN) -> httpx.Response:
-    asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "user-agent"}
-    return await http.options(PATH, headers=asked)
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "user-agent",
+    }
+    return await http.options(PATH, headers=headers)
 
 
 @pytest.mark.parametrize(

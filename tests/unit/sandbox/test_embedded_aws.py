@@ -10,8 +10,8 @@ import boto3
 import httpx
 import pytest
 
-from sandbox.embedded_aws import REGION, EmbeddedAws
-from sandbox.template import Template
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.template import REGION, Template
 
 
 @pytest.fixture

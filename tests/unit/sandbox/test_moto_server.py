@@ -11,7 +11,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sandbox.embedded_aws import REGION, EmbeddedAws
+from sandbox.embedded_aws import EmbeddedAws
+from sandbox.template import REGION
 
 SERVICES = {"DynamoDB_20120810": "dynamodb", "AmazonSSM": "ssm", "AmazonSQS": "sqs", "AWSEvents": "events"}
 FLASK = {"Content-Encoding": "identity"}

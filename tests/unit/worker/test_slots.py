@@ -39,12 +39,12 @@ def destination(engine: str) -> Destination:
 
 
 class EngineServer:
-    """An engine that is busy for some of the questions whether it is. `asked` counts them; `when_asked` is called."""
+    """An engine that is busy at some of the calls. `calls` counts them; `when_called` is called at each."""
 
     def __init__(self, busy: float = 0) -> None:
         self.busy = busy
-        self.asked = 0
-        self.when_asked: Callable[[], None] = lambda: None
+        self.calls = 0
+        self.when_called: Callable[[], None] = lambda: None
 
     def __call__(self, _destination: Destination) -> Any:
         if self.busy < 0:
@@ -52,9 +52,9 @@ class EngineServer:
         return self
 
     async def is_busy(self) -> bool:
-        self.asked += 1
-        self.when_asked()
-        return self.asked <= self.busy
+        self.calls += 1
+        self.when_called()
+        return self.calls <= self.busy
 
 
 class Process:
@@ -210,11 +210,11 @@ async def leave_dead_holder(gateway: Gateway, clock: SlotClock) -> None:
     clock.seconds += PROBATION_SECONDS
 
 
-@pytest.mark.parametrize(("busy", "asked"), [(0, 1), (4, 5), (-1, 0)], ids=["idle", "busy", "not configured"])
+@pytest.mark.parametrize(("busy", "calls"), [(0, 1), (4, 5), (-1, 0)], ids=["idle", "busy", "not configured"])
 async def test_a_job_waits_until_the_server_has_ended_a_dead_holders_work(
-    gateway: Gateway, busy: float, asked: int
+    gateway: Gateway, busy: float, calls: int
 ) -> None:
-    """Otherwise it would spend its time in the server's queue. The next job of the process need not ask again."""
+    """Otherwise it would spend its time in the server's queue. The next job of the process need not call it again."""
     clock = SlotClock()
     await leave_dead_holder(gateway, clock)
     process = Process(gateway, clock=clock, busy=busy)
@@ -227,7 +227,7 @@ async def test_a_job_waits_until_the_server_has_ended_a_dead_holders_work(
 
     await asyncio.gather(run(2), run(3))
 
-    assert process.engine.asked == asked
+    assert process.engine.calls == calls
 
 
 async def test_a_server_that_stays_busy_delays_a_job_for_the_timeout_of_an_engine_at_most(gateway: Gateway) -> None:
@@ -237,8 +237,8 @@ async def test_a_server_that_stays_busy_delays_a_job_for_the_timeout_of_an_engin
     process = Process(gateway, clock=clock, busy=float("inf"))
 
     with controlled_time(asyncio.get_running_loop()) as loop_time:
-        process.engine.when_asked = lambda: loop_time.advance(25)
+        process.engine.when_called = lambda: loop_time.advance(25)
         async with process.slots.hold(edit_job(2), destination("automatic1111"), max_wait_seconds=600):
             pass
 
-    assert 3 <= process.engine.asked <= 5
+    assert 3 <= process.engine.calls <= 5

@@ -41,7 +41,7 @@ async def test_a_fresh_seed_stays_below_what_the_server_names(make_engine: MakeE
 
 
 async def test_a_requested_seed_that_is_too_large_is_named(make_engine: MakeEngine, state: SandboxState) -> None:
-    """Another seed would make another image than the caller asked for."""
+    """Another seed would make another image than the requested one."""
     with pytest.raises(EngineRejected, match=f"seed must be at most {MAX_COLOR}") as caught:
         await make_engine(seeded()).generate(image_request(seed=MAX_COLOR + 1))
 

@@ -50,7 +50,7 @@ async def test_an_unsupported_size_is_replaced_by_the_nearest_with_a_warning(mak
 async def test_a_requested_ratio_is_sent_as_it_is(
     make_engine: MakeEngine, state: SandboxState, ratio: str, size: Size, sent: str
 ) -> None:
-    """The pixels that were calculated from it lead back to it, and nobody asked for those pixels."""
+    """The pixels that were calculated from it lead back to it, and nobody requested those pixels."""
     result = await make_engine().generate(image_request(size=size, aspect_ratio=ratio, approximate_size=True))
 
     config = state.record[0].json["generationConfig"]["imageConfig"]

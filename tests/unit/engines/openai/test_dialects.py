@@ -242,7 +242,7 @@ async def test_openrouter_model_that_does_not_exist_is_an_error(
 
 
 async def test_openrouter_lists_models_that_make_images(router: OpenAIEngine) -> None:
-    """The server is asked for them, so names need not say it."""
+    """They are requested from the server, so names need not say it."""
     assert [model.id for model in await router.models()] == list(openrouter.PARAMETERS)
 
 
