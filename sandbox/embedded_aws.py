@@ -12,8 +12,6 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from sandbox import moto_fixes
 from sandbox.template import REGION, Template
 
-__all__ = ["REGION", "EmbeddedAws"]
-
 _QUEUE_ATTRIBUTES: Final = ("VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled")
 
 

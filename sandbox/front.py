@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.cors import Cors
 from sandbox.lambda_environment import MAX_PAYLOAD_BYTES, FunctionError
-from sandbox.template import DEFAULT_PATH, Route
+from sandbox.template import ACCOUNT, DEFAULT_PATH, Route
 
 MAX_BODY_BYTES = 10 * 2**20
 """API Gateway's limit for a request body, in bytes (10 MB)."""
@@ -50,7 +50,7 @@ def http_event(request: Request, body: bytes, parameters: dict[str, str], route:
         "rawQueryString": request.scope["query_string"].decode("latin-1"),
         "headers": headers,
         "requestContext": {
-            "accountId": "123456789012",
+            "accountId": ACCOUNT,
             "apiId": "sandbox",
             "domainName": headers.get("host", "localhost"),
             "http": {

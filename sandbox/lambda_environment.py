@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from sandbox.fork_server import ForkServer, base_variables
 from sandbox.servers import HttpServer
-from sandbox.template import ROOT, Function
+from sandbox.template import ACCOUNT, REGION, ROOT, Function
 
 _CLIENT = "import sys; sys.modules['click'] = None; from awslambdaric.__main__ import main; main(sys.argv)"
 """Starts the runtime client. `click` is in no layer; where it is installed, httpx loads its command line with it, which
@@ -171,12 +171,11 @@ class Environment:
                     message = asyncio.ensure_future(request.receive())
             message.cancel()
             invocation = next_invocation.result()
+            arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self._function.name}"
             headers = {
                 "Lambda-Runtime-Aws-Request-Id": invocation.id,
                 "Lambda-Runtime-Deadline-Ms": str(invocation.deadline_ms),
-                "Lambda-Runtime-Invoked-Function-Arn": (
-                    f"arn:aws:lambda:eu-central-1:123456789012:function:{self._function.name}"
-                ),
+                "Lambda-Runtime-Invoked-Function-Arn": arn,
             }
             return Response(invocation.event, headers=headers, media_type="application/json")
 
