@@ -10,6 +10,7 @@ from image_gateway.aws.locks import LEASE_SECONDS, MAX_WAIT_SECONDS, Locks
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
 from tests.aws_clients import aws_client
+from tests.silent_server import FACTOR
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +33,9 @@ CreateLocks = Callable[[Settings, FakeClock], Locks]
 
 
 @pytest.fixture
-def create_locks(aws: Aws) -> CreateLocks:
-    """Create locks that use a fake clock."""
+def create_locks(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> CreateLocks:
+    """Create locks that use a fake clock, and wait as long as on AWS."""
+    monkeypatch.delenv(FACTOR)
     return lambda settings, clock: Locks(aws, settings, now=clock.now, sleep=clock.sleep)
 
 

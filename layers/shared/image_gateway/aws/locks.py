@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from image_gateway.aws.client import Aws
-from image_gateway.aws.deadlines import time_limit
+from image_gateway.aws.deadlines import time_limit, time_limit_factor
 from image_gateway.aws.table import ConditionFailed, Table
 from image_gateway.errors import Busy, StorageUnavailable
 from image_gateway.settings import Settings
@@ -50,14 +50,14 @@ class Locks:
 
         Args:
             name: what is locked.
-            max_wait_seconds: how long to wait for the lock.
+            max_wait_seconds: how long to wait for the lock, times `AWS_TIME_LIMIT_FACTOR`.
 
         Raises:
             Busy: the lock was not released in time.
             StorageUnavailable: the table cannot be written.
         """
         holder = uuid.uuid4().hex
-        deadline = self._now() + max_wait_seconds
+        deadline = self._now() + max_wait_seconds * time_limit_factor()
         wait = 0.02
         while not await self._try_acquire(name, holder):
             if self._now() > deadline:
