@@ -3,18 +3,20 @@
 import { token } from "./api.js";
 import { ErrorNote, Loading } from "./controls.js";
 import { Create } from "./create/page.js";
-import { Edit } from "./edit/page.js";
+import { deferred } from "./deferred.js";
 import { Frame } from "./frame.js";
-import { Gallery } from "./gallery/page.js";
-import { Health } from "./health.js";
 import { html, render, useEffect, useState } from "./html.js";
 import { route } from "./router.js";
 import { account, refreshAccount } from "./session.js";
-import { Setup } from "./setup/page.js";
 import { SignIn } from "./sign_in.js";
 import { useStore } from "./store.js";
-import { Tokens } from "./tokens/page.js";
-import { Usage } from "./usage/page.js";
+
+const Edit = deferred(async () => (await import("./edit/page.js")).Edit);
+const Gallery = deferred(async () => (await import("./gallery/page.js")).Gallery);
+const Setup = deferred(async () => (await import("./setup/page.js")).Setup);
+const Usage = deferred(async () => (await import("./usage/page.js")).Usage);
+const Tokens = deferred(async () => (await import("./tokens/page.js")).Tokens);
+const Health = deferred(async () => (await import("./health.js")).Health);
 
 /** @type {import("./frame.js").Page[]} */
 const PAGES = [
