@@ -97,7 +97,14 @@ class ForkServer:
         request = {"id": key, "handler": handler, "variables": variables}
         assert self._process.stdin is not None  # noqa: S101 - it is a pipe
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        return await started
+        try:
+            return await asyncio.shield(started)
+        except asyncio.CancelledError:
+            # It ends before its Runtime API does, so that it does not log that.
+            await asyncio.wait({started})
+            if not started.exception():
+                _kill(started.result().pid)
+            raise
 
     async def _read_reports(self) -> None:
         """Read what the process reports. Its output ends when it has ended, and all that it started have reported."""
@@ -110,14 +117,9 @@ class ForkServer:
                 self._running.pop(pid).status.set_result(report["status"])
                 continue
             self._running[pid] = ForkedProcess(pid, loop.create_future())
-            started = self._starting.pop(report["id"])
-            if started.cancelled():
-                _kill(pid)
-            else:
-                started.set_result(self._running[pid])
+            self._starting.pop(report["id"]).set_result(self._running[pid])
         for started in self._starting.values():
-            if not started.cancelled():
-                started.set_exception(SandboxError(_ENDED))
+            started.set_exception(SandboxError(_ENDED))
         for process in self._running.values():
             _kill(process.pid)
             process.status.set_result(-signal.SIGKILL)
