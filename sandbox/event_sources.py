@@ -5,22 +5,21 @@ source mappings, but those run functions in Docker containers; these use the san
 """
 
 import asyncio
-import base64
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from image_gateway.aws import Aws, AwsError
 from sandbox.lambda_environment import FunctionError
 from sandbox.lambda_service import LambdaService
 from sandbox.template import REGION, QueueMapping
 
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
+_WAIT_SECONDS = 20
+"""Maximum wait of one poll for messages: the longest that SQS allows."""
+_PAUSE_SECONDS = 1
+"""Time between two polls of a queue that cannot be read."""
 
-_WAIT_SECONDS = 1
-"""Maximum wait of one poll for messages, and so the maximum time that stopping the sandbox waits for a poll."""
+Message = dict[str, Any]
+"""A message as SQS returns it."""
 
 
 class EventSources:
@@ -37,7 +36,7 @@ class EventSources:
     def __init__(self, mappings: list[QueueMapping], functions: LambdaService) -> None:
         self._mappings = mappings
         self._functions = functions
-        self._sqs = boto3.client("sqs")
+        self._aws = Aws()
         self._polling: list[asyncio.Task[None]] = []
         self._deliveries: set[asyncio.Task[None]] = set()
 
@@ -54,6 +53,7 @@ class EventSources:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._aws.aclose()
 
     async def _poll(self, mapping: QueueMapping) -> None:
         capacity = asyncio.Semaphore(mapping.concurrency)
@@ -68,23 +68,25 @@ class EventSources:
             delivery.add_done_callback(self._deliveries.discard)
             delivery.add_done_callback(lambda _: capacity.release())
 
-    async def _receive(self, mapping: QueueMapping) -> "list[MessageTypeDef]":
+    async def _receive(self, mapping: QueueMapping) -> list[Message]:
         try:
-            response = await asyncio.to_thread(
-                self._sqs.receive_message,
+            response = await self._aws.call(
+                "sqs",
+                "ReceiveMessage",
                 QueueUrl=mapping.url,
                 MaxNumberOfMessages=mapping.batch_size,
                 WaitTimeSeconds=_WAIT_SECONDS,
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-        except (BotoCoreError, ClientError):
+        except AwsError:
             # As on AWS, a queue that cannot be read is polled again for as long as the mapping exists.
-            await asyncio.sleep(_WAIT_SECONDS)
+            await asyncio.sleep(_PAUSE_SECONDS)
             return []
-        return response.get("Messages", [])
+        messages: list[Message] = response.get("Messages", [])
+        return messages
 
-    async def _deliver(self, mapping: QueueMapping, messages: "list[MessageTypeDef]") -> None:
+    async def _deliver(self, mapping: QueueMapping, messages: list[Message]) -> None:
         try:
             response = await self._functions.invoke(mapping.function, sqs_event(messages, mapping.arn))
         except FunctionError:
@@ -92,8 +94,9 @@ class EventSources:
         failed = _failed_message_ids(response, {message["MessageId"] for message in messages})
         handled = [message for message in messages if message["MessageId"] not in failed]
         if handled:
-            await asyncio.to_thread(
-                self._sqs.delete_message_batch,
+            await self._aws.call(
+                "sqs",
+                "DeleteMessageBatch",
                 QueueUrl=mapping.url,
                 Entries=[
                     {"Id": message["MessageId"], "ReceiptHandle": message["ReceiptHandle"]} for message in handled
@@ -101,7 +104,7 @@ class EventSources:
             )
 
 
-def sqs_event(messages: "list[MessageTypeDef]", queue_arn: str) -> dict[str, Any]:
+def sqs_event(messages: list[Message], queue_arn: str) -> dict[str, Any]:
     """Return Lambda's event for messages: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html."""
     return {
         "Records": [
@@ -127,7 +130,7 @@ def _attribute(value: Any) -> dict[str, Any]:
     common = {"stringListValues": [], "binaryListValues": [], "dataType": value["DataType"]}
     if "StringValue" in value:
         return {"stringValue": value["StringValue"], **common}
-    return {"binaryValue": base64.b64encode(value["BinaryValue"]).decode(), **common}
+    return {"binaryValue": value["BinaryValue"], **common}
 
 
 def _failed_message_ids(response: Any, batch: set[str]) -> set[str]:
