@@ -148,9 +148,9 @@ PARAMETERS = $(foreach name,$(given),$(if $(call has_lower_case,$(name)),"$(name
 run: .venv/.sandbox ## Run the whole gateway on this computer (PORT= ADMIN_TOKEN= USER_TOKEN= CONFLICTS= and template parameters)
 	@exec $(PY) -m sandbox run --port $(PORT) $(PARAMETERS)
 
-# Three processes on two cores: some tests wait for other processes. Some run make, for which this one's options are not.
+# Four processes on two cores: some tests wait for other processes. Some run make, for which this one's options are not.
 test: .venv/.dev $(SAM_ENV)/.ready $(LITELLM_ENV)/.ready $(CONSOLE_ENV)/.ready $(MINISTACK_ENV)/.ready $(LAYERS) chromium ## Run all tests, with coverage
-	@unset MAKEFLAGS MFLAGS MAKELEVEL; MEASURE_COVERAGE=yes $(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	@unset MAKEFLAGS MFLAGS MAKELEVEL; MEASURE_COVERAGE=yes $(PY) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 conformance: .venv/.dev $(LITELLM_ENV)/.ready ## Test with real clients against the sandbox; a part of `make test`
 	@$(PY) -m pytest tests/conformance
