@@ -33,7 +33,7 @@ from sandbox.embedded_aws import EmbeddedAws
 from sandbox.servers import listening_socket
 from sandbox.template import Template
 from tests.aws_clients import aws_client
-from tests.distribution import pytest_xdist_make_scheduler  # noqa: F401 - a hook
+from tests.distribution import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 from tests.first_collection import pytest_collection  # noqa: F401 - a hook
 from tests.garbage import pytest_collection_finish  # noqa: F401 - a hook
 from tests.loop_time import LoopTime, controlled_time

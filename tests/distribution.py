@@ -1,12 +1,21 @@
 """How pytest-xdist distributes the tests: whole files, so that tests of a file share what its fixtures create.
 
-Tests with an `xdist_group` stay together, whatever file they are in. What starts first is what comes first in the
-alphabet of folders, with `--no-loadscope-reorder`: that is what takes longest, and short unit tests remain for the end.
+Tests with an `xdist_group` stay together, whatever file they are in. With `--no-loadscope-reorder` they start in the
+order of collection, that of the alphabet: the unit tests come last, which are short and wait for nothing, so that all
+processes end at about the same time.
 """
 
 from typing import Any
 
 import pytest
+
+_WAITING = "tests/unit/sandbox/"
+"""Unit tests that wait for processes. They come first, while others work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests that wait come first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_WAITING))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,6 +11,7 @@ JSON schema can express (`positive_data_acceptance`), API Gateway responds with 
 (`unsupported_method`), and access/test_route_access.py tests who may use which route (`ignored_auth`).
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -44,7 +45,7 @@ def without_defaults(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-schema = schemathesis.openapi.from_dict(without_defaults(openapi.document()))
+schema = schemathesis.openapi.from_dict(without_defaults(json.loads(openapi.TARGET.read_text("utf-8"))))
 checks.load_all_checks()
 CHECKS: list[Any] = checks.CHECKS.get_by_names(
     [
