@@ -1,6 +1,7 @@
 """TCP connections, with and without TLS."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import struct
@@ -8,7 +9,7 @@ import struct
 import httpx
 import pytest
 
-from image_gateway.net.connection import connect
+from image_gateway.net.connection import Stream, connect
 from tests.unit.net.scripted_server import AUTHORITY, StartServer
 
 pytestmark = pytest.mark.anyio
@@ -46,3 +47,24 @@ async def test_a_reset_connection_is_not_idle(start_server: StartServer, name: s
     with pytest.raises(httpx.WriteError):
         await stream.write(b"x", 1)
     stream.close()
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_canceled_connection_is_closed(steps: int) -> None:
+    """Whenever a connection to an address is canceled, also just after the server accepted it, no socket is left."""
+    async with await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        connecting = asyncio.create_task(connect("127.0.0.1", port, None, "127.0.0.1", 5))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        connecting.cancel()
+
+        (stream,) = await asyncio.gather(connecting, return_exceptions=True)
+
+        if isinstance(stream, Stream):
+            stream.close()
+        with pytest.MonkeyPatch.context() as patch:
+            leaked: list[object] = []
+            patch.setattr("sys.unraisablehook", leaked.append)
+            gc.collect()
+        assert leaked == []

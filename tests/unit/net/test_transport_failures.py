@@ -26,7 +26,7 @@ async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
-        (responding(), httpx.RemoteProtocolError),
+        (responding(b""), httpx.RemoteProtocolError),
         (responding(OK[:20]), httpx.RemoteProtocolError),
         (responding(OK[:-1]), httpx.RemoteProtocolError),
         (responding(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"), httpx.RemoteProtocolError),

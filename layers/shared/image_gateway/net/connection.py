@@ -1,6 +1,7 @@
 """A TCP connection, with or without TLS, on an asyncio transport."""
 
 import asyncio
+import ipaddress
 import select
 import ssl
 from collections import deque
@@ -37,13 +38,22 @@ async def connect(host: str, port: int, tls: ssl.SSLContext | None, name: str, s
                 port,
                 ssl=tls,
                 server_hostname=name if tls else None,
-                happy_eyeballs_delay=_HAPPY_EYEBALLS_SECONDS,
+                # With the delay, asyncio loses a connected socket if it is canceled at that moment.
+                happy_eyeballs_delay=None if _is_address(host) else _HAPPY_EYEBALLS_SECONDS,
             )
     except TimeoutError as error:
         raise httpx.ConnectTimeout(str(error)) from error
     except OSError as error:
         raise httpx.ConnectError(str(error)) from error
     return stream
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class Stream(asyncio.BufferedProtocol):
